@@ -1,0 +1,35 @@
+# `make demo` and `make test` do all the set-up on a fresh machine. PIP_FLAGS goes to pip, for instance an index of CPU builds of torch.
+PYTHON ?= python3
+PIP_FLAGS ?=
+VENV := .venv
+GSEG := $(VENV)/bin/gseg
+ENGINE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
+STAMP := $(VENV)/.installed-$(ENGINE)
+
+.PHONY: demo test check assets bench clean
+
+demo: $(STAMP)
+	$(GSEG) demo -o demo --overwrite
+
+test: $(STAMP)
+	$(VENV)/bin/pytest -q
+
+check: $(STAMP)
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+
+assets: $(STAMP)
+	$(VENV)/bin/python -m benchmarks.assets
+
+bench: $(STAMP)
+	$(VENV)/bin/python -m benchmarks.supervised
+	$(VENV)/bin/python -m benchmarks.startup
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install -q --progress-bar off $(PIP_FLAGS) -c constraints.txt -e '.[$(ENGINE),train,annotate,export,dev]'
+	touch $@
+
+clean:
+	rm -rf $(VENV) demo
