@@ -1,0 +1,165 @@
+"""Writing so that a killed process leaves no half file, and claiming folders so that nobody's files are lost."""
+
+import hashlib
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from gseg_runtime.errors import GsegError, UsageError
+
+TEMPORARY_PREFIX = ".gseg-tmp-"
+INCOMPLETE = ".gseg-incomplete"
+# A folder that holds one of these was written by gseg, and only such a folder is ever emptied.
+MARKERS = (
+    INCOMPLETE,
+    "gseg-report.json",
+    "gseg-manifest.jsonl",
+    "samples.json",
+    "annotations.json",
+    "toy-faces.json",
+    "config.json",
+    "demo.json",
+)
+
+
+@contextmanager
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A temporary path beside `path` and with its suffix; becomes `path` on success and vanishes on failure.
+
+    Missing parent folders are made. Raises GsegError when the disk is full or the folder not writable.
+    """
+    # The name is not part of the temporary one: together they could pass the 255 bytes a file name may have.
+    temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield temporary
+            temporary.replace(path)
+        except BaseException:  # Ctrl-C too
+            temporary.unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise GsegError(f"{path}: cannot be written: {error}") from error
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Write a file atomically."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text atomically, line ends as given."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, data: Any) -> None:
+    """Write JSON atomically, indented by 2, with a newline at the end. NaN is refused: it is not JSON."""
+    # ASCII, because a file name that is not valid UTF-8 survives only as an escape.
+    write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> Any:
+    """The content of a JSON file; GsegError when it is missing or broken."""
+    try:
+        return json.loads(path.read_bytes())
+    except OSError as error:
+        raise GsegError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # both broken JSON and broken UTF-8
+        raise GsegError(f"{path}: not valid JSON: {error}") from error
+
+
+def sha256_file(path: Path) -> str:
+    """Hex digest of a file's content; GsegError when it cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise GsegError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def claim_folder(
+    path: Path,
+    kind: str,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    owned: Callable[[Path], bool] | None = None,
+) -> Path:
+    """Make `path` a folder that a command may write to, and mark it incomplete until `finish_folder`.
+
+    kind: what will be written, for the messages ("samples"). A folder that holds anything is refused unless `overwrite`
+    (it is emptied) or `resume` (it is left as it is), and even then when nothing in it shows that gseg wrote it.
+    owned: says of a file whether gseg wrote it; given it, `overwrite` refuses a folder with any other file in it.
+    """
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other", "give one of them")
+    if path.exists() and not path.is_dir():
+        raise GsegError(f"{path}: a folder is needed here to write {kind}, but this is a file", "choose another name")
+    try:
+        if path.is_dir() and any(path.iterdir()):
+            _check_claim(path, kind, overwrite or resume)
+            if overwrite:
+                _empty(path, owned)
+            else:
+                _remove_temporaries(path)
+        path.mkdir(parents=True, exist_ok=True)
+        (path / INCOMPLETE).touch()
+    except OSError as error:
+        raise GsegError(f"{path}: cannot write {kind} here: {error}") from error
+    return path
+
+
+def finish_folder(path: Path) -> None:
+    """Take the mark of `claim_folder` away: everything is written."""
+    (path / INCOMPLETE).unlink(missing_ok=True)
+
+
+def _check_claim(path: Path, kind: str, is_allowed: bool) -> None:
+    if not is_allowed:
+        hint = "--overwrite replaces it, --resume goes on with it, or choose another folder"
+        raise GsegError(f"{path}: not empty, so no {kind} are written there", hint)
+    if not any((path / marker).is_file() for marker in MARKERS):
+        message = f"{path}: holds files that gseg did not write, so neither --overwrite nor --resume touch it"
+        raise GsegError(message, "choose another folder, or empty this one yourself")
+
+
+def _empty(path: Path, owned: Callable[[Path], bool] | None) -> None:
+    """Remove everything in `path` but not what symbolic links in it point to."""
+    files, folders = _tree(path)
+    foreign = [file for file in files if owned is not None and not _is_ours(file, owned)]
+    if foreign:
+        message = f"{path}: holds {len(foreign)} files that gseg did not write, for instance {foreign[0].name}"
+        raise GsegError(message, "choose another folder, or move them away")
+    # Markers go last: should this be interrupted, the folder can still be claimed again.
+    for file in sorted(files, key=lambda file: file.parent == path and file.name in MARKERS):
+        file.unlink()
+    for folder in folders:
+        folder.rmdir()
+
+
+def _remove_temporaries(path: Path) -> None:
+    """What a killed process was just writing."""
+    for file in _tree(path)[0]:
+        if file.name.startswith(TEMPORARY_PREFIX):
+            file.unlink()
+
+
+def _tree(path: Path) -> tuple[list[Path], list[Path]]:
+    """Files (links count as such) and folders below `path`, the deepest folders first."""
+    files: list[Path] = []
+    folders: list[Path] = []
+    for top, folder_names, file_names in os.walk(path, topdown=False):  # does not follow links
+        here = Path(top)
+        links = [here / name for name in folder_names if (here / name).is_symlink()]
+        files += links + [here / name for name in file_names]
+        folders += [here / name for name in folder_names if here / name not in links]
+    return files, folders
+
+
+def _is_ours(file: Path, owned: Callable[[Path], bool]) -> bool:
+    return file.name == INCOMPLETE or file.name.startswith(TEMPORARY_PREFIX) or owned(file)

@@ -1,0 +1,50 @@
+"""How a photo comes into the square input of the network, and its label map back out."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from gseg_runtime.label_map import LabelMap, Pixels, resize_labels
+
+FILL = (128, 128, 128)  # mid grey beside the photo, in training as at run time
+
+
+@dataclass(frozen=True)
+class Letterbox:
+    """A photo of height x width pixels, scaled as a whole and centred in a square of `size` pixels."""
+
+    height: int
+    width: int
+    size: int
+
+    @property
+    def scaled(self) -> tuple[int, int]:
+        """Height and width of the photo inside the square: the longer side fills it, the shorter has at least 1."""
+        longer = max(self.height, self.width)
+        return max(1, round(self.height * self.size / longer)), max(1, round(self.width * self.size / longer))
+
+    @property
+    def window(self) -> tuple[slice, slice]:
+        """Rows and columns of the square that the photo takes."""
+        (height, width), size = self.scaled, self.size
+        top, left = (size - height) // 2, (size - width) // 2
+        return slice(top, top + height), slice(left, left + width)
+
+    def apply(self, pixels: Pixels, fill: tuple[int, int, int] = FILL) -> Pixels:
+        """The photo in the square, uint8 [size, size, 3].
+
+        pixels: the photo, uint8 [H, W, 3], at its full size or decoded at a reduced scale of the same shape.
+        Scaled by Pillow's BILINEAR, which averages when it shrinks: without that every third pixel of a
+        large photo would be looked at and thin parts lost.
+        """
+        height, width = self.scaled
+        square = np.empty((self.size, self.size, 3), np.uint8)
+        square[:] = fill
+        scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+        square[self.window] = np.asarray(scaled)
+        return square
+
+    def undo_labels(self, labels: LabelMap) -> LabelMap:
+        """The label map of the photo, uint8 [height, width], from that of the square, uint8 [size, size]."""
+        return resize_labels(labels[self.window], (self.height, self.width))

@@ -1,0 +1,127 @@
+"""Finding photos and decoding them: always uint8 RGB, always as they are displayed."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import simplejpeg
+from PIL import Image
+
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import TEMPORARY_PREFIX
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.pictures import open_picture, picture_errors
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF"]  # whatever the name says; not EPS, which would run Ghostscript
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+@dataclass(frozen=True)
+class Photo:
+    """pixels: uint8 [H, W, 3], RGB, upright, perhaps at a reduced scale; height, width: the full displayed size."""
+
+    pixels: Pixels
+    height: int
+    width: int
+
+
+def list_images(source: Path) -> list[Path]:
+    """Everything below `source` that is named like a picture, sorted; a single file as it is.
+
+    Broken links and folders named like pictures are listed too: whoever reads them learns what is wrong, and
+    nothing is passed over in silence. Raises GsegError when `source` does not exist.
+    """
+    if source.is_dir():
+        return sorted(_walk(source))
+    if not source.exists():
+        raise GsegError(f"{source}: no such file or folder")
+    return [source]
+
+
+def read_image(path: Path, min_size: int | None = None) -> Photo:
+    """Decode a picture of any mode to RGB, its EXIF orientation applied, transparency over black.
+
+    min_size: how many pixels the longer side is needed for. A JPEG is then decoded at the smallest scale that
+    keeps twice as many, which is several times faster and differs from the full decode by a quarter of a grey
+    level once resized. None decodes at full size. 16-bit values are scaled to 8; colour profiles are not applied.
+    Raises ImageError with the reason when the file is broken, or has more than 179 megapixels.
+    """
+    with picture_errors(path):
+        data = path.read_bytes()
+        with open_picture(data, _FORMATS) as image:
+            width, height = image.size
+            pixels = _decode_jpeg(data, image, min_size) if image.format in ("JPEG", "MPO") else None
+            if pixels is None:
+                pixels = _decode(image)
+                height, width = pixels.shape[:2]  # TIFFs turn themselves upright while they load
+            orientation = _orientation(image)
+    if orientation in (5, 6, 7, 8):
+        height, width = width, height
+    return Photo(_upright(pixels, orientation), height, width)
+
+
+def _walk(source: Path) -> list[Path]:
+    """Follows links to folders, each folder once."""
+    found: list[Path] = []
+    seen: set[str] = set()
+    for top, folders, files in os.walk(source, followlinks=True):
+        real = os.path.realpath(top)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(top, name) for name in folders + files if _is_named_like_a_picture(name)]
+    return found
+
+
+def _is_named_like_a_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(TEMPORARY_PREFIX)
+
+
+def _decode_jpeg(data: bytes, image: Image.Image, min_size: int | None) -> Pixels | None:
+    """None when simplejpeg will not: CMYK, and files with blemishes that Pillow knows to overlook."""
+    if image.mode not in ("L", "RGB"):
+        return None
+    longer = "min_width" if image.width >= image.height else "min_height"
+    reduced = {} if min_size is None else {longer: 2 * min_size}
+    try:
+        return simplejpeg.decode_jpeg(data, "RGB", **reduced)
+    except ValueError:
+        return None
+
+
+def _decode(image: Image.Image) -> Pixels:
+    image.load()
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return _grey_to_rgb((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
+    if image.has_transparency_data:
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+    return np.array(image.convert("RGB"))
+
+
+def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> Pixels:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def _orientation(image: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) when there is none. A broken EXIF block is no reason to lose the photo."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # its parser raises nearly anything
+        return 1
+
+
+def _upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The eight orientations of EXIF: a transposition for 5 to 8, then mirrored in one or both directions."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)

@@ -1,0 +1,39 @@
+"""Opening pictures with Pillow: its many ways to fail in one place."""
+
+import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from PIL import Image, UnidentifiedImageError
+
+from gseg_runtime.errors import GsegError, ImageError
+
+# Pillow warns from 89 megapixels and refuses from 179. The refusal stays; up to it photos are welcome.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+warnings.filterwarnings("ignore", "Corrupt EXIF data")  # says it once per photo; the photo itself is fine
+
+
+def open_picture(data: bytes, formats: list[str]) -> Image.Image:
+    """The picture in `data`, not yet decoded. Call it, and decode, inside `picture_errors`."""
+    return Image.open(io.BytesIO(data), formats=formats)
+
+
+@contextmanager
+def picture_errors(path: Path) -> Iterator[None]:
+    """Turn whatever a decoder raises on a broken file into an ImageError that names it."""
+    try:
+        yield
+    except GsegError:
+        raise
+    except Exception as error:  # Pillow's readers raise nearly anything: SyntaxError, KeyError, struct.error ...
+        raise ImageError(f"{path}: {_describe(error)}") from error
+
+
+def _describe(error: Exception) -> str:
+    if isinstance(error, UnidentifiedImageError):  # its own text is the address of a buffer
+        return "not a picture of a known format"
+    if isinstance(error, OSError) and error.strerror:
+        return error.strerror
+    return str(error) or type(error).__name__

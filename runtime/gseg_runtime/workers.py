@@ -1,0 +1,70 @@
+"""Threads that each take one job from start to end: no queues between stages, nothing to tune, memory bounded."""
+
+import os
+import threading
+from collections.abc import Callable, Iterable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+J = TypeVar("J")
+R = TypeVar("R")
+
+
+def num_cores() -> int:
+    """The cores this process may use, which in a container or under taskset are fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def run_to_completion(jobs: Iterable[J], work: Callable[[J], R], take: Callable[[R], None], num_workers: int) -> None:
+    """Do `work` on every job in `num_workers` threads; `take` gets each result, in the calling thread.
+
+    Decoding, inference and compression release Python's lock, so threads are enough. The first exception in a worker
+    or in `take`, Ctrl-C included, stops the workers after the job in their hands and is raised here.
+    """
+    pool = _Pool(jobs, work)
+    threads = [threading.Thread(target=pool.loop, daemon=True) for _ in range(num_workers)]
+    for thread in threads:
+        thread.start()
+    try:
+        pool.drain(num_workers, take)
+    finally:
+        pool.is_stopped.set()
+        for thread in threads:
+            thread.join()
+
+
+class _Pool(Generic[J, R]):
+    """The jobs not yet taken, and the results not yet handed over."""
+
+    def __init__(self, jobs: Iterable[J], work: Callable[[J], R]) -> None:
+        self.is_stopped = threading.Event()
+        self._jobs = iter(jobs)
+        self._jobs_lock = threading.Lock()
+        self._work = work
+        self._results: SimpleQueue[tuple[R] | BaseException | None] = SimpleQueue()
+
+    def loop(self) -> None:
+        """What each thread does. None among the results says that it has ended."""
+        try:
+            while (job := self._next()) is not None:
+                self._results.put((self._work(job[0]),))
+        except BaseException as error:  # raised again by drain
+            self._results.put(error)
+        finally:
+            self._results.put(None)
+
+    def _next(self) -> tuple[J] | None:
+        with self._jobs_lock:
+            return None if self.is_stopped.is_set() else next(((job,) for job in self._jobs), None)
+
+    def drain(self, num_running: int, take: Callable[[R], None]) -> None:
+        while num_running:
+            result = self._results.get()
+            if result is None:
+                num_running -= 1
+            elif isinstance(result, BaseException):
+                raise result
+            else:
+                take(result[0])

@@ -1,0 +1,88 @@
+"""A tiny real model: the class is the brightness in steps of 64, so the right label map is known by hand."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+from PIL import Image
+
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.model_card import METADATA_KEY, ModelCard
+
+INPUT_SIZE = 32
+CLASSES = ClassMap.of_names(["background", "dark", "medium", "light"])
+
+MakeModel = Callable[..., Path]
+MakePhoto = Callable[..., Path]
+
+
+def brightness_graph(size: int) -> onnx.ModelProto:
+    """uint8 [N, S, S, 3] -> uint8 [N, S, S]: mean over RGB, divided by 64, rounded down."""
+    nodes = [
+        helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
+        helper.make_node("ReduceMean", ["pixels", "last_axis"], ["grey"], keepdims=0),
+        helper.make_node("Div", ["grey", "step"], ["steps"]),
+        helper.make_node("Floor", ["steps"], ["classes"]),
+        helper.make_node("Cast", ["classes"], ["labels"], to=TensorProto.UINT8),
+    ]
+    constants = [
+        helper.make_tensor("last_axis", TensorProto.INT64, [1], [3]),
+        helper.make_tensor("step", TensorProto.FLOAT, [], [64.0]),
+    ]
+    images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", size, size, 3])
+    labels = helper.make_tensor_value_info("labels", TensorProto.UINT8, ["batch", size, size])
+    graph = helper.make_graph(nodes, "brightness", [images], [labels], constants)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+@pytest.fixture(scope="session")
+def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
+    """make_model(**fields of the card) -> path of a model.onnx; `metadata` replaces the card as JSON, None omits it."""
+
+    def make(metadata: str | None = "card", **card_fields: object) -> Path:
+        model = brightness_graph(INPUT_SIZE)
+        card = ModelCard(classes=CLASSES, input_size=INPUT_SIZE, **card_fields)  # type: ignore[arg-type]
+        text = json.dumps(card.to_json()) if metadata == "card" else metadata
+        if text is not None:
+            helper.set_model_props(model, {METADATA_KEY: text})
+        path = tmp_path_factory.mktemp("model") / "model.onnx"
+        onnx.save(model, path)
+        return path
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def model(make_model: MakeModel) -> Path:
+    return make_model()
+
+
+@pytest.fixture
+def make_photo() -> MakePhoto:
+    """make_photo(path, height, width, values): left part values[0], right part values[1], grey."""
+
+    def make(
+        path: Path, height: int = 20, width: int = 30, values: tuple[int, int] = (32, 224), **save: object
+    ) -> Path:
+        pixels = np.full((height, width, 3), values[1], np.uint8)
+        pixels[:, : width // 2] = values[0]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels).save(path, **save)
+        return path
+
+    return make
+
+
+@pytest.fixture
+def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
+    """Four good photos in a small tree."""
+    folder = tmp_path / "photos"
+    make_photo(folder / "a.jpg", quality=95)
+    make_photo(folder / "b.png", height=51, width=37)
+    make_photo(folder / "deep" / "a.jpg", height=7, width=90, quality=95)
+    make_photo(folder / "deep" / "er" / "photo de la mère\n.webp", lossless=True)
+    return folder

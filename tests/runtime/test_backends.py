@@ -1,0 +1,68 @@
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from conftest import MakeModel, brightness_graph
+
+from gseg_runtime.backends import choose
+from gseg_runtime.backends.ort import OrtBackend, has_cuda_provider
+from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
+
+
+def test_a_batch_gives_what_each_image_gives(model: Path) -> None:
+    backend = choose(model, "cpu")
+    batch = np.random.default_rng(0).integers(0, 256, (5, 32, 32, 3), dtype=np.uint8)
+    labels = backend.run(batch)
+    assert labels.dtype == np.uint8 and labels.shape == (5, 32, 32)
+    np.testing.assert_array_equal(labels, batch.mean(axis=3).astype(int) // 64)
+    np.testing.assert_array_equal(labels[3:4], backend.run(batch[3:4]))
+
+
+@pytest.mark.skipif(has_cuda_provider(), reason="this ONNX Runtime can use a GPU")
+def test_a_gpu_asked_for_and_not_to_be_had_is_an_error_but_auto_goes_on(model: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="device cuda:1") as caught:
+        choose(model, "cuda:1")
+    assert "--device cpu" in str(caught.value.hint)
+    backend = choose(model, "auto")
+    assert backend.name == "ONNX Runtime, CPU"
+    assert backend.why
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+def test_unknown_devices_are_a_usage_error(model: Path, device: str) -> None:
+    with pytest.raises(UsageError, match="expected auto, cpu, cuda or cuda:N"):
+        choose(model, device)
+
+
+def test_files_that_are_no_models(tmp_path: Path) -> None:
+    with pytest.raises(GsegError, match="no such model"):
+        choose(tmp_path / "missing.onnx")
+    (tmp_path / "broken.onnx").write_text("no model")
+    with pytest.raises(GsegError, match=r"broken\.onnx: ONNX Runtime cannot load it"):
+        choose(tmp_path / "broken.onnx")
+    with pytest.raises(GsegError, match="expected an ONNX model"):
+        choose(tmp_path / "checkpoint.safetensors")
+
+
+def test_models_of_others_are_refused(make_model: MakeModel) -> None:
+    with pytest.raises(ModelCardError, match="carries no gseg model card"):
+        OrtBackend(make_model(metadata=None))
+    with pytest.raises(ModelCardError, match="not valid JSON"):
+        OrtBackend(make_model(metadata="{"))
+    with pytest.raises(ModelCardError, match=r"model\.onnx: model card: no classes"):
+        OrtBackend(make_model(metadata='{"format": 1}'))
+
+
+def test_a_graph_that_is_not_what_its_card_says_is_refused(model: Path, tmp_path: Path) -> None:
+    graph = onnx.load(model)
+    del graph.graph.node[-1]  # the cast to uint8
+    del graph.graph.output[0]
+    graph.graph.output.append(onnx.helper.make_tensor_value_info("classes", onnx.TensorProto.FLOAT, None))
+    onnx.save(graph, tmp_path / "float.onnx")
+    with pytest.raises(ModelCardError, match="expected a graph from uint8"):
+        OrtBackend(tmp_path / "float.onnx")
+
+
+def test_the_test_model_is_valid_onnx() -> None:
+    onnx.checker.check_model(brightness_graph(32), full_check=True)

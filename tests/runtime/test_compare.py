@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gseg_cli.evaluate.compare import compare_folders, find_classes
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import write_json
+from gseg_runtime.label_map import write_label_png
+
+CLASSES = ClassMap.of_names(["background", "skin", "eyes"])
+TRUTHS = {"a.png": [[0, 0, 1, 1]], "deep/b.png": [[1, 1, 1, 255]]}
+PREDICTIONS = {"a.png": [[0, 1, 1, 1]], "deep/b.png": [[1, 0, 2, 2]], "unasked.png": [[0]]}
+# By hand, over both images: 0: 1 right, union 3. 1: 3 right, union 6. 7 pixels count, 4 of them right.
+
+
+def write_labels(folder: Path, label_maps: dict[str, list[list[int]]]) -> Path:
+    for name, rows in label_maps.items():
+        write_label_png(folder / name, np.array(rows, np.uint8), CLASSES)
+    return folder
+
+
+@pytest.fixture
+def folders(tmp_path: Path) -> tuple[Path, Path]:
+    return write_labels(tmp_path / "predicted", PREDICTIONS), write_labels(tmp_path / "truth", TRUTHS)
+
+
+def test_one_matrix_over_all_images_against_a_count_by_hand(folders: tuple[Path, Path]) -> None:
+    figures = compare_folders(*folders, CLASSES).to_json()
+    assert figures == {
+        "mean_iou": pytest.approx((1 / 3 + 3 / 6) / 2),
+        "per_class_iou": {"background": pytest.approx(1 / 3), "skin": pytest.approx(3 / 6), "eyes": None},
+        "weighted_iou": pytest.approx((2 * 1 / 3 + 5 * 3 / 6) / 7),
+        "accuracy": pytest.approx(4 / 7),
+        "images": 2,
+    }
+
+
+def test_without_classes_the_report_names_them_or_they_are_numbered(folders: tuple[Path, Path]) -> None:
+    assert list(compare_folders(*folders).per_class_iou) == ["0", "1", "2"]
+    write_json(folders[0] / "gseg-report.json", {"classes": CLASSES.to_json()})
+    comparison = compare_folders(*folders)
+    assert list(comparison.per_class_iou) == ["background", "skin", "eyes"]
+    assert comparison.to_json() == compare_folders(*folders, CLASSES).to_json()
+
+
+def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
+    (folders[0] / "deep" / "b.png").unlink()
+    with pytest.raises(GsegError, match=r"1 of 2 predictions are missing: deep/b\.png"):
+        compare_folders(*folders)
+
+
+def test_another_size_or_an_index_without_class_is_an_error_with_the_file(folders: tuple[Path, Path]) -> None:
+    with pytest.raises(GsegError, match=r"predicted/deep/b\.png against .*class index 2, but there are 2 classes"):
+        compare_folders(*folders, ClassMap.of_names(["background", "skin"]))
+    write_labels(folders[0], {"a.png": [[0, 0]]})
+    with pytest.raises(GsegError, match=r"predicted/a\.png against .*expected a prediction of \[1, 4\] pixels"):
+        compare_folders(*folders)
+
+
+def test_an_empty_or_missing_folder_is_an_error(folders: tuple[Path, Path], tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GsegError, match="no label map"):
+        compare_folders(folders[0], tmp_path / "empty")
+    with pytest.raises(GsegError, match="no such folder"):
+        compare_folders(tmp_path / "nowhere", folders[1])
+
+
+def test_classes_are_found_in_models_reports_and_projects(model: Path, tmp_path: Path) -> None:
+    assert find_classes(str(model)).names == ("background", "dark", "medium", "light")
+    write_json(tmp_path / "report.json", {"classes": CLASSES.to_json()})
+    (tmp_path / "gseg.toml").write_text(CLASSES.to_toml())
+    assert find_classes(str(tmp_path / "report.json")) == CLASSES
+    assert find_classes(str(tmp_path / "gseg.toml")) == CLASSES
+    write_json(tmp_path / "other.json", [])
+    with pytest.raises(GsegError, match="holds no classes"):
+        find_classes(str(tmp_path / "other.json"))

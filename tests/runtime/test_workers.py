@@ -1,0 +1,49 @@
+import threading
+
+import pytest
+
+from gseg_runtime.workers import num_cores, run_to_completion
+
+
+def test_every_job_is_done_once_by_several_threads() -> None:
+    threads: set[str] = set()
+    meeting = threading.Barrier(3)
+    results: list[int] = []
+
+    def work(job: int) -> int:
+        if job < 3:
+            meeting.wait(timeout=5)  # passes only when three threads are at work
+        threads.add(threading.current_thread().name)
+        return job * job
+
+    run_to_completion(range(50), work, results.append, num_workers=3)
+    assert sorted(results) == [job * job for job in range(50)]
+    assert len(threads) == 3
+
+
+@pytest.mark.parametrize("error", [ValueError, StopIteration, KeyboardInterrupt])
+def test_an_error_in_a_worker_stops_all_and_is_raised(error: type[BaseException]) -> None:
+    done: list[int] = []
+
+    def work(job: int) -> int:
+        if job == 5:
+            raise error("job 5")
+        return job
+
+    with pytest.raises(error, match="job 5"):
+        run_to_completion(range(100_000), work, done.append, num_workers=2)
+    assert len(done) < 100_000
+    assert threading.active_count() == 1
+
+
+def test_an_error_while_results_are_taken_stops_the_workers() -> None:
+    def take(result: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_to_completion(range(100_000), abs, take, num_workers=2)
+    assert threading.active_count() == 1
+
+
+def test_there_is_a_core() -> None:
+    assert num_cores() >= 1
