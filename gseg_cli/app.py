@@ -1,0 +1,112 @@
+"""The root of the command line, and the one place where errors become text and exit codes.
+
+Exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed and the rest is done, 70 bug, 130 interrupted.
+"""
+
+import errno
+import sys
+import traceback
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from gseg_cli import __version__
+from gseg_cli.options import GLOBAL_HELP, settings, take_globals
+from gseg_cli.output import Output, current_output, new_output
+from gseg_runtime.errors import GsegError, UsageError
+
+PARTIAL, BUG, INTERRUPTED = 3, 70, 130
+# The user's disk, not our mistake: full, read-only, or not permitted.
+DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
+
+app = typer.Typer(
+    help="Part segmentation from a StyleGAN2 and one to ten hand-labelled samples.",
+    epilog=GLOBAL_HELP,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+# TEMPORARY while modules arrive: replaced by the plain list at the end.
+import importlib  # noqa: E402
+
+for _name in [
+    "init",
+    "toy_faces",
+    "gan_train",
+    "sample",
+    "annotate_import",
+    "fewshot_train",
+    "distill",
+    "export",
+    "segment",
+    "evaluate",
+    "info",
+    "demo",
+]:
+    try:
+        command = getattr(importlib.import_module(f"gseg_cli.commands.{_name}"), _name)
+    except ModuleNotFoundError:
+        continue
+    app.command(command.__name__.replace("_", "-"), epilog=GLOBAL_HELP)(command)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        current_output().result({"version": __version__}, f"gseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+def main(args: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit code. args: without the program's name; None takes them from the process."""
+    out = new_output()
+    try:
+        rest = take_globals(sys.argv[1:] if args is None else args)
+        if settings.json and not rest:
+            raise UsageError("no command given", hint="gseg --help lists the commands")
+        # Without standalone mode Typer returns the code of typer.Exit, and 130 after Ctrl-C.
+        code = app(rest, prog_name="gseg", standalone_mode=False) or out.exit_code
+    except (Exception, KeyboardInterrupt) as error:
+        return _report(error, out)
+    return _fail(out, "interrupted", None, INTERRUPTED) if code == INTERRUPTED else code
+
+
+def _report(error: BaseException, out: Output) -> int:
+    if settings.debug:
+        traceback.print_exception(error)
+    match error:
+        case GsegError():
+            return _fail(out, error.message, error.hint, error.exit_code)
+        case typer.TyperException():
+            return _fail(out, error.format_message(), _usage_hint(error), error.exit_code)
+        case KeyboardInterrupt() | typer.Abort():
+            return _fail(out, "interrupted", None, INTERRUPTED)
+        case OSError() if error.errno in DISK_ERRORS:
+            return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
+        case _:
+            hint = None if settings.debug else "this is a bug in gseg; --debug shows where"
+            return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
+
+
+def _usage_hint(error: typer.TyperException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"{context.command_path} --help tells how it is used" if context else None
+
+
+def _fail(out: Output, message: str, hint: str | None, code: int) -> int:
+    if not message:  # `gseg` alone: Typer has shown the help instead of a message
+        return code
+    out.show_error(message, hint)
+    if settings.json:
+        out.envelope("partial" if code == PARTIAL else "error", {}, [{"message": message, "hint": hint}])
+    return code

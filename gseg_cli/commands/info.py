@@ -1,0 +1,21 @@
+"""gseg info: what a file or folder says of itself."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gseg_cli.options import project_dir
+
+
+def info(
+    path: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Checkpoint, model or folder; the project without it.")
+    ] = None,
+) -> None:
+    """Tell what a checkpoint, a model, a project or a folder of gseg holds and what it was made from."""
+    from gseg_cli.describe import describe, format_facts
+    from gseg_cli.output import current_output
+
+    facts = describe(project_dir() if path is None else path)
+    current_output().result(facts, format_facts(facts))

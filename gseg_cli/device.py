@@ -1,0 +1,43 @@
+"""Which device computes, and in which precision."""
+
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from gseg_runtime.errors import BackendUnavailable, UsageError
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The torch device for `--device`: auto (CUDA if there is one), cpu, cuda or cuda:N.
+
+    UsageError for another name; BackendUnavailable when CUDA is asked for and not there.
+    """
+    kind, colon, number = name.partition(":")
+    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdecimal())):
+        raise UsageError(f"--device: expected auto, cpu, cuda or cuda:N, got {name!r}")
+    num_gpus = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
+    if kind == "auto":
+        return torch.device("cuda" if num_gpus else "cpu")
+    if kind == "cuda" and int(number or 0) >= num_gpus:
+        raise BackendUnavailable(
+            f"--device {name}: PyTorch {torch.__version__} sees {num_gpus} CUDA devices here",
+            hint="use --device cpu, or install a CUDA build of PyTorch and a driver that fits it",
+        )
+    return torch.device(name)
+
+
+@cache
+def cpu_has_bf16() -> bool:
+    """Whether bfloat16 is fast on this CPU; without the instructions it is emulated, slower than float32."""
+    try:
+        flags = Path("/proc/cpuinfo").read_text().split()
+    except OSError:
+        return False
+    return "avx512_bf16" in flags or "amx_bf16" in flags
+
+
+def autocast(device: torch.device) -> torch.autocast:
+    """A context computing in bfloat16 where that is faster, and in float32 elsewhere."""
+    enabled = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -1,0 +1,1 @@
+"""Measuring label maps against the truth."""

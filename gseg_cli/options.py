@@ -1,0 +1,95 @@
+"""The options that commands share, and the global ones.
+
+`-C/--project DIR`, `--json` and `--debug` are accepted anywhere on the command line. `main()` takes them out with
+`take_globals` before Typer parses the rest, so that a usage error too is answered as JSON when JSON was asked for.
+A command never declares them: it asks `project_dir()` or `open_project()`, and `current_output()` knows about JSON.
+"""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gseg_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from gseg_cli.project import Project
+
+GLOBAL_HELP = (
+    "Every command also takes: -C, --project DIR (the project folder, else the current one); "
+    "--json (one JSON object on stdout); --debug (tracebacks)."
+)
+
+DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
+SeedOpt = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what gseg wrote there before.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")]
+OutOpt = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
+GanOpt = Annotated[str | None, typer.Option("--gan", help="GAN checkpoint or builtin:NAME, else the project's.")]
+ModelOpt = Annotated[Path | None, typer.Option("--model", help="ONNX model; without it the project's export.")]
+
+
+@dataclass
+class Settings:
+    """What the global options say. One process runs one command, so there is one of these."""
+
+    command: str = ""
+    project: Path = Path()
+    json: bool = False
+    debug: bool = False
+
+
+settings = Settings()
+
+
+def project_dir() -> Path:
+    """The project folder: `-C DIR`, else the current one. It need not hold a project."""
+    return settings.project
+
+
+def open_project() -> "Project":
+    """The project the command works in; ProjectError when there is none."""
+    from gseg_cli.project import Project
+
+    return Project.open(project_dir())
+
+
+def find_gan(gan: str | None) -> Path:
+    """The checkpoint `--gan` names (a path or builtin:NAME), else the project's."""
+    from gseg_cli.project import locate_gan
+
+    return locate_gan(gan, Path(), source="--gan") if gan else open_project().gan_path
+
+
+def take_globals(args: Sequence[str]) -> list[str]:
+    """Fill `settings` from the global options among `args` and return the other arguments.
+
+    What stands after `--` is left alone. UsageError when `-C` has no folder after it.
+    """
+    settings.command, settings.project, settings.json = "", Path(), False
+    settings.debug = os.environ.get("GSEG_DEBUG", "") not in ("", "0")
+    end = list(args).index("--") if "--" in args else len(args)
+    queue, rest = list(args[:end]), []
+    missing_value = None
+    while queue:
+        arg = queue.pop(0)
+        if arg == "--json":
+            settings.json = True
+        elif arg == "--debug":
+            settings.debug = True
+        elif arg in ("-C", "--project") and not queue:
+            missing_value = arg
+        elif arg in ("-C", "--project"):
+            settings.project = Path(queue.pop(0))
+        elif arg.startswith("--project="):
+            settings.project = Path(arg.removeprefix("--project="))
+        else:
+            rest.append(arg)
+    # No root option takes a value, so the first word is the command.
+    settings.command = next((arg for arg in rest if not arg.startswith("-")), "")
+    if missing_value:
+        raise UsageError(f"{missing_value} needs a folder", hint=f"{missing_value} DIR names the project folder")
+    return rest + list(args[end:])

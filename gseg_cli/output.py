@@ -1,0 +1,101 @@
+"""What a command shows: data on stdout, talk on stderr, and one JSON object instead of text with `--json`."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from gseg_cli.options import settings
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+Status = Literal["success", "partial", "error"]
+EXIT_CODES: dict[Status, int] = {"success": 0, "partial": 3, "error": 1}
+
+
+class Output:
+    """The two streams of one command. A command ends by calling `result` once."""
+
+    def __init__(self) -> None:
+        self.exit_code = 0
+
+    def result(
+        self,
+        data: Mapping[str, Any],
+        text: "RenderableType | None" = None,
+        *,
+        status: Status = "success",
+        errors: Sequence[Mapping[str, str | None]] = (),
+    ) -> None:
+        """Show what came out: `data` as JSON with `--json`, else `text`, a string or a Rich renderable.
+
+        status "partial" (some inputs failed) makes the exit code 3, "error" makes it 1.
+        errors: one {"message", "hint"} per failed input; they also go to stderr.
+        """
+        self.exit_code = EXIT_CODES[status]
+        for error in errors:
+            self.show_error(error["message"] or "", error.get("hint"))
+        if settings.json:
+            self.envelope(status, data, errors)
+        elif text is not None:
+            print_text(text)
+
+    def say(self, text: str) -> None:
+        """A line of talk, on stderr."""
+        print(text, file=sys.stderr, flush=True)
+
+    def warn(self, text: str) -> None:
+        self.say(f"warning: {text}")
+
+    def show_error(self, message: str, hint: str | None) -> None:
+        self.say(f"error: {message}")
+        if hint:
+            self.say(f"hint: {hint}")
+
+    def envelope(self, status: Status, data: Mapping[str, Any], errors: Sequence[Mapping[str, str | None]]) -> None:
+        """The one object that stdout holds with `--json`."""
+        rows = [{"message": error["message"], "hint": error.get("hint")} for error in errors]
+        answer = {"command": settings.command, "status": status, "data": to_plain(data), "errors": rows}
+        print(json.dumps(answer, indent=2, allow_nan=False))
+
+
+_output = Output()
+
+
+def current_output() -> Output:
+    """The output of the running command."""
+    return _output
+
+
+def new_output() -> Output:
+    """For `main()`: a fresh output for a new command."""
+    global _output
+    _output = Output()
+    return _output
+
+
+def print_text(text: "RenderableType") -> None:
+    if isinstance(text, str):
+        print(text)
+        return
+    from rich.console import Console
+
+    Console(file=sys.stdout, highlight=False).print(text)
+
+
+def to_plain(value: Any) -> Any:
+    """`value` in JSON's own types: paths as text, arrays as lists, nan and infinity (which JSON lacks) as null."""
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [to_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if hasattr(value, "tolist"):  # numpy and torch, without importing them
+        return to_plain(value.tolist())
+    return value

@@ -1,0 +1,129 @@
+"""A project: a folder with gseg.toml, and where each stage keeps its files in it."""
+
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from gseg_cli.checkpoint import read_meta
+from gseg_cli.project_file import FILE, format_project, nearest, read_project
+from gseg_cli.runs import CHECKPOINT, list_runs
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import CheckpointError, ProjectError
+from gseg_runtime.files import write_text
+
+FOLDERS = ("samples", "annotations", "runs", "exports")
+BUILTIN = "builtin:"
+DEFAULT_GAN = BUILTIN + "toy-faces"
+
+
+@dataclass(frozen=True)
+class Project:
+    """What gseg.toml says. `gan` is the text in the file; `gan_path` is the checkpoint it means."""
+
+    dir: Path
+    name: str
+    resolution: int
+    gan: str
+    classes: ClassMap
+
+    @classmethod
+    def open(cls, folder: Path) -> "Project":
+        """The project in `folder`; ProjectError when it holds none, or its gseg.toml is wrong."""
+        data, classes = read_project(folder / FILE)
+        return cls(folder, data["project"]["name"], data["project"]["resolution"], data["gan"]["path"], classes)
+
+    @classmethod
+    def create(
+        cls,
+        folder: Path,
+        *,
+        classes: ClassMap,
+        name: str | None = None,
+        resolution: int | None = None,
+        gan: str = DEFAULT_GAN,
+        overwrite: bool = False,
+    ) -> "Project":
+        """Write gseg.toml and make the folders of the stages; files already in those stay.
+
+        name: None takes the folder's. resolution: None takes the GAN's. gan: "builtin:NAME" or a checkpoint's path.
+        ProjectError when there is a gseg.toml already, unless `overwrite`; CheckpointError when `gan` is not a GAN.
+        """
+        path = folder / FILE
+        if path.exists() and not overwrite:
+            raise ProjectError(f"{path}: exists already", hint="--overwrite writes it anew, or choose another folder")
+        if not gan.startswith(BUILTIN):
+            gan = _portable(Path(gan), folder)
+        resolution = resolution or gan_resolution(locate_gan(gan, folder, source="gan"))
+        name = name or folder.resolve().name
+        write_text(path, format_project(name=name, resolution=resolution, gan=gan, classes=classes))
+        for stage in FOLDERS:
+            (folder / stage).mkdir(exist_ok=True)
+        return cls.open(folder)
+
+    def path(self, name: str) -> Path:
+        """A path in the project."""
+        return self.dir / name
+
+    @property
+    def samples_dir(self) -> Path:
+        return self.path("samples")
+
+    @property
+    def annotations_dir(self) -> Path:
+        return self.path("annotations")
+
+    @property
+    def runs_dir(self) -> Path:
+        return self.path("runs")
+
+    @property
+    def exports_dir(self) -> Path:
+        return self.path("exports")
+
+    @property
+    def gan_path(self) -> Path:
+        """The GAN's checkpoint; ProjectError when it is not there."""
+        return locate_gan(self.gan, self.dir, source=f"{self.path(FILE)}: [gan] path")
+
+    def latest_run(self, kind: str) -> Path:
+        """The newest run folder of `kind` that has a checkpoint; ProjectError when there is none."""
+        done = [run for run in list_runs(self.runs_dir, kind) if (run / CHECKPOINT).is_file()]
+        if not done:
+            command = {"gan": "gan-train", "fewshot": "fewshot-train"}.get(kind, kind)
+            raise ProjectError(f"{self.runs_dir}: no {kind} run with a checkpoint", hint=f"run gseg {command} first")
+        return done[-1]
+
+
+def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
+    """The checkpoint that `gan` ("builtin:NAME", or a path relative to `folder`) means; ProjectError if missing."""
+    if gan.startswith(BUILTIN):
+        return _builtin_gan(gan.removeprefix(BUILTIN), source=source)
+    path = folder / gan  # an absolute path stays what it is
+    if not path.is_file():
+        hint = f"gseg gan-train makes one; {DEFAULT_GAN} is the one that comes with gseg"
+        raise ProjectError(f"{source}: no such file: {path}", hint=hint)
+    return path
+
+
+def gan_resolution(path: Path) -> int:
+    """The side in pixels of the images of a GAN checkpoint; CheckpointError when it is no GAN."""
+    meta = read_meta(path)
+    if "img_resolution" not in meta["config"]:
+        hint = "gseg gan-train writes GAN checkpoints"
+        raise CheckpointError(f"{path}: expected a GAN checkpoint, got a {meta['kind']} checkpoint", hint=hint)
+    return meta["config"]["img_resolution"]
+
+
+def _builtin_gan(name: str, *, source: str) -> Path:
+    assets = Path(str(resources.files("gseg_cli") / "assets"))
+    path = assets / f"{name}.safetensors"
+    if not path.is_file():
+        names = sorted(path.stem for path in assets.glob("*.safetensors"))
+        raise ProjectError(f"{source}: gseg comes with no GAN {name!r}", hint=nearest(name, names))
+    return path
+
+
+def _portable(path: Path, folder: Path) -> str:
+    """Relative inside the project, so that the project can be moved; absolute elsewhere."""
+    path, folder = path.resolve(), folder.resolve()
+    return path.relative_to(folder).as_posix() if path.is_relative_to(folder) else path.as_posix()

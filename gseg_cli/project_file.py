@@ -1,0 +1,122 @@
+"""gseg.toml: how it is written, and how what people wrote into it is checked."""
+
+import difflib
+import json
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import ConfigError, ProjectError
+
+FILE = "gseg.toml"
+KEYS: dict[str, dict[str, type]] = {"project": {"name": str, "resolution": int}, "gan": {"path": str}}
+TYPE_NAMES = {str: "text in quotes", int: "a whole number"}
+
+TEMPLATE = """\
+# A gseg project. This is the only file in the folder that is edited by hand.
+
+[project]
+name = {name}
+resolution = {resolution}  # pixels; the side of the images the GAN makes
+
+[gan]
+# A checkpoint, relative to this folder; "builtin:toy-faces" is the one that comes with gseg.
+path = {gan}
+
+# The classes in index order: the first is the background (0), the next has index 1, and so on.
+# Annotations and models made earlier keep the old indices, so add new classes at the end.
+{classes}
+"""
+
+
+def format_project(*, name: str, resolution: int, gan: str, classes: ClassMap) -> str:
+    """The text of a gseg.toml."""
+    # A JSON string of printable characters is a TOML string.
+    quoted = {"name": json.dumps(name, ensure_ascii=False), "gan": json.dumps(gan, ensure_ascii=False)}
+    return TEMPLATE.format(resolution=resolution, classes=classes.to_toml().rstrip(), **quoted)
+
+
+def read_project(path: Path) -> tuple[dict[str, Any], ClassMap]:
+    """The tables of a gseg.toml, checked against KEYS, and its classes; ProjectError when anything is amiss."""
+    data = _read_toml(path)
+    _check_keys(f"{path}", data, (*KEYS, "classes"))
+    for table, keys in KEYS.items():
+        if not isinstance(data.get(table), dict):
+            raise ProjectError(f"{path}: no [{table}] table", hint=f"it holds {', '.join(keys)}")
+        _check_keys(f"{path}: [{table}]", data[table], keys)
+        for key, kind in keys.items():
+            _check_value(f"{path}: [{table}] {key}", data[table].get(key), kind)
+    return data, _classes_of(path, data)
+
+
+def read_classes(path: Path) -> ClassMap:
+    """The [[classes]] of a TOML file, such as another project's; ProjectError when they are wrong."""
+    return _classes_of(path, _read_toml(path))
+
+
+def parse_classes(text: str) -> ClassMap:
+    """The classes that `--classes` means: "toy-faces", a TOML file, a text file with a name per line, or "name,name".
+
+    Bare names get a background in front unless they start with one: index 0 is always the background.
+    ConfigError or ProjectError when it is none of these.
+    """
+    path = Path(text)
+    if text == "toy-faces":
+        from gseg_cli.datasets.toy_faces import CLASSES
+
+        return CLASSES
+    if path.suffix == ".toml":
+        return read_classes(path)
+    if "," not in text and not path.is_file():
+        message = f"--classes: expected toy-faces, a file or names with commas between, got {text!r}"
+        raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
+    names = text.split(",") if "," in text else path.read_text(encoding="utf-8").splitlines()
+    names = [name.strip() for name in names if name.strip()]
+    return ClassMap.of_names(names if names[:1] == ["background"] else ["background", *names])
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint for a name that is not among the known ones: the nearest of them, else all."""
+    known = list(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except (FileNotFoundError, NotADirectoryError) as error:
+        hint = "gseg init makes a project; -C DIR names a project folder elsewhere"
+        raise ProjectError(f"{path.parent}: no {path.name} in this folder", hint=hint) from error
+    except OSError as error:
+        raise ProjectError(f"{path}: {error.strerror}", hint="check the path") from error
+    except ValueError as error:  # broken TOML and broken UTF-8
+        raise ProjectError(f"{path}: not valid TOML: {error}", hint="correct that place") from error
+
+
+def _classes_of(path: Path, data: dict[str, Any]) -> ClassMap:
+    tables = data.get("classes")
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise ProjectError(f"{path}: no [[classes]] tables", hint='write [[classes]] and below it name = "background"')
+    for index, table in enumerate(tables):
+        _check_keys(f"{path}: [[classes]] {index}", table, ("name", "color"))
+    try:
+        return ClassMap.from_toml_classes(tables)
+    except ConfigError as error:
+        raise ProjectError(f"{path}: [[classes]]: {error.message}", hint=error.hint) from error
+
+
+def _check_keys(where: str, table: dict[str, Any], known: Iterable[str]) -> None:
+    for key in table:
+        if key not in known:
+            raise ProjectError(f"{where}: unknown key {key!r}", hint=nearest(key, known))
+
+
+def _check_value(where: str, value: Any, kind: type) -> None:
+    if type(value) is not kind:  # isinstance would let true through as a number
+        got = "nothing" if value is None else repr(value)
+        raise ProjectError(f"{where}: expected {TYPE_NAMES[kind]}, got {got}", hint="correct it in the file")
+    if isinstance(value, int) and value < 1:
+        raise ProjectError(f"{where}: expected 1 or more, got {value}", hint="correct it in the file")

@@ -1,0 +1,120 @@
+"""A run: one numbered folder `runs/0003-distill` with all that one training said and made.
+
+config.json, env.json, log.txt, metrics.jsonl, previews/*.png and checkpoint.safetensors.
+"""
+
+import json
+import math
+import os
+import platform
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gseg_cli import __version__
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import atomic_path, write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+FORMAT = 1
+CHECKPOINT = "checkpoint.safetensors"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder to train in. Files are opened for each line, so nothing is lost when the process dies."""
+
+    dir: Path
+    start_s: float = field(default_factory=time.monotonic)
+
+    @property
+    def checkpoint(self) -> Path:
+        return self.dir / CHECKPOINT
+
+    def log(self, text: str) -> None:
+        """A line of log.txt, with the time."""
+        _append(self.dir / "log.txt", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {text}")
+
+    def metric(self, step: int, **values: float) -> None:
+        """A line of metrics.jsonl: the step, the seconds since the run was opened, and the named values."""
+        wall_s = round(time.monotonic() - self.start_s, 3)
+        finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no nan
+        _append(self.dir / "metrics.jsonl", json.dumps({"step": step, "wall_s": wall_s, **finite}))
+
+    def preview(self, name: str, image: "npt.NDArray[np.uint8]") -> Path:
+        """Write an image, uint8 [H, W, 3], to previews/NAME.png; the path."""
+        from PIL import Image
+
+        path = self.dir / "previews" / f"{name}.png"
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary:
+            Image.fromarray(image).save(temporary, format="PNG")
+        return path
+
+
+def open_run(runs_dir: Path, kind: str, config: Mapping[str, Any], parents: Sequence[Mapping[str, str]] = ()) -> Run:
+    """Create `runs_dir/NNNN-kind` with its config.json and env.json, before any work is done.
+
+    config: JSON values. parents: what `gseg_cli.checkpoint.parent_of` returns.
+    """
+    run = Run(_new_folder(runs_dir, kind))
+    about = {"format": FORMAT, "kind": kind, "created_by": f"gseg {__version__}"}
+    write_json(run.dir / "config.json", {**about, "config": dict(config), "parents": [dict(p) for p in parents]})
+    write_json(run.dir / "env.json", describe_environment())
+    run.log(f"{kind} started")
+    return run
+
+
+def list_runs(runs_dir: Path, kind: str | None = None) -> list[Path]:
+    """The run folders, oldest first, of one kind or of all."""
+    pattern = f"[0-9][0-9][0-9][0-9]-{kind or '*'}"
+    return sorted(path for path in runs_dir.glob(pattern) if path.is_dir())
+
+
+def _new_folder(runs_dir: Path, kind: str) -> Path:
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    number = max((int(path.name[:4]) for path in list_runs(runs_dir)), default=0) + 1
+    if number > 9999:
+        raise GsegError(f"{runs_dir}: holds run 9999 already", hint="move old runs elsewhere")
+    path = runs_dir / f"{number:04d}-{kind}"
+    path.mkdir()
+    return path
+
+
+def describe_environment() -> dict[str, Any]:
+    """What a result may depend on besides its config: versions, hardware, command line, start time."""
+    return {
+        "gseg": __version__,
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in ("torch", "numpy", "onnx", "onnxruntime", "safetensors")},
+        "os": platform.platform(),
+        "num_cores": os.cpu_count(),
+        "gpu": _gpu_name(),
+        "argv": sys.argv,
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _gpu_name() -> str | None:
+    torch = sys.modules.get("torch")  # whoever trains has imported it; nobody else should have to
+    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+
+
+def _append(path: Path, line: str) -> None:
+    with path.open("a", encoding="utf-8") as file:
+        file.write(line + "\n")

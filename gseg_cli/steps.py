@@ -1,0 +1,27 @@
+"""How the library tells of its progress. It knows nothing of terminals; `gseg_cli.progress` draws the bar."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Step:
+    """`done` of `total` units are finished; `values` are the figures to show beside it, such as the loss."""
+
+    done: int
+    total: int
+    values: dict[str, float] = field(default_factory=dict)
+
+
+OnStep = Callable[[Step], None]
+
+
+def ignore_step(step: Step) -> None:
+    """The default of every `on_step` argument."""
+
+
+Say = Callable[[str], None]
+
+
+def ignore_say(text: str) -> None:
+    """The default of every `say` argument: a place for lines of talk."""

@@ -1,0 +1,95 @@
+"""A checkpoint says what it is, and a wrong or broken one is told in one line."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from gseg_cli import describe as description
+from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_runtime.errors import CheckpointError
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "runs" / "student.safetensors"
+    tensors = {"net.weight": torch.arange(6.0).reshape(2, 3).T, "net.steps": torch.tensor(7)}
+    save_checkpoint(path, tensors, {"kind": "student", "config": {"width": 8}, "quality": {"miou": 0.5}})
+    return path
+
+
+def test_round_trip(checkpoint):
+    tensors, meta = load_checkpoint(checkpoint, "student")
+    assert torch.equal(tensors["net.weight"], torch.tensor([[0.0, 3.0], [1.0, 4.0], [2.0, 5.0]]))
+    assert tensors["net.steps"].item() == 7
+    assert meta == read_meta(checkpoint)
+    assert meta["format"] == 1 and meta["created_by"].startswith("gseg ")
+    assert (meta["config"], meta["parents"], meta["quality"]) == ({"width": 8}, [], {"miou": 0.5})
+
+
+def test_parents_are_found_again_by_hash(checkpoint, tmp_path):
+    child = tmp_path / "child.safetensors"
+    save_checkpoint(child, {}, {"kind": "child", "parents": [parent_of(checkpoint, "student")]})
+    (parent,) = read_meta(child)["parents"]
+    assert parent["kind"] == "student" and parent["path"] == str(checkpoint)
+    assert parent["sha256"] == description.describe(checkpoint)["sha256"]
+
+
+def test_describe_counts_parameters_by_part(checkpoint):
+    facts = description.describe(checkpoint)
+    assert (facts["kind"], facts["num_parameters"], facts["num_parameters_of"]) == ("student", 7, {"net": 7})
+    assert "num_parameters " in description.format_facts(facts)
+
+
+def test_the_wrong_kind_names_both_kinds(checkpoint):
+    with pytest.raises(CheckpointError, match="expected a teacher checkpoint, got a student checkpoint"):
+        load_checkpoint(checkpoint, "teacher")
+
+
+@pytest.mark.parametrize("num_bytes", [0, 5, 8, 40, -1])
+def test_a_truncated_file_is_one_line(checkpoint, num_bytes):
+    checkpoint.write_bytes(checkpoint.read_bytes()[:num_bytes])
+    for read in (read_meta, load_checkpoint):
+        with pytest.raises(CheckpointError) as caught:
+            read(checkpoint)
+        assert str(checkpoint) in caught.value.message and "\n" not in caught.value.message
+        assert caught.value.hint
+
+
+@pytest.mark.parametrize("content", [b"x" * 100, b"\x80\x04pickle" * 20, b"\x02" + b"\0" * 7 + b"[]", b"\xff" * 64])
+def test_another_kind_of_file_is_one_line(tmp_path, content):
+    (tmp_path / "x.safetensors").write_bytes(content)
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        load_checkpoint(tmp_path / "x.safetensors")
+
+
+def test_a_missing_file_and_a_folder_are_one_line(tmp_path):
+    with pytest.raises(CheckpointError, match="No such file"):
+        read_meta(tmp_path / "none.safetensors")
+    with pytest.raises(CheckpointError, match="directory"):
+        read_meta(tmp_path)
+
+
+def test_foreign_safetensors_are_refused(tmp_path):
+    path = tmp_path / "foreign.safetensors"
+    save_file({"a": torch.zeros(1)}, path, metadata={"format": "pt"})
+    with pytest.raises(CheckpointError, match="no gseg metadata"):
+        read_meta(path)
+
+
+def test_a_newer_format_asks_for_an_update(tmp_path):
+    path = tmp_path / "new.safetensors"
+    meta = {"format": 2, "kind": "student", "config": {}, "parents": []}
+    save_file({"a": torch.zeros(1)}, path, metadata={"gseg": json.dumps(meta)})
+    with pytest.raises(CheckpointError) as caught:
+        read_meta(path)
+    assert "format 1, got 2" in caught.value.message and "update" in caught.value.hint
+
+
+def test_a_failed_write_leaves_the_old_file(checkpoint):
+    before = checkpoint.read_bytes()
+    with pytest.raises(TypeError):
+        save_checkpoint(checkpoint, {"a": torch.zeros(1)}, {"kind": "student", "config": {"not JSON": object()}})
+    assert checkpoint.read_bytes() == before
+    assert [path.name for path in checkpoint.parent.iterdir()] == [checkpoint.name]

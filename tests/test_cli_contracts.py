@@ -1,0 +1,176 @@
+"""What scripts rely on: exit codes, the two lines of an error, and the JSON object."""
+
+import errno
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gseg_cli.app import main
+from gseg_cli.options import take_globals
+from gseg_cli.output import new_output, to_plain
+from gseg_cli.progress import progress
+from gseg_cli.steps import Step
+from gseg_runtime.errors import PartialError
+
+ENVELOPE_KEYS = ["command", "status", "data", "errors"]
+COMMANDS = [
+    "init",
+    "toy-faces",
+    "gan-train",
+    "sample",
+    "annotate-import",
+    "fewshot-train",
+    "distill",
+    "export",
+    "segment",
+    "evaluate",
+    "info",
+    "demo",
+]
+
+
+@pytest.fixture
+def describe_raises(monkeypatch):
+    """Let the library function behind `gseg info` raise what the test wants."""
+
+    def set_error(error):
+        def describe(path):
+            raise error
+
+        monkeypatch.setattr("gseg_cli.describe.describe", describe)
+
+    return set_error
+
+
+def plain_text(text):
+    """Without colours, which some CI machines force."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", text)
+
+
+def test_an_error_is_two_lines_on_stderr_and_code_1(capsys):
+    assert main(["info", "missing.onnx"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    error, hint = captured.err.splitlines()
+    assert error == "error: missing.onnx: no such file or folder"
+    assert hint.startswith("hint: ")
+
+
+def test_the_installed_program_behaves_like_main(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "gseg_cli", "info", "missing", "--json"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["status"] == "error"
+    assert done.stderr.startswith("error: missing: ")
+
+
+@pytest.mark.parametrize(
+    "args", [["--json", "info", "missing"], ["info", "--json", "missing"], ["info", "missing", "--json"]]
+)
+def test_json_is_accepted_anywhere(args, capsys):
+    assert main(args) == 1
+    answer = json.loads(capsys.readouterr().out)
+    assert list(answer) == ENVELOPE_KEYS
+    assert (answer["command"], answer["status"], answer["data"]) == ("info", "error", {})
+    assert [list(error) for error in answer["errors"]] == [["message", "hint"]]
+
+
+@pytest.mark.parametrize(
+    "args", [["info", "--nonsense"], ["nonsense"], ["segment"], ["info", "-C"], ["init", "--resolution", "many"]]
+)
+def test_a_usage_error_is_code_2_also_as_json(args, capsys):
+    assert main(args) == 2
+    captured = capsys.readouterr()
+    assert captured.out == "" and captured.err.startswith("error: ") and "\nhint: " in captured.err
+    assert main(["--json", *args]) == 2
+    assert json.loads(capsys.readouterr().out)["status"] == "error"
+
+
+def test_json_without_a_command_is_still_one_object(capsys):
+    assert main(["--json"]) == 2
+    assert list(json.loads(capsys.readouterr().out)) == ENVELOPE_KEYS
+
+
+def test_after_two_dashes_nothing_is_an_option(capsys):
+    assert main(["info", "--", "--json"]) == 1
+    assert capsys.readouterr().err.startswith("error: --json: no such file")
+
+
+def test_a_bug_is_one_line_and_code_70_and_debug_shows_where(describe_raises, capsys, monkeypatch):
+    describe_raises(ZeroDivisionError("by nothing"))
+    assert main(["info", "x"]) == 70
+    text = capsys.readouterr().err
+    assert text.startswith("error: internal error: ZeroDivisionError: by nothing\nhint: ") and "Traceback" not in text
+    assert main(["info", "x", "--debug"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+    monkeypatch.setenv("GSEG_DEBUG", "1")
+    assert main(["info", "x"]) == 70
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_code_130(describe_raises, capsys):
+    describe_raises(KeyboardInterrupt())
+    assert main(["info", "x", "--json"]) == 130
+    captured = capsys.readouterr()
+    assert captured.err == "error: interrupted\n"
+    assert json.loads(captured.out)["status"] == "error"
+
+
+def test_partly_done_is_code_3_and_says_so_on_both_streams(describe_raises, capsys):
+    take_globals([])
+    out = new_output()
+    out.result({"done": 1}, "1 mask", status="partial", errors=[{"message": "b.png: broken", "hint": None}])
+    captured = capsys.readouterr()
+    assert (out.exit_code, captured.out, captured.err) == (3, "1 mask\n", "error: b.png: broken\n")
+    describe_raises(PartialError("1 of 2 images failed"))
+    assert main(["info", "x", "--json"]) == 3
+    assert json.loads(capsys.readouterr().out)["status"] == "partial"
+
+
+def test_a_full_disk_is_not_a_bug(describe_raises, capsys):
+    describe_raises(OSError(errno.ENOSPC, "No space left on device", "masks/a.png"))
+    assert main(["info", "x"]) == 1
+    assert capsys.readouterr().err.startswith("error: masks/a.png: No space left on device\n")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_names_the_global_options(command, capsys):
+    assert main([command, "-h"]) == 0
+    text = plain_text(capsys.readouterr().out)
+    assert f"gseg {command}" in text
+    assert "--json" in text and "--project" in text and "--debug" in text
+
+
+def test_help_lists_every_command_and_alone_is_code_2(capsys):
+    assert main(["--help"]) == 0
+    words = plain_text(capsys.readouterr().out).split()
+    assert set(COMMANDS) <= set(words)
+    assert main([]) == 2
+
+
+def test_version_on_stdout(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("gseg ")
+    assert main(["--version", "--json"]) == 0
+    assert set(json.loads(capsys.readouterr().out)["data"]) == {"version"}
+
+
+def test_json_data_holds_only_what_json_has():
+    import numpy as np
+
+    plain = to_plain({"p": Path("a"), "iou": np.array([0.5, np.nan]), "n": np.int64(3), "t": (float("inf"), True)})
+    assert plain == {"p": "a", "iou": [0.5, None], "n": 3, "t": [None, True]}
+
+
+def test_progress_off_a_terminal_shows_the_first_and_the_last_step(capsys):
+    with progress("distill", "steps") as on_step:
+        for done in range(1, 8):
+            on_step(Step(done, 10, {"loss": 1 / done}))
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "distill: 1/10 steps, loss 1"
+    assert last.startswith("distill: 7/10 steps, ") and last.endswith("loss 0.1429")

@@ -1,0 +1,196 @@
+"""gseg.toml, the project's folders, run folders, seeds and devices."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from gseg_cli.app import main
+from gseg_cli.checkpoint import save_checkpoint
+from gseg_cli.describe import describe
+from gseg_cli.device import autocast, pick_device
+from gseg_cli.project import Project
+from gseg_cli.runs import open_run
+from gseg_cli.seeding import z_for_seeds
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import BackendUnavailable, GsegError, ProjectError, UsageError
+
+CLASSES = ClassMap(("background", 'a "quoted" name', "haut-été"), ((0, 0, 0), (255, 128, 0), (1, 2, 3)))
+
+
+@pytest.fixture
+def gan(tmp_path):
+    path = tmp_path / "faces" / "gan.safetensors"
+    save_checkpoint(path, {"G_ema.x": torch.zeros(3)}, {"kind": "stylegan2", "config": {"img_resolution": 16}})
+    return path
+
+
+@pytest.fixture
+def project(gan):
+    return Project.create(gan.parent, name='The "faces"', classes=CLASSES, gan=str(gan))
+
+
+def edit(project, old, new):
+    path = project.path("gseg.toml")
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+
+
+def test_round_trip(project, gan):
+    assert Project.open(project.dir) == project
+    assert (project.name, project.resolution, project.classes) == ('The "faces"', 16, CLASSES)
+    assert project.gan == "gan.safetensors" and project.gan_path == gan
+    for folder in (project.samples_dir, project.annotations_dir, project.runs_dir, project.exports_dir):
+        assert folder.is_dir()
+
+
+def test_a_gan_outside_the_project_is_kept_by_its_full_path(gan, tmp_path):
+    project = Project.create(tmp_path / "other", classes=CLASSES, gan=str(gan))
+    assert (project.name, project.gan_path) == ("other", gan.resolve())
+
+
+def test_an_existing_project_is_kept_unless_overwritten(project):
+    with pytest.raises(ProjectError) as caught:
+        Project.create(project.dir, classes=CLASSES, gan=str(project.gan_path))
+    assert "--overwrite" in caught.value.hint
+    (project.samples_dir / "000000.png").touch()
+    again = Project.create(project.dir, name="new", classes=CLASSES, gan=str(project.gan_path), overwrite=True)
+    assert again.name == "new" and (project.samples_dir / "000000.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message", "hint"),
+    [
+        ("resolution = 16", "resolutoin = 16", "[project]: unknown key 'resolutoin'", "did you mean resolution?"),
+        ("resolution = 16", 'resolution = "16"', "[project] resolution: expected a whole number, got '16'", "file"),
+        ("resolution = 16", "resolution = true", "[project] resolution: expected a whole number, got True", "file"),
+        ("resolution = 16", "resolution = 0", "[project] resolution: expected 1 or more, got 0", "file"),
+        ("resolution = 16", "", "[project] resolution: expected a whole number, got nothing", "file"),
+        ("[gan]", "[gann]", "unknown key 'gann'", "did you mean gan?"),
+        ("[[classes]]", "[[class]]", "unknown key 'class'", "did you mean classes?"),
+        ("#ff8000", "orange", "[[classes]]: class 1: expected a colour like #e6bea0, got 'orange'", None),
+        ('color = "#ff8000"', 'colour = "#ff8000"', "[[classes]] 1: unknown key 'colour'", "did you mean color?"),
+        ("[project]", "[project", "not valid TOML", "correct"),
+    ],
+)
+def test_a_mistake_in_gseg_toml_is_named(project, old, new, message, hint):
+    edit(project, old, new)
+    with pytest.raises(ProjectError) as caught:
+        Project.open(project.dir)
+    assert caught.value.message.startswith(str(project.path("gseg.toml"))) and message in caught.value.message
+    assert hint is None or hint in caught.value.hint
+
+
+def test_a_folder_without_a_project_points_to_init(tmp_path):
+    with pytest.raises(ProjectError) as caught:
+        Project.open(tmp_path)
+    assert str(tmp_path) in caught.value.message and "gseg init" in caught.value.hint
+
+
+def test_a_missing_gan_is_named_where_it_is_asked_for(project):
+    edit(project, "gan.safetensors", "gone.safetensors")
+    with pytest.raises(ProjectError, match=r"gseg\.toml: \[gan\] path: no such file"):
+        _ = Project.open(project.dir).gan_path
+    edit(project, "gone.safetensors", "builtin:nothing")
+    with pytest.raises(ProjectError, match="gseg comes with no GAN 'nothing'"):
+        _ = Project.open(project.dir).gan_path
+
+
+def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
+    assert main(["-C", str(tmp_path), "init", "faces", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["name"], data["gan"]) == ("faces", "builtin:toy-faces")
+    assert len(data["classes"]) == 10 and data["classes"][0] == "background"
+    project = Project.open(tmp_path / "faces")
+    assert project.gan_path.name == "toy-faces.safetensors" and project.gan_path.is_file()
+    assert main(["init", str(tmp_path / "faces")]) == 1
+    assert "--overwrite" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("eyes, mouth", ("background", "eyes", "mouth")), ("background,hair", ("background", "hair"))],
+)
+def test_init_takes_class_names(gan, tmp_path, text, names):
+    assert main(["init", str(tmp_path / "p"), "--gan", str(gan), "--classes", text]) == 0
+    assert Project.open(tmp_path / "p").classes.names == names
+
+
+def test_init_takes_classes_from_files(project, gan, tmp_path, capsys):
+    (tmp_path / "names.txt").write_text("eyes\n\nmouth\n")
+    init = ["init", str(tmp_path / "p"), "--gan", str(gan), "--overwrite", "--classes"]
+    assert main([*init, str(tmp_path / "names.txt")]) == 0
+    assert Project.open(tmp_path / "p").classes.names == ("background", "eyes", "mouth")
+    assert main([*init, str(project.path("gseg.toml"))]) == 0
+    assert Project.open(tmp_path / "p").classes == CLASSES
+    assert main([*init, "nonsense"]) == 1
+    assert "got 'nonsense'" in capsys.readouterr().err
+
+
+def test_init_refuses_a_checkpoint_that_is_no_gan(tmp_path, capsys):
+    save_checkpoint(tmp_path / "student.safetensors", {}, {"kind": "student"})
+    assert main(["init", str(tmp_path / "p"), "--gan", str(tmp_path / "student.safetensors")]) == 1
+    assert "expected a GAN checkpoint, got a student checkpoint" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+
+
+def test_runs_are_numbered_across_kinds(project):
+    first = open_run(project.runs_dir, "gan", {"kimg": 1})
+    second = open_run(project.runs_dir, "distill", {"steps": 2})
+    third = open_run(project.runs_dir, "distill", {"steps": 3})
+    assert [run.dir.name for run in (first, second, third)] == ["0001-gan", "0002-distill", "0003-distill"]
+    with pytest.raises(ProjectError) as caught:
+        project.latest_run("distill")
+    assert "gseg distill" in caught.value.hint
+    save_checkpoint(second.checkpoint, {}, {"kind": "student"})
+    assert project.latest_run("distill") == second.dir  # the third was interrupted
+    save_checkpoint(third.checkpoint, {}, {"kind": "student"})
+    assert project.latest_run("distill") == third.dir
+
+
+def test_a_run_describes_itself(project):
+    run = open_run(project.runs_dir, "distill", {"steps": 2}, [{"kind": "stylegan2", "path": "x", "sha256": "0"}])
+    run.log("started")
+    run.metric(1, loss=0.5)
+    run.metric(2, loss=float("nan"))
+    assert run.preview("fakes-1", np.zeros((4, 6, 3), np.uint8)).read_bytes().startswith(b"\x89PNG")
+    facts = describe(run.dir)
+    assert (facts["kind"], facts["of"], facts["config"]) == ("run", "distill", {"steps": 2})
+    assert facts["parents"][0]["kind"] == "stylegan2" and facts["checkpoint"] is None
+    assert facts["last_metrics"]["step"] == 2 and facts["last_metrics"]["loss"] is None
+    assert {"gseg", "python", "packages", "argv", "started"} <= json.loads((run.dir / "env.json").read_text()).keys()
+
+
+def test_info_tells_of_the_project_and_its_folders(project, capsys):
+    (project.samples_dir / "000000.png").touch()
+    (project.samples_dir / "samples.json").write_text('{"format": 1, "kind": "samples", "seeds": [0]}')
+    open_run(project.runs_dir, "gan", {})
+    assert main(["info", "--json", "-C", str(project.dir)]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["kind"], data["num_samples"], data["runs"]) == ("project", 1, ["0001-gan"])
+    assert main(["info", str(project.samples_dir)]) == 0
+    assert "samples" in capsys.readouterr().out
+    with pytest.raises(GsegError, match="not a folder that gseg wrote"):
+        describe(project.exports_dir)
+
+
+def test_one_seed_is_one_latent_whatever_the_batch():
+    z = z_for_seeds([3, 0, 3], 8)
+    assert z.dtype == torch.float32 and z.shape == (3, 8)
+    assert torch.equal(z[0], z[2]) and torch.equal(z[1:2], z_for_seeds([0], 8))
+    assert np.array_equal(z[0].numpy(), np.random.RandomState(3).randn(8).astype(np.float32))
+    assert z_for_seeds([], 8).shape == (0, 8)
+
+
+def test_devices():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type in ("cpu", "cuda")
+    for name in ("gpu", "cuda:x", "cpu:0", "cuda:"):
+        with pytest.raises(UsageError, match="auto, cpu, cuda or cuda:N"):
+            pick_device(name)
+    with pytest.raises(BackendUnavailable, match="CUDA"):
+        pick_device("cuda:99")
+    with autocast(torch.device("cpu")):
+        assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype in (torch.float32, torch.bfloat16)
