@@ -1,0 +1,1 @@
+"""StyleGAN2 and DCGAN in plain PyTorch: networks, checkpoints, training, sampling."""

@@ -1,0 +1,93 @@
+"""A DCGAN (Radford et al. 2016) behind the same protocol: the smallest GAN whose features can be repurposed."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from gseg_cli.gan.generator import FeatureStack
+
+
+@dataclass(frozen=True, kw_only=True)
+class DCGANConfig:
+    img_resolution: int = 32
+    z_dim: int = 64
+    channel_base: int = 1024  # a layer at resolution r has min(channel_base / r, channel_max) channels
+    channel_max: int = 128
+
+    def __post_init__(self) -> None:
+        if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
+            raise ValueError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
+
+    def channels(self, resolution: int) -> int:
+        return min(self.channel_base // resolution, self.channel_max)
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels at 4, 8, ... R."""
+        r, out = 4, []
+        while r <= self.img_resolution:
+            out.append(self.channels(r))
+            r *= 2
+        return out
+
+
+class DCGAN(nn.Module):
+    """Transposed convolutions with batch normalisation. There is no mapping network: w is z, its mean is zero."""
+
+    kind = "dcgan"
+    num_ws = 1
+
+    def __init__(self, config: DCGANConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.z_dim = self.w_dim = config.z_dim
+        self.img_resolution = config.img_resolution
+        self.feature_channels = tuple(config.widths)
+        self.compute_dtype = torch.float32
+        self.random_noise = False  # DCGAN has no noise inputs
+        layers = [self._up(config.z_dim, config.widths[0], stride=1, padding=0)]
+        for i, o in zip(config.widths, config.widths[1:], strict=False):
+            layers.append(self._up(i, o, stride=2, padding=1))
+        self.layers = nn.ModuleList(layers)
+        self.torgb = nn.Conv2d(config.widths[-1], 3, kernel_size=3, padding=1)
+
+    @staticmethod
+    def _up(i: int, o: int, stride: int, padding: int) -> nn.Sequential:
+        conv = nn.ConvTranspose2d(i, o, kernel_size=4, stride=stride, padding=padding, bias=False)
+        return nn.Sequential(conv, nn.BatchNorm2d(o), nn.ReLU())
+
+    def mapping(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
+        return (z.float() * truncation_psi).unsqueeze(1)  # [N, 1, z_dim]
+
+    def synthesis(self, ws: Tensor) -> Tensor:
+        return self.features(ws)[0]
+
+    def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
+        x, maps = ws[:, 0, :, None, None], []
+        for layer in self.layers:
+            x = layer(x)
+            maps.append(x)
+        return torch.tanh(self.torgb(x)), FeatureStack(tuple(maps))
+
+    def track(self, ws: Tensor) -> None:
+        """Nothing to do: the mean latent is zero."""
+
+
+class DCDiscriminator(nn.Module):
+    """Strided convolutions; no batch normalisation, because R1 asks for the gradient of each image on its own."""
+
+    kind = "dcgan"
+
+    def __init__(self, config: DCGANConfig) -> None:
+        super().__init__()
+        self.compute_dtype = torch.float32
+        widths = config.widths[::-1]
+        layers: list[nn.Module] = [nn.Conv2d(3, widths[0], kernel_size=3, padding=1), nn.LeakyReLU(0.2)]
+        for i, o in zip(widths, widths[1:], strict=False):
+            layers += [nn.Conv2d(i, o, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
+        layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4))
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, image: Tensor) -> Tensor:
+        return self.layers(image).flatten(1)  # [N, 1]

@@ -1,0 +1,43 @@
+"""The StyleGAN2 objectives: non-saturating logistic loss, R1 and path length (Karras et al. 2020, section 3)."""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gseg_cli.gan.networks import GanModule
+
+
+def generator_loss(fake_logits: Tensor) -> Tensor:
+    return F.softplus(-fake_logits).mean()
+
+
+def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+    return F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
+
+
+def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """Mean squared norm of the gradient of D at real images [N, 3, R, R]."""
+    real = real.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
+    return gradient.float().square().sum(dim=[1, 2, 3]).mean()
+
+
+def path_length_penalty(generator: GanModule, ws: Tensor, mean: Tensor, decay: float = 0.01) -> Tensor:
+    """Squared deviation of the image's sensitivity to w from its running mean [], which is updated in place."""
+    image = generator.synthesis(ws)
+    noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
+    (gradient,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
+    lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()  # [N]
+    mean.copy_(mean.lerp(lengths.mean().detach(), decay))
+    return (lengths - mean).square().mean()
+
+
+def mix_styles(ws: Tensor, other: Tensor, probability: float) -> Tensor:
+    """With this probability, take the layers behind a random crossover from another latent: both [N, L, W]."""
+    num_ws = ws.shape[1]
+    if num_ws < 2 or torch.rand([]) >= probability:
+        return ws
+    cutoff = int(torch.randint(1, num_ws, []))
+    return torch.cat([ws[:, :cutoff], other[:, cutoff:]], dim=1)

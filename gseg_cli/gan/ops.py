@@ -1,0 +1,97 @@
+"""Filtered resampling and the equalised layers of StyleGAN2, in plain PyTorch (Karras et al. 2020; stylegan2-ada-pytorch).
+
+Compute dtype follows the activations: weights are cast to x.dtype where they are used, so that one network runs in
+float32, bfloat16 or float16 without copies of its parameters.
+"""
+
+import math
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+# Keeps the variance through a leaky ReLU of slope 0.2. It is applied before the ReLU, where it costs nothing: on the weights.
+LRELU_GAIN = math.sqrt(2)
+
+
+def resample_filter() -> Tensor:
+    """The separable binomial filter [1, 3, 3, 1], normalised to sum 1: [4, 4]."""
+    f = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    f = torch.outer(f, f)
+    return f / f.sum()
+
+
+def _depthwise(f: Tensor, x: Tensor) -> Tensor:
+    return f.to(x.dtype).expand(x.shape[1], 1, *f.shape)
+
+
+class _Blur(torch.autograd.Function):
+    """Depthwise convolution with a symmetric 4x4 filter, its gradient being the same thing with the complementary padding.
+
+    PyTorch's own backward of a depthwise convolution is five times slower on CPUs.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, f: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(f)
+        ctx.padding = padding
+        return F.conv2d(x, _depthwise(f, x), padding=padding, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None, None]:
+        (f,) = ctx.saved_tensors
+        return _Blur.apply(gradients[0], f, 3 - ctx.padding), None, None
+
+
+def blur(x: Tensor, f: Tensor, *, padding: int, gain: float = 1.0) -> Tensor:
+    return _Blur.apply(x, f * gain, padding)
+
+
+def upsample2d(x: Tensor, f: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N, C, 2H, 2W]: zero insertion, then the filter with gain 4 and padding (2, 1).
+
+    A strided transposed convolution is the same thing, because the filter is symmetric.
+    """
+    return F.conv_transpose2d(x, _depthwise(f * 4, x), stride=2, padding=1, groups=x.shape[1])
+
+
+def downsample2d(x: Tensor, f: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N, C, H/2, W/2], padding (1, 1)."""
+    return blur(x, f, padding=1)[:, :, ::2, ::2]
+
+
+def conv_up(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
+    """3x3 convolution that doubles the resolution: transposed convolution, weight as stored, then the filter."""
+    x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)  # [N, O, 2H+1, 2W+1]
+    return blur(x, f, padding=1, gain=4)
+
+
+def conv_down(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
+    """Convolution that halves the resolution: the filter, then a strided convolution (1x1 or 3x3)."""
+    if weight.shape[-1] == 1:
+        return F.conv2d(downsample2d(x, f), weight.to(x.dtype))
+    return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), stride=2)
+
+
+def normalize_2nd_moment(x: Tensor) -> Tensor:
+    return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
+
+
+class EqualLinear(nn.Module):
+    """Fully connected layer whose scale is applied at run time (equalised learning rate)."""
+
+    def __init__(
+        self, in_features: int, out_features: int, *, bias_init: float = 0.0, lr_multiplier: float = 1.0, act: bool = False
+    ) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.bias = nn.Parameter(torch.full((out_features,), bias_init))
+        self.weight_gain = lr_multiplier / math.sqrt(in_features)
+        self.bias_gain = lr_multiplier
+        self.act = act
+
+    def forward(self, x: Tensor) -> Tensor:
+        gain = LRELU_GAIN if self.act else 1.0
+        x = F.linear(x, self.weight * (self.weight_gain * gain), self.bias * (self.bias_gain * gain))
+        return F.leaky_relu(x, 0.2) if self.act else x
