@@ -1,0 +1,117 @@
+"""A folder of annotations: label maps of generated samples, with the latents that make those samples again.
+
+Needs no PyTorch.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from gseg_cli import latents
+from gseg_cli.described import check_seeds, claim, read_description, write_description
+from gseg_cli.gan.sample_set import sample_name
+from gseg_cli.latents import Latents, load_latents, save_latents
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.errors import ConfigError, GsegError
+from gseg_runtime.files import finish_folder
+from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_label_png, write_label_png
+
+FILE = "annotations.json"
+HINT = "gseg annotate-import makes a folder of annotations; with --overwrite it makes a broken one anew"
+_TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationSet:
+    """N label maps and what they were drawn on; gan_sha256 and truncation_psi say where the latents come from.
+
+    GsegError when the parts do not fit together.
+    """
+
+    labels: npt.NDArray[np.uint8]  # [N, H, W], class index, 255 = ignore
+    ws: Latents  # float32 [N, num_ws, w_dim], after truncation
+    seeds: tuple[int, ...]
+    classes: ClassMap
+    gan_sha256: str
+    truncation_psi: float
+
+    def __post_init__(self) -> None:
+        shapes = f"labels {list(self.labels.shape)}, ws {list(self.ws.shape)}, {len(self.seeds)} seeds"
+        if self.labels.ndim != 3 or self.ws.ndim != 3 or not len(self.labels) == len(self.ws) == len(self.seeds):
+            raise GsegError(f"annotations: expected labels [N, H, W], ws [N, L, W] and N seeds, got {shapes}")
+        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
+            raise GsegError(f"annotations: expected at least one seed, each once, got {list(self.seeds)}")
+        for seed, labels in zip(self.seeds, self.labels, strict=True):
+            check_label_map(labels, len(self.classes), f"annotation {sample_name(seed)}")
+
+    @property
+    def pixel_counts(self) -> npt.NDArray[np.int64]:
+        """[N, C]: pixels of each class in each label map."""
+        counts = [np.bincount(labels.ravel(), minlength=IGNORE + 1) for labels in self.labels]
+        return np.stack(counts)[:, : len(self.classes)].astype(np.int64)
+
+    @property
+    def pixels_per_class(self) -> dict[str, int]:
+        return dict(zip(self.classes.names, self.pixel_counts.sum(axis=0).tolist(), strict=True))
+
+    @classmethod
+    def load(cls, folder: Path) -> "AnnotationSet":
+        """The annotations in `folder`; GsegError when there are none, or its files do not belong together."""
+        path = folder / FILE
+        data = read_description(path, "annotations", _TYPES, hint=HINT)
+        seeds = check_seeds(path, data["seeds"], hint=HINT)
+        if not isinstance(data["gan"].get("sha256"), str):
+            raise GsegError(f"{path}: gan: expected its sha256, got {data['gan']!r}", HINT)
+        try:
+            classes = ClassMap.from_json(data["classes"])
+        except ConfigError as error:
+            raise GsegError(f"{path}: {error.message}", HINT) from error
+        labels = _read_maps(folder, seeds, classes)
+        ws = load_latents(folder / latents.FILE, seeds, hint=HINT)
+        return cls(labels, ws, seeds, classes, data["gan"]["sha256"], float(data["truncation_psi"]))
+
+    def save(self, folder: Path, *, source: str, overwrite: bool = False) -> None:
+        """Write the label maps as indexed PNGs, the latents and annotations.json.
+
+        source: what the label maps were made from, for people. A folder that holds anything is refused unless
+        `overwrite`, and even then when a label map in it was edited with another program since.
+        """
+        claim(folder, "annotations", overwrite=overwrite, owned=partial(_is_ours, folder))
+        for seed, labels in zip(self.seeds, self.labels, strict=True):
+            write_label_png(folder / sample_name(seed), labels, self.classes)
+        save_latents(folder / latents.FILE, self.ws, self.seeds)
+        facts = {
+            "classes": self.classes.to_json(),
+            "source": source,
+            "gan": {"sha256": self.gan_sha256},
+            "truncation_psi": self.truncation_psi,
+            "seeds": list(self.seeds),
+            "pixels_per_class": self.pixels_per_class,
+        }
+        write_description(folder / FILE, "annotations", facts)
+        finish_folder(folder)
+
+
+def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.NDArray[np.uint8]:
+    """[N, H, W]. A label map that was put there by hand is an error, since it would be passed over in silence."""
+    strays = {path.name for path in folder.glob("*.png") if path.stem.isdecimal()} - set(map(sample_name, seeds))
+    if strays:
+        hint = "gseg annotate-import takes label maps in; remove this one, or import it with the others"
+        raise GsegError(f"{folder / min(strays)}: not listed in {FILE}", hint)
+    maps: list[LabelMap] = []
+    for seed in seeds:
+        path = folder / sample_name(seed)
+        maps.append(check_label_map(read_label_png(path), len(classes), str(path)))
+        if maps[-1].shape != maps[0].shape:
+            expected, got = (f"{labels.shape[1]}x{labels.shape[0]}" for labels in (maps[0], maps[-1]))
+            raise GsegError(f"{path}: expected {expected} pixels as in the others, got {got}", HINT)
+    return np.stack(maps) if maps else np.zeros((0, 0, 0), np.uint8)
+
+
+def _is_ours(folder: Path, file: Path) -> bool:
+    return file.parent == folder and (
+        file.name in (FILE, latents.FILE) or (file.suffix == ".png" and is_gseg_png(file))
+    )

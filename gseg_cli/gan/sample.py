@@ -1,0 +1,113 @@
+"""Generated images to label: one seed = one latent = one image, whatever is generated beside it."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from gseg_cli import latents
+from gseg_cli.described import claim
+from gseg_cli.gan import sample_set
+from gseg_cli.gan.generator import Generator, to_uint8
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.seeding import z_for_seeds
+from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.files import atomic_path, finish_folder, sha256_file
+
+__all__ = ["SampleSet", "write_samples", "ws_for_seeds"]
+
+
+@torch.no_grad()
+def ws_for_seeds(generator: Generator, seeds: Sequence[int], truncation_psi: float) -> Tensor:
+    """Latents [N, num_ws, w_dim] after truncation, on the generator's device.
+
+    Mapped one by one: matrix products of another batch size round differently, and a seed shall mean one latent.
+    """
+    z = z_for_seeds(seeds, generator.z_dim).to(_device_of(generator))
+    rows = [generator.mapping(z[i : i + 1], truncation_psi) for i in range(len(z))]
+    return torch.cat([generator.mapping(z[:0], truncation_psi), *rows])
+
+
+def write_samples(
+    generator: Generator,
+    gan: Path,
+    seeds: Sequence[int],
+    truncation_psi: float,
+    out: Path,
+    *,
+    batch: int = 16,
+    overwrite: bool = False,
+    on_step: OnStep = ignore_step,
+) -> SampleSet:
+    """Write the images of `seeds`, their latents and samples.json to `out`; returns all that `out` then holds.
+
+    gan: the checkpoint `generator` was loaded from. A folder of samples of the same GAN and truncation_psi is
+    extended: its seeds are kept, and its images not made again unless they are missing. GsegError when `out` holds
+    samples of another making, or something else; `overwrite` replaces samples, but never files that are not gseg's.
+    """
+    if not 0 <= truncation_psi <= 2:  # also refuses nan
+        raise UsageError(f"truncation_psi: expected 0 to 2, got {truncation_psi}", "0.7 is usual, 1 truncates nothing")
+    gan_sha256 = sha256_file(gan)
+    earlier = None if overwrite else _earlier(out, gan_sha256, truncation_psi)
+    claim(out, "samples", overwrite=overwrite, extend=earlier is not None, owned=_is_ours)
+    kept = set(earlier.seeds if earlier else ())
+    new = sorted(set(seeds) - kept)
+    ws = ws_for_seeds(generator, new, truncation_psi).cpu().numpy()
+    samples = SampleSet(out, tuple(new), ws, truncation_psi, gan_sha256, generator.img_resolution)
+    if earlier:
+        samples = _join(earlier, samples)
+    # Before the images, so that calling again makes those that an interruption left out.
+    samples.save_latents(gan)
+    to_do = [seed for seed in samples.seeds if seed not in kept or not samples.image_path(seed).exists()]
+    _write_images(generator, samples, to_do, batch, on_step)
+    finish_folder(out)
+    return samples
+
+
+def _earlier(out: Path, gan_sha256: str, truncation_psi: float) -> SampleSet | None:
+    """The samples that are to be extended, None when there are none."""
+    if not (out / sample_set.FILE).is_file():
+        return None
+    earlier = SampleSet.load(out)
+    hint = "--overwrite replaces them, or choose another folder"
+    if earlier.gan_sha256 != gan_sha256:
+        message = f"{out}: holds samples of another GAN (sha256 {earlier.gan_sha256[:12]}, not {gan_sha256[:12]})"
+        raise GsegError(message, hint)
+    if earlier.truncation_psi != truncation_psi:
+        message = f"{out}: holds samples of truncation_psi {earlier.truncation_psi:g}, not {truncation_psi:g}"
+        raise GsegError(message, hint)
+    return earlier
+
+
+def _join(earlier: SampleSet, new: SampleSet) -> SampleSet:
+    """Both, in the order of the seeds."""
+    seeds = np.array(earlier.seeds + new.seeds)
+    order = np.argsort(seeds)
+    ws = np.concatenate([earlier.ws, new.ws])[order]
+    return SampleSet(new.dir, tuple(seeds[order].tolist()), ws, new.truncation_psi, new.gan_sha256, new.resolution)
+
+
+@torch.no_grad()
+def _write_images(generator: Generator, samples: SampleSet, seeds: Sequence[int], batch: int, on_step: OnStep) -> None:
+    device = _device_of(generator)
+    for start in range(0, len(seeds), batch):
+        chunk = seeds[start : start + batch]
+        ws = torch.from_numpy(samples.ws_of(chunk)).to(device)
+        images = to_uint8(generator.synthesis(ws)).cpu().numpy()  # [N, R, R, 3]
+        for seed, image in zip(chunk, images, strict=True):
+            with atomic_path(samples.image_path(seed)) as temporary:
+                Image.fromarray(image).save(temporary)
+        on_step(Step(start + len(chunk), len(seeds)))
+
+
+def _device_of(generator: Generator) -> torch.device:
+    return next(iter(generator.parameters())).device  # type: ignore[attr-defined]
+
+
+def _is_ours(file: Path) -> bool:
+    return file.name in (sample_set.FILE, latents.FILE) or re.fullmatch(r"\d{6,}\.png", file.name) is not None
