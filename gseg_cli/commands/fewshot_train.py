@@ -1,0 +1,37 @@
+"""gseg fewshot-train: a teacher from one to ten annotated samples."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, project_dir
+
+
+def fewshot_train(
+    gan: GanOpt = None,
+    annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
+    model: Annotated[str, typer.Option(help="cnn-s, cnn-m, cnn-l or mlp.")] = "cnn-s",
+    steps: Annotated[int, typer.Option(min=1, help="Training steps per network.")] = 300,
+    heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the run; without it the project's runs/.")] = None,
+    seed: SeedOpt = 0,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Train a few-shot teacher on the GAN's features of the annotated samples."""
+    from gseg_cli.device import pick_device
+    from gseg_cli.fewshot.start import start_fewshot
+    from gseg_cli.fewshot.train import FewshotConfig
+    from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+
+    config = FewshotConfig(model=model, steps=steps, num_heads=heads, seed=seed)
+    source = annotations or project_dir() / "annotations"
+    with progress("fewshot-train", "steps") as on_step:
+        done = start_fewshot(
+            find_gan(gan), source, config, runs or project_dir() / "runs", pick_device(device), on_step=on_step
+        )
+    out = current_output()
+    for warning in done["warnings"]:
+        out.warn(warning)
+    out.result(done, f"{done['checkpoint']}: {model} from {done['annotations']} annotations")

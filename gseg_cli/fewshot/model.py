@@ -1,0 +1,105 @@
+"""The few-shot teachers: the paper's dilated CNN in three sizes, and the pixel MLP."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.fewshot.features import ProjectedFeatures
+from gseg_cli.gan.generator import FeatureStack
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import CheckpointError
+
+KIND = "fewshot"
+# Dilations of the 3x3 convolutions behind the first, 1x1 layer; cnn-l is the published code's network, 61 px wide.
+DILATIONS = {"cnn-s": (2, 1, 2, 1), "cnn-m": (2, 4, 1, 2, 4, 1), "cnn-l": (2, 4, 8, 1, 2, 4, 8, 1)}
+MODELS = (*DILATIONS, "mlp")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TeacherConfig:
+    model: str
+    channels: tuple[int, ...]  # of the generator's layers, coarse to fine
+    num_classes: int
+    size: int  # side of its label maps in pixels
+    num_heads: int = 1  # an ensemble of networks that differ in their seed
+
+
+class CNNHead(nn.Module):
+    """1x1 convolution to 128 channels on the features, then dilated 3x3 convolutions, leaky ReLU between them."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        super().__init__()
+        self.size = config.size
+        self.features = ProjectedFeatures(config.channels, 128)
+        dilations = DILATIONS[config.model]
+        widths = [128, *[64] * (len(dilations) - 2), 32, config.num_classes]
+        self.convs = nn.ModuleList(
+            nn.Conv2d(i, o, 3, padding=d, dilation=d) for i, o, d in zip(widths, widths[1:], dilations, strict=False)
+        )
+
+    def forward(self, stack: FeatureStack) -> Tensor:
+        """Logits [N, num_classes, size, size]."""
+        x = self.features(stack, self.size)
+        for conv in self.convs:
+            x = conv(F.leaky_relu(x, 0.01))
+        return x
+
+
+class MLPHead(nn.Module):
+    """Each pixel on its own: 128 and 32 hidden units."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        super().__init__()
+        self.size = config.size
+        self.features = ProjectedFeatures(config.channels, 128)
+        self.hidden = nn.Linear(128, 32)
+        self.out = nn.Linear(32, config.num_classes)
+
+    def forward(self, stack: FeatureStack) -> Tensor:
+        """Logits [N, num_classes, size, size]."""
+        x = self.features(stack, self.size).permute(0, 2, 3, 1)
+        return self._rest(x).permute(0, 3, 1, 2)
+
+    def at_pixels(self, columns: Tensor) -> Tensor:
+        """Logits [P, num_classes] of gathered hypercolumns [P, sum C]."""
+        return self._rest(self.features.at_pixels(columns))
+
+    def _rest(self, x: Tensor) -> Tensor:
+        return self.out(F.leaky_relu(self.hidden(F.leaky_relu(x, 0.01)), 0.01))
+
+
+class Teacher(nn.Module):
+    """An ensemble of heads; their probabilities are averaged."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        super().__init__()
+        self.config = config
+        head = MLPHead if config.model == "mlp" else CNNHead
+        self.heads = nn.ModuleList(head(config) for _ in range(config.num_heads))
+
+    def forward(self, stack: FeatureStack) -> Tensor:
+        """Probabilities of every head: [H, N, num_classes, size, size]."""
+        return torch.stack([head(stack).softmax(dim=1) for head in self.heads])
+
+
+def save_teacher(path: Path, teacher: Teacher, classes: ClassMap, meta: dict[str, Any]) -> None:
+    config = {**asdict(teacher.config), "classes": classes.to_json()}
+    save_checkpoint(path, teacher.state_dict(), {"kind": KIND, "config": config, **meta})
+
+
+def load_teacher(path: Path, device: torch.device | str = "cpu") -> tuple[Teacher, ClassMap, dict[str, Any]]:
+    """The teacher in evaluation mode, its classes, and what its file says of itself."""
+    tensors, meta = load_checkpoint(path, KIND)
+    config = dict(meta["config"])
+    classes = ClassMap.from_json(config.pop("classes"))
+    teacher = Teacher(TeacherConfig(**{**config, "channels": tuple(config["channels"])}))
+    try:
+        teacher.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise CheckpointError(f"{path}: its tensors do not fit its config", "train the teacher again") from error
+    return teacher.eval().requires_grad_(False).to(device), classes, meta

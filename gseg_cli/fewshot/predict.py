@@ -1,0 +1,47 @@
+"""Label maps of generated images, and how much the teacher doubts them."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gseg_cli.fewshot.model import Teacher
+from gseg_cli.gan.generator import Generator, to_uint8
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """images uint8 [N, R, R, 3]; probs [N, C, S, S], the mean over the heads; doubt [N, S, S] in nats.
+
+    doubt is the Jensen-Shannon divergence of an ensemble's heads (DatasetGAN), or the entropy of a single head.
+    """
+
+    images: Tensor
+    probs: Tensor
+    doubt: Tensor
+
+    @property
+    def labels(self) -> Tensor:
+        return self.probs.argmax(dim=1).to(torch.uint8)  # [N, S, S]
+
+    def score(self, share: float = 0.1) -> Tensor:
+        """One figure per image [N]: the mean doubt of its most doubtful pixels, a tenth of them."""
+        flat = self.doubt.flatten(1)
+        return flat.topk(max(1, round(share * flat.shape[1])), dim=1).values.mean(dim=1)
+
+
+@torch.no_grad()
+def predict(generator: Generator, teacher: Teacher, ws: Tensor) -> Prediction:
+    """Segment the images of the latents ws [N, num_ws, w_dim] by their features."""
+    image, stack = generator.features(ws)
+    heads = teacher(stack.float())  # [H, N, C, S, S]
+    probs = heads.mean(dim=0)
+    doubt = entropy(probs)
+    if len(heads) > 1:
+        doubt = (doubt - entropy(heads.flatten(0, 1)).unflatten(0, heads.shape[:2]).mean(dim=0)).clamp_min(0)
+    return Prediction(to_uint8(image), probs, doubt)
+
+
+def entropy(probs: Tensor) -> Tensor:
+    """Over dim 1, in nats."""
+    return -torch.xlogy(probs, probs).sum(dim=1)

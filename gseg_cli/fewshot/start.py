@@ -1,0 +1,43 @@
+"""From a GAN and a folder of annotations to a trained teacher in a run folder."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.checkpoint import parent_of
+from gseg_cli.fewshot.model import KIND
+from gseg_cli.fewshot.train import FewshotConfig, train_fewshot
+from gseg_cli.gan.networks import load_generator
+from gseg_cli.runs import open_run
+from gseg_cli.steps import OnStep, ignore_step
+from gseg_runtime.errors import ProjectError
+from gseg_runtime.files import sha256_file
+
+
+def start_fewshot(
+    gan: Path,
+    annotations: Path,
+    config: FewshotConfig,
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    on_step: OnStep = ignore_step,
+) -> dict[str, Any]:
+    """Train a teacher; returns run, checkpoint, number of annotations and warnings.
+
+    ProjectError when the annotated samples come from another GAN.
+    """
+    labelled = AnnotationSet.load(annotations)
+    if labelled.gan_sha256 != sha256_file(gan):
+        message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
+        raise ProjectError(message, "give --gan the GAN the samples were made with, or annotate samples of this one")
+    run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
+    checkpoint = train_fewshot(
+        load_generator(gan, device), labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step
+    )
+    absent = [name for i, name in enumerate(labelled.classes.names) if not (labelled.labels == i).any()]
+    warnings = [f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent]
+    return {"run": run.dir, "checkpoint": checkpoint, "annotations": len(labelled.seeds), "warnings": warnings}
