@@ -1,0 +1,1 @@
+"""Distillation: generated pairs teach a small student network, which then runs without the GAN."""

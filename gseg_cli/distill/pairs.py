@@ -1,0 +1,132 @@
+"""Generated pairs: images and what the teacher says of them, compactly.
+
+The published code distils the teacher's full softmax, which is ten floats a pixel. Here a pixel keeps its two likeliest
+classes and the first one's share of the two: three bytes, and almost all of the softmax's mass.
+"""
+
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.predict import Prediction, predict
+from gseg_cli.gan.generator import Generator
+from gseg_cli.seeding import z_for_seeds
+from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import atomic_path, read_json, write_json
+from gseg_runtime.label_map import LabelMap
+
+SHARD = 500
+SETTINGS = "pairs.json"
+NAMES = ("images", "first", "second", "share", "score")
+
+
+@dataclass(frozen=True)
+class PairSet:
+    """N images [N, S, S, 3] with soft labels: classes first and second [N, S, S], share of first in 255ths; all uint8.
+
+    A pixel whose first class is 255 is ignored. score [N] is the teacher's doubt, 0 where labels are exact.
+    """
+
+    images: Tensor
+    first: Tensor
+    second: Tensor
+    share: Tensor
+    score: Tensor
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, rows: Tensor | slice) -> "PairSet":
+        return PairSet(*(t[rows] for t in self.tensors()))
+
+    def tensors(self) -> tuple[Tensor, ...]:
+        return tuple(getattr(self, name) for name in NAMES)
+
+    @classmethod
+    def join(cls, parts: Sequence["PairSet"]) -> "PairSet":
+        return cls(*(torch.cat(tensors) for tensors in zip(*(p.tensors() for p in parts), strict=True)))
+
+    @classmethod
+    def exact(cls, images: LabelMap, labels: LabelMap) -> "PairSet":
+        """Photos with certain labels: uint8 [N, S, S, 3] and [N, S, S]."""
+        first = torch.from_numpy(labels)
+        share = torch.full_like(first, 255)
+        return cls(torch.from_numpy(images), first, first, share, torch.zeros(len(first)))
+
+    def without_doubtful(self, drop: float) -> "PairSet":
+        """All but the given share of pairs, those with the highest score; at least one is kept."""
+        keep = max(1, len(self) - int(drop * len(self)))
+        return self[self.score.argsort()[:keep].sort().values]
+
+
+def make_pairs(
+    generator: Generator,
+    teacher: Teacher,
+    seeds: Sequence[int],
+    out: Path,
+    *,
+    truncation_psi: float = 1.0,
+    batch: int = 32,
+    on_step: OnStep = ignore_step,
+) -> PairSet:
+    """Label the samples of these seeds; shards that stand in `out` already are read, not made again."""
+    settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
+    _check_settings(out / SETTINGS, settings)
+    shards = []
+    for start in range(0, len(seeds), SHARD):
+        path = out / f"{start // SHARD:05d}.npz"
+        if not path.is_file():
+            chunk = seeds[start : start + SHARD]
+            _write(path, _label(generator, teacher, chunk, truncation_psi, batch, _after(on_step, start, len(seeds))))
+        shards.append(_read(path))
+    on_step(Step(len(seeds), len(seeds)))
+    return PairSet.join(shards)
+
+
+def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:
+    return lambda done: on_step(Step(start + done, total))
+
+
+def _label(
+    generator: Generator, teacher: Teacher, seeds: Sequence[int], psi: float, batch: int, on_done: Callable[[int], None]
+) -> PairSet:
+    device = next(teacher.parameters()).device
+    parts = []
+    for i in range(0, len(seeds), batch):
+        ws = generator.mapping(z_for_seeds(seeds[i : i + batch], generator.z_dim).to(device), psi)
+        parts.append(_compact(predict(generator, teacher, ws)))
+        on_done(i + len(ws))
+    return PairSet.join(parts)
+
+
+def _compact(p: Prediction) -> PairSet:
+    top = p.probs.topk(2, dim=1)
+    share = (top.values[:, 0] / top.values.sum(dim=1) * 255).round()
+    tensors = (p.images, top.indices[:, 0], top.indices[:, 1], share)
+    return PairSet(*(t.to(torch.uint8).cpu() for t in tensors), p.score().float().cpu())
+
+
+def _write(path: Path, pairs: PairSet) -> None:
+    with atomic_path(path) as temporary:
+        np.savez_compressed(temporary, **{n: t.numpy() for n, t in zip(NAMES, pairs.tensors(), strict=True)})
+
+
+def _read(path: Path) -> PairSet:
+    try:
+        with np.load(path, allow_pickle=False) as data:
+            return PairSet(*(torch.from_numpy(data[n]) for n in NAMES))
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise GsegError(f"{path}: not a readable shard of pairs: {error}", "delete it; it is made again") from error
+
+
+def _check_settings(path: Path, settings: dict[str, object]) -> None:
+    if path.is_file() and read_json(path) != settings:
+        raise GsegError(f"{path}: these pairs were made with other settings", "choose another folder, or delete it")
+    write_json(path, settings)
