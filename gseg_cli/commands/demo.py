@@ -1,0 +1,73 @@
+"""gseg demo: the whole flow on the embedded default, measured."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt
+
+if TYPE_CHECKING:
+    from rich.console import Group
+
+
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="A minute: shows that it runs, not how good it gets.")] = False,
+    seed: SeedOpt = 0,
+    device: DeviceOpt = "auto",
+    overwrite: OverwriteOpt = False,
+) -> None:
+    """Run the whole flow: shipped GAN and ten annotations to a model, and segment fresh toy faces with it."""
+    from gseg_cli.demo import QUICK, DemoSize, run_demo
+    from gseg_cli.device import pick_device
+    from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+
+    size = QUICK if quick else DemoSize()
+    figures = run_demo(out, size, pick_device(device), progress, seed=seed, overwrite=overwrite)
+    current_output().result(figures, _report(figures))
+
+
+def _report(figures: dict[str, Any]) -> "Group":
+    from rich.console import Group
+    from rich.table import Table
+
+    stages = Table("stage", title="seconds")
+    stages.add_column("s", justify="right")
+    for name, seconds in figures["seconds"].items():
+        stages.add_row(name, f"{seconds:.1f}")
+    return Group(stages, _quality(figures), _supervised(figures["supervised"]), *_ends(figures))
+
+
+def _quality(figures: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("class", title="IoU of the ONNX student on fresh toy faces, exact labels")
+    table.add_column("IoU", justify="right")
+    for name, value in figures["per_class_iou"].items():
+        table.add_row(name, "-" if value is None else f"{value:.3f}")
+    table.add_section()
+    table.add_row("mean", f"{figures['miou_student']:.3f}")
+    return table
+
+
+def _supervised(supervised: dict[str, Any]) -> Any:
+    from rich.table import Table
+
+    table = Table("exact labels", title="The same UNet trained on exactly labelled toy faces")
+    table.add_column("mean IoU", justify="right")
+    for row in supervised["rows"]:
+        table.add_row(str(row["labels"]), f"{row['miou']:.3f}")
+    table.caption = f"{supervised['file']}, commit {supervised['commit']}, {supervised['hardware']}"
+    return table
+
+
+def _ends(figures: dict[str, Any]) -> list[str]:
+    return [
+        f"teacher on generated samples: {figures['miou_teacher']:.3f} against the reference annotator",
+        f"segment: {figures['images_per_second']:.1f} images/s",
+        f"GAN: {figures['gan_sha256'][:12]}",
+        f"model: {figures['model']}",
+        f"contact sheet: {figures['contact_sheet']}",
+    ]

@@ -1,0 +1,123 @@
+"""The demo: the recipe on toy faces, which come with exact labels, so that every stage can be measured."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gseg_cli.datasets.splits import TEST_SEEDS
+from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
+from gseg_cli.distill.distill import PairsConfig, StudentConfig
+from gseg_cli.distill.train import DistillConfig
+from gseg_cli.evaluate.compare import compare_folders
+from gseg_cli.evaluate.reference import compare_teacher
+from gseg_cli.fewshot.model import load_teacher
+from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.gan.networks import load_generator
+from gseg_cli.project import DEFAULT_GAN
+from gseg_cli.recipe import Outcome, Recipe, Stage, run_recipe
+from gseg_cli.steps import OnStep
+from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_json, sha256_file, write_json
+from gseg_runtime.label_map import colorize, contact_sheet, overlay, read_label_png
+from gseg_runtime.metrics import mean_iou
+
+# Samples that neither the annotations nor the pairs hold, on which the teacher is measured.
+TEACHER_SEEDS = range(80_000, 80_200)
+SHEET_COLUMNS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSize:
+    """How much is done; the quick one shows that everything runs, not how good it gets."""
+
+    num_photos: int = len(TEST_SEEDS)
+    num_teacher_samples: int = len(TEACHER_SEEDS)
+    fewshot: FewshotConfig = field(default_factory=FewshotConfig)
+    student: StudentConfig = field(default_factory=StudentConfig)
+
+
+QUICK = DemoSize(
+    num_photos=24,
+    num_teacher_samples=24,
+    fewshot=FewshotConfig(steps=60),
+    student=StudentConfig(pairs=PairsConfig(count=300), train=DistillConfig(steps=120, batch=16)),
+)
+
+
+def assets() -> Path:
+    """The package's data: the shipped GAN, its annotations, the reference annotator, and their figures."""
+    return Path(str(resources.files("gseg_cli") / "assets"))
+
+
+def run_demo(
+    out: Path, size: DemoSize, device: torch.device, stage: Stage, *, seed: int = 0, overwrite: bool = False
+) -> dict[str, Any]:
+    """Run the flow on the embedded default into `out` and measure it; the figures, also in out/demo.json."""
+    claim_folder(out, "demo", overwrite=overwrite)
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(name: str, unit: str) -> Iterator[OnStep]:
+        start_s = time.perf_counter()
+        with stage(name, unit) as on_step:
+            yield on_step
+        seconds[name] = round(time.perf_counter() - start_s, 1)
+
+    with timed("toy-faces", "faces") as on_step:
+        write_dataset(out / "photos", count=size.num_photos, seed=TEST_SEEDS[0], size=64, on_step=on_step)
+    recipe = Recipe(
+        gan=DEFAULT_GAN, label_maps=assets() / "annotations", classes=CLASSES, photos=out / "photos" / "images",
+        fewshot=replace(size.fewshot, seed=seed), student=_seeded(size.student, seed),
+    )  # fmt: skip
+    outcome = run_recipe(recipe, out / "project", device, timed)
+    with timed("evaluate", "figures"):
+        figures = _measure(outcome, out, size, device)
+    figures |= {"seconds": {**seconds, "total": round(sum(seconds.values()), 1)}}
+    write_json(out / "demo.json", {"format": 1, "kind": "demo", **figures})
+    finish_folder(out)
+    return figures
+
+
+def _seeded(config: StudentConfig, seed: int) -> StudentConfig:
+    return replace(config, train=replace(config.train, seed=seed))
+
+
+def _measure(outcome: Outcome, out: Path, size: DemoSize, device: torch.device) -> dict[str, Any]:
+    gan = outcome.project.gan_path
+    teacher, _, _ = load_teacher(outcome.teacher, device)
+    seeds = TEACHER_SEEDS[: size.num_teacher_samples]
+    psi = size.student.pairs.truncation_psi
+    student = compare_folders(outcome.masks, out / "photos" / "masks", CLASSES)
+    return {
+        "miou_teacher": mean_iou(compare_teacher(load_generator(gan, device), teacher, seeds, psi)),
+        "miou_student": mean_iou(student.matrix),
+        "per_class_iou": student.per_class_iou,
+        "held_out_miou": outcome.quality["held_out_miou"],
+        "images_per_second": outcome.report.images_per_second,
+        "contact_sheet": str(_contact_sheet(outcome.masks, out)),
+        "model": str(outcome.model),
+        "gan_sha256": sha256_file(gan),
+        "supervised": read_json(assets() / "figures.json")["supervised"],
+    }
+
+
+def _contact_sheet(masks: Path, out: Path) -> Path:
+    """Photo, mask and overlay of some faces, in columns: out/contact-sheet.png."""
+    photos = sorted((out / "photos" / "images").glob("*.png"))[: SHEET_COLUMNS * 3]
+    rows: list[list[Any]] = []
+    for start in range(0, len(photos), SHEET_COLUMNS):
+        images = [np.asarray(Image.open(path).convert("RGB")) for path in photos[start : start + SHEET_COLUMNS]]
+        labels = [read_label_png(masks / path.name) for path in photos[start : start + SHEET_COLUMNS]]
+        both = list(zip(images, labels, strict=True))
+        rows += [images, [colorize(la, CLASSES) for la in labels], [overlay(im, la, CLASSES) for im, la in both]]
+    path = out / "contact-sheet.png"
+    with atomic_path(path) as temporary:
+        Image.fromarray(contact_sheet(rows, 128)).save(temporary)
+    return path

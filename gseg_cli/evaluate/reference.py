@@ -1,0 +1,39 @@
+"""The reference annotator: a UNet that learned from thousands of exactly labelled toy faces (benchmarks/reference.py).
+
+It stands in for a person who labels any number of generated samples, so that teachers can be measured on them.
+"""
+
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+
+import torch
+
+from gseg_cli.distill.train import predict_labels
+from gseg_cli.distill.unet import load_unet
+from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.predict import predict
+from gseg_cli.gan.networks import GanModule
+from gseg_cli.gan.sample import ws_for_seeds
+from gseg_runtime.metrics import Matrix, confusion_matrix
+
+BATCH = 32
+
+
+def reference_path() -> Path:
+    return Path(str(resources.files("gseg_cli") / "assets" / "reference.safetensors"))
+
+
+@torch.no_grad()
+def compare_teacher(generator: GanModule, teacher: Teacher, seeds: Sequence[int], truncation_psi: float) -> Matrix:
+    """Confusion matrix of the teacher's labels against the reference annotator's, on the samples of these seeds."""
+    reference, classes, _ = load_unet(reference_path(), next(teacher.parameters()).device)
+    total = None
+    for start in range(0, len(seeds), BATCH):
+        ws = ws_for_seeds(generator, seeds[start : start + BATCH], truncation_psi)
+        prediction = predict(generator, teacher, ws)
+        truth = predict_labels(reference, prediction.images)
+        matrix = confusion_matrix(prediction.labels.cpu().numpy(), truth, len(classes))
+        total = matrix if total is None else total + matrix
+    assert total is not None
+    return total
