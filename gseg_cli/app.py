@@ -12,11 +12,25 @@ from typing import Annotated
 import typer
 
 from gseg_cli import __version__
+from gseg_cli.commands.annotate_import import annotate_import
+from gseg_cli.commands.demo import demo
+from gseg_cli.commands.distill import distill
+from gseg_cli.commands.evaluate import evaluate
+from gseg_cli.commands.export import export
+from gseg_cli.commands.fewshot_train import fewshot_train
+from gseg_cli.commands.gan_train import gan_train
+from gseg_cli.commands.info import info
+from gseg_cli.commands.init import init
+from gseg_cli.commands.sample import sample
+from gseg_cli.commands.segment import segment
+from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, current_output, new_output
 from gseg_runtime.errors import GsegError, UsageError
 
 PARTIAL, BUG, INTERRUPTED = 3, 70, 130
+# Packages of the extras, and which extra brings them.
+EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "export", "onnxscript": "export", "onnxruntime": "cpu"}
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -28,27 +42,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-# TEMPORARY while modules arrive: replaced by the plain list at the end.
-import importlib  # noqa: E402
-
-for _name in [
-    "init",
-    "toy_faces",
-    "gan_train",
-    "sample",
-    "annotate_import",
-    "fewshot_train",
-    "distill",
-    "export",
-    "segment",
-    "evaluate",
-    "info",
-    "demo",
-]:
-    try:
-        command = getattr(importlib.import_module(f"gseg_cli.commands.{_name}"), _name)
-    except ModuleNotFoundError:
-        continue
+for command in (
+    init,
+    toy_faces,
+    gan_train,
+    sample,
+    annotate_import,
+    fewshot_train,
+    distill,
+    export,
+    segment,
+    evaluate,
+    info,
+    demo,
+):
     app.command(command.__name__.replace("_", "-"), epilog=GLOBAL_HELP)(command)
 
 
@@ -91,6 +98,10 @@ def _report(error: BaseException, out: Output) -> int:
             return _fail(out, error.format_message(), _usage_hint(error), error.exit_code)
         case KeyboardInterrupt() | typer.Abort():
             return _fail(out, "interrupted", None, INTERRUPTED)
+        case ModuleNotFoundError() if (error.name or "").split(".")[0] in EXTRAS:
+            package = (error.name or "").split(".")[0]
+            hint = f"pip install 'gseg[{EXTRAS[package]}]'"
+            return _fail(out, f"gseg {settings.command} needs {package}, which is not installed", hint, 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:

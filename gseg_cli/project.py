@@ -53,7 +53,7 @@ class Project:
             raise ProjectError(f"{path}: exists already", hint="--overwrite writes it anew, or choose another folder")
         if not gan.startswith(BUILTIN):
             gan = _portable(Path(gan), folder)
-        resolution = resolution or gan_resolution(locate_gan(gan, folder, source="gan"))
+        resolution = resolution or gan_resolution(locate_gan(gan, folder, source="--gan"))
         name = name or folder.resolve().name
         write_text(path, format_project(name=name, resolution=resolution, gan=gan, classes=classes))
         for stage in FOLDERS:

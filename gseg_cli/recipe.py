@@ -5,7 +5,7 @@
 Each stage is a verb that takes what the one before made; every command of gseg runs one of them.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from gseg_cli.annotate.png import import_pngs, match_numbers
+from gseg_cli.annotate.png import import_files
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.distill import StudentConfig
 from gseg_cli.distill.start import start_distill
@@ -33,10 +33,10 @@ Stage = Callable[[str, str], AbstractContextManager[OnStep]]
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """What goes in. label_maps: folder of PNGs drawn on samples, named by seed, in the classes' indices."""
+    """What goes in. label_maps: PNGs drawn on samples, named by seed, holding class indices."""
 
     gan: str  # checkpoint, or builtin:toy-faces
-    label_maps: Path
+    label_maps: Sequence[Path]
     classes: ClassMap
     photos: Path
     truncation_psi: float = 0.7  # of the samples to annotate
@@ -64,13 +64,13 @@ def run_recipe(recipe: Recipe, folder: Path, device: torch.device, stage: Stage)
     model, masks = project.exports_dir / "model.onnx", folder / "masks"
 
     with stage("sample", "images") as on_step:
-        seeds = match_numbers(recipe.label_maps)
+        seeds = sorted(int(path.stem) for path in recipe.label_maps)
         generator = load_generator(gan, device)
         samples = write_samples(generator, gan, seeds, recipe.truncation_psi, project.samples_dir, on_step=on_step)
 
     with stage("annotate-import", "maps") as on_step:
-        annotations = import_pngs(recipe.label_maps, samples, recipe.classes).all()
-        annotations.save(project.annotations_dir, source=recipe.label_maps.name)
+        annotations = import_files(recipe.label_maps, samples, recipe.classes).all()
+        annotations.save(project.annotations_dir, source="recipe")
         on_step(Step(len(annotations.seeds), len(annotations.seeds)))
 
     with stage("fewshot-train", "steps") as on_step:

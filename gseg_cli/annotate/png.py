@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -36,8 +36,15 @@ def import_pngs(source: Path, samples: SampleSet, classes: ClassMap) -> Import:
     Writes nothing. GsegError when there is no PNG at all.
     """
     paths, warnings = _list_pngs(source)
+    found = import_files(paths, samples, classes)
+    return replace(found, warnings=(*warnings, *found.warnings))
+
+
+def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -> Import:
+    """Read these label PNGs and match them to the samples."""
     matched, failures = _match(paths, samples.seeds)
     maps: dict[int, LabelMap] = {}
+    warnings: list[str] = []
     for seed, found in sorted(matched.items()):
         try:
             maps[seed] = _read_one(found, samples.resolution, classes)
@@ -61,11 +68,6 @@ def match_seed(path: Path, seeds: Sequence[int]) -> int:
         )
     got = f"got {', '.join(map(str, sorted(numbers)))}" if numbers else "it holds no number"
     raise GsegError(f"{path}: expected the seed of a sample in the name, {got}", hint)
-
-
-def match_numbers(source: Path) -> list[int]:
-    """The seeds that a folder of label PNGs is named by, where each name holds one number only."""
-    return sorted({int(path.stem) for path in _list_pngs(source)[0]})
 
 
 def _list_pngs(source: Path) -> tuple[list[Path], list[str]]:

@@ -1,5 +1,6 @@
 """gseg demo: the whole flow on the embedded default, measured."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,18 +15,20 @@ if TYPE_CHECKING:
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
     quick: Annotated[bool, typer.Option("--quick", help="A minute: shows that it runs, not how good it gets.")] = False,
+    shots: Annotated[int, typer.Option(min=1, max=10, help="How many of the shipped annotations to use.")] = 10,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Run the whole flow: shipped GAN and ten annotations to a model, and segment fresh toy faces with it."""
-    from gseg_cli.demo import QUICK, DemoSize, run_demo
+    from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
     from gseg_cli.device import pick_device
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 
-    size = QUICK if quick else DemoSize()
+    size = replace(QUICK if quick else DemoSize(), shots=shots)
     figures = run_demo(out, size, pick_device(device), progress, seed=seed, overwrite=overwrite)
+    figures["supervised"] = shipped_figures()["supervised"]
     current_output().result(figures, _report(figures))
 
 

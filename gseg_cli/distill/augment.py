@@ -9,12 +9,13 @@ from torch import Tensor
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
+from gseg_runtime.errors import ConfigError
 from gseg_runtime.geometry import FILL
 
 
 @dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """The paper's geometry is scale 0.5 to 2, rotation 10, shift 0.5: for photos far from the GAN's alignment."""
+    """The defaults suit photos aligned as the GAN's; GEOMETRIES has the paper's, for photos that are not."""
 
     mirror: bool = True
     scale_min: float = 0.8
@@ -22,6 +23,19 @@ class AugmentConfig:
     rotation_deg: float = 10.0
     shift: float = 0.1  # share of the image's side
     colour: float = 0.2  # strength of brightness, contrast and tint
+
+
+GEOMETRIES = {
+    "aligned": AugmentConfig(),
+    "paper": AugmentConfig(scale_min=0.5, scale_max=2.0, shift=0.5),
+}
+
+
+def find_geometry(name: str) -> AugmentConfig:
+    """One of GEOMETRIES by its name; ConfigError for another."""
+    if name not in GEOMETRIES:
+        raise ConfigError(f"geometry: expected one of {', '.join(GEOMETRIES)}, got {name!r}")
+    return GEOMETRIES[name]
 
 
 @dataclass(frozen=True)

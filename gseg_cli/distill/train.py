@@ -23,7 +23,7 @@ from gseg_runtime.metrics import confusion_matrix, mean_iou
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig:
     student: str = "default"  # tiny | default | paper
-    steps: int = 1500
+    steps: int = 1000
     batch: int = 32
     lr: float = 3e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-4

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from gseg_cli.gan.generator import FeatureStack
+from gseg_runtime.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +18,7 @@ class DCGANConfig:
 
     def __post_init__(self) -> None:
         if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
-            raise ValueError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
+            raise ConfigError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
 
     def channels(self, resolution: int) -> int:
         return min(self.channel_base // resolution, self.channel_max)

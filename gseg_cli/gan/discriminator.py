@@ -16,7 +16,14 @@ class ConvLayer(nn.Module):
     resample_filter: Tensor
 
     def __init__(
-        self, in_channels: int, out_channels: int, kernel: int, *, down: bool = False, bias: bool = True, linear: bool = False
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        down: bool = False,
+        bias: bool = True,
+        linear: bool = False,
     ) -> None:
         super().__init__()
         self.down, self.linear = down, linear

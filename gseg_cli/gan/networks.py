@@ -12,7 +12,7 @@ from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
 from gseg_cli.gan.dcgan import DCGAN, DCDiscriminator, DCGANConfig
 from gseg_cli.gan.discriminator import Discriminator
 from gseg_cli.gan.stylegan2 import StyleGAN2, StyleGAN2Config
-from gseg_runtime.errors import CheckpointError
+from gseg_runtime.errors import CheckpointError, ConfigError
 
 GanConfig = StyleGAN2Config | DCGANConfig
 GanModule = StyleGAN2 | DCGAN
@@ -24,6 +24,9 @@ ARCHITECTURES = tuple(_ARCHITECTURES)
 
 
 def make_config(arch: str, values: Mapping[str, Any]) -> GanConfig:
+    """ConfigError for an unknown architecture, or a resolution it cannot have."""
+    if arch not in _ARCHITECTURES:
+        raise ConfigError(f"arch: expected one of {', '.join(ARCHITECTURES)}, got {arch!r}")
     return _ARCHITECTURES[arch][0](**values)
 
 
@@ -62,7 +65,10 @@ def _read(path: Path) -> tuple[dict[str, Tensor], str, GanConfig]:
             f"{path}: expected a GAN ({' or '.join(ARCHITECTURES)}), got a checkpoint of kind {meta['kind']!r}",
             hint="name a file written by `gseg gan-train`",
         )
-    return tensors, meta["kind"], make_config(meta["kind"], meta["config"])
+    try:
+        return tensors, meta["kind"], make_config(meta["kind"], meta["config"])
+    except (TypeError, ConfigError) as e:
+        raise CheckpointError(f"{path}: its config describes no GAN: {e}") from e
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -82,7 +82,13 @@ class EqualLinear(nn.Module):
     """Fully connected layer whose scale is applied at run time (equalised learning rate)."""
 
     def __init__(
-        self, in_features: int, out_features: int, *, bias_init: float = 0.0, lr_multiplier: float = 1.0, act: bool = False
+        self,
+        in_features: int,
+        out_features: int,
+        *,
+        bias_init: float = 0.0,
+        lr_multiplier: float = 1.0,
+        act: bool = False,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)

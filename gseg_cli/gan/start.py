@@ -34,7 +34,8 @@ def start_gan_training(
 
     With resume the newest run goes on; its saved config must be the given one, the length excepted.
     """
-    saved = {**asdict(config), "crop": list(crop) if crop else None}
+    begun_with = {"crop": list(crop) if crop else None, "init_from": str(init_from) if init_from else None}
+    saved = {**asdict(config), **begun_with}
     run = _resumable(runs_dir, saved) if resume else None
     images, unreadable = load_images(source, config.resolution, crop=crop)
     for name in unreadable:

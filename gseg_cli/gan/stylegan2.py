@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gseg_cli.gan import ops
 from gseg_cli.gan.generator import FeatureStack
+from gseg_runtime.errors import ConfigError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +28,7 @@ class StyleGAN2Config:
 
     def __post_init__(self) -> None:
         if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
-            raise ValueError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
+            raise ConfigError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
 
     def channels(self, resolution: int) -> int:
         return min(self.channel_base // resolution, self.channel_max)
@@ -180,9 +181,7 @@ class StyleGAN2(nn.Module):
         self.config = config
         self.z_dim, self.w_dim, self.img_resolution = config.z_dim, config.w_dim, config.img_resolution
         self.num_ws = 2 * len(config.resolutions)
-        self.feature_channels = tuple(
-            config.channels(r) for r in config.resolutions for _ in range(1 if r == 4 else 2)
-        )
+        self.feature_channels = tuple(config.channels(r) for r in config.resolutions for _ in range(1 if r == 4 else 2))
         self.compute_dtype = torch.float32
         self.random_noise = False  # trainers draw fresh noise; samples and features keep the constant one
         self.mapping_network = MappingNetwork(config.z_dim, config.w_dim, config.mapping_layers)

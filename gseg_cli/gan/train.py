@@ -24,6 +24,7 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import ConfigError, GsegError
 
 STATE = "state.safetensors"
+PRECISIONS = ("auto", "fp32", "bf16")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +51,11 @@ class GanTrainConfig:
     seed: int = 0
     snapshot_minutes: float = 5.0
 
+    def __post_init__(self) -> None:
+        if self.precision not in PRECISIONS:
+            raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        make_config(self.arch, self.network())  # raises before anything is read or written
+
     def network(self) -> dict[str, Any]:
         """The arguments of the generator's own config."""
         names = {"img_resolution": self.resolution, "channel_base": self.channel_base, "channel_max": self.channel_max}
@@ -60,10 +66,7 @@ class GanTrainConfig:
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
     """auto: bfloat16 where the processor has it."""
     has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    names = {"auto": torch.bfloat16 if has_bf16 else torch.float32, "fp32": torch.float32, "bf16": torch.bfloat16}
-    if precision not in names:
-        raise ConfigError(f"precision: expected one of {', '.join(names)}, got {precision!r}")
-    return names[precision]
+    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and has_bf16) else torch.float32
 
 
 class GanTrainer:
@@ -169,11 +172,7 @@ class GanTrainer:
             prefix = name + "."
             net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
         for name, opt in (("opt_G", self.opt_G), ("opt_D", self.opt_D)):
-            state: dict[int, dict[str, Tensor]] = {}
-            for key, value in tensors.items():
-                if key.startswith(name + "."):
-                    _, i, k = key.split(".")
-                    state.setdefault(int(i), {})[k] = value
+            state = _moments(opt, name + ".", tensors)
             opt.load_state_dict({"state": state, "param_groups": opt.state_dict()["param_groups"]})
 
     def _networks(self) -> dict[str, nn.Module]:
@@ -184,6 +183,21 @@ def _adam(net: GanModule | nn.Module, config: GanTrainConfig, interval: int | No
     """Lazy regularisation takes an extra step every `interval`; lr and betas are corrected for it (appendix B)."""
     ratio = interval / (interval + 1) if interval else 1.0
     return torch.optim.Adam(net.parameters(), lr=config.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, fused=True)
+
+
+def _moments(optimizer: torch.optim.Adam, prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+    """The optimiser's state among flat tensors, each moment in the memory order of its parameter.
+
+    Fused Adam walks the two side by side in memory: of other strides, it would move the wrong weights.
+    """
+    parameters = optimizer.param_groups[0]["params"]
+    state: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(parameters))}
+    for key, value in tensors.items():
+        if key.startswith(prefix):
+            i, name = key.removeprefix(prefix).split(".")
+            is_moment = name != "step"
+            state[int(i)][name] = torch.empty_like(parameters[int(i)]).copy_(value) if is_moment else value
+    return {i: moments for i, moments in state.items() if moments}
 
 
 def _update(optimizer: torch.optim.Optimizer, value: Tensor) -> None:
@@ -231,17 +245,24 @@ def train_gan(
 def _report(trainer: GanTrainer, stats: dict[str, Tensor], run: Run, on_step: OnStep) -> None:
     values = {k: float(v) for k, v in stats.items()}
     if not all(np.isfinite(v) for v in values.values()):
-        raise GsegError(
-            f"training diverged after {trainer.num_images} images: {values}",
-            hint="lower --lr, raise --r1-gamma, or use --precision fp32; the last snapshot is kept",
-        )
+        raise _diverged(trainer, str(values))
     run.metric(trainer.num_images, **values)
     on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
 
 
+def _diverged(trainer: GanTrainer, what: str) -> GsegError:
+    return GsegError(
+        f"training diverged after {trainer.num_images} images: {what}",
+        hint="lower --lr, raise --r1-gamma, or use --precision fp32; the last snapshot is kept",
+    )
+
+
 def _snapshot(trainer: GanTrainer, run: Run, meta: dict[str, Any]) -> Path:
+    state = trainer.state()
+    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):  # the loss shows it a step later
+        raise _diverged(trainer, "its weights are no longer finite")
     save_gan(run.checkpoint, trainer.G_ema, trainer.D, {**meta, "num_images": trainer.num_images})
-    save_checkpoint(run.dir / STATE, trainer.state(), {"kind": "gan-state"})
+    save_checkpoint(run.dir / STATE, state, {"kind": "gan-state"})
     run.preview(f"fakes-{trainer.num_images:08d}", sample_grid(trainer.G_ema, trainer.device))
     return run.checkpoint
 

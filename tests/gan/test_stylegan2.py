@@ -1,0 +1,170 @@
+"""StyleGAN2 is NVIDIA's to the constant; the numbers in golden/stylegan2.json were computed by their code."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.gan import ops
+from gseg_cli.gan.loss import r1_penalty
+from gseg_cli.gan.networks import ARCHITECTURES, load_gan, load_generator, make_config, make_networks, save_gan
+from gseg_runtime.errors import CheckpointError, ConfigError
+from tests.tiny import make_generator
+
+GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "stylegan2.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def official(tmp_path_factory):
+    """Generator, discriminator, latents, styles and images as golden/make_stylegan2.py drew them, from a checkpoint."""
+    path = tmp_path_factory.mktemp("official") / "gan.safetensors"
+    save_gan(path, *make_networks("stylegan2", make_config("stylegan2", GOLDEN["config"])), {})
+    tensors, meta = load_checkpoint(path, "stylegan2")
+    filters = {name: tensor for name, tensor in tensors.items() if name.endswith("resample_filter")}
+    rng = np.random.RandomState(0)
+    drawn = {
+        f"{part}.{name}": offset + scale * normal(rng, shape)
+        for part, weights in GOLDEN["weights"].items()
+        for name, (shape, offset, scale) in weights.items()
+    }
+    assert drawn.keys() | filters.keys() == tensors.keys()  # NVIDIA's names
+    save_checkpoint(path, filters | drawn, meta)
+    z, styles, images = (normal(rng, shape) for shape in ([2, 16], [2, 6, 16], [8, 3, 16, 16]))
+    return *load_gan(path), z, styles, images * torch.linspace(0.25, 2, 8)[:, None, None, None]
+
+
+def normal(rng, shape):
+    return torch.from_numpy(rng.standard_normal(shape).astype(np.float32))
+
+
+def figures(x):
+    """Mean, deviation and seven values, as the maker of the golden file picks them."""
+    flat = x.detach().flatten()
+    return torch.stack([flat.mean(), flat.std(), *flat[torch.linspace(0, len(flat) - 1, 7).long()]])
+
+
+def assert_golden(actual, golden):
+    torch.testing.assert_close(actual, torch.tensor(golden), rtol=1e-4, atol=2e-5)
+
+
+@pytest.mark.parametrize("psi", [1, 0.5])
+def test_latents_are_nvidias(official, psi):
+    generator, _, z, _, _ = official
+    assert_golden(figures(generator.mapping(z, psi)), GOLDEN[f"ws psi={psi}"])
+
+
+def test_images_and_features_are_nvidias_when_every_layer_has_a_style_of_its_own(official):
+    generator, _, _, styles, _ = official
+    image, stack = generator.features(styles)
+    assert_golden(figures(image), GOLDEN["image"])
+    for x, golden in zip(stack.maps, GOLDEN["layers"].values(), strict=True):
+        assert_golden(figures(x), golden)
+
+
+def test_the_discriminator_is_nvidias(official):
+    _, discriminator, _, _, images = official
+    assert_golden(discriminator(images).flatten(), GOLDEN["logits"])
+
+
+def test_the_r1_penalty_and_its_gradients_are_nvidias(official):
+    """They go twice backward through the filters, whose gradient is written by hand."""
+    _, discriminator, _, _, images = official
+    r1 = r1_penalty(discriminator, images)
+    torch.testing.assert_close(r1.item(), GOLDEN["r1"], rtol=1e-4, atol=0)
+    weights = dict(discriminator.named_parameters())
+    gradients = torch.autograd.grad(r1, [weights[name] for name in GOLDEN["r1_gradients"]])
+    norms = torch.stack([g.norm() for g in gradients])
+    torch.testing.assert_close(norms, torch.tensor(list(GOLDEN["r1_gradients"].values())), rtol=1e-3, atol=0)
+
+
+def test_upsampling_is_zero_insertion_and_a_filter():
+    x = np.random.RandomState(0).randn(2, 3, 5, 5)
+    padded = np.zeros((2, 3, 13, 13))
+    padded[:, :, 2:12:2, 2:12:2] = x  # two zeros before, and one more than the inserted one behind
+    kernel = np.outer([1, 3, 3, 1], [1, 3, 3, 1]) / 64 * 4
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (4, 4), axis=(2, 3))
+    expected = (windows * kernel).sum(axis=(4, 5))
+    actual = ops.upsample2d(torch.from_numpy(x), ops.resample_filter().double())
+    np.testing.assert_allclose(actual.numpy(), expected, atol=1e-12)
+
+
+@pytest.mark.parametrize("padding", [1, 2])
+def test_the_hand_written_gradient_of_the_filter_is_the_gradient(padding):
+    x = torch.randn(2, 2, 5, 5, dtype=torch.float64, requires_grad=True)
+    f = ops.resample_filter().double()
+    assert torch.autograd.gradcheck(lambda x: ops.blur(x, f, padding=padding), x)
+    assert torch.autograd.gradgradcheck(lambda x: ops.blur(x, f, padding=padding) ** 2, x)
+
+
+def test_a_new_generator_starts_as_nvidias_does():
+    torch.manual_seed(0)
+    generator, _ = make_networks("stylegan2", make_config("stylegan2", GOLDEN["config"]))
+    for name, p in generator.named_parameters():
+        if name.endswith("bias") or name.endswith("noise_strength"):
+            assert (p == float("affine" in name)).all(), name
+        else:
+            scale = 100 if "mapping" in name else 1  # divided by the learning rate multiplier
+            assert 0.7 < p.std() / scale < 1.3, name
+
+
+def test_features_come_with_the_very_image_and_at_their_own_sizes():
+    generator = make_generator()
+    ws = generator.mapping(torch.randn(3, 16), 0.7)
+    image, stack = generator.features(ws)
+    assert torch.equal(image, generator.synthesis(ws)) and image.shape == (3, 3, 16, 16)
+    assert [tuple(m.shape[2:]) for m in stack.maps] == [(4, 4), (8, 8), (8, 8), (16, 16), (16, 16)]
+    assert stack.channels == generator.feature_channels == (16, 16, 16, 8, 8)
+    assert torch.equal(stack[1:].maps[0], stack.maps[0][1:])
+
+
+def test_a_checkpoint_brings_the_same_networks_back(tiny_gan, tmp_path):
+    generator, discriminator = load_gan(tiny_gan)
+    z = torch.randn(4, 16)
+    image = generator.synthesis(generator.mapping(z, 0.7))
+    save_gan(tmp_path / "gan.safetensors", generator, discriminator, {"num_images": 5})
+    again, judge = load_gan(tmp_path / "gan.safetensors")
+    assert torch.equal(again.synthesis(again.mapping(z, 0.7)), image)
+    assert torch.equal(judge(image), discriminator(image))
+    alone = load_generator(tmp_path / "gan.safetensors")
+    assert not alone.training and not any(p.requires_grad for p in alone.parameters())
+    assert torch.equal(alone.synthesis(alone.mapping(z, 0.7)), image)
+
+
+def test_checkpoints_use_nvidias_names(tiny_gan):
+    names = load_checkpoint(tiny_gan)[0].keys()
+    assert {
+        "G_ema.mapping.fc0.weight",
+        "G_ema.mapping.w_avg",
+        "G_ema.synthesis.b4.const",
+        "G_ema.synthesis.b8.conv0.affine.bias",
+        "G_ema.synthesis.b16.torgb.weight",
+        "D.b16.fromrgb.weight",
+        "D.b4.fc.bias",
+    } <= names
+    assert {name.split(".")[0] for name in names} == {"G_ema", "D"}
+
+
+def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_checkpoint(path, {"a": torch.zeros(1)}, {"kind": "unet"})
+    with pytest.raises(
+        CheckpointError, match=r"expected a GAN \(stylegan2 or dcgan\), got a checkpoint of kind 'unet'"
+    ):
+        load_generator(path)
+    tensors, meta = load_checkpoint(tiny_gan)
+    save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], "channel_max": 8}})
+    with pytest.raises(CheckpointError, match=r"other\.safetensors: its tensors do not fit its config"):
+        load_generator(path)
+    save_checkpoint(path, tensors, {**meta, "config": {"num_wings": 2}})
+    with pytest.raises(CheckpointError, match=r"other\.safetensors: its config describes no GAN.*num_wings"):
+        load_generator(path)
+
+
+@pytest.mark.parametrize("resolution", [4, 48])
+def test_a_resolution_that_is_no_power_of_two_is_refused(resolution):
+    for arch in ARCHITECTURES:
+        with pytest.raises(ConfigError, match=f"power of two, 8 or more, got {resolution}"):
+            make_config(arch, {"img_resolution": resolution})

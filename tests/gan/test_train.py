@@ -1,0 +1,173 @@
+"""Training a GAN: it can be stopped and resumed without a trace, and never goes on in silence when it has failed."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_cli.checkpoint import load_checkpoint, read_meta
+from gseg_cli.device import cpu_has_bf16
+from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.start import start_gan_training
+from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, train_gan
+from gseg_cli.runs import open_run
+from gseg_runtime.errors import ConfigError, GsegError, ProjectError
+
+CPU = torch.device("cpu")
+# Every kind of step comes within 12 of them: R1 every second, path length every third.
+CONFIG = GanTrainConfig(
+    resolution=16, channel_base=128, channel_max=16, z_dim=16, batch=4, precision="fp32",
+    r1_interval=2, pl_weight=2.0, pl_interval=3, kimg=0.048,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    """Smooth random pictures, uint8 [32, 3, 16, 16]."""
+    coarse = torch.rand(32, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    return (torch.nn.functional.interpolate(coarse, size=16, mode="bilinear") * 255).to(torch.uint8)
+
+
+@pytest.fixture(scope="module")
+def photos(images, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("photos")
+    for i, image in enumerate(images.permute(0, 2, 3, 1).numpy()):
+        Image.fromarray(image).save(folder / f"{i}.png")
+    return folder
+
+
+def train(images, config, tmp_path, **options):
+    run = open_run(tmp_path, "gan", {})
+    train_gan(images, config, run, CPU, **options)
+    return run
+
+
+def losses(run):
+    lines = (run.dir / "metrics.jsonl").read_text().splitlines()
+    return {line.pop("step"): line for line in map(json.loads, lines) if line.pop("wall_s") is not None}
+
+
+@pytest.mark.parametrize("arch", ["stylegan2", "dcgan"])
+def test_a_resumed_training_takes_the_steps_of_an_uninterrupted_one(images, tmp_path, arch):
+    config = replace(CONFIG, arch=arch, pl_weight=CONFIG.pl_weight if arch == "stylegan2" else 0.0)
+    whole = train(images, config, tmp_path)
+    stopped = train(images, replace(config, kimg=0.02), tmp_path)
+    train_gan(images, config, stopped, CPU, resume=True)
+    assert losses(whole)[48] == losses(stopped)[48] and list(losses(stopped)) == [20, 48]
+    for name in (STATE, "checkpoint.safetensors"):
+        expected, actual = (load_checkpoint(run.dir / name)[0] for run in (whole, stopped))
+        for key, value in expected.items():
+            assert torch.equal(value, actual[key]), f"{name}: {key}"
+
+
+def test_training_changes_both_networks_and_averages_the_generator(images, tmp_path):
+    trainer = GanTrainer(CONFIG, images, CPU)
+    before = {key: value.clone() for key, value in trainer.state().items()}
+    for _ in range(12):
+        trainer.step()
+    after = trainer.state()
+    unchanged = {key for key, value in before.items() if torch.equal(value, after[key])}
+    assert all("noise_const" in key or "resample_filter" in key for key in unchanged)
+    for key in (key for key in before if key.startswith("G.") and key.endswith("weight")):
+        moved = (after[key] - before[key]).norm()
+        assert 0 < (after["G_ema." + key[2:]] - before[key]).norm() < moved or moved < 1e-4, key
+
+
+def test_the_default_precision_trains(images, tmp_path):
+    run = train(images, replace(CONFIG, precision="auto"), tmp_path)
+    assert all(np.isfinite(list(losses(run)[48].values())))
+    generator = load_generator(run.checkpoint)
+    assert generator.compute_dtype == torch.float32
+    assert torch.isfinite(generator.synthesis(generator.mapping(torch.randn(4, 16)))).all()
+
+
+@pytest.mark.skipif(not cpu_has_bf16(), reason="this processor has no bfloat16")
+def test_bfloat16_is_the_default_where_the_processor_has_it(images):
+    trainer = GanTrainer(replace(CONFIG, precision="auto"), images, CPU)
+    assert trainer.G.compute_dtype == trainer.D.compute_dtype == torch.bfloat16
+    assert trainer.G_ema.compute_dtype == torch.float32  # what is saved and sampled
+
+
+def test_a_diverged_loss_is_an_error_and_leaves_the_last_checkpoint(images, tmp_path):
+    run = train(images, replace(CONFIG, kimg=0.004), tmp_path)
+    good = run.checkpoint.read_bytes()
+    for change in ({"r1_gamma": math.inf, "r1_interval": 1, "kimg": 0.004}, {"lr": 1e20, "kimg": 0.08}):
+        with pytest.raises(GsegError, match=r"diverged after \d+ images") as caught:
+            train_gan(images, replace(CONFIG, **change), run, CPU)
+        assert "--lr" in caught.value.hint and run.checkpoint.read_bytes() == good
+
+
+def test_a_run_describes_itself(images, tmp_path):
+    first = train(images, replace(CONFIG, kimg=0.004), tmp_path)
+    run = train(images, replace(CONFIG, kimg=0.004), tmp_path, init_from=first.checkpoint)
+    meta = read_meta(run.checkpoint)
+    assert (meta["kind"], meta["num_images"], meta["trained"]["num_photos"]) == ("stylegan2", 4, 32)
+    assert meta["config"]["img_resolution"] == 16 and meta["trained"]["lr"] == CONFIG.lr
+    assert [parent["path"] for parent in meta["parents"]] == [str(first.checkpoint)]
+    with Image.open(run.dir / "previews" / "fakes-00000004.png") as preview:
+        assert preview.size == (160, 96)
+
+
+def test_training_goes_on_from_another_gan(images, tmp_path):
+    first = train(images, CONFIG, tmp_path)
+    trainer = GanTrainer(replace(CONFIG, channel_base=64), images, CPU, init_from=first.checkpoint)
+    z = torch.randn(2, 16)
+    image, expected = (net.synthesis(net.mapping(z)) for net in (trainer.G_ema, load_generator(first.checkpoint)))
+    torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
+    with pytest.raises(ConfigError, match="a GAN of 16 px cannot train at 32 px"):
+        GanTrainer(CONFIG, images.repeat(1, 1, 2, 2), CPU, init_from=first.checkpoint)
+
+
+def test_resume_goes_on_with_the_newest_run(photos, tmp_path):
+    start_gan_training(photos, CONFIG, tmp_path, CPU)
+    first = start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    assert first["num_images"] == 4
+    again = start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+    assert (again["run"], again["num_images"], again["num_photos"]) == (first["run"], 48, 32)
+    done = start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+    assert done["num_images"] == 48 and len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": (0, 0, 8, 8)}])
+def test_resume_with_other_options_is_refused_by_name(photos, tmp_path, change):
+    start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    crop = change.pop("crop", None)
+    (name,) = change or ["crop"]
+    with pytest.raises(ConfigError, match=f"{name} was .* when this run started") as caught:
+        start_gan_training(photos, replace(CONFIG, **change), tmp_path, CPU, crop=crop, resume=True)
+    assert "resume with the options" in caught.value.hint
+
+
+def test_a_run_that_began_with_another_gan_is_resumed_with_it(photos, tmp_path):
+    first = start_gan_training(photos, replace(CONFIG, channel_base=64), tmp_path / "first", CPU, minutes=0.0)
+    options = {"init_from": first["checkpoint"], "minutes": 0.0}
+    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, **options)
+    again = start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, resume=True, **options)
+    assert again["num_images"] == 8 and read_meta(again["checkpoint"])["parents"]
+    with pytest.raises(ConfigError, match="init_from was"):
+        start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, resume=True)
+
+
+def test_resume_without_a_run_says_so(photos, tmp_path):
+    with pytest.raises(ProjectError, match="no gan run with a saved state") as caught:
+        start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+    assert "--resume" in caught.value.hint and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--resolution", "48"], "expected a power of two, 8 or more, got 48"),
+        (["--arch", "biggan"], "expected one of stylegan2, dcgan, got 'biggan'"),
+        (["--precision", "fp8"], "expected one of auto, fp32, bf16, got 'fp8'"),
+    ],
+)
+def test_the_command_refuses_what_cannot_be_trained_before_it_begins(photos, tmp_path, capsys, options, message):
+    code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *options])
+    assert code == 1 and message in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
