@@ -6,7 +6,7 @@ GSEG := $(VENV)/bin/gseg
 ENGINE := $(shell nvidia-smi -L >/dev/null 2>&1 && echo gpu || echo cpu)
 STAMP := $(VENV)/.installed-$(ENGINE)
 
-.PHONY: demo test check assets bench clean
+.PHONY: demo test check assets bench docs clean
 
 demo: $(STAMP)
 	$(GSEG) demo -o demo --overwrite
@@ -22,8 +22,11 @@ check: $(STAMP)
 assets: $(STAMP)
 	$(VENV)/bin/python -m benchmarks.assets
 
+docs: $(STAMP)
+	$(VENV)/bin/python docs/make_cli.py
+
 bench: $(STAMP)
-	$(VENV)/bin/python -m benchmarks.supervised
+	$(VENV)/bin/python -m benchmarks.autoshot
 	$(VENV)/bin/python -m benchmarks.startup
 
 $(STAMP): pyproject.toml constraints.txt

@@ -15,7 +15,7 @@ import torch
 
 from benchmarks import autoshot, reference
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.datasets.splits import GAN_SEEDS
+from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
 from gseg_cli.demo import assets
 from gseg_cli.device import pick_device
@@ -30,6 +30,7 @@ from gseg_cli.gan.start import start_gan_training
 from gseg_cli.gan.train import GanTrainConfig
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
+from gseg_runtime.files import sha256_file, write_text
 from gseg_runtime.label_map import write_label_png
 
 STAGES = ("gan", "reference", "annotations", "figures")
@@ -75,7 +76,25 @@ def make_annotations() -> None:
         old.unlink()
     for seed in seeds:
         write_label_png(folder / sample_name(seed), labels[seed], CLASSES)
-    print(f"annotations: seeds {seeds}")
+    write_text(assets() / "README.md", about(seeds))
+
+
+def about(seeds: list[int]) -> str:
+    """The page beside the assets: what each file is and how it was made."""
+    gan, net = read_meta(GAN), read_meta(reference_path())
+    return f"""# What is shipped
+
+Made by `make assets`; GAN `{sha256_file(GAN)}`.
+
+- `toy-faces.safetensors`: StyleGAN2 of 64 px, generator average and discriminator, trained by `gseg gan-train` on
+  {gan["trained"]["num_photos"]} toy faces without labels; {gan["num_images_in_all"] / 1000:.0f} kimg shown.
+- `reference.safetensors`: the reference annotator, a UNet trained on {net["trained"]["faces"]} exactly labelled toy
+  faces, in half precision; mean IoU {net["quality"]["mean_iou"]:.3f} on {len(TEST_SEEDS)} fresh ones.
+- `annotations/`: {len(seeds)} label maps of generated samples as indexed PNGs, named by seed (truncation_psi
+  {Recipe.truncation_psi}). They were not drawn by hand: the reference annotator labelled the first samples in which it
+  finds at least {MIN_PIXELS} pixels of every class.
+- `figures.json`: the tables of benchmarks/autoshot.md and supervised.md, as data.
+"""
 
 
 def main() -> None:

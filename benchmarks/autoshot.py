@@ -19,7 +19,7 @@ from gseg_cli.demo import DemoSize, assets, run_demo
 from gseg_cli.device import pick_device
 from gseg_cli.progress import progress
 from gseg_cli.project import DEFAULT_GAN, locate_gan
-from gseg_runtime.files import sha256_file, write_json
+from gseg_runtime.files import sha256_file, write_json, write_text
 
 CODE = ("gseg_cli.gan", "gseg_cli.fewshot", "gseg_cli.distill", "gseg_cli.datasets", "gseg_cli.demo")
 SHOTS = (1, 10)
@@ -106,6 +106,18 @@ def _seconds(r: dict[str, Any]) -> list[str]:
     return [f"Seconds per stage with {r['annotations']} annotations: {parts}."]
 
 
+def update_readme(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> None:
+    """Put the table between the README's figure marks."""
+    path = ROOT.parent / "README.md"
+    by_count = {r["labels"]: r["miou"] for r in exact}
+    lines = ["| annotated samples | student on fresh faces | same UNet on as many exact labels |", "|---:|---:|---:|"]
+    lines += [f"| {r['annotations']} | {r['miou_student']:.3f} | {by_count[r['annotations']]:.3f} |" for r in rows]
+    source = f"Mean IoU, [benchmarks/autoshot.md](benchmarks/autoshot.md), GAN `{gan_sha256()[:12]}`."
+    start, end = "<!-- figures:start -->", "<!-- figures:end -->"
+    head, _, rest = path.read_text().partition(start)
+    write_text(path, "\n".join([head + start, "", *lines, "", source, "", end + rest.partition(end)[2]]))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=3)
@@ -121,6 +133,7 @@ def main() -> None:
         {"gan_sha256": gan_sha256(), "reference_sha256": reference_sha256(), "supervised": table, "autoshot": figures},
     )
     (ROOT / "autoshot.md").write_text(page(rows, exact))
+    update_readme(rows, exact)
     print(page(rows, exact))
 
 

@@ -3,7 +3,6 @@
 import ast
 import hashlib
 import json
-import os
 import platform
 import subprocess
 import time
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gseg_runtime.files import read_json, write_json
+from gseg_runtime.workers import num_cores
 
 ROOT = Path(__file__).resolve().parent
 CELLS = ROOT / "cells"
@@ -48,7 +48,7 @@ def hardware() -> str:
 
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{len(os.sched_getaffinity(0))} cores, {_cpu_model()}, torch {torch.__version__.split('+')[0]}"
+    return f"{num_cores()} cores, {_cpu_model()}, torch {torch.__version__.split('+')[0]}"
 
 
 def _cpu_model() -> str:

@@ -9,7 +9,7 @@ Writes photos.md. Everything that shows a face, contact sheets too, goes to DIR 
 import argparse
 import hashlib
 import shutil
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from gseg_cli.distill.augment import find_geometry
 from gseg_cli.distill.distill import PairsConfig, StudentConfig
 from gseg_cli.distill.train import DistillConfig
 from gseg_cli.evaluate.compare import compare_folders
+from gseg_cli.gan.train import GanTrainConfig
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe, run_recipe
 from gseg_runtime.class_map import IGNORE, ClassMap
@@ -117,23 +118,23 @@ A GAN trained on {num_photos} face photographs, label maps drawn on its samples 
 masks of {num_portraits} portraits labelled by hand, which no training saw. Intersection over union from one confusion
 matrix over all portraits, background included.
 
-- aligned: portraits warped by a similarity transform so that eyes and mouth come to the GAN's places, at {size} px; student
-  trained with `--geometry aligned`. The landmarks end up {error:.2f} px from their places on average, {max_error:.2f} px at
-  most. {outside:.0%} of the frames lies beside the portraits: grey for the student, and not counted.
+- aligned: portraits warped by a similarity transform so that eyes and mouth come to the GAN's places, at {size} px;
+  these landmarks end up {error:.2f} px off on average and {max_error:.2f} px at most. {outside:.0%} of the frames lies beside
+  the portraits: grey for the student, and not counted. Student trained with `--geometry aligned`.
 - raw: portraits as they are, through `gseg segment` and compared at their own size; student trained with
   `--geometry paper`.
 
 Made by `python -m benchmarks.photos PHOTOS --gan CHECKPOINT --label-maps DIR --out DIR`.
 
 GAN {gan}: {kind}, {resolution} px, {kimg:.0f} kimg shown, made by
-`gseg gan-train PHOTOS/celeba_10k.zip --crop 12,28,76,92 --r1-gamma {r1_gamma:g} --seed {seed}`.
-Label maps: on samples of truncation_psi {truncation_psi:g}. Teachers: {model}, {teacher_steps} steps. Students: {steps} steps
-on {pairs} pairs.
+`gseg gan-train PHOTOS/celeba_10k.zip --crop 12,28,76,92{flags}`.
+Label maps: on samples of truncation_psi {truncation_psi:g}. Teachers: {model}, {teacher_steps} steps. Students:
+{steps} steps on {pairs} pairs.
 
 {table}
 
-Seconds are those of the whole flow, from samples to figures. "Against teacher" is the student's mean IoU against its own
-teacher, on samples that neither was trained on.
+Seconds are those of the whole flow, from samples to figures. "Against teacher" is the student's mean IoU against its
+own teacher, on samples that neither was trained on.
 
 ## What looked wrong
 
@@ -157,12 +158,20 @@ def page(cells: Sequence[dict[str, Any]], gan: Path, alignment: dict[str, Any]) 
     trained, fewshot, student = meta["trained"], config["fewshot"], config["student"]
     return TEXT.format(
         **alignment,
-        **{key: trained[key] for key in ("num_photos", "resolution", "r1_gamma", "seed")},
         gan=cells[0]["gan_sha256"][:12], kind=meta["kind"], kimg=meta["num_images"] / 1000, size=SIZE,
+        num_photos=trained["num_photos"], resolution=trained["resolution"], flags=gan_flags(trained),
         truncation_psi=config["truncation_psi"], model=fewshot["model"], teacher_steps=fewshot["steps"],
         steps=student["train"]["steps"], pairs=student["pairs"]["count"], table=table(cells),
         notes=NOTES.read_text().strip(),
     )  # fmt: skip
+
+
+def gan_flags(trained: Mapping[str, Any]) -> str:
+    """The options of `gseg gan-train` that were not left at their defaults."""
+    defaults = asdict(GanTrainConfig())
+    names = ("arch", "resolution", "kimg", "batch", "lr", "r1_gamma", "precision", "seed")
+    changed = [name for name in names if trained[name] != defaults[name]]
+    return "".join(f" --{name.replace('_', '-')} {trained[name]}" for name in changed)
 
 
 def table(cells: Sequence[dict[str, Any]]) -> str:

@@ -1,6 +1,7 @@
 """What is shipped belongs together: the GAN, its annotations, the reference annotator and the figures."""
 
 import re
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -60,4 +61,4 @@ def test_no_seed_is_used_twice() -> None:
     samples = [range(500), TEACHER_SEEDS, range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT), range(PAIR_SEED, 10**6)]
     for ranges in (faces, samples):
         ordered = sorted(ranges, key=lambda r: r.start)
-        assert all(a.stop <= b.start for a, b in zip(ordered, ordered[1:], strict=False))
+        assert all(a.stop <= b.start for a, b in pairwise(ordered))

@@ -20,7 +20,10 @@ def demo(
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Run the whole flow: shipped GAN and ten annotations to a model, and segment fresh toy faces with it."""
+    """Run the whole flow on toy faces, measured.
+
+    From the shipped GAN and its annotations to a model, which segments faces the GAN never saw.
+    """
     from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
     from gseg_cli.device import pick_device
     from gseg_cli.output import current_output

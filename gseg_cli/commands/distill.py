@@ -11,18 +11,20 @@ from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, open_project,
 
 def distill(
     gan: GanOpt = None,
-    teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint, else the project's newest.")] = None,
+    teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint, else the project's newest one.")] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Generated pairs to train on.")] = 4000,
     steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 1000,
     batch: Annotated[int, typer.Option(min=2, help="Pairs per step.")] = 32,
     student: Annotated[str, typer.Option(help="tiny, default or paper.")] = "default",
     truncation_psi: Annotated[float, typer.Option(help="Truncation of the generated pairs.")] = 1.0,
     drop: Annotated[float, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful.")] = 0.1,
-    mirror: Annotated[bool, typer.Option(help="Mirror at random; no where left and right are classes.")] = True,
+    mirror: Annotated[
+        bool, typer.Option(help="Mirror at random; not where left and right are classes of their own.")
+    ] = True,
     geometry: Annotated[
         str, typer.Option(help="aligned: photos framed as the GAN's; paper: any size and position in the picture.")
     ] = "aligned",
-    runs: Annotated[Path | None, typer.Option(help="Folder of the run; without it the project's runs/.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
 ) -> None:

@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    predicted: Annotated[Path, typer.Argument(help="Folder of predicted label PNGs, such as gseg segment writes.")],
-    truth: Annotated[Path, typer.Argument(help="Folder of true label PNGs with the same names.")],
+    predicted: Annotated[
+        Path, typer.Argument(metavar="PREDICTED", help="Folder of predicted label PNGs, such as gseg segment writes.")
+    ],
+    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names.")],
     classes: Annotated[
         str | None, typer.Option(help="gseg.toml, model.onnx, report or names; without it PREDICTED's report.")
     ] = None,

@@ -14,7 +14,7 @@ def fewshot_train(
     model: Annotated[str, typer.Option(help="cnn-s, cnn-m, cnn-l or mlp.")] = "cnn-s",
     steps: Annotated[int, typer.Option(min=1, help="Training steps per network.")] = 300,
     heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
-    runs: Annotated[Path | None, typer.Option(help="Folder of the run; without it the project's runs/.")] = None,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
 ) -> None:

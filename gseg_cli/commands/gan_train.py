@@ -13,20 +13,25 @@ def gan_train(
     arch: Annotated[str, typer.Option(help="stylegan2 or dcgan.")] = "stylegan2",
     resolution: Annotated[int, typer.Option(min=8, help="Side of the pictures, a power of two.")] = 64,
     kimg: Annotated[float, typer.Option(min=0.001, help="Length, in thousands of images shown.")] = 200.0,
-    minutes: Annotated[float | None, typer.Option(help="Stop after this time, resumable.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Stop after this time; --resume goes on.")] = None,
     batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 16,
     lr: Annotated[float, typer.Option(help="Learning rate of both networks.")] = 0.002,
     r1_gamma: Annotated[float, typer.Option(help="Weight of the R1 penalty.")] = 0.05,
     mirror: Annotated[bool, typer.Option(help="Mirror the photos at random.")] = True,
     crop: Annotated[str | None, typer.Option(metavar="L,T,R,B", help="Box in pixels to cut from each photo.")] = None,
-    precision: Annotated[str, typer.Option(help="auto, fp32 or bf16.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the processor has it.")] = "auto",
     init_from: Annotated[str | None, typer.Option(help="Start from this GAN, or builtin:toy-faces.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest gan-train run.")] = False,
-    runs: Annotated[Path | None, typer.Option(help="Folder of the run; without it the project's runs/.")] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest gan run; same options, --kimg excepted.")
+    ] = False,
+    runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
 ) -> None:
-    """Train a StyleGAN2 (or DCGAN); checkpoints, metrics and sample grids go to runs/NNNN-gan/."""
+    """Train a GAN on unlabelled photos.
+
+    Checkpoints, metrics and sample grids go to runs/NNNN-gan/.
+    """
     from gseg_cli.device import pick_device
     from gseg_cli.gan.data import parse_box
     from gseg_cli.gan.start import start_gan_training

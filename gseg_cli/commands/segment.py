@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 
 def segment(
-    images: Annotated[list[Path], typer.Argument(help="Photos, and folders searched to the bottom.")],
+    images: Annotated[
+        list[Path], typer.Argument(metavar="IMAGES...", help="Photos, and folders searched to the bottom.")
+    ],
     out: OutOpt,
     model: ModelOpt = None,
     device: DeviceOpt = "auto",

@@ -9,7 +9,6 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
-from os import sched_getaffinity
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_json, write_json
 from gseg_runtime.label_map import LabelMap, write_label_png
+from gseg_runtime.workers import num_cores
 
 # The index of a name here is the constant of that name in toy_face_parts.py.
 CLASSES = ClassMap(
@@ -92,7 +92,7 @@ def write_dataset(
 @contextmanager
 def _mapper(num_chunks: int) -> Iterator[Callable[..., Iterator[int]]]:
     """`map`, or the map of a process pool where there is enough to do for it."""
-    workers = min(len(sched_getaffinity(0)), num_chunks // 4)
+    workers = min(num_cores(), num_chunks // 4)
     if workers < 2:
         yield map
         return

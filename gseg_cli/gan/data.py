@@ -1,19 +1,19 @@
 """Training photos: a folder or a zip -> one uint8 array in memory."""
 
-import io
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
-from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.errors import GsegError, ImageError, UsageError
+from gseg_runtime.images import SUFFIXES, decode_image
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.pictures import picture_errors
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff"}
-MAX_PIXELS = 100_000_000
 Box = tuple[int, int, int, int]
 
 
@@ -28,8 +28,9 @@ def load_images(
     images, unreadable = [], []
     for name, read in _entries(source):
         try:
-            images.append(_square(read(), resolution, crop))
-        except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+            with picture_errors(Path(name)):  # of the zip, of the decoder, of a crop that does not fit
+                images.append(_square(decode_image(read(), Path(name)).pixels, resolution, crop))
+        except ImageError:
             unreadable.append(name)
         if on_image:
             on_image(len(images))
@@ -73,16 +74,14 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> bytes:
 
 
 def _is_image(name: str) -> bool:
-    return Path(name).suffix.lower() in IMAGE_SUFFIXES and not Path(name).name.startswith(".")
+    return name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
 
 
-def _square(data: bytes, resolution: int, crop: Box | None) -> np.ndarray:
-    image = Image.open(io.BytesIO(data))
-    if image.width * image.height > MAX_PIXELS:
-        raise ValueError("more than 100 megapixels")
-    image = ImageOps.exif_transpose(image).convert("RGB")
-    side = min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
+def _square(pixels: Pixels, resolution: int, crop: Box | None) -> Pixels:
+    """[3, R, R] of [H, W, 3]; ValueError when the crop reaches out of the photo."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    left, top = (width - side) // 2, (height - side) // 2
     box = crop or (left, top, left + side, top + side)
-    image = image.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(image).transpose(2, 0, 1).copy()  # [3, R, R]
+    image = Image.fromarray(pixels).resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
+    return np.asarray(image).transpose(2, 0, 1).copy()

@@ -1,6 +1,7 @@
 """A DCGAN (Radford et al. 2016) behind the same protocol: the smallest GAN whose features can be repurposed."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -48,7 +49,7 @@ class DCGAN(nn.Module):
         self.compute_dtype = torch.float32
         self.random_noise = False  # DCGAN has no noise inputs
         layers = [self._up(config.z_dim, config.widths[0], stride=1, padding=0)]
-        for i, o in zip(config.widths, config.widths[1:], strict=False):
+        for i, o in pairwise(config.widths):
             layers.append(self._up(i, o, stride=2, padding=1))
         self.layers = nn.ModuleList(layers)
         self.torgb = nn.Conv2d(config.widths[-1], 3, kernel_size=3, padding=1)
@@ -85,7 +86,7 @@ class DCDiscriminator(nn.Module):
         self.compute_dtype = torch.float32
         widths = config.widths[::-1]
         layers: list[nn.Module] = [nn.Conv2d(3, widths[0], kernel_size=3, padding=1), nn.LeakyReLU(0.2)]
-        for i, o in zip(widths, widths[1:], strict=False):
+        for i, o in pairwise(widths):
             layers += [nn.Conv2d(i, o, kernel_size=4, stride=2, padding=1), nn.LeakyReLU(0.2)]
         layers.append(nn.Conv2d(widths[-1], 1, kernel_size=4))
         self.layers = nn.Sequential(*layers)

@@ -1,4 +1,4 @@
-"""Filtered resampling and the equalised layers of StyleGAN2, in plain PyTorch (Karras et al. 2020; stylegan2-ada-pytorch).
+"""Filtered resampling and the equalised layers of StyleGAN2 (Karras et al. 2020; stylegan2-ada-pytorch).
 
 Compute dtype follows the activations: weights are cast to x.dtype where they are used, so that one network runs in
 float32, bfloat16 or float16 without copies of its parameters.
@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-# Keeps the variance through a leaky ReLU of slope 0.2. It is applied before the ReLU, where it costs nothing: on the weights.
+# Keeps the variance through a leaky ReLU of slope 0.2. Applied before the ReLU, on the weights, where it costs nothing.
 LRELU_GAIN = math.sqrt(2)
 
 
@@ -27,7 +27,7 @@ def _depthwise(f: Tensor, x: Tensor) -> Tensor:
 
 
 class _Blur(torch.autograd.Function):
-    """Depthwise convolution with a symmetric 4x4 filter, its gradient being the same thing with the complementary padding.
+    """Depthwise convolution with a symmetric 4x4 filter; its gradient is the same with the complementary padding.
 
     PyTorch's own backward of a depthwise convolution is five times slower on CPUs.
     """

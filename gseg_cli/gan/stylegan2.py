@@ -1,4 +1,4 @@
-"""The StyleGAN2 generator (Karras et al. 2020), skip architecture, exactly as in stylegan2-ada-pytorch; its state-dict names too.
+"""The StyleGAN2 generator (Karras et al. 2020), skip architecture, exactly as in stylegan2-ada-pytorch, names included.
 
 Shapes: N batch, L = num_ws, W = w_dim, R = img_resolution, O/I channels out/in.
 """

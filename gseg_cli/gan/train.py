@@ -100,11 +100,11 @@ class GanTrainer:
         self.num_steps += 1
         seed_step(self.config.seed, self.num_steps)
         real = self._reals()
-        stats = self._train_D(real) | self._train_G()
+        stats = self._train_discriminator(real) | self._train_generator()
         if self.config.r1_gamma and self.num_steps % self.config.r1_interval == 0:
-            stats |= self._regularize_D(real)
+            stats |= self._regularize_discriminator(real)
         if self.config.pl_weight and self.num_steps % self.config.pl_interval == 0:
-            stats |= self._regularize_G()
+            stats |= self._regularize_generator()
         self._average()
         return stats
 
@@ -120,7 +120,7 @@ class GanTrainer:
         self.G.track(ws)
         return losses.mix_styles(ws, self.G.mapping(z[1]), self.config.style_mixing)
 
-    def _train_D(self, real: Tensor) -> dict[str, Tensor]:
+    def _train_discriminator(self, real: Tensor) -> dict[str, Tensor]:
         with torch.no_grad():
             fake = self.G.synthesis(self._latents(len(real)))
         real_logits = self.D(real)
@@ -128,19 +128,19 @@ class GanTrainer:
         _update(self.opt_D, value)
         return {"loss_D": value.detach(), "real_sign": real_logits.detach().sign().mean()}
 
-    def _train_G(self) -> dict[str, Tensor]:
+    def _train_generator(self) -> dict[str, Tensor]:
         self.D.requires_grad_(False)
         value = losses.generator_loss(self.D(self.G.synthesis(self._latents(self.config.batch))))
         _update(self.opt_G, value)
         self.D.requires_grad_(True)
         return {"loss_G": value.detach()}
 
-    def _regularize_D(self, real: Tensor) -> dict[str, Tensor]:
+    def _regularize_discriminator(self, real: Tensor) -> dict[str, Tensor]:
         r1 = losses.r1_penalty(self.D, real)
         _update(self.opt_D, r1 * (self.config.r1_gamma / 2 * self.config.r1_interval))
         return {"r1": r1.detach()}
 
-    def _regularize_G(self) -> dict[str, Tensor]:
+    def _regularize_generator(self) -> dict[str, Tensor]:
         ws = self._latents(max(self.config.batch // 2, 1))
         penalty = losses.path_length_penalty(self.G, ws, self.pl_mean)
         _update(self.opt_G, penalty * (self.config.pl_weight * self.config.pl_interval))

@@ -51,13 +51,18 @@ def read_image(path: Path, min_size: int | None = None) -> Photo:
     """
     with picture_errors(path):
         data = path.read_bytes()
-        with open_picture(data, _FORMATS) as image:
-            width, height = image.size
-            pixels = _decode_jpeg(data, image, min_size) if image.format in ("JPEG", "MPO") else None
-            if pixels is None:
-                pixels = _decode(image)
-                height, width = pixels.shape[:2]  # TIFFs turn themselves upright while they load
-            orientation = _orientation(image)
+    return decode_image(data, path, min_size)
+
+
+def decode_image(data: bytes, source: Path, min_size: int | None = None) -> Photo:
+    """`read_image` of bytes that are in memory already; `source` names them in errors."""
+    with picture_errors(source), open_picture(data, _FORMATS) as image:
+        width, height = image.size
+        pixels = _decode_jpeg(data, image, min_size) if image.format in ("JPEG", "MPO") else None
+        if pixels is None:
+            pixels = _decode(image)
+            height, width = pixels.shape[:2]  # TIFFs turn themselves upright while they load
+        orientation = _orientation(image)
     if orientation in (5, 6, 7, 8):
         height, width = width, height
     return Photo(_upright(pixels, orientation), height, width)

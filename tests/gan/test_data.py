@@ -1,0 +1,155 @@
+"""Training photos: whatever people keep in a folder or a zip comes out as it looks on a screen."""
+
+import io
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.gan.data import load_images, parse_box
+from gseg_cli.gan.start import start_gan_training
+from gseg_cli.gan.train import GanTrainConfig
+from gseg_runtime.errors import GsegError, UsageError
+
+RED, GREY = (200, 40, 40), (128, 128, 128)
+
+
+def encode(image, kind="PNG", **options):
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def plain(color=RED, size=(24, 24)):
+    return Image.new("RGB", size, color)
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """20 photos in a tree; number 7 is blue, so that the order can be told."""
+    folder = tmp_path / "photos"
+    for i in range(20):
+        path = folder / ("a" if i < 10 else "b/c") / f"{i:02d}.{'PNG' if i % 2 else 'jpg'}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain((0, 0, 255) if i == 7 else RED).save(path)
+    return folder
+
+
+def load(folder, **options):
+    images, unreadable = load_images(folder, 8, **options)
+    return images.permute(0, 2, 3, 1).numpy().astype(int), unreadable
+
+
+def load_one(data, folder, **options):
+    """The photo `data` among enough others, as int [8, 8, 3]."""
+    (folder / "00.png").write_bytes(data)
+    images, unreadable = load(folder, **options)
+    assert not unreadable
+    return images[0]
+
+
+def pack(folder, path):
+    with zipfile.ZipFile(path, "w") as archive:
+        for photo in folder.rglob("*.*"):
+            archive.write(photo, photo.relative_to(folder))
+    return path
+
+
+def test_a_folder_and_a_zip_give_the_same_photos_in_the_same_order(photos, tmp_path):
+    (photos / "notes.txt").write_text("no photo")
+    (photos / "._00.jpg").write_bytes(b"what macOS leaves in archives")
+    counts = []
+    images, unreadable = load_images(photos, 8, on_image=counts.append)
+    assert images.shape == (20, 3, 8, 8) and images.dtype == torch.uint8 and unreadable == []
+    assert (images[:, 2, 0, 0] > 200).nonzero().tolist() == [[7]] and counts == list(range(1, 21))
+    packed, _ = load_images(pack(photos, tmp_path / "photos.zip"), 8)
+    assert torch.equal(packed, images)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (encode(plain().convert("L")), 87),
+        (encode(Image.fromarray(np.full((24, 24), 128 * 257, np.uint16))), 128),
+        (encode(plain(GREY).convert("CMYK"), "JPEG", quality=95), 128),
+        (encode(plain(GREY).convert("P")), 128),
+        (encode(Image.new("LA", (24, 24), (128, 255))), 128),
+        (encode(Image.new("RGBA", (24, 24), (255, 255, 255, 0))), 0),  # what shines through is black, as in photos
+    ],
+    ids=["grey", "16 bits", "CMYK", "palette", "opaque", "transparent"],
+)
+def test_every_kind_of_picture_has_its_colours(photos, data, expected):
+    assert np.abs(load_one(data, photos) - expected).max() <= 3
+
+
+def test_photos_are_upright_and_cut_to_the_square_in_the_middle(photos):
+    pixels = np.zeros((24, 48, 3), np.uint8)
+    pixels[:12, :, 0] = 255  # the upper half is red
+    turned = Image.fromarray(np.rot90(pixels))  # as a camera held sideways stores it
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image = load_one(encode(turned, "JPEG", quality=95, exif=exif.tobytes(), subsampling=0), photos)
+    assert image[:3, :, 0].min() > 230 and image[5:, :, 0].max() < 25
+    wide = np.zeros((24, 72, 3), np.uint8)
+    wide[:, 24:48, 1] = 255
+    assert (load_one(encode(Image.fromarray(wide)), photos)[:, 1:-1, 1] > 230).all()
+
+
+def test_a_crop_is_taken_from_the_photos_own_pixels(photos):
+    pixels = np.zeros((24, 24, 3), np.uint8)
+    pixels[2:10, 12:20] = 255
+    image = load_one(encode(Image.fromarray(pixels)), photos, crop=parse_box("12,2,20,10"))
+    assert (image == 255).all()
+
+
+def test_photos_that_cannot_be_read_are_named_and_skipped(photos, tmp_path):
+    whole = encode(Image.effect_noise((64, 64), 90), "JPEG")
+    broken = {"cut.jpg": whole[: len(whole) // 2], "text.png": b"hello", "empty.jpg": b"", "small.png": encode(plain())}
+    for name, data in broken.items():
+        (photos / name).write_bytes(data)
+    images, unreadable = load(photos, crop=(0, 0, 24, 24))
+    assert unreadable == ["cut.jpg", "empty.jpg", "text.png"] and len(images) == 21
+    images, unreadable = load(photos.parent / pack(photos, tmp_path / "photos.zip"))
+    assert unreadable == ["cut.jpg", "empty.jpg", "text.png"] and len(images) == 21
+    (photos / "small.png").write_bytes(encode(plain(size=(16, 16))))
+    assert "small.png" in load(photos, crop=(0, 0, 24, 24))[1]  # the crop reaches out of it
+
+
+def test_a_damaged_member_of_a_zip_is_skipped_like_a_damaged_file(photos, tmp_path):
+    path = pack(photos, tmp_path / "photos.zip")
+    data = bytearray(path.read_bytes())
+    with zipfile.ZipFile(path) as archive:
+        info = archive.getinfo("a/03.PNG")
+    data[info.header_offset + 30 + len(info.filename) + 40] ^= 0xFF  # its checksum is then wrong
+    path.write_bytes(data)
+    images, unreadable = load(path)
+    assert unreadable == ["a/03.PNG"] and len(images) == 19
+
+
+def test_too_few_photos_are_an_error(photos, tmp_path):
+    for path in sorted(photos.rglob("*.*"))[:5]:
+        path.unlink()
+    with pytest.raises(GsegError, match="at least 16 photos, got 15 readable and 0 unreadable"):
+        load_images(photos, 8)
+    for missing in (tmp_path / "none", tmp_path / "text.zip"):
+        (tmp_path / "text.zip").write_text("no zip")
+        with pytest.raises(GsegError, match="no such folder or zip") as caught:
+            load_images(missing, 8)
+        assert str(missing) in caught.value.message and caught.value.hint
+
+
+def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
+    (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff")
+    said = []
+    config = GanTrainConfig(resolution=8, channel_base=64, channel_max=8, z_dim=8, batch=2, kimg=0.002)
+    done = start_gan_training(photos, config, tmp_path / "runs", torch.device("cpu"), say=said.append)
+    assert done["unreadable"] == ["cut.jpg"] and done["num_photos"] == 20
+    assert any("cut.jpg" in line for line in said)
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "a,b,c,d", "5,5,5,9", "0,0,-1,5", "1,2,3,4,5"])
+def test_a_crop_that_is_no_box_is_a_usage_error(text):
+    with pytest.raises(UsageError, match="--crop"):
+        parse_box(text)

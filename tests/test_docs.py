@@ -1,0 +1,117 @@
+"""The pages name commands, options, targets and files that exist."""
+
+import re
+import runpy
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from gseg_cli.app import BUG, INTERRUPTED, PARTIAL, app
+from gseg_cli.options import take_globals
+from gseg_runtime.errors import GsegError, UsageError
+
+ROOT = Path(__file__).parents[1]
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/formats.md", "docs/cli.md")
+GLOBAL_OPTIONS = {"-C", "--project", "--json", "--debug", "--version", "-h", "--help"}
+
+COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    yield
+    take_globals([])
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def without_blocks(text: str) -> str:
+    return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+
+
+def shell_lines(page: str) -> Iterator[list[str]]:
+    """Every command line in a sh block, in words."""
+    for block in re.findall(r"^```sh\n(.*?)^```$", read(page), flags=re.MULTILINE | re.DOTALL):
+        for line in block.replace("\\\n", " ").splitlines():
+            if words := shlex.split(line, comments=True):
+                yield words
+
+
+def inline_code(page: str) -> list[str]:
+    return [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", without_blocks(read(page)))]
+
+
+def options_of(command: Any) -> set[str]:
+    return GLOBAL_OPTIONS.union(*([*param.opts, *param.secondary_opts] for param in command.params))
+
+
+def test_the_command_page_is_what_the_program_says() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "make_cli.py"))["page"]()
+    assert read("docs/cli.md") == made, "run: .venv/bin/python docs/make_cli.py"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_gseg_lines_in_a_page_are_understood_by_the_program(page: str) -> None:
+    for words in shell_lines(page):
+        if words[0] == "gseg":
+            name, *rest = take_globals(words[1:])
+            COMMANDS[name].make_context(f"{page}: gseg {name}", rest)  # raises for what it does not take
+
+
+def test_the_readme_shows_a_whole_flow_and_the_two_targets() -> None:
+    lines = list(shell_lines("README.md"))
+    shown = [take_globals(words[1:])[0] for words in lines if words[0] == "gseg"]
+    assert [name for name in shown if name not in ("init", "gan-train")] == [
+        "sample", "annotate-import", "fewshot-train", "distill", "export", "segment", "evaluate",
+    ]  # fmt: skip
+    assert {"init", "gan-train"} <= set(shown)
+    assert ["make", "demo"] in lines and ["make", "test"] in lines
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_commands_and_options_in_running_text_exist(page: str) -> None:
+    every_option = set.union(*map(options_of, COMMANDS.values()))
+    for code in inline_code(page):
+        if re.match(r"(pip|python|\.venv/bin/python) ", code):
+            continue
+        name = re.match(r"gseg ([a-z][a-z-]*)", code)
+        assert name is None or name[1] in COMMANDS, f"{page}: {code}"
+        known = options_of(COMMANDS[name[1]]) if name else every_option
+        unknown = set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", code)) - known
+        assert not unknown, f"{page}: {code}"
+
+
+def test_the_tables_in_the_readme_are_complete() -> None:
+    text = read("README.md")
+    assert re.findall(r"^\| `gseg ([a-z-]+)` \|", text, flags=re.MULTILINE) == list(COMMANDS)
+    table = text.partition("| Exit code |")[2].partition("\n\n")[0]
+    codes = [int(code) for code in re.findall(r"^\| (\d+) \|", table, flags=re.MULTILINE)]
+    assert codes == sorted([0, GsegError.exit_code, UsageError.exit_code, PARTIAL, BUG, INTERRUPTED])
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_make_targets_in_a_page_exist(page: str) -> None:
+    targets = set(re.findall(r"^([a-z]+):", read("Makefile"), flags=re.MULTILINE))
+    named = {words[1] for words in shell_lines(page) if words[0] == "make"}
+    named |= {code.split()[1] for code in inline_code(page) if code.startswith("make ")}
+    assert named <= targets
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_that_a_page_links_to_exist(page: str) -> None:
+    text = without_blocks(read(page))
+    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
+        assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"
+    anchors = {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
+    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+
+
+def anchor_of(heading: str) -> str:
+    """As GitHub names them."""
+    return re.sub(r"[^\w -]", "", heading).strip().lower().replace(" ", "-")
