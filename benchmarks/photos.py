@@ -64,7 +64,12 @@ def prepare(photos: Path, out: Path) -> dict[str, Any]:
         _finish(out / framing, {"framing": framing})
     aligned = [read_label_png(path) for path in (out / "aligned" / "masks").iterdir()]
     outside = float(np.mean([labels == IGNORE for labels in aligned]))
-    return {"num_portraits": len(aligned), "error": np.mean(errors), "max_error": max(errors), "outside": outside}
+    return {
+        "num_portraits": len(aligned),
+        "error": float(np.mean(errors)),
+        "max_error": max(errors),
+        "outside": outside,
+    }
 
 
 def measure(framing: str, recipe: Recipe, out: Path) -> dict[str, Any]:
@@ -98,12 +103,13 @@ def digest(paths: Iterable[Path]) -> str:
 
 
 def write_sheet(data: Path, masks: Path, path: Path) -> None:
-    """Portrait, truth, mask and overlay of each, in rows."""
-    rows = []
+    """Portrait, truth, mask and overlay of each, two to a row."""
+    cells = []
     for source, photo, truth in read_labelled(data / "images", data / "masks", CLASSES):
         labels = read_label_png(masks / f"{source.stem}.png")
-        rows.append([photo, colorize(truth, CLASSES), colorize(labels, CLASSES), overlay(photo, labels, CLASSES)])
-    Image.fromarray(contact_sheet(rows, 192, ["portrait", "truth", "mask", "overlay"])).save(path)
+        cells += [photo, colorize(truth, CLASSES), colorize(labels, CLASSES), overlay(photo, labels, CLASSES)]
+    rows = [cells[i : i + 8] for i in range(0, len(cells), 8)]
+    Image.fromarray(contact_sheet(rows, 192, ["portrait", "truth", "mask", "overlay"] * 2)).save(path)
 
 
 def _finish(folder: Path, config: dict[str, Any]) -> None:
@@ -119,8 +125,8 @@ masks of {num_portraits} portraits labelled by hand, which no training saw. Inte
 matrix over all portraits, background included.
 
 - aligned: portraits warped by a similarity transform so that eyes and mouth come to the GAN's places, at {size} px;
-  these landmarks end up {error:.2f} px off on average and {max_error:.2f} px at most. {outside:.0%} of the frames lies beside
-  the portraits: grey for the student, and not counted. Student trained with `--geometry aligned`.
+  these landmarks end up {error:.2f} px off on average, {max_error:.2f} px at most. {outside:.0%} of the frames lies
+  beside the portraits: grey for the student, and not counted. Student trained with `--geometry aligned`.
 - raw: portraits as they are, through `gseg segment` and compared at their own size; student trained with
   `--geometry paper`.
 
@@ -170,8 +176,10 @@ def gan_flags(trained: Mapping[str, Any]) -> str:
     """The options of `gseg gan-train` that were not left at their defaults."""
     defaults = asdict(GanTrainConfig())
     names = ("arch", "resolution", "kimg", "batch", "lr", "r1_gamma", "precision", "seed")
-    changed = [name for name in names if trained[name] != defaults[name]]
-    return "".join(f" --{name.replace('_', '-')} {trained[name]}" for name in changed)
+    changed = [(name, trained[name]) for name in names if trained[name] != defaults[name]]
+    return "".join(
+        f" --{name.replace('_', '-')} {value if isinstance(value, str) else f'{value:g}'}" for name, value in changed
+    )
 
 
 def table(cells: Sequence[dict[str, Any]]) -> str:
@@ -200,8 +208,10 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=DistillConfig().steps, help="of each student")
     parser.add_argument("--pairs", type=int, default=PairsConfig().count, help="for each student")
     args = parser.parse_args()
-    alignment = prepare(args.photos, args.out)
     maps = sorted(args.label_maps.glob("*.png"), key=lambda path: int(path.stem))
+    if not maps:
+        parser.error(f"{args.label_maps}: no label map (PNG)")
+    alignment = prepare(args.photos, args.out)
     cells = []
     for count in sorted({1, len(maps)}):
         for framing, geometry in GEOMETRY.items():

@@ -18,9 +18,7 @@ def distill(
     student: Annotated[str, typer.Option(help="tiny, default or paper.")] = "default",
     truncation_psi: Annotated[float, typer.Option(help="Truncation of the generated pairs.")] = 1.0,
     drop: Annotated[float, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful.")] = 0.1,
-    mirror: Annotated[
-        bool, typer.Option(help="Mirror at random; not where left and right are classes of their own.")
-    ] = True,
+    mirror: Annotated[bool, typer.Option(help="Mirror at random; not where left and right differ.")] = True,
     geometry: Annotated[
         str, typer.Option(help="aligned: photos framed as the GAN's; paper: any size and position in the picture.")
     ] = "aligned",

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     predicted: Annotated[
-        Path, typer.Argument(metavar="PREDICTED", help="Folder of predicted label PNGs, such as gseg segment writes.")
+        Path, typer.Argument(metavar="PREDICTED", help="Folder of label PNGs, of gseg segment for instance.")
     ],
     truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names.")],
     classes: Annotated[

@@ -11,7 +11,7 @@ from gseg_cli.options import OverwriteOpt, SeedOpt, open_project
 def export(
     checkpoint: Annotated[
         Path | None,
-        typer.Argument(metavar="[CHECKPOINT]", help="Student, else that of the project's newest distill run."),
+        typer.Argument(metavar="[CHECKPOINT]", help="Student, else the project's newest."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="File to write; without it the project's exports/model.onnx.")

@@ -21,9 +21,7 @@ def gan_train(
     crop: Annotated[str | None, typer.Option(metavar="L,T,R,B", help="Box in pixels to cut from each photo.")] = None,
     precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the processor has it.")] = "auto",
     init_from: Annotated[str | None, typer.Option(help="Start from this GAN, or builtin:toy-faces.")] = None,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest gan run; same options, --kimg excepted.")
-    ] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, same options.")] = False,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",

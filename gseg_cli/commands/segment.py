@@ -13,9 +13,7 @@ if TYPE_CHECKING:
 
 
 def segment(
-    images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Photos, and folders searched to the bottom.")
-    ],
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGES...", help="Photos and folders of photos.")],
     out: OutOpt,
     model: ModelOpt = None,
     device: DeviceOpt = "auto",
