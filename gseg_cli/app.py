@@ -100,8 +100,8 @@ def _report(error: BaseException, out: Output) -> int:
             return _fail(out, "interrupted", None, INTERRUPTED)
         case ModuleNotFoundError() if (error.name or "").split(".")[0] in EXTRAS:
             package = (error.name or "").split(".")[0]
-            hint = f"pip install 'gseg[{EXTRAS[package]}]'"
-            return _fail(out, f"gseg {settings.command} needs {package}, which is not installed", hint, 1)
+            message = f"gseg {settings.command} needs {package}, which is not installed"
+            return _fail(out, message, f"pip install 'gseg[{EXTRAS[package]}]'", 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:

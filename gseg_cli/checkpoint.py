@@ -39,7 +39,10 @@ def save_checkpoint(path: Path, tensors: Mapping[str, "Tensor"], meta: Mapping[s
     ready = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
+        temporary.touch()
+        rights = temporary.stat().st_mode  # as of any new file; safetensors makes its own readable to the owner only
         save_file(ready, temporary, metadata={"gseg": json.dumps(full)})
+        temporary.chmod(rights)
 
 
 def load_checkpoint(path: Path, kind: str | None = None) -> tuple[dict[str, "Tensor"], dict[str, Any]]:

@@ -22,11 +22,13 @@ class _Rate:
 
     def __init__(self) -> None:
         self.first: tuple[float, int] | None = None
+        self.last = 0
 
     def __call__(self, step: Step) -> float | None:
         now = time.monotonic()
-        if self.first is None:
+        if self.first is None or step.done < self.last:  # another piece of work began
             self.first = (now, step.done)
+        self.last = step.done
         start_s, start = self.first
         return (step.done - start) / (now - start_s) if step.done > start and now > start_s else None
 

@@ -64,9 +64,7 @@ def distill(
     student = fit_student(kept, len(classes), config.train, device, held_out=held_out, run=run, on_step=on_step)
     quality = {"held_out_miou": score_student(student, held_out, len(classes))}
     parents = [parent_of(teacher, "fewshot"), parent_of(gan, "gan")]
-    save_unet(
-        run.checkpoint, student, classes, {"trained": asdict(config), "parents": parents, "quality": quality}
-    )
+    save_unet(run.checkpoint, student, classes, {"trained": asdict(config), "parents": parents, "quality": quality})
     return {"checkpoint": run.checkpoint, "pairs": len(kept), **quality}
 
 

@@ -8,6 +8,7 @@ import zipfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.generator import Generator
-from gseg_cli.seeding import z_for_seeds
+from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json, write_json
@@ -97,10 +98,9 @@ def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:
 def _label(
     generator: Generator, teacher: Teacher, seeds: Sequence[int], psi: float, batch: int, on_done: Callable[[int], None]
 ) -> PairSet:
-    device = next(teacher.parameters()).device
     parts = []
     for i in range(0, len(seeds), batch):
-        ws = generator.mapping(z_for_seeds(seeds[i : i + batch], generator.z_dim).to(device), psi)
+        ws = ws_for_seeds(generator, seeds[i : i + batch], psi)
         parts.append(_compact(predict(generator, teacher, ws)))
         on_done(i + len(ws))
     return PairSet.join(parts)
@@ -109,13 +109,16 @@ def _label(
 def _compact(p: Prediction) -> PairSet:
     top = p.probs.topk(2, dim=1)
     share = (top.values[:, 0] / top.values.sum(dim=1) * 255).round()
-    tensors = (p.images, top.indices[:, 0], top.indices[:, 1], share)
-    return PairSet(*(t.to(torch.uint8).cpu() for t in tensors), p.score().float().cpu())
+    images, first, second, share = (
+        t.to(torch.uint8).cpu() for t in (p.images, top.indices[:, 0], top.indices[:, 1], share)
+    )
+    return PairSet(images, first, second, share, p.score().float().cpu())
 
 
 def _write(path: Path, pairs: PairSet) -> None:
     with atomic_path(path) as temporary:
-        np.savez_compressed(temporary, **{n: t.numpy() for n, t in zip(NAMES, pairs.tensors(), strict=True)})
+        arrays: dict[str, Any] = {n: t.numpy() for n, t in zip(NAMES, pairs.tensors(), strict=True)}
+        np.savez_compressed(temporary, **arrays)
 
 
 def _read(path: Path) -> PairSet:

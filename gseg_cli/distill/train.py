@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from typing import cast
 
 import numpy as np
 import torch
@@ -50,7 +52,7 @@ def fit_student(
     seed_step(config.seed, 0)
     net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
     net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(net, multi_avg_fn=get_ema_multi_avg_fn(config.ema), use_buffers=True)
+    average = AveragedModel(net, multi_avg_fn=partial(_average, config.ema), use_buffers=True)
     values: dict[str, float] = {}
     for step, loss in enumerate(_fit(net, average, pairs, config, device), start=1):
         if held_out is not None and (step % max(1, config.steps // 10) == 0 or step == config.steps):
@@ -58,7 +60,13 @@ def fit_student(
         if run and (step % 20 == 0 or step == config.steps):
             run.metric(step, loss=float(loss), **values)
         on_step(Step(step, config.steps, {"loss": float(loss), **values}))
-    return average.module.eval().requires_grad_(False)
+    return cast(UNet, average.module).eval().requires_grad_(False)
+
+
+def _average(decay: float, averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+    """The decay grows with the steps taken, so that a short training does not end in its first weights."""
+    n = int(num_averaged)
+    get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, num_averaged)
 
 
 def _fit(

@@ -64,7 +64,9 @@ def gather_hypercolumns(stack: FeatureStack, size: int, image: Tensor, row: Tens
     parts = []
     for x in stack.maps:
         x = resize_map(x, size) if x.shape[-1] > size else x
-        parts.append(_bilinear(x, (row + 0.5) * x.shape[-2] / size - 0.5, (column + 0.5) * x.shape[-1] / size - 0.5, image))
+        parts.append(
+            _bilinear(x, (row + 0.5) * x.shape[-2] / size - 0.5, (column + 0.5) * x.shape[-1] / size - 0.5, image)
+        )
     return torch.cat(parts, dim=1)
 
 

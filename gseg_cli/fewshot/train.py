@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.fewshot.features import gather_hypercolumns
-from gseg_cli.fewshot.model import MODELS, MLPHead, Teacher, TeacherConfig, save_teacher
+from gseg_cli.fewshot.model import MODELS, CNNHead, MLPHead, Teacher, TeacherConfig, save_teacher
 from gseg_cli.gan.generator import FeatureStack, Generator
 from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step
@@ -81,7 +81,7 @@ def fit_teacher(
     ).to(device)
     total = config.num_heads * config.steps
     for h, head in enumerate(teacher.heads):
-        head.features.standardize(stack)
+        cast(CNNHead | MLPHead, head).features.standardize(stack)
         for step, loss in enumerate(_fit(head, stack, labels, config, seed=config.seed * 1000 + h), start=1):
             done = h * config.steps + step
             if run and (done % 10 == 0 or done == total):

@@ -154,7 +154,7 @@ class SynthesisNetwork(nn.Module):
 
     def forward(self, ws: Tensor, dtype: torch.dtype, random_noise: bool) -> tuple[Tensor, list[Tensor]]:
         """ws [N, L, W] -> image float32 [N, 3, R, R] and the output of every layer, coarse to fine."""
-        x = self.b4.const.to(dtype).expand(len(ws), -1, -1, -1)
+        x = self.blocks()[0].const.to(dtype).expand(len(ws), -1, -1, -1)
         x = x.contiguous(memory_format=torch.channels_last)
         image, maps, i = None, [], 0
         for block in self.blocks():
