@@ -35,7 +35,6 @@ from gseg_runtime.label_map import write_label_png
 
 STAGES = ("gan", "reference", "annotations", "figures")
 GAN = assets() / "toy-faces.safetensors"
-GAN_CONFIG = GanTrainConfig(batch=8, lr=0.0025, r1_gamma=1.0)
 NUM_ANNOTATIONS = 10
 MIN_PIXELS = 6  # of every class: whoever labels few samples picks ones that show all parts
 
@@ -46,7 +45,7 @@ def make_gan(work: Path, kimg: float) -> None:
     with progress("toy faces", "faces") as on_step:
         count, seed = len(GAN_SEEDS), GAN_SEEDS[0]
         write_dataset(photos, count=count, seed=seed, size=64, resume=photos.exists(), on_step=on_step)
-    config = GanTrainConfig(**{**vars(GAN_CONFIG), "kimg": kimg})
+    config = GanTrainConfig(kimg=kimg)
     with progress("gan-train", "images") as on_step:
         trained = start_gan_training(
             photos / "images", config, work / "runs", pick_device(), init_from=GAN if GAN.is_file() else None,
