@@ -21,7 +21,15 @@ from gseg_cli.progress import progress
 from gseg_cli.project import DEFAULT_GAN, locate_gan
 from gseg_runtime.files import sha256_file, write_json, write_text
 
-CODE = ("gseg_cli.gan", "gseg_cli.fewshot", "gseg_cli.distill", "gseg_cli.datasets", "gseg_cli.demo")
+CODE = (
+    "gseg_cli.recipe",
+    "gseg_cli.gan.stylegan2",
+    "gseg_cli.gan.ops",
+    "gseg_cli.gan.sample",
+    "gseg_cli.fewshot",
+    "gseg_cli.distill",
+    "gseg_cli.datasets",
+)
 SHOTS = (1, 10)
 
 
