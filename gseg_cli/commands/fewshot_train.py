@@ -11,8 +11,8 @@ from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, project_dir
 def fewshot_train(
     gan: GanOpt = None,
     annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
-    model: Annotated[str, typer.Option(help="cnn-s, cnn-m, cnn-l or mlp.")] = "cnn-s",
-    steps: Annotated[int, typer.Option(min=1, help="Training steps per network.")] = 300,
+    model: Annotated[str, typer.Option(help="mlp, cnn-s, cnn-m or cnn-l.")] = "mlp",
+    steps: Annotated[int, typer.Option(min=1, help="Training steps per network.")] = 400,
     heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,

@@ -5,6 +5,7 @@ classes and the first one's share of the two: three bytes, and almost all of the
 """
 
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -123,9 +124,9 @@ def _write(path: Path, pairs: PairSet) -> None:
 
 def _read(path: Path) -> PairSet:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return PairSet(*(torch.from_numpy(data[n]) for n in NAMES))
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GsegError(f"{path}: not a readable shard of pairs: {error}", "delete it; it is made again") from error
 
 

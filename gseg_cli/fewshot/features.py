@@ -1,7 +1,7 @@
 """Hypercolumn features without the hypercolumns.
 
-The paper's representation of a pixel is the concatenation of every layer's activations, upsampled to the image: 5 GB for
-one 512-px image. It is never built here. The first layer of each teacher is linear, and a linear map over channels
+The paper's representation of a pixel is the concatenation of every layer's activations, upsampled to the image: 5 GB
+for one 512-px image. It is never built here. The first layer of each teacher is linear, and a linear map over channels
 commutes with a resize over pixels, W concat(up f_l) = sum_l up(W_l f_l), so each layer is projected at its own size.
 """
 

@@ -17,15 +17,15 @@ from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE
-from gseg_runtime.errors import ConfigError
+from gseg_runtime.errors import ConfigError, GsegError
 
 
 @dataclass(frozen=True, kw_only=True)
 class FewshotConfig:
     """The published code trains 1,000 epochs of single images with Adam at 1e-3 and weight decay 1e-3."""
 
-    model: str = "cnn-s"
-    steps: int = 300
+    model: str = "mlp"  # on ten annotated toy faces 0.77 mean IoU in less time than cnn-s takes for 0.74
+    steps: int = 400
     batch: int = 4  # annotated images per step
     pixels: int = 4096  # per step, of the MLP
     lr: float = 2e-3  # peak of a one-cycle schedule, which needs far fewer steps than a constant rate
@@ -67,6 +67,8 @@ def fit_teacher(
 ) -> Teacher:
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
     labels = torch.as_tensor(annotations.labels).long().to(device)  # [N, S, S]
+    if (labels == IGNORE).all():
+        raise GsegError("annotations: no labelled pixel, all are 255 (ignore)", "label some parts of the samples")
     with torch.no_grad():
         stack = generator.features(torch.as_tensor(annotations.ws).to(device))[1].float()
     seed_step(config.seed, 0)
