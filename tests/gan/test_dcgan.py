@@ -34,6 +34,7 @@ def test_features_come_with_the_very_image_and_at_their_own_sizes():
     assert torch.equal(image, generator.synthesis(ws)) and image.shape == (3, 3, 16, 16)
     assert [m.shape[2] for m in stack.maps] == [4, 8, 16]
     assert stack.channels == generator.feature_channels == (16, 16, 8)
+    assert torch.equal(torch.tanh(generator.torgb(stack.maps[-1])), image)
 
 
 def test_a_checkpoint_brings_the_same_networks_back(tmp_path):
@@ -63,7 +64,16 @@ def generator(faces, tmp_path_factory):
     for i, image in enumerate(faces[0]):
         Image.fromarray(image).save(folder / "photos" / f"{i:03d}.png")
     config = GanTrainConfig(
-        arch="dcgan", resolution=32, channel_base=512, channel_max=32, z_dim=32, r1_gamma=0.5, ema_kimg=1.0, kimg=4.0
+        arch="dcgan",
+        resolution=32,
+        channel_base=512,
+        channel_max=32,
+        z_dim=32,
+        lr=0.002,
+        r1_gamma=0.5,
+        ema_kimg=1.0,
+        batch=8,
+        kimg=3.0,
     )
     trained = start_gan_training(folder / "photos", config, folder / "runs", CPU)
     return load_generator(trained["checkpoint"])
@@ -99,9 +109,9 @@ def test_a_teacher_on_its_features_beats_chance_clearly(generator, annotator):
             teacher = fit_teacher(generator, annotations, config)
             scores.append(score(predict(generator, teacher, ws).labels.numpy()))
     commonest = score(np.full_like(truth, np.bincount(truth.ravel()).argmax()))
-    print(taught, misled, commonest)
-    assert np.mean(taught) > commonest + 0.25
-    assert np.mean(taught) > np.mean(misled) + 0.03
+    # Measured over eight trainings: 0.51 to 0.63 against 0.14, and 0.05 to 0.10 above the misled teacher.
+    assert np.mean(taught) > commonest + 0.3
+    assert np.mean(taught) > np.mean(misled) + 0.02
 
 
 def annotate(annotator, generator, seeds):

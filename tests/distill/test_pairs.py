@@ -1,0 +1,187 @@
+"""Pairs: made once, compactly, and whatever happens between never mixed with others."""
+
+import json
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gseg_cli.distill import pairs as module
+from gseg_cli.distill.pairs import PairSet, make_pairs
+from gseg_cli.fewshot.model import Teacher, TeacherConfig
+from gseg_cli.fewshot.predict import predict
+from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.steps import Step
+from gseg_runtime.errors import GsegError
+from tests.tiny import make_generator
+
+SEEDS = range(100, 110)
+
+
+@pytest.fixture(autouse=True)
+def small_shards(monkeypatch):
+    monkeypatch.setattr(module, "SHARD", 4)
+
+
+@pytest.fixture(scope="module")
+def generator():
+    return make_generator()
+
+
+def make_teacher(generator, num_classes=3):
+    torch.manual_seed(0)
+    channels = generator.feature_channels
+    teacher = Teacher(TeacherConfig(model="mlp", channels=channels, num_classes=num_classes, size=16, num_heads=2))
+    for head in teacher.heads:
+        head.out.weight.mul_(20)  # a teacher with opinions
+    return teacher.eval().requires_grad_(False)
+
+
+@pytest.fixture(scope="module")
+def teacher(generator):
+    with torch.no_grad():
+        return make_teacher(generator)
+
+
+def assert_same(one, other):
+    for name in module.NAMES:
+        assert torch.equal(getattr(one, name), getattr(other, name)), name
+
+
+def shards(folder):
+    return sorted(path.name for path in folder.glob("*.npz"))
+
+
+def test_pairs_are_the_samples_of_their_seeds_with_the_teachers_labels(generator, teacher, tmp_path):
+    steps = []
+    pairs = make_pairs(generator, teacher, SEEDS, tmp_path, truncation_psi=0.7, batch=3, on_step=steps.append)
+    prediction = predict(generator, teacher, ws_for_seeds(generator, SEEDS, 0.7))
+    assert pairs.images.shape == (10, 16, 16, 3) and shards(tmp_path) == ["00000.npz", "00001.npz", "00002.npz"]
+    assert (pairs.images.int() - prediction.images.int()).abs().max() <= 1
+    assert (pairs.first == prediction.labels).float().mean() > 0.99  # batches of another size round differently
+    torch.testing.assert_close(pairs.score, prediction.score(), rtol=1e-3, atol=1e-5)
+    assert [step.done for step in steps] == [3, 4, 7, 8, 10, 10] and steps[-1] == Step(10, 10)
+
+
+def test_soft_labels_keep_the_mass_of_the_two_likeliest_classes(generator, teacher, tmp_path):
+    pairs = make_pairs(generator, teacher, SEEDS, tmp_path)
+    probs = predict(generator, teacher, ws_for_seeds(generator, SEEDS, 1.0)).probs
+    share = pairs.share.float() / 255
+    soft = torch.zeros_like(probs).scatter_(1, pairs.first.long()[:, None], share[:, None])
+    soft.scatter_(1, pairs.second.long()[:, None], 1 - share[:, None])
+    top = probs.topk(2, dim=1)
+    expected = torch.zeros_like(probs).scatter_(1, top.indices, top.values / top.values.sum(dim=1, keepdim=True))
+    assert (soft - expected).abs().mean() < 0.5 / 255 and (pairs.share >= 127).all()
+    assert (pairs.first != pairs.second).all()
+
+
+def test_with_two_classes_nothing_is_lost(generator, tmp_path):
+    with torch.no_grad():
+        teacher = make_teacher(generator, num_classes=2)
+    pairs = make_pairs(generator, teacher, SEEDS, tmp_path)
+    probs = predict(generator, teacher, ws_for_seeds(generator, SEEDS, 1.0)).probs
+    share = pairs.share.float() / 255
+    first = torch.where(pairs.first == 1, share, 1 - share)
+    torch.testing.assert_close(first, probs[:, 1], rtol=0, atol=0.5 / 255 + 1e-4)
+
+
+def test_only_a_missing_shard_is_made_again_and_comes_out_equal(generator, teacher, tmp_path):
+    before = make_pairs(generator, teacher, SEEDS, tmp_path)
+    (tmp_path / "00001.npz").unlink()
+    steps, times = [], {name: (tmp_path / name).stat().st_mtime_ns for name in shards(tmp_path)}
+    after = make_pairs(generator, teacher, SEEDS, tmp_path, on_step=steps.append)
+    assert_same(before, after)
+    assert [step.done for step in steps] == [8, 10]
+    assert all((tmp_path / name).stat().st_mtime_ns == time for name, time in times.items())
+
+
+def test_an_interrupted_call_keeps_its_whole_shards(generator, teacher, tmp_path):
+    def interrupt(step):
+        if step.done > 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_pairs(generator, teacher, SEEDS, tmp_path, batch=2, on_step=interrupt)
+    assert shards(tmp_path) == ["00000.npz"]
+    assert_same(
+        make_pairs(generator, teacher, SEEDS, tmp_path, batch=2),
+        make_pairs(generator, teacher, SEEDS, tmp_path / "whole", batch=2),
+    )
+
+
+def test_pairs_of_other_settings_are_refused(generator, teacher, tmp_path):
+    make_pairs(generator, teacher, SEEDS, tmp_path)
+    for seeds, psi in ((range(100, 111), 1.0), (range(10), 1.0), (SEEDS, 0.7)):
+        with pytest.raises(GsegError, match=r"pairs\.json: .* other settings") as caught:
+            make_pairs(generator, teacher, seeds, tmp_path, truncation_psi=psi)
+        assert caught.value.hint and shards(tmp_path) == ["00000.npz", "00001.npz", "00002.npz"]
+    assert len(make_pairs(generator, teacher, SEEDS, tmp_path)) == 10
+
+
+class Bomb:
+    def __init__(self, path):
+        self.path = path
+
+    def __reduce__(self):
+        return Path.touch, (self.path,)
+
+
+def test_a_shard_is_never_unpickled(generator, teacher, tmp_path):
+    make_pairs(generator, teacher, SEEDS, tmp_path)
+    bomb = np.array([Bomb(tmp_path / "exploded")], dtype=object)
+    np.savez(tmp_path / "00001.npz", **dict.fromkeys(module.NAMES, bomb))
+    with pytest.raises(GsegError, match=r"00001\.npz: not a readable shard") as caught:
+        make_pairs(generator, teacher, SEEDS, tmp_path)
+    assert "delete it" in caught.value.hint
+    (tmp_path / "00001.npz").write_bytes(pickle.dumps(Bomb(tmp_path / "exploded")))
+    with pytest.raises(GsegError, match="not a readable shard"):
+        make_pairs(generator, teacher, SEEDS, tmp_path)
+    assert not (tmp_path / "exploded").exists()
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other arrays"])
+def test_a_damaged_shard_is_named(generator, teacher, tmp_path, damage):
+    make_pairs(generator, teacher, SEEDS, tmp_path)
+    path = tmp_path / "00000.npz"
+    data = bytearray(path.read_bytes())
+    if damage == "flipped":
+        data[100:400] = bytes(300)
+    path.write_bytes({"cut": data[: len(data) // 2], "empty": b""}.get(damage, data))
+    if damage == "other arrays":
+        np.savez(path, images=np.zeros(3))
+    with pytest.raises(GsegError, match=r"00000\.npz: not a readable shard") as caught:
+        make_pairs(generator, teacher, SEEDS, tmp_path)
+    assert "delete it" in caught.value.hint
+
+
+def scored(*scores):
+    n = len(scores)
+    labels = torch.arange(n, dtype=torch.uint8)[:, None, None].expand(n, 2, 2)
+    return PairSet(labels[..., None].expand(n, 2, 2, 3), labels, labels, labels, torch.tensor(scores))
+
+
+@pytest.mark.parametrize(
+    ("n", "drop", "kept"), [(1, 0.9, 1), (5, 0.0, 5), (5, 0.1, 5), (5, 0.5, 3), (10, 0.1, 9), (10, 0.9, 1)]
+)
+def test_the_most_doubtful_are_left_out_in_number(n, drop, kept):
+    pairs = scored(*np.random.RandomState(0).permutation(n).astype(float))
+    left = pairs.without_doubtful(drop)
+    assert len(left) == kept and left.score.max() == kept - 1
+    assert (left.images[:, 0, 0, 0].int().diff() > 0).all()  # in their old order
+    for i, score in zip(left.first[:, 0, 0].tolist(), left.score.tolist(), strict=True):
+        assert pairs.score[i] == score
+
+
+def test_exact_labels_are_certain():
+    labels = np.array([[[0, 1], [2, 255]]], np.uint8)
+    pairs = PairSet.exact(np.zeros((1, 2, 2, 3), np.uint8), labels)
+    assert np.array_equal(pairs.first, labels) and (pairs.share == 255).all() and pairs.score.tolist() == [0]
+
+
+def test_the_settings_are_written_for_people_too(generator, teacher, tmp_path):
+    make_pairs(generator, teacher, SEEDS, tmp_path, truncation_psi=0.7)
+    settings = json.loads((tmp_path / "pairs.json").read_text())
+    assert (settings["kind"], settings["seeds"], settings["count"]) == ("pairs", [100, 109], 10)
+    assert settings["truncation_psi"] == 0.7

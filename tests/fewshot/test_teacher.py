@@ -1,0 +1,181 @@
+"""Teachers: few label maps in, label maps of any generated image out, with a figure for their doubt."""
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from gseg_cli.app import main
+from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
+from gseg_cli.fewshot.model import MODELS, Teacher, TeacherConfig, load_teacher, save_teacher
+from gseg_cli.fewshot.predict import Prediction, predict
+from gseg_cli.fewshot.start import start_fewshot
+from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.sample import ws_for_seeds
+from gseg_runtime.class_map import IGNORE
+from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError
+from gseg_runtime.files import sha256_file
+from gseg_runtime.metrics import confusion_matrix, mean_iou
+from tests.tiny import CLASSES, annotate, brightness_labels
+
+CPU = torch.device("cpu")
+SEEDS, HELD_OUT = [0, 1, 2, 3], range(50, 58)
+CONFIG = FewshotConfig(model="mlp", steps=60, pixels=512)
+
+
+@pytest.fixture(scope="module")
+def generator(tiny_gan):
+    return load_generator(tiny_gan)
+
+
+@pytest.fixture(scope="module")
+def labels(generator):
+    return brightness_labels(generator, SEEDS)
+
+
+@pytest.fixture(scope="module")
+def ws(generator):
+    return ws_for_seeds(generator, HELD_OUT, 1.0)
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_learns_and_predicts_the_same_after_a_reload(generator, labels, ws, tmp_path, model):
+    teacher = fit_teacher(generator, annotate(generator, SEEDS, labels), replace(CONFIG, model=model))
+    predicted = predict(generator, teacher, ws_for_seeds(generator, SEEDS, 1.0)).labels.numpy()
+    assert mean_iou(confusion_matrix(predicted, labels, len(CLASSES))) > 0.33  # the commonest class alone: 0.19
+    path = tmp_path / "teacher.safetensors"
+    save_teacher(path, teacher, CLASSES, {"gan_sha256": "1" * 64})
+    again, classes, meta = load_teacher(path)
+    before, after = (predict(generator, t, ws) for t in (teacher, again))
+    assert torch.equal(before.probs, after.probs) and torch.equal(before.images, after.images)
+    assert (again.config, classes, meta["gan_sha256"]) == (teacher.config, CLASSES, "1" * 64)
+    assert not again.training and not any(p.requires_grad for p in again.parameters())
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn-s"])
+def test_ignored_pixels_teach_nothing(generator, labels, model):
+    """Taken for background, or for a class of their own, they would be the commonest lesson."""
+    unlabelled = np.where(labels == 0, IGNORE, labels)
+    teacher = fit_teacher(generator, annotate(generator, SEEDS, unlabelled), replace(CONFIG, model=model))
+    predicted = predict(generator, teacher, ws_for_seeds(generator, SEEDS, 1.0)).labels.numpy()
+    assert (labels == 0).mean() > 0.2 and (predicted == 0).mean() < 0.01
+    assert (predicted == labels)[labels != 0].mean() > 0.8
+
+
+def test_the_same_seed_gives_the_same_teacher_and_another_seed_another(generator, labels, ws):
+    annotations = annotate(generator, SEEDS, labels)
+    first, same, other = (
+        predict(generator, fit_teacher(generator, annotations, replace(CONFIG, steps=5, seed=seed)), ws).probs
+        for seed in (0, 0, 1)
+    )
+    assert torch.equal(first, same) and not torch.equal(first, other)
+
+
+def test_predictions_fit_the_images_they_come_with(generator, labels, ws):
+    teacher = fit_teacher(generator, annotate(generator, SEEDS, labels), replace(CONFIG, steps=5))
+    prediction = predict(generator, teacher, ws)
+    image = generator.synthesis(ws).permute(0, 2, 3, 1) * 127.5 + 127.5
+    assert (prediction.images - image.clamp(0, 255)).abs().max() <= 1
+    assert prediction.labels.shape == (8, 16, 16) and prediction.labels.dtype == torch.uint8
+    torch.testing.assert_close(prediction.probs.sum(dim=1), torch.ones(8, 16, 16))
+
+
+def make_ensemble(generator, num_heads):
+    torch.manual_seed(0)
+    config = TeacherConfig(
+        model="mlp", channels=generator.feature_channels, num_classes=3, size=16, num_heads=num_heads
+    )
+    return Teacher(config).eval()
+
+
+def test_doubt_is_the_disagreement_of_the_heads(generator, ws):
+    teacher = make_ensemble(generator, 3)
+    doubt = predict(generator, teacher, ws).doubt
+    heads = teacher(generator.features(ws)[1]).detach()  # [3, N, C, S, S]
+    mean = heads.mean(dim=0, keepdim=True)
+    divergence = (heads * (heads / mean).log()).sum(dim=2).mean(dim=0)  # Jensen-Shannon, as the mean of divergences
+    torch.testing.assert_close(doubt, divergence, rtol=0, atol=1e-5)
+    assert doubt.min() >= 0 and doubt.max() > 1e-4
+
+
+def test_heads_that_agree_have_no_doubt(generator, ws):
+    teacher = make_ensemble(generator, 3)
+    for head in teacher.heads[1:]:
+        head.load_state_dict(teacher.heads[0].state_dict())
+    doubt = predict(generator, teacher, ws).doubt
+    assert doubt.min() >= 0 and doubt.max() < 1e-6
+
+
+def test_a_single_head_doubts_by_its_entropy(generator, ws):
+    prediction = predict(generator, make_ensemble(generator, 1), ws)
+    torch.testing.assert_close(
+        prediction.doubt, torch.distributions.Categorical(prediction.probs.movedim(1, -1)).entropy()
+    )
+    certain = Prediction(prediction.images, torch.eye(3)[:, :, None, None], torch.zeros(3, 1, 1))
+    assert certain.score().tolist() == [0, 0, 0]
+
+
+def test_an_image_is_scored_by_its_most_doubtful_tenth():
+    doubt = torch.zeros(2, 10, 10)
+    doubt[1, 3] = torch.arange(10.0)
+    prediction = Prediction(torch.zeros(2, 10, 10, 3), torch.zeros(2, 3, 10, 10), doubt)
+    assert prediction.score().tolist() == [0, 4.5] and prediction.score(share=0.01).tolist() == [0, 9]
+
+
+def test_an_ensemble_is_trained_head_by_head(generator, labels):
+    annotations, steps = annotate(generator, SEEDS, labels), []
+    teacher = fit_teacher(generator, annotations, replace(CONFIG, steps=4, num_heads=2), on_step=steps.append)
+    assert [step.done for step in steps] == list(range(1, 9)) and steps[-1].total == 8
+    one, two = (head.features.linear.weight for head in teacher.heads)
+    assert not torch.allclose(one, two)
+
+
+@pytest.fixture
+def annotations(tiny_gan, generator, labels, tmp_path):
+    folder = tmp_path / "annotations"
+    annotate(generator, SEEDS, labels, sha256_file(tiny_gan)).save(folder, source="a test")
+    return folder
+
+
+def test_the_command_trains_and_says_what_it_trained_on(tiny_gan, annotations, tmp_path, capsys):
+    args = ["--gan", str(tiny_gan), "--annotations", str(annotations), "--runs", str(tmp_path / "runs")]
+    assert main(["fewshot-train", *args, "--model", "mlp", "--steps", "3", "--device", "cpu", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    meta = read_meta(tmp_path / "runs" / "0001-fewshot" / "checkpoint.safetensors")
+    assert data["annotations"] == 4 and data["checkpoint"].endswith("0001-fewshot/checkpoint.safetensors")
+    assert meta["gan_sha256"] == sha256_file(tiny_gan) == meta["parents"][0]["sha256"]
+    assert (meta["trained"]["steps"], meta["trained"]["seeds"]) == (3, SEEDS)
+
+
+def test_a_class_without_pixels_is_told(tiny_gan, generator, labels, tmp_path):
+    annotate(generator, SEEDS, np.minimum(labels, 1), sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
+    done = start_fewshot(tiny_gan, tmp_path / "a", replace(CONFIG, steps=2), tmp_path / "runs", CPU)
+    assert len(done["warnings"]) == 1 and "light" in done["warnings"][0]
+
+
+def test_annotations_of_another_gan_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
+    annotate(generator, SEEDS, labels, "2" * 64).save(tmp_path / "a", source="a test")
+    with pytest.raises(ProjectError, match="come from GAN 222222222222, not from") as caught:
+        start_fewshot(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
+    assert "--gan" in caught.value.hint and not (tmp_path / "runs").exists()
+
+
+def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
+    nothing = annotate(generator, SEEDS, np.full_like(labels, IGNORE))
+    for model in ("mlp", "cnn-s"):
+        with pytest.raises(GsegError, match="no labelled pixel"):
+            fit_teacher(generator, nothing, replace(CONFIG, model=model, steps=2))
+
+
+def test_an_unknown_model_and_a_broken_checkpoint_are_told(generator, tmp_path):
+    with pytest.raises(ConfigError, match="expected one of cnn-s, cnn-m, cnn-l, mlp, got 'vit'"):
+        FewshotConfig(model="vit")
+    path = tmp_path / "teacher.safetensors"
+    save_teacher(path, make_ensemble(generator, 1), CLASSES, {})
+    tensors, meta = load_checkpoint(path)
+    save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], "num_heads": 2}})
+    with pytest.raises(CheckpointError, match=r"teacher\.safetensors: its tensors do not fit its config"):
+        load_teacher(path)
