@@ -43,7 +43,8 @@ def export_student(
     parents = tuple(_parent(entry) for entry in [parent_of(checkpoint, KIND), *meta["parents"]])
     # The student was trained on squares; FILL is what surrounds a photo in them, in training as at run time.
     card = ModelCard(
-        classes=classes, input_size=size, parents=parents, fill=FILL, quality=meta.get("quality", {}), created_by=f"gseg {__version__}"
+        classes=classes, input_size=size, parents=parents, fill=FILL, quality=meta.get("quality", {}),
+        created_by=f"gseg {__version__}",
     )  # fmt: skip
     card = export_verified(net, card, out, images)
     return {
