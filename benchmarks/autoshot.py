@@ -91,7 +91,7 @@ def page(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> str:
         gain = f"{r['miou_student'] - plain:+.3f}"
         about = f"{r['draws']} | {r['commit']} | {r['date']} | {r['hardware']}"
         lines.append(f"| {r['annotations']} | {figures} | {gain} | {about} |")
-    return "\n".join([*lines, "", *_per_class(rows), *_seconds(rows[-1]), ""])
+    return "\n".join([*lines, "", *_per_class(rows)])
 
 
 def _with_sd(r: dict[str, Any], name: str) -> str:
@@ -108,19 +108,13 @@ def _per_class(rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
-def _seconds(r: dict[str, Any]) -> list[str]:
-    seconds = r["cell"]["seconds"]
-    parts = ", ".join(f"{name} {value:.0f}" for name, value in seconds.items())
-    return [f"Seconds per stage with {r['annotations']} annotations: {parts}."]
-
-
 def update_readme(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> None:
     """Put the table between the README's figure marks."""
     path = ROOT.parent / "README.md"
     by_count = {r["labels"]: r["miou"] for r in exact}
     lines = ["| annotated samples | student on fresh faces | same UNet on as many exact labels |", "|---:|---:|---:|"]
     lines += [f"| {r['annotations']} | {r['miou_student']:.3f} | {by_count[r['annotations']]:.3f} |" for r in rows]
-    source = f"Mean IoU, [benchmarks/autoshot.md](benchmarks/autoshot.md), GAN `{gan_sha256()[:12]}`."
+    source = f"Mean IoU, {rows[0]['draws']} draw, [benchmarks/autoshot.md](benchmarks/autoshot.md), GAN `{gan_sha256()[:12]}`."
     start, end = "<!-- figures:start -->", "<!-- figures:end -->"
     head, _, rest = path.read_text().partition(start)
     write_text(path, "\n".join([head + start, "", *lines, "", source, "", end + rest.partition(end)[2]]))
