@@ -114,7 +114,8 @@ def update_readme(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> No
     by_count = {r["labels"]: r["miou"] for r in exact}
     lines = ["| annotated samples | student on fresh faces | same UNet on as many exact labels |", "|---:|---:|---:|"]
     lines += [f"| {r['annotations']} | {r['miou_student']:.3f} | {by_count[r['annotations']]:.3f} |" for r in rows]
-    source = f"Mean IoU, {rows[0]['draws']} draw, [benchmarks/autoshot.md](benchmarks/autoshot.md), GAN `{gan_sha256()[:12]}`."
+    page_link = "[benchmarks/autoshot.md](benchmarks/autoshot.md)"
+    source = f"Mean IoU, {rows[0]['draws']} draw, {page_link}, GAN `{gan_sha256()[:12]}`."
     start, end = "<!-- figures:start -->", "<!-- figures:end -->"
     head, _, rest = path.read_text().partition(start)
     write_text(path, "\n".join([head + start, "", *lines, "", source, "", end + rest.partition(end)[2]]))
