@@ -45,7 +45,8 @@ def make_gan(work: Path, kimg: float) -> None:
     with progress("toy faces", "faces") as on_step:
         count, seed = len(GAN_SEEDS), GAN_SEEDS[0]
         write_dataset(photos, count=count, seed=seed, size=64, resume=photos.exists(), on_step=on_step)
-    config = GanTrainConfig(kimg=kimg)
+    # Where the last training ended: with its seed the same latents and photos would come again.
+    config = GanTrainConfig(kimg=kimg, seed=images_shown())
     with progress("gan-train", "images") as on_step:
         trained = start_gan_training(
             photos / "images", config, work / "runs", pick_device(), init_from=GAN if GAN.is_file() else None,
@@ -54,11 +55,16 @@ def make_gan(work: Path, kimg: float) -> None:
     ship_gan(trained["checkpoint"])
 
 
+def images_shown() -> int:
+    """Over all trainings of the shipped GAN; 0 without one."""
+    return read_meta(GAN)["num_images_in_all"] if GAN.is_file() else 0
+
+
 def ship_gan(checkpoint: Path) -> None:
     """Copy a training's checkpoint into the package, without the paths of the machine it was trained on."""
     meta = read_meta(checkpoint)
     kept = {key: meta[key] for key in ("trained", "num_images")}
-    earlier = read_meta(GAN)["num_images_in_all"] if meta["parents"] and GAN.is_file() else 0
+    earlier = images_shown() if meta["parents"] else 0
     save_gan(GAN, *load_gan(checkpoint), {**kept, "num_images_in_all": earlier + meta["num_images"]})
 
 
