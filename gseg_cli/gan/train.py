@@ -116,6 +116,8 @@ class GanTrainer:
         real = self.images[torch.randint(len(self.images), [self.config.batch])]
         if self.config.mirror:
             real = torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real)
+        if self.device.type == "cuda":
+            real = real.pin_memory()  # only from pinned memory does the copy run beside the computation
         return real.to(self.device, non_blocking=True).float() / 127.5 - 1
 
     def _latents(self, n: int) -> Tensor:
