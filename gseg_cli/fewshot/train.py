@@ -24,7 +24,7 @@ from gseg_runtime.errors import ConfigError, GsegError
 class FewshotConfig:
     """The published code trains 1,000 epochs of single images with Adam at 1e-3 and weight decay 1e-3."""
 
-    model: str = "mlp"  # on ten annotated toy faces 0.77 mean IoU in less time than cnn-s takes for 0.74
+    model: str = "mlp"  # 0.77 against 0.74 of cnn-s on ten annotated toy faces, one run each
     steps: int = 400
     batch: int = 4  # annotated images per step
     pixels: int = 4096  # per step, of the MLP

@@ -31,8 +31,10 @@ PRECISIONS = ("auto", "fp32", "bf16")
 class GanTrainConfig:
     """Defaults are for 64 px on a CPU; lengths are in thousands of real images shown (kimg).
 
-    On toy faces batch 8 and gamma 1 gave heads with hair and features after 21 kimg, where batch 16 and gamma 0.05 to
-    0.5 (NVIDIA's rule of thumb, 0.0002 * resolution^2 / batch, says 0.1) still gave blobs.
+    batch, lr and r1_gamma were chosen by eye, from one run each on toy faces: with these values the samples had hair
+    and faces at 21 kimg; with batch 16, lr 0.002 and gamma 0.5 they were rings around a blob at 22 kimg. The three
+    were changed together, so which of them mattered is not known. NVIDIA's rule of thumb for gamma,
+    0.0002 * resolution^2 / batch, says 0.1; it was not tried.
     """
 
     arch: str = "stylegan2"
