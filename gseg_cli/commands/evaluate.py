@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gseg_cli.options import OverwriteOpt
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -15,31 +17,62 @@ def evaluate(
     predicted: Annotated[
         Path, typer.Argument(metavar="PREDICTED", help="Folder of label PNGs, of gseg segment for instance.")
     ],
-    truth: Annotated[Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names.")],
+    truth: Annotated[
+        Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names, or a dataset.")
+    ],
     classes: Annotated[
-        str | None, typer.Option(help="gseg.toml, model.onnx, report or names; without it PREDICTED's report.")
+        str | None, typer.Option(help="gseg.toml, model.onnx, report or names; without it what the folders say.")
     ] = None,
+    boundary_tolerance: Annotated[
+        float, typer.Option(min=0, max=1, help="How far boundaries may lie apart, as share of the image diagonal.")
+    ] = 0.0075,
+    confusion: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help="Confusion matrix to write: .png, .csv or .json.")
+    ] = None,
+    overwrite: OverwriteOpt = False,
 ) -> None:
-    """Intersection over union of two folders of label maps, over all images at once."""
+    """IoU, boundary F-score and accuracy of two folders of label maps, counted over all images at once."""
     from gseg_cli.evaluate.compare import compare_folders, find_classes
+    from gseg_cli.evaluate.confusion import check_target, write_confusion
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 
+    for path in confusion or ():
+        check_target(path, overwrite=overwrite)
     class_map = find_classes(classes) if classes else None
     with progress("evaluate", "images") as on_step:
-        comparison = compare_folders(predicted, truth, class_map, on_step=on_step)
-    current_output().result(comparison.to_json(), _table(comparison))
+        comparison = compare_folders(predicted, truth, class_map, tolerance=boundary_tolerance, on_step=on_step)
+    for path in confusion or ():
+        write_confusion(path, comparison)
+    current_output().result({**comparison.to_json(), "confusion": confusion or []}, _table(comparison))
 
 
 def _table(comparison: "Comparison") -> "Table":
     from rich.table import Table
 
     figures = comparison.to_json()
-    table = Table("class", caption=f"{comparison.num_images} images; - = not in the truth")
-    table.add_column("IoU", justify="right")
+    table = Table("class", caption=_caption(comparison), caption_justify="left")
+    for title in ("IoU", "boundary F", "share of truth"):
+        table.add_column(title, justify="right")
     for name, iou in figures["per_class_iou"].items():
-        table.add_row(name, "-" if iou is None else f"{iou:.4f}")
+        if name not in comparison.absent:
+            share = figures["shares"][name]
+            table.add_row(name, _figure(iou), _figure(figures["per_class_boundary_f"][name]), f"{share:.2%}")
     table.add_section()
-    for title, key in (("mean IoU", "mean_iou"), ("weighted IoU", "weighted_iou"), ("pixel accuracy", "accuracy")):
-        table.add_row(title, f"{figures[key]:.4f}")
+    table.add_row("mean", _figure(figures["mean_iou"]), _figure(figures["boundary_f"]), "")
+    table.add_row("weighted by share", _figure(figures["weighted_iou"]), "", "")
+    table.add_row("pixel accuracy", _figure(figures["accuracy"]), "", "")
     return table
+
+
+def _caption(comparison: "Comparison") -> str:
+    lines = [f"{comparison.num_images} images; boundaries within {comparison.tolerance:.2%} of the diagonal"]
+    if comparison.absent:
+        lines.append(f"left out, in neither folder: {', '.join(comparison.absent)}")
+    if comparison.only_predicted:
+        lines.append(f"without figures, predicted but not in the truth: {', '.join(comparison.only_predicted)}")
+    return "\n".join(lines)
+
+
+def _figure(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.4f}"

@@ -1,9 +1,14 @@
-"""Two folders of label maps against each other: one confusion matrix over all images."""
+"""Two folders of label maps against each other: every pixel is counted over all images before anything is divided."""
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
+from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts, boundary_f
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import MAX_CLASSES, ClassMap
@@ -13,23 +18,49 @@ from gseg_runtime.folder import REPORT
 from gseg_runtime.label_map import read_label_png
 from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou, pixel_accuracy, weighted_iou
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.workers import num_cores, run_to_completion
 
 NUM_NAMED = 5  # missing files that an error names
+DATASETS = ("dataset.json", "toy-faces.json")  # in a folder with images/ and masks/
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """matrix: int64 [C, C + 1], see gseg_runtime.metrics; num_images: how many were compared."""
+    """matrix: int64 [C, C + 1], see gseg_runtime.metrics; boundary: int64 [4, C], see gseg_cli.evaluate.boundary.
+
+    num_images: how many were compared; tolerance: of the boundary, as share of the image diagonal.
+    """
 
     matrix: Matrix
+    boundary: Counts
     classes: ClassMap
     num_images: int
+    tolerance: float = TOLERANCE
 
     @property
     def per_class_iou(self) -> dict[str, float | None]:
         """None for a class that the truth does not hold."""
-        iou = [float(value) for value in iou_per_class(self.matrix)]
-        return {name: value if value == value else None for name, value in zip(self.classes.names, iou, strict=True)}
+        return self._by_name(iou_per_class(self.matrix))
+
+    @property
+    def per_class_boundary_f(self) -> dict[str, float | None]:
+        """None for a class without a boundary in the truth."""
+        return self._by_name(boundary_f(self.boundary))
+
+    @property
+    def absent(self) -> list[str]:
+        """The classes that neither folder holds where the truth counts."""
+        return self._named((self._true == 0) & (self._predicted == 0))
+
+    @property
+    def only_predicted(self) -> list[str]:
+        """The classes that were predicted, but are not in the truth: mistakes of other classes, no IoU of their own."""
+        return self._named((self._true == 0) & (self._predicted > 0))
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """Share of the true pixels by class: the weights of the weighted IoU."""
+        return dict(zip(self.classes.names, (self._true / max(1, self._true.sum())).tolist(), strict=True))
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -37,29 +68,66 @@ class Comparison:
             "per_class_iou": self.per_class_iou,
             "weighted_iou": weighted_iou(self.matrix),
             "accuracy": pixel_accuracy(self.matrix),
+            "boundary_f": _mean(boundary_f(self.boundary)),
+            "per_class_boundary_f": self.per_class_boundary_f,
+            "boundary_tolerance": self.tolerance,
+            "shares": self.shares,
+            "absent": self.absent,
+            "only_predicted": self.only_predicted,
             "images": self.num_images,
         }
 
+    @property
+    def _true(self) -> npt.NDArray[np.int64]:
+        return self.matrix.sum(axis=1)
+
+    @property
+    def _predicted(self) -> npt.NDArray[np.int64]:
+        return self.matrix.sum(axis=0)[:-1]
+
+    def _by_name(self, values: npt.NDArray[np.float64]) -> dict[str, float | None]:
+        plain = (None if np.isnan(value) else float(value) for value in values)
+        return dict(zip(self.classes.names, plain, strict=True))
+
+    def _named(self, is_meant: npt.NDArray[np.bool_]) -> list[str]:
+        return [name for name, meant in zip(self.classes.names, is_meant, strict=True) if meant]
+
 
 def compare_folders(
-    predicted: Path, truth: Path, classes: ClassMap | None = None, *, on_step: OnStep = ignore_step
+    predicted: Path,
+    truth: Path,
+    classes: ClassMap | None = None,
+    *,
+    tolerance: float = TOLERANCE,
+    on_step: OnStep = ignore_step,
 ) -> Comparison:
     """Compare every label PNG below `truth` with the one of the same relative name below `predicted`.
 
-    classes: None takes those of the report that `gseg segment` left in `predicted`, else numbers them.
-    Raises GsegError when a prediction is missing, of another size, or holds an index without a class.
+    truth: a folder of label PNGs, or one that holds them in masks/ as `gseg dataset` and `gseg toy-faces` write it.
+    classes: None takes those that the folders say of themselves, else numbers them.
+    tolerance: how far boundaries may lie apart, as share of the image diagonal.
+    Raises GsegError when a prediction is missing, of another size, or holds an index without a class, and when both
+    folders name their classes and the names differ.
     """
+    if any((truth / name).is_file() for name in DATASETS):
+        truth = truth / "masks"
     pairs = _match(predicted, truth)
-    classes = classes or _classes_of_report(predicted)
+    classes = classes or _agreed_classes(predicted, truth)
     num_classes = len(classes) if classes else MAX_CLASSES
-    total = _compare(*pairs[0], num_classes)
-    on_step(Step(1, len(pairs)))
-    for done, pair in enumerate(pairs[1:], start=2):
-        total += _compare(*pair, num_classes)
+    matrix = np.zeros((num_classes, num_classes + 1), np.int64)
+    boundary = np.zeros((4, num_classes), np.int64)
+    done = 0
+
+    def take(counts: tuple[Matrix, Counts]) -> None:
+        nonlocal matrix, boundary, done
+        matrix, boundary, done = matrix + counts[0], boundary + counts[1], done + 1
         on_step(Step(done, len(pairs)))
+
+    work = partial(_compare, num_classes=num_classes, tolerance=tolerance)
+    run_to_completion(pairs, work, take, min(num_cores(), len(pairs)))
     if classes is None:
-        total, classes = _numbered(total)
-    return Comparison(total, classes, len(pairs))
+        matrix, boundary, classes = _numbered(matrix, boundary)
+    return Comparison(matrix, boundary, classes, len(pairs), tolerance)
 
 
 def find_classes(text: str) -> ClassMap:
@@ -85,9 +153,21 @@ def _card_of(model: Path) -> ModelCard:
     return OrtBackend(model).card
 
 
-def _classes_of_report(folder: Path) -> ClassMap | None:
-    report = folder / REPORT
-    return _classes_in(report) if report.is_file() else None
+def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:
+    ours, theirs = _said_classes(predicted), _said_classes(truth)
+    if ours and theirs and ours.names != theirs.names:
+        message = f"{predicted} has the classes {', '.join(ours.names)}, but {truth} has {', '.join(theirs.names)}"
+        hint = "label maps are compared by index; where these mean the same, --classes gives the names"
+        raise GsegError(message, hint)
+    return ours or theirs
+
+
+def _said_classes(folder: Path) -> ClassMap | None:
+    """The classes of a folder of label maps, from the JSON file that gseg wrote in it, or beside masks/."""
+    files = [folder / REPORT, folder / "annotations.json"]
+    if folder.name == "masks":
+        files += [folder.parent / name for name in DATASETS]
+    return next((_classes_in(file) for file in files if file.is_file()), None)
 
 
 def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
@@ -112,18 +192,27 @@ def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError
     return GsegError(message, "gseg segment --resume makes what is missing; a truth without its photo has to go")
 
 
-def _compare(prediction: Path, truth: Path, num_classes: int) -> Matrix:
+def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tuple[Matrix, Counts]:
+    prediction, truth = pair
     try:
-        return confusion_matrix(read_label_png(prediction), read_label_png(truth), num_classes)
+        ours, theirs = read_label_png(prediction), read_label_png(truth)
+        matrix = confusion_matrix(ours, theirs, num_classes)
+        return matrix, boundary_counts(ours, theirs, num_classes, tolerance=tolerance)
     except GsegError as error:
         if error.message.startswith((str(prediction), str(truth))):
             raise
         raise GsegError(f"{prediction} against {truth}: {error.message}", error.hint) from error
 
 
-def _numbered(matrix: Matrix) -> tuple[Matrix, ClassMap]:
-    """The matrix cut to the indices in use, and numbers as their names."""
+def _mean(values: npt.NDArray[np.float64]) -> float:
+    """Of those that are not nan; nan when there are none."""
+    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
+
+
+def _numbered(matrix: Matrix, boundary: Counts) -> tuple[Matrix, Counts, ClassMap]:
+    """Both cut to the indices in use, and numbers as their names."""
     used = matrix.sum(axis=1) + matrix[:, :-1].sum(axis=0)
     num_classes = int(used.nonzero()[0].max(initial=0)) + 1
     columns = [*range(num_classes), matrix.shape[1] - 1]
-    return matrix[:num_classes, columns], ClassMap.of_names([str(index) for index in range(num_classes)])
+    names = ClassMap.of_names([str(index) for index in range(num_classes)])
+    return matrix[:num_classes, columns], boundary[:, :num_classes], names
