@@ -13,7 +13,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks import supervised
-from benchmarks.cells import ROOT, cell
+from benchmarks.cells import ROOT, TOY_FACES, cell
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.demo import DemoSize, assets, run_demo
 from gseg_cli.device import pick_device
@@ -28,7 +28,7 @@ CODE = (
     "gseg_cli.gan.sample",
     "gseg_cli.fewshot",
     "gseg_cli.distill",
-    "gseg_cli.datasets",
+    *TOY_FACES,
 )
 SHOTS = (1, 10)
 

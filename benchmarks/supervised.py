@@ -10,7 +10,7 @@ from dataclasses import asdict
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.cells import ROOT, cell
+from benchmarks.cells import ROOT, TOY_FACES, cell
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES
@@ -19,7 +19,7 @@ from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
-CODE = ("gseg_cli.distill.train", "gseg_cli.distill.augment", "gseg_cli.distill.unet", "gseg_cli.datasets")
+CODE = ("gseg_cli.distill.train", "gseg_cli.distill.augment", "gseg_cli.distill.unet", *TOY_FACES)
 COUNTS = (1, 10, 100)
 ONE_DRAW = 100  # from here on draws hardly differ, so there is one
 

@@ -13,6 +13,7 @@ import typer
 
 from gseg_cli import __version__
 from gseg_cli.commands.annotate_import import annotate_import
+from gseg_cli.commands.dataset import dataset
 from gseg_cli.commands.demo import demo
 from gseg_cli.commands.distill import distill
 from gseg_cli.commands.evaluate import evaluate
@@ -30,7 +31,14 @@ from gseg_runtime.errors import GsegError, UsageError
 
 PARTIAL, BUG, INTERRUPTED = 3, 70, 130
 # Packages of the extras, and which extra brings them.
-EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "export", "onnxscript": "export", "onnxruntime": "cpu"}
+EXTRAS = {
+    "torch": "train",
+    "safetensors": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "cpu",
+    "scipy": "reproduce",
+}
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -52,6 +60,7 @@ for command in (
     distill,
     export,
     segment,
+    dataset,
     evaluate,
     info,
     demo,

@@ -20,6 +20,7 @@ DESCRIBED_BY = {
     "annotations.json": "annotations",
     "gseg-report.json": "masks",
     "toy-faces.json": "toy-faces",
+    "dataset.json": "dataset",
 }
 HINT = "gseg info reads checkpoints (.safetensors), models (.onnx), and the project and folders that gseg writes"
 

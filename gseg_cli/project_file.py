@@ -57,24 +57,31 @@ def read_classes(path: Path) -> ClassMap:
 
 
 def parse_classes(text: str) -> ClassMap:
-    """The classes that `--classes` means: "toy-faces", a TOML file, a text file with a name per line, or "name,name".
+    """The classes that `--classes` means: "toy-faces", a protocol of `gseg dataset`, a TOML file, a text file with a
+    name per line, or "name,name".
 
     Bare names get a background in front unless they start with one: index 0 is always the background.
     ConfigError or ProjectError when it is none of these.
     """
     path = Path(text)
-    if text == "toy-faces":
-        from gseg_cli.datasets.toy_faces import CLASSES
-
-        return CLASSES
+    if text in (named := _named_classes()):
+        return named[text]
     if path.suffix == ".toml":
         return read_classes(path)
     if "," not in text and not path.is_file():
-        message = f"--classes: expected toy-faces, a file or names with commas between, got {text!r}"
+        message = f"--classes: expected {', '.join(named)}, a file or names with commas between, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     names = text.split(",") if "," in text else path.read_text(encoding="utf-8").splitlines()
     names = [name.strip() for name in names if name.strip()]
     return ClassMap.of_names(names if names[:1] == ["background"] else ["background", *names])
+
+
+def _named_classes() -> dict[str, ClassMap]:
+    """The classes of the data sets that gseg knows."""
+    from gseg_cli.datasets.protocols import PROTOCOLS
+    from gseg_cli.datasets.toy_faces import CLASSES
+
+    return {"toy-faces": CLASSES, **{name: protocol.classes for name, protocol in PROTOCOLS.items()}}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -27,6 +27,7 @@ COMMANDS = [
     "distill",
     "export",
     "segment",
+    "dataset",
     "evaluate",
     "info",
     "demo",

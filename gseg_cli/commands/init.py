@@ -14,7 +14,7 @@ def init(
     gan: Annotated[str, typer.Option(help="GAN checkpoint; the default comes with gseg.")] = "builtin:toy-faces",
     resolution: Annotated[int | None, typer.Option(min=1, help="Image side in pixels, else the GAN's.")] = None,
     classes: Annotated[
-        str, typer.Option(help="toy-faces, a .toml file with classes, a text file of names, or 'name,name,...'.")
+        str, typer.Option(help="toy-faces, a protocol of gseg dataset, a .toml or text file, or 'name,name,...'.")
     ] = "toy-faces",
     overwrite: OverwriteOpt = False,
 ) -> None:

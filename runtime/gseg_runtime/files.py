@@ -21,6 +21,7 @@ MARKERS = (
     "samples.json",
     "annotations.json",
     "toy-faces.json",
+    "dataset.json",
     "config.json",
     "demo.json",
 )
