@@ -12,7 +12,7 @@ from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts, bound
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import MAX_CLASSES, ClassMap
-from gseg_runtime.errors import ConfigError, GsegError
+from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.folder import REPORT
 from gseg_runtime.label_map import read_label_png
@@ -109,6 +109,8 @@ def compare_folders(
     Raises GsegError when a prediction is missing, of another size, or holds an index without a class, and when both
     folders name their classes and the names differ.
     """
+    if not 0 <= tolerance <= 1:  # nan too, which no option's limits keep out
+        raise UsageError(f"--boundary-tolerance: expected a share of the image diagonal, 0 to 1, got {tolerance}")
     if any((truth / name).is_file() for name in DATASETS):
         truth = truth / "masks"
     pairs = _match(predicted, truth)

@@ -126,6 +126,11 @@ def test_an_unknown_ending_is_refused_before_the_work(folders: tuple[Path, Path]
     assert ".png, .csv, .json" in capsys.readouterr().err
 
 
+def test_a_tolerance_that_is_no_share_is_a_usage_error(folders: tuple[Path, Path]) -> None:
+    for tolerance in ("-0.1", "1.5", "nan"):
+        assert main(["evaluate", *map(str, folders), "--boundary-tolerance", tolerance]) == 2
+
+
 def test_a_dataset_as_truth_names_the_classes_and_other_classes_are_refused(
     random_maps: tuple[list[Labels], list[Labels]], tmp_path: Path
 ) -> None:

@@ -26,7 +26,7 @@ def test_segment_then_evaluate(model: Path, photos: Path, tmp_path: Path, capsys
 
     assert main(["evaluate", str(out), str(out), "--classes", str(model)]) == 0
     table = capsys.readouterr().out
-    assert "background" in table and "mean IoU" in table and "1.0000" in table
+    assert "background" in table and "boundary F" in table and "1.0000" in table
 
 
 def test_segment_takes_the_projects_model(model: Path, photos: Path, tmp_path: Path, capsys: Capture) -> None:
