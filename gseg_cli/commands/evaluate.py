@@ -10,7 +10,7 @@ from gseg_cli.options import OverwriteOpt
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gseg_cli.evaluate.compare import Comparison
+    from gseg_cli.evaluate.comparison import Comparison
 
 
 def evaluate(

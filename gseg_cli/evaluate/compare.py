@@ -1,14 +1,12 @@
 """Two folders of label maps against each other: every pixel is counted over all images before anything is divided."""
 
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts, boundary_f
+from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts
+from gseg_cli.evaluate.comparison import Comparison
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import MAX_CLASSES, ClassMap
@@ -16,81 +14,12 @@ from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.folder import REPORT
 from gseg_runtime.label_map import read_label_png
-from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou, pixel_accuracy, weighted_iou
+from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.workers import num_cores, run_to_completion
 
 NUM_NAMED = 5  # missing files that an error names
 DATASETS = ("dataset.json", "toy-faces.json")  # in a folder with images/ and masks/
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """matrix: int64 [C, C + 1], see gseg_runtime.metrics; boundary: int64 [4, C], see gseg_cli.evaluate.boundary.
-
-    num_images: how many were compared; tolerance: of the boundary, as share of the image diagonal.
-    """
-
-    matrix: Matrix
-    boundary: Counts
-    classes: ClassMap
-    num_images: int
-    tolerance: float = TOLERANCE
-
-    @property
-    def per_class_iou(self) -> dict[str, float | None]:
-        """None for a class that the truth does not hold."""
-        return self._by_name(iou_per_class(self.matrix))
-
-    @property
-    def per_class_boundary_f(self) -> dict[str, float | None]:
-        """None for a class without a boundary in the truth."""
-        return self._by_name(boundary_f(self.boundary))
-
-    @property
-    def absent(self) -> list[str]:
-        """The classes that neither folder holds where the truth counts."""
-        return self._named((self._true == 0) & (self._predicted == 0))
-
-    @property
-    def only_predicted(self) -> list[str]:
-        """The classes that were predicted, but are not in the truth: mistakes of other classes, no IoU of their own."""
-        return self._named((self._true == 0) & (self._predicted > 0))
-
-    @property
-    def shares(self) -> dict[str, float]:
-        """Share of the true pixels by class: the weights of the weighted IoU."""
-        return dict(zip(self.classes.names, (self._true / max(1, self._true.sum())).tolist(), strict=True))
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "mean_iou": mean_iou(self.matrix),
-            "per_class_iou": self.per_class_iou,
-            "weighted_iou": weighted_iou(self.matrix),
-            "accuracy": pixel_accuracy(self.matrix),
-            "boundary_f": _mean(boundary_f(self.boundary)),
-            "per_class_boundary_f": self.per_class_boundary_f,
-            "boundary_tolerance": self.tolerance,
-            "shares": self.shares,
-            "absent": self.absent,
-            "only_predicted": self.only_predicted,
-            "images": self.num_images,
-        }
-
-    @property
-    def _true(self) -> npt.NDArray[np.int64]:
-        return self.matrix.sum(axis=1)
-
-    @property
-    def _predicted(self) -> npt.NDArray[np.int64]:
-        return self.matrix.sum(axis=0)[:-1]
-
-    def _by_name(self, values: npt.NDArray[np.float64]) -> dict[str, float | None]:
-        plain = (None if np.isnan(value) else float(value) for value in values)
-        return dict(zip(self.classes.names, plain, strict=True))
-
-    def _named(self, is_meant: npt.NDArray[np.bool_]) -> list[str]:
-        return [name for name, meant in zip(self.classes.names, is_meant, strict=True) if meant]
 
 
 def compare_folders(
@@ -204,11 +133,6 @@ def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tup
         if error.message.startswith((str(prediction), str(truth))):
             raise
         raise GsegError(f"{prediction} against {truth}: {error.message}", error.hint) from error
-
-
-def _mean(values: npt.NDArray[np.float64]) -> float:
-    """Of those that are not nan; nan when there are none."""
-    return float(np.nanmean(values)) if np.isfinite(values).any() else float("nan")
 
 
 def _numbered(matrix: Matrix, boundary: Counts) -> tuple[Matrix, Counts, ClassMap]:

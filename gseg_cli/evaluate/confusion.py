@@ -10,7 +10,7 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from gseg_cli.described import write_description
-from gseg_cli.evaluate.compare import Comparison
+from gseg_cli.evaluate.comparison import Comparison
 from gseg_runtime.class_map import Color
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path, write_text
