@@ -30,7 +30,14 @@ from gseg_runtime.errors import GsegError, UsageError
 
 PARTIAL, BUG, INTERRUPTED = 3, 70, 130
 # Packages of the extras, and which extra brings them.
-EXTRAS = {"torch": "train", "safetensors": "train", "onnx": "export", "onnxscript": "export", "onnxruntime": "cpu"}
+EXTRAS = {
+    "torch": "train",
+    "safetensors": "train",
+    "onnx": "export",
+    "onnxscript": "export",
+    "onnxruntime": "cpu",
+    "defusedxml": "annotate",
+}
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 

@@ -1,0 +1,36 @@
+"""Pictures inside annotations: masks, and the size of what may be decoded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gseg_cli.annotate.drawing import MAX_SIDE
+from gseg_cli.annotate.shapes import Mask
+from gseg_runtime.errors import GsegError
+from gseg_runtime.pictures import open_picture, picture_errors
+
+FORMATS = ("PNG", "BMP", "TIFF", "GIF")  # lossless; a JPEG smears the edges of a mask
+
+
+def decode_picture(data: bytes, where: str, formats: Sequence[str] = FORMATS) -> Image.Image:
+    """A picture, decoded. GsegError when it is broken, or larger than any sample: then nothing of it is decoded."""
+    with picture_errors(Path(where)):
+        image = open_picture(data, list(formats))
+        if max(image.size) > MAX_SIDE:
+            message = (
+                f"{where}: a picture of {image.width}x{image.height} pixels, but at most {MAX_SIDE} a side are taken"
+            )
+            raise GsegError(message, "draw at the sample's size")
+        image.load()
+    return image
+
+
+def read_bitmap(data: bytes, where: str) -> Mask:
+    """[H, W]: where a mask picture is not black, and not transparent."""
+    image = decode_picture(data, where)
+    if image.mode == "P" and "transparency" not in image.info:
+        return np.asarray(image) > 0
+    pixels = np.asarray(image.convert("RGBA"))
+    return (pixels[:, :, :3].max(axis=2) > 127) & (pixels[:, :, 3] > 127)
