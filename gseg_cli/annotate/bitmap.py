@@ -28,9 +28,7 @@ def decode_picture(data: bytes, where: str, formats: Sequence[str] = FORMATS) ->
 
 
 def read_bitmap(data: bytes, where: str) -> Mask:
-    """[H, W]: where a mask picture is not black, and not transparent."""
-    image = decode_picture(data, where)
-    if image.mode == "P" and "transparency" not in image.info:
-        return np.asarray(image) > 0
-    pixels = np.asarray(image.convert("RGBA"))
-    return (pixels[:, :, :3].max(axis=2) > 127) & (pixels[:, :, 3] > 127)
+    """[H, W]: the light and opaque pixels of a mask picture. What is light depends on it: labelme's masks hold 0 and 1."""
+    pixels = np.asarray(decode_picture(data, where).convert("RGBA"))
+    light = pixels[:, :, :3].max(axis=2)
+    return (light > light.max() // 2) & (pixels[:, :, 3] > 127)

@@ -75,19 +75,21 @@ def _table(files: Files) -> dict[str, Color]:
         raise GsegError(f"{files.where(found[0])}: not UTF-8 text: {error}", HINT) from error
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if base_name(found[0]) == "labelmap.txt":
-        return dict(_colored(line, files.where(found[0])) for line in lines)
+        return dict(_colored(line, index, files.where(found[0])) for index, line in enumerate(lines))
     known = [line for line in lines if line != "__ignore__"]
     return {_LABELS.get(name, name): voc_color(index) for index, name in enumerate(known)}
 
 
-def _colored(line: str, where: str) -> tuple[str, Color]:
-    """A line such as "hair:120,60,20::" """
-    fields = line.split(":")
-    numbers = fields[1].split(",") if len(fields) > 1 else []
+def _colored(line: str, index: int, where: str) -> tuple[str, Color]:
+    """A line such as "hair:120,60,20::"; datumaro leaves the colour out where it is that of the VOC devkit."""
+    name, _, rest = line.partition(":")
+    name, numbers = _LABELS.get(name, name), rest.partition(":")[0].split(",")
+    if numbers == [""]:
+        return name, voc_color(index)
     if len(numbers) != 3 or not all(number.strip().isdecimal() and int(number) < 256 for number in numbers):
         raise GsegError(f"{where}: expected NAME:R,G,B::, got {line[:60]!r}", HINT)
     red, green, blue = (int(number) for number in numbers)
-    return _LABELS.get(fields[0], fields[0]), (red, green, blue)
+    return name, (red, green, blue)
 
 
 def voc_color(index: int) -> Color:
