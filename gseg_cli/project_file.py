@@ -9,7 +9,6 @@ from typing import Any
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, ProjectError
-from gseg_runtime.files import write_text
 
 FILE = "gseg.toml"
 KEYS: dict[str, dict[str, type]] = {"project": {"name": str, "resolution": int}, "gan": {"path": str}}
@@ -52,19 +51,19 @@ def read_project(path: Path) -> tuple[dict[str, Any], ClassMap]:
     return data, _classes_of(path, data)
 
 
-def append_classes(path: Path, classes: ClassMap) -> None:
-    """Write those of `classes` that stand behind the classes in a gseg.toml at its end; all else in it stays as it is.
+def extended_project(path: Path, classes: ClassMap) -> str:
+    """The text of a gseg.toml with those of `classes` at its end that stand behind its own; all else stays as it is.
 
-    ProjectError when the file does not take [[classes]] at its end.
+    ProjectError when the file cannot be extended so.
     """
     text, known = path.read_text(encoding="utf-8"), read_classes(path)
     names, colors = classes.names[len(known) :], classes.colors[len(known) :]
     if not names:
-        return
+        return text
     text = f"{text.rstrip()}\n\n{ClassMap(names, colors).to_toml()}"
     try:
         if len(tomllib.loads(text)["classes"]) == len(classes):
-            return write_text(path, text)
+            return text
     except ValueError:  # classes = [...] in one line cannot be extended by [[classes]]
         pass
     raise ProjectError(f"{path}: cannot add {', '.join(names)}", hint="write the classes as [[classes]] tables")

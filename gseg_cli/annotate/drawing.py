@@ -45,7 +45,8 @@ class Drawing:
             message = f"{self.where}: expected 1 to {MAX_SIDE} pixels a side, got {self.size[0]}x{self.size[1]}"
             raise GsegError(message, "draw at the sample's size")
         if len(self.layers) > MAX_LAYERS:
-            raise GsegError(f"{self.where}: {len(self.layers)} shapes, but at most {MAX_LAYERS} are taken")
+            message = f"{self.where}: {len(self.layers)} shapes, but at most {MAX_LAYERS} are taken"
+            raise GsegError(message, "export masks instead, one per part")
 
 
 @dataclass

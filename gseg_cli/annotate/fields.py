@@ -66,6 +66,7 @@ class Node:
     def points(self, key: str) -> Points:
         """[N, 2] from [[x, y], ...]."""
         node = self.child(key)
+        _check_count(len(node.of_type(list)), node.where)
         return points_of([value for point in node.items() for value in point.pair()], node.where)
 
     def pair(self) -> tuple[Any, Any]:
@@ -97,9 +98,7 @@ def points_of(values: list[Any], where: str) -> Points:
     """[N, 2] from x, y, x, y, ..."""
     if len(values) < 2 or len(values) % 2:
         raise GsegError(f"{where}: expected x and y of each point, got {len(values)} numbers", HINT)
-    if len(values) > 2 * MAX_POINTS:
-        message = f"{where}: a shape of {len(values) // 2} points, but at most {MAX_POINTS} are taken"
-        raise GsegError(message, "simplify the shape, or export a mask instead")
+    _check_count(len(values) // 2, where)
     return np.array([check_number(value, where) for value in values]).reshape(-1, 2)
 
 
@@ -107,6 +106,12 @@ def check_polygon(points: Points, where: str) -> Points:
     if len(points) < 3:
         raise GsegError(f"{where}: a polygon needs 3 points, got {len(points)}", HINT)
     return points
+
+
+def _check_count(num_points: int, where: str) -> None:
+    if num_points > MAX_POINTS:
+        message = f"{where}: a shape of {num_points} points, but at most {MAX_POINTS} are taken"
+        raise GsegError(message, "simplify the shape, or export a mask instead")
 
 
 def _short(value: Any) -> str:

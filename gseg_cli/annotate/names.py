@@ -98,7 +98,6 @@ def unknown_label(label: str, drawings: Sequence[Drawing], names: Names) -> Gseg
     close = difflib.get_close_matches(name, names.classes.names, n=1)
     guess = close[0] if close else (names.classes.names[-1] if len(names.classes) > 1 else "CLASS")
     mean = f"did you mean {close[0]}?" if close else f"the classes are {', '.join(names.classes.names)};"
-    hint = (
-        f"{mean} --map '{label}={guess}' says so, --map '{label}={LEAVE_OUT}' leaves it out, --yes adds it to gseg.toml"
-    )
+    take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
+    hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"
     return GsegError(f"{places[0]}{others}: no class is called {called}", hint)

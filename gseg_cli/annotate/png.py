@@ -99,7 +99,8 @@ def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tup
     values = np.asarray(image)
     used = np.unique(values)
     palette = _palette_of(image)[used]  # [U, 3]
-    is_picture = is_template_color(palette)
+    is_class = np.array([tuple(color.tolist()) in classes.colors for color in palette])
+    is_picture = is_template_color(palette) & ~is_class
     if not _are_indices(used[~is_picture], palette[~is_picture], classes, where):
         pixels = np.asarray(image.convert("RGBA"))
         key = color_key(classes, where)

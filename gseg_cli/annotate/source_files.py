@@ -78,7 +78,7 @@ def open_source(source: Path) -> Files:
         raise GsegError(f"{source}: no such file or folder", "give what the annotation tool exported")
     if source.is_dir():
         return _open_folder(source)
-    if zipfile.is_zipfile(source) and source.suffix.lower() not in (".ora", ".kra"):
+    if zipfile.is_zipfile(source) or source.suffix.lower() == ".zip":
         return _open_zip(source)
     return Files(source.parent, {source.name: partial(_read_file, source)})
 

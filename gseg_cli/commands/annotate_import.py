@@ -72,8 +72,9 @@ def annotate_import(
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; --partial takes the good ones" if annotations else ""))
         return
+    toml = project.extended(names.classes)  # before anything is written, since it may not be possible
     annotations.save(folder, source=str(source), overwrite=overwrite)
-    project.add_classes(names.classes)
+    project.write_toml(toml)
     sheet = write_previews(annotations, sample_set, folder)
     warnings = [*found.warnings, *review(annotations)]
     for warning in warnings:

@@ -1,24 +1,12 @@
 """Exports of the same ten samples in every format give the same label maps, and each tool's own rules are kept."""
 
-import io
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from gseg_cli.annotate.names import Names
-from gseg_cli.annotate.paint import tie
-from gseg_cli.annotate.recognise import read_source
-from gseg_cli.gan.sample_set import SampleSet
-from gseg_runtime.class_map import ClassMap
+from tests.annotate.exports import CLASSES, DATA, load
 
-DATA = Path(__file__).parent / "data"
-CLASSES = ClassMap(
-    ("background", "skin", "hair", "eyes", "mouth"),
-    ((0, 0, 0), (230, 190, 160), (90, 50, 30), (40, 90, 220), (200, 30, 60)),
-)
 # Filled by shapely, as polygons; the others hold the label maps themselves and must agree exactly.
 POLYGONS = {
     "labelme.zip": "labelme",
@@ -41,31 +29,13 @@ MASKS = {
 }
 
 
-@pytest.fixture(scope="session")
-def samples():
-    return SampleSet.load(DATA / "samples")
-
-
-@pytest.fixture(scope="session")
-def truth():
-    """[10, 64, 64]"""
-    with zipfile.ZipFile(DATA / "truth.zip") as archive:
-        return np.stack([np.array(Image.open(io.BytesIO(archive.read(name)))) for name in archive.namelist()])
-
-
-def read(source, samples, **options):
-    names = Names(CLASSES)
-    kind, reading = read_source(source, names)
-    return kind, tie(reading, samples, names, **options)
-
-
 @pytest.mark.parametrize("name", [*POLYGONS, *MASKS])
-def test_every_format_gives_the_same_ten_label_maps(samples, truth, name):
-    kind, found = read(DATA / name, samples)
+def test_every_format_gives_the_same_ten_label_maps(ten_samples, truth, name):
+    kind, found = load(DATA / name, ten_samples, CLASSES)
     assert kind == {**POLYGONS, **MASKS}[name]
     assert found.failures == () and found.warnings == ()
     annotations = found.all()
-    assert annotations.seeds == tuple(range(10)) and np.array_equal(annotations.ws, samples.ws)
+    assert annotations.seeds == tuple(range(10)) and np.array_equal(annotations.ws, ten_samples.ws)
     if name in MASKS:
         assert np.array_equal(annotations.labels, truth)
     else:
@@ -82,8 +52,8 @@ def assert_same_within_one_pixel(labels, truth):
 
 
 @pytest.mark.parametrize("name", [name for name in [*POLYGONS, *MASKS] if name.endswith(".zip")])
-def test_an_unpacked_zip_gives_the_same(samples, truth, name, tmp_path):
+def test_an_unpacked_zip_gives_the_same(ten_samples, truth, name, tmp_path):
     with zipfile.ZipFile(DATA / name) as archive:
         archive.extractall(tmp_path)
-    _, found = read(tmp_path, samples)
+    _, found = load(tmp_path, ten_samples, CLASSES)
     assert (found.all().labels != truth).mean() < 0.001

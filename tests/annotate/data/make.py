@@ -3,8 +3,8 @@
     pip install labelme==6.3.1 datumaro==1.13.12 label-studio-sdk==2.1.2 pycocotools==2.0.11 shapely==2.2.0
     python tests/annotate/data/make.py
 
-Ten samples of the shipped GAN (samples/, by `gseg sample --seeds 0-9`), five shapes on each: the later ones lie over the
-earlier ones. truth/ is filled by shapely, by pixel centres, independently of gseg's own filling.
+Ten samples of the shipped GAN (samples/, by `gseg sample --seeds 0-9`), five shapes on each: the later ones lie over
+the earlier ones. truth.zip is filled by shapely, by pixel centres, independently of gseg's own filling.
 """
 
 import io
@@ -103,7 +103,14 @@ def sample(seed: int) -> Path:
 def make_labelme(work: Path) -> None:
     for seed in SEEDS:
         shapes = [
-            {"label": n, "points": p.tolist(), "group_id": None, "description": "", "shape_type": "polygon", "flags": {}}
+            {
+                "label": n,
+                "points": p.tolist(),
+                "group_id": None,
+                "description": "",
+                "shape_type": "polygon",
+                "flags": {},
+            }
             for n, p in shapes_of(seed)
         ]
         data = sample(seed).read_bytes() if seed < 2 else None
