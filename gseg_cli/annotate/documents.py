@@ -31,15 +31,15 @@ def read_documents(files: Files, reading: Reading) -> list[Document]:
     """All JSON and XML files; those that cannot be parsed become failures."""
     documents: list[Document] = []
     for name in files.named(".json", ".geojson", ".xml"):
-        parse = _parse_xml if name.lower().endswith(".xml") else parse_json
+        parse = parse_xml if name.lower().endswith(".xml") else parse_json
         with reading.attempt():
             where = files.where(name)
             documents.append(Document(name, where, parse(files.read(name), where)))
     return documents
 
 
-def _parse_xml(data: bytes, where: str) -> Element:
-    """By defusedxml, which refuses entities: a few lines of them can stand for gigabytes, or for other files."""
+def parse_xml(data: bytes, where: str) -> Element:
+    """The root. defusedxml refuses entities: a few lines of them can stand for gigabytes, or for other files."""
     from defusedxml import DefusedXmlException
     from defusedxml.ElementTree import fromstring
 

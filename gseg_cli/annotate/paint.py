@@ -9,7 +9,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
-from gseg_cli.annotate.shapes import LINE_WIDTH, Stroke, cover
+from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
@@ -52,6 +52,8 @@ def tie(
 
 def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line_width: float) -> LabelMap:
     """[H, W] at the drawing's own size; `resolution` where it does not tell. Its labels must be known."""
+    if drawing.size is None:
+        _check_within(drawing, resolution)
     width, height = drawing.size or (resolution, resolution)
     labels = np.full((height, width), unlabelled, np.uint8)
     for number, layer in enumerate(drawing.layers):
@@ -63,6 +65,18 @@ def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line
         except GsegError as error:
             raise GsegError(f"{drawing.where}: shape {number}: {error.message}", error.hint) from error
     return check_label_map(labels, len(names.classes), drawing.where)
+
+
+def _check_within(drawing: Drawing, resolution: int) -> None:
+    """A drawing that does not tell its size is taken to be as large as the samples; then nothing lies far outside."""
+    for layer in drawing.layers:
+        rings = layer.shape.rings if isinstance(layer.shape, Polygon) else ()
+        reach = max((float(ring.max()) for ring in rings), default=0.0)
+        if reach > resolution + 1:
+            message = f"{drawing.where}: reaches to {reach:g}, but the samples have {resolution} pixels"
+            raise GsegError(
+                message, "it was drawn on a larger picture, whose size the file does not tell; draw on the sample"
+            )
 
 
 def _without_empty(drawings: Sequence[Drawing], names: Names) -> tuple[list[Drawing], list[str]]:

@@ -60,8 +60,20 @@ def _layers_of(data: bytes, classes: ClassMap, where: str) -> tuple[list[Layer],
         pixels = np.asarray(image.convert("RGBA"))
         is_clear = pixels[:, :, 3] < 128
         return layers_of_colors(pixels[:, :, :3], is_clear, color_key(classes, where), None, where)
+    if image.mode.startswith("I") and image.format == "TIFF":  # napari
+        return _layers_of_indices(_wide(image, where), classes, where)
     message = f"{where}: expected a label map (indexed, 8-bit greyscale or colour PNG), got {_depth(image, data)}"
     raise ImageError(message, "save it as an indexed, 8-bit greyscale or RGB PNG")
+
+
+def _wide(image: Image.Image, where: str) -> LabelMap:
+    """Class indices in 16 or 32 bits."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > IGNORE:
+        raise GsegError(
+            f"{where}: expected class indices up to {IGNORE}, got {values.max()}", "save labels, not a picture"
+        )
+    return values.astype(np.uint8)
 
 
 def _depth(image: Image.Image, data: bytes) -> str:

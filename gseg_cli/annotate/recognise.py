@@ -12,14 +12,17 @@ from gseg_cli.annotate.documents import Document, read_documents
 from gseg_cli.annotate.drawing import Reading
 from gseg_cli.annotate.label_studio import is_label_studio, read_label_studio
 from gseg_cli.annotate.labelme import is_labelme, read_labelme
+from gseg_cli.annotate.layers import read_layered
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.parts import part_names, read_parts
 from gseg_cli.annotate.png import SUFFIXES, read_label_maps
+from gseg_cli.annotate.qupath import is_geojson, read_geojson
 from gseg_cli.annotate.source_files import Files, base_name, open_source
+from gseg_cli.annotate.supervisely import is_supervisely, read_supervisely
 from gseg_cli.annotate.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
 from gseg_runtime.errors import GsegError
 
-READ = "labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ and label maps as PNG are read"
+READ = "known: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, Supervisely, QuPath, OpenRaster, PNG"
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ FORMATS = (
     DocumentFormat("CVAT", is_cvat, read_cvat),
     DocumentFormat("Label Studio", is_label_studio, read_label_studio),
     DocumentFormat("Pascal VOC boxes", is_voc_boxes, read_voc_boxes),
+    DocumentFormat("Supervisely", is_supervisely, read_supervisely),
+    DocumentFormat("QuPath", is_geojson, read_geojson),
 )
 
 
@@ -52,6 +57,10 @@ def read_source(source: Path, names: Names) -> tuple[str, Reading]:
     if masks:
         read_voc_masks(files, masks, reading)
         return "segmentation masks", reading
+    layered = files.named(".ora")
+    if layered:
+        read_layered(files, layered, reading)
+        return "OpenRaster", reading
     documents = read_documents(files, reading)
     found = [(kind, document) for document in documents if (kind := _format_of(document)) is not None]
     kinds = {kind.name: kind for kind, _ in found}

@@ -3,6 +3,7 @@
 A zip is never unpacked: its members are read in memory, so their names cannot lead anywhere.
 """
 
+import io
 import os
 import zipfile
 import zlib
@@ -14,6 +15,7 @@ from pathlib import Path, PurePosixPath
 from gseg_runtime.errors import GsegError
 
 MAX_FILES = 20_000
+OPEN_RASTER = "stack.xml"  # in every file of that format
 MAX_BYTES = 256 * 2**20  # of one file
 MAX_ZIP_BYTES = 2**30  # of all members of a zip that are read
 
@@ -98,21 +100,40 @@ def _open_folder(folder: Path) -> Files:
 
 
 def _open_zip(path: Path) -> Files:
+    archive, members = _members(path, path)
+    if OPEN_RASTER in members:  # one picture with layers, not many files
+        return Files(path.parent, {path.name: partial(_read_file, path)})
+    return _zip_files(path, archive, members)
+
+
+def open_inner_zip(data: bytes, where: str) -> Files:
+    """A file that is a zip itself, such as OpenRaster, where pyora writes names with a slash in front."""
+    return _zip_files(Path(where), *_members(io.BytesIO(data), Path(where), strip="/"))
+
+
+def _zip_files(path: Path, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> Files:
+    budget = _Budget(MAX_ZIP_BYTES, path)
+    readers = {name: partial(_read_member, archive, members[name], budget) for name in sorted(members)}
+    return Files(path, readers, is_zip=True)
+
+
+def _members(
+    file: Path | io.BytesIO, path: Path, strip: str = ""
+) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """The files in a zip by their names; what macOS adds is left out."""
     try:
-        archive = zipfile.ZipFile(path)
+        archive = zipfile.ZipFile(file)
         infos = [info for info in archive.infolist() if not info.is_dir()]
     except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
         raise GsegError(f"{path}: not a zip that can be read: {error}", "download it again") from error
     _check_count(len(infos), path)
     members: dict[str, zipfile.ZipInfo] = {}
     for info in infos:
-        name = info.filename.replace("\\", "/")
+        name = info.filename.replace("\\", "/").lstrip(strip)
         _check_member(name, path)
         if not name.startswith("__MACOSX/") and not base_name(name).startswith("."):
             members[name] = info
-    budget = _Budget(MAX_ZIP_BYTES, path)
-    readers = {name: partial(_read_member, archive, members[name], budget) for name in sorted(members)}
-    return Files(path, readers, is_zip=True)
+    return archive, members
 
 
 def _check_count(count: int, source: Path) -> None:

@@ -88,7 +88,8 @@ def annotate_import(
         "sheet": sheet,
         "warnings": warnings,
     }
-    text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations in {folder}, to be seen in {sheet}")
+    output.say(f"look at {sheet}")
+    text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
     output.result(data, text, status="partial" if errors else "success", errors=errors)
 
 

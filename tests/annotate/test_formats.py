@@ -13,6 +13,8 @@ POLYGONS = {
     "coco_instances.zip": "COCO",
     "cvat_polygons.zip": "CVAT",
     "label_studio_polygons.json": "Label Studio",
+    "qupath.zip": "QuPath",
+    "supervisely.zip": "Supervisely",
 }
 MASKS = {
     "labelme_masks.zip": "labelme",
@@ -21,6 +23,7 @@ MASKS = {
     "coco_panoptic.zip": "COCO panoptic",
     "cvat_masks.zip": "CVAT",
     "voc.zip": "segmentation masks",
+    "open_raster.zip": "OpenRaster",
     "label_studio_brush.json": "Label Studio",
     "celeba.zip": "masks of parts",
     "indexed.zip": "label maps",

@@ -17,7 +17,7 @@ from gseg_cli.annotate.recognise import read_source
 from gseg_cli.app import main
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
-from tests.annotate.exports import CLASSES, DATA, coco, cvat, label_studio, labelme, square, write
+from tests.annotate.exports import CLASSES, DATA, b64, coco, cvat, label_studio, labelme, square, write
 
 SKIN = ("skin", "polygon", square(0, 0, 9, 9))
 RLE = {"size": [64, 64]}
@@ -41,6 +41,7 @@ def huge_png(width, height):
 
 BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
 OUTSIDE = '<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+BITMAP_BOMB = b64(zlib.compress(b"\0" * 70_000_000, 9))
 ZIP = zipped({"000003.json": json.dumps(labelme(SKIN))})
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
@@ -76,6 +77,11 @@ CASES = {
     "RLE cut off": ("a.json", coco({"segmentation": RLE | {"counts": "o"}}), "cut off"),
     "RLE of another size": ("a.json", coco({"segmentation": {"size": [9, 9], "counts": [81]}}), "a mask of 9x9"),
     "unknown category": ("a.json", coco({"bbox": [0, 0, 1, 1], "category_id": 9}), "category_id 9 does not stand"),
+    "bitmap bomb": ("000003.png.json", {"size": {"width": 64, "height": 64}, "objects": [{"classTitle": "skin",
+                    "geometryType": "bitmap", "bitmap": {"data": BITMAP_BOMB, "origin": [0, 0]}}]}, "more than 64 MiB"),
+    "traversal in layers": ("000003.ora", zipped({"stack.xml": '<image w="64" h="64"><stack><layer name="skin" '
+                            'src="../../000000.png"/></stack></image>'}), "its picture is not in the file"),
+    "entities in layers": ("000003.ora", zipped({"stack.xml": BOMB + "<image>&b;</image>"}), "declares XML entities"),
     "huge picture": ("000003.png", huge_png(9000, 9000), "a picture of 9000x9000 pixels"),
     "very huge picture": ("000003.png", huge_png(2**31 - 1, 2**31 - 1), "000003.png: "),
     "not a zip": ("a.zip", b"PK\x03\x04 nothing more", "not a zip that can be read"),

@@ -1,5 +1,8 @@
 """Shapes, paint order, overlaps and holes as each tool defines them. Built from the documented schemas."""
 
+import zipfile
+import zlib
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -268,6 +271,52 @@ def test_a_photo_is_no_label_map(ten_samples, tmp_path):
     write(tmp_path / "000003.png", png(noise))
     _, found = load(tmp_path, ten_samples, CLASSES)
     assert "expected a label map, got a picture of" in found.failures[0].message
+
+
+def test_supervisely_polygons_have_holes_and_bitmaps_a_corner(labels_in):
+    ring = {"exterior": square(0, 0, 20, 20), "interior": [square(5, 5, 15, 15)]}
+    bitmap = {"data": b64(zlib.compress(png(np.full((2, 3), 255, np.uint8)))), "origin": [30, 40]}
+    rows = [
+        {"classTitle": "skin", "geometryType": "polygon", "points": ring},
+        {"classTitle": "hair", "geometryType": "bitmap", "bitmap": bitmap},
+    ]
+    labels = labels_in("000003.png.json", {"size": {"width": 64, "height": 64}, "objects": rows})
+    assert area(labels) == 300 and np.array_equal(labels == 2, box(64, 30, 40, 33, 42).astype(bool))
+
+
+def test_qupath_polygons_have_holes_and_parts(labels_in):
+    def feature(kind, coordinates):
+        return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates},
+                "properties": {"classification": {"names": ["skin"]}}}  # fmt: skip
+
+    ring, parts = [square(0, 0, 20, 20), square(5, 5, 15, 15)], [[square(30, 30, 34, 34)], [square(40, 40, 44, 44)]]
+    features = [feature("Polygon", ring), feature("MultiPolygon", parts)]
+    assert area(labels_in("000003.geojson", features)) == 300 + 32
+
+
+def test_a_drawing_without_a_size_must_lie_within_the_sample(ten_samples, tmp_path):
+    old = {"shapes": [{"label": "skin", "points": square(0, 0, 500, 500)}], "imagePath": "000003.png"}
+    (failure,) = load(write(tmp_path / "000003.json", old), ten_samples, CLASSES)[1].failures
+    assert "reaches to 500, but the samples have 64 pixels" in failure.message
+
+
+def test_upper_layers_cover_lower_ones_and_hidden_ones_do_not_count(ten_samples, tmp_path):
+    def layer(name, more=""):
+        return f'<layer name="{name}" src="data/{name}.png" {more}/>'
+
+    stack = layer("hair", 'x="10" y="0"') + layer("eyes", 'visibility="hidden"') + f"<stack>{layer('skin')}</stack>"
+    with zipfile.ZipFile(tmp_path / "000003.ora", "w") as archive:
+        archive.writestr("stack.xml", f'<image w="64" h="64"><stack>{stack}</stack></image>')
+        for name in ("hair", "eyes", "skin"):
+            archive.writestr(f"data/{name}.png", png(np.full((20, 20, 4), 255, np.uint8)))
+    labels = labels_of(tmp_path / "000003.ora", ten_samples, CLASSES)
+    assert (area(labels, 1), area(labels, 2), area(labels, 3)) == (200, 400, 0)
+
+
+def test_napari_labels_are_tiffs_of_more_bits(ten_samples, tmp_path):
+    labels = box(64, 8, 8, 16, 16, 2)
+    Image.fromarray(labels.astype(np.uint16)).save(tmp_path / "000003.tif")
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), labels)
 
 
 def test_two_formats_in_one_folder_are_refused_and_other_json_is_passed_over(ten_samples, tmp_path):

@@ -1,18 +1,21 @@
 """Makes the exports in this folder with the tools' own libraries; the tests only read them.
 
-    pip install labelme==6.3.1 datumaro==1.13.12 label-studio-sdk==2.1.2 pycocotools==2.0.11 shapely==2.2.0
+    pip install labelme==6.3.1 datumaro==1.13.12 label-studio-sdk==2.1.2 pycocotools==2.0.11
+    pip install shapely==2.2.0 pyora==0.3.11
     python tests/annotate/data/make.py
 
 Ten samples of the shipped GAN (samples/, by `gseg sample --seeds 0-9`), five shapes on each: the later ones lie over
 the earlier ones. truth.zip is filled by shapely, by pixel centres, independently of gseg's own filling.
 """
 
+import base64
 import io
 import json
 import math
 import shutil
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import datumaro as dm
@@ -25,6 +28,7 @@ from labelme import utils as labelme_utils
 from labelme._label_file import LabelFile
 from PIL import Image
 from pycocotools import mask as coco_mask
+from pyora import Project
 
 DATA = Path(__file__).parent
 SIZE, SEEDS = 64, range(10)
@@ -208,6 +212,56 @@ def make_label_studio(work: Path) -> None:
     (DATA / "label_studio_brush.json").write_text(json.dumps(tasks))
 
 
+def make_supervisely() -> None:
+    """From the documented schema: the parts as polygons on even samples, as bitmaps on odd ones."""
+    members = {"meta.json": json.dumps({"classes": [{"title": name} for name in NAMES[1:]], "tags": []})}
+    for seed in SEEDS:
+        if seed % 2:
+            bitmaps = [
+                (n, base64.b64encode(zlib.compress(png(m.astype(np.uint8) * 255))).decode()) for n, m in visible(seed)
+            ]
+            objects = [
+                {"classTitle": n, "geometryType": "bitmap", "bitmap": {"data": d, "origin": [0, 0]}} for n, d in bitmaps
+            ]
+        else:
+            objects = [
+                {"classTitle": n, "geometryType": "polygon", "points": {"exterior": p.tolist(), "interior": []}}
+                for n, p in shapes_of(seed)
+            ]
+        annotation = {"description": "", "tags": [], "size": {"height": SIZE, "width": SIZE}, "objects": objects}
+        members[f"dataset/ann/{seed:06d}.png.json"] = json.dumps(annotation)
+    write_zip("supervisely.zip", members)
+
+
+def make_qupath() -> None:
+    """From the documented schema, the geometry written by shapely."""
+    members = {}
+    for seed in SEEDS:
+        features = [
+            {
+                "type": "Feature",
+                "id": f"{seed}-{index}",
+                "geometry": shapely.geometry.mapping(shapely.Polygon(polygon)),
+                "properties": {"objectType": "annotation", "classification": {"name": name, "color": [1, 2, 3]}},
+            }
+            for index, (name, polygon) in enumerate(shapes_of(seed))
+        ]
+        members[f"{seed:06d}.geojson"] = json.dumps({"type": "FeatureCollection", "features": features})
+    write_zip("qupath.zip", members)
+
+
+def make_open_raster(work: Path) -> None:
+    for seed in SEEDS:
+        project = Project.new(SIZE, SIZE)
+        project.add_layer(Image.open(sample(seed)).convert("RGBA"), "Background")
+        for name, polygon in shapes_of(seed):
+            pixels = np.zeros((SIZE, SIZE, 4), np.uint8)
+            pixels[fill(polygon)] = (*CLASSES[name], 255)
+            project.add_layer(Image.fromarray(pixels), f"{name}")
+        project.save(str(work / f"face {seed}.ora"))
+    folder_zip("open_raster.zip", work)
+
+
 def make_pictures() -> None:
     colors = np.array(list(CLASSES.values()), np.uint8)
     members = {"indexed": {}, "grey": {}, "color": {}, "celeba": {}}
@@ -227,7 +281,7 @@ def main() -> None:
         old.unlink()
     truth = {f"{seed:06d}.png": png(truth_of(seed), palette=True) for seed in SEEDS}
     write_zip("truth.zip", truth)
-    for make in (make_labelme, make_labelme_masks, make_label_studio):
+    for make in (make_labelme, make_labelme_masks, make_label_studio, make_open_raster):
         work = Path(tempfile.mkdtemp())
         make(work)
         shutil.rmtree(work)
@@ -238,6 +292,8 @@ def main() -> None:
     make_datumaro("cvat_masks", "mask", "cvat", save_media=False)
     make_datumaro("voc", "mask", "voc_segmentation")
     make_coco_compressed()
+    make_supervisely()
+    make_qupath()
     make_pictures()
 
 
