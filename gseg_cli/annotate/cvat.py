@@ -3,12 +3,13 @@
 z_order decides what lies over what, then the order of the file, as in CVAT's editor.
 """
 
+import math
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
-from gseg_cli.annotate.fields import HINT, check_number, check_polygon, points_of
+from gseg_cli.annotate.fields import HINT, check_number, check_polygon, check_text, points_of
 from gseg_cli.annotate.rle import decode_rows
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke
 from gseg_cli.annotate.source_files import Files
@@ -52,8 +53,6 @@ def _stroke(element: Element, where: str) -> Shape:
 
 def _box(element: Element, where: str) -> Shape:
     """Turned around its centre."""
-    import math
-
     left, top, right, bottom = (_number(element, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
     turn = math.radians(_number(element, "rotation", where, default=0))
     corners = points_of([left, top, right, top, right, bottom, left, bottom], where)
@@ -97,7 +96,7 @@ def _text(element: Element, key: str, where: str) -> str:
     value = element.get(key)
     if value is None:
         raise GsegError(f"{where}: a <{element.tag}> without {key!r}", HINT)
-    return value
+    return check_text(value, f"{where}: {element.tag} {key}")
 
 
 def _number(element: Element, key: str, where: str, default: float | None = None) -> float:

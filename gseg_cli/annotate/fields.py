@@ -45,7 +45,9 @@ class Node:
         return Node(self.value[key], f"{self.where}: {key}")
 
     def text(self, key: str) -> str:
-        return self.child(key).of_type(str)
+        """A name; see `check_text`."""
+        node = self.child(key)
+        return check_text(node.of_type(str), node.where)
 
     def nodes(self, key: str) -> "list[Node]":
         return self.child(key).items()
@@ -81,6 +83,13 @@ class Node:
         if not isinstance(self.value, kind):
             raise GsegError(f"{self.where}: expected {_TYPES[kind]}, got {_short(self.value)}", HINT)
         return self.value
+
+
+def check_text(text: str, where: str) -> str:
+    """Names are shown on terminals and written to gseg.toml: no line breaks, escapes, or broken characters."""
+    if not text.isprintable() or not text.strip():
+        raise GsegError(f"{where}: expected a name of printable characters, got {_short(text)}", "rename it")
+    return text
 
 
 def check_number(value: Any, where: str) -> float:

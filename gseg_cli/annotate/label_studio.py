@@ -12,7 +12,7 @@ import numpy as np
 from gseg_cli.annotate.bitmap import read_bitmap
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import MAX_SIDE, Drawing, Layer, Reading
-from gseg_cli.annotate.fields import HINT, Node, check_polygon
+from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
 from gseg_cli.annotate.rle import decode_brush
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files
@@ -70,7 +70,7 @@ def _names_of(task: Node) -> tuple[str, ...]:
     """All texts that could be the picture's path or address."""
     data = task.value.get("data") if isinstance(task.value.get("data"), dict) else task.value
     texts = [task.value.get("file_upload"), *data.values()]
-    names = tuple(text for text in texts if isinstance(text, str) and "." in text)
+    names = tuple(text for text in texts if isinstance(text, str) and "." in text and text.isprintable())
     if not names:
         raise GsegError(f"{task.where}: no picture is named in it", HINT)
     return names
@@ -123,9 +123,9 @@ def _each_once(shapes: list[Node]) -> list[Node]:
 def _label_of(region: Node, labels: dict[Any, list[str]]) -> str:
     found = labels.get(_id_of(region), [])
     if len(found) != 1:
-        got = " and ".join(found) if found else "none"
+        got = " and ".join(map(repr, found)) if found else "none"
         raise GsegError(f"{region.where}: expected one label, got {got}", "give each region one label")
-    return found[0]
+    return check_text(found[0], region.where)
 
 
 def _size_of(region: Node) -> tuple[int, int]:

@@ -35,8 +35,7 @@ def read_labelme(document: Document, files: Files, reading: Reading) -> None:
 
 def _names_of(document: Document) -> tuple[str, ...]:
     """imagePath, and the file's own name, which labelme takes from the picture."""
-    path = document.node.value.get("imagePath")
-    return (path, document.name) if isinstance(path, str) and path else (document.name,)
+    return (document.node.text("imagePath"), document.name) if document.node.has("imagePath") else (document.name,)
 
 
 def _size_of(node: Node) -> tuple[int, int] | None:

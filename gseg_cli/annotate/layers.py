@@ -12,7 +12,7 @@ import numpy as np
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.documents import parse_xml
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading, no_picture
-from gseg_cli.annotate.fields import HINT, check_number
+from gseg_cli.annotate.fields import HINT, check_number, check_text
 from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.source_files import OPEN_RASTER, Files, open_inner_zip
 from gseg_runtime.errors import GsegError
@@ -37,7 +37,9 @@ def _drawing_of(files: Files, name: str) -> Drawing:
         picture = partial(inner.read, _source(elements[0]))
         elements, masks = elements[1:], masks[1:]
     layers = [
-        Layer(element.get("name", ""), mask) for element, mask in zip(elements, masks, strict=True) if mask.mask.any()
+        Layer(check_text(element.get("name", ""), f"{where}: layer"), mask)
+        for element, mask in zip(elements, masks, strict=True)
+        if mask.mask.any()
     ]
     return Drawing(where, (name,), size, layers, picture)
 

@@ -20,6 +20,7 @@ from gseg_runtime.label_map import Pixels
 _SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|json|ora)$", re.IGNORECASE)
 _ROBOFLOW = re.compile(r"(_(png|jpe?g|webp|bmp))?\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio puts eight hexadecimal digits before the name
+Thumbnail = npt.NDArray[np.float32]  # [16, 16, 3]
 _SIDE = 16  # of the thumbnails that are compared
 # Mean difference of two thumbnails in levels. Of ten toy faces, copies at half to eight times the size and as JPEGs of
 # quality 60 to 90 were at most 5 from the sample, and other samples at least 26.
@@ -33,8 +34,10 @@ class Matcher:
     def seed_of(self, drawing: Drawing) -> int:
         """The seed of the sample that was drawn on. GsegError when there is none, or name and picture disagree."""
         named = self._by_names(drawing)
-        picture = drawing.picture()
-        seen = None if picture is None else self._by_content(picture, drawing.where)
+        thumbnail = self._thumbnail_in(drawing)
+        if isinstance(named, int) and (thumbnail is None or self._is_sample(thumbnail, named)):
+            return named
+        seen = None if thumbnail is None else self._by_content(thumbnail)
         if isinstance(named, int) and seen not in (None, named):
             message = f"{drawing.where}: named as sample {named}, but the picture is sample {seen}"
             raise GsegError(message, f"rename it to {sample_name(seen or 0)}, or draw on the other sample")
@@ -53,16 +56,25 @@ class Matcher:
                 errors.append(error)
         return errors[0]
 
-    def _by_content(self, picture: bytes, where: str) -> int | None:
+    def _thumbnail_in(self, drawing: Drawing) -> Thumbnail | None:
+        """None when the picture is not at hand, or cannot be read: it is only there to compare with."""
+        try:
+            picture = drawing.picture()
+            return None if picture is None else _thumbnail(decode_image(picture, Path(drawing.where), 2 * _SIDE).pixels)
+        except GsegError:
+            return None
+
+    def _is_sample(self, thumbnail: Thumbnail, seed: int) -> bool:
+        """Whether the picture is that of the sample; spares reading all of them."""
+        path = self.samples.image_path(seed)
+        return path.is_file() and np.abs(_thumbnail(read_image(path).pixels) - thumbnail).mean() <= SAME_AT_MOST
+
+    def _by_content(self, thumbnail: Thumbnail) -> int | None:
         """The sample whose thumbnail is nearest, if it is near and no other one is nearly as near."""
         seeds, thumbnails = self._thumbnails
         if not seeds:
             return None
-        try:
-            pixels = decode_image(picture, Path(where), 2 * _SIDE).pixels
-        except GsegError:  # it is only there to compare with
-            return None
-        gaps = np.abs(thumbnails - _thumbnail(pixels)).mean(axis=(1, 2, 3))
+        gaps = np.abs(thumbnails - thumbnail).mean(axis=(1, 2, 3))
         order = np.argsort(gaps)
         best, second = gaps[order[0]], gaps[order[1]] if len(order) > 1 else np.inf
         is_clear = best <= SAME_AT_MOST and second > 2 * best + SAME
@@ -76,7 +88,7 @@ class Matcher:
         return seeds, np.stack(images) if images else np.zeros((0, _SIDE, _SIDE, 3), np.float32)
 
 
-def _thumbnail(pixels: Pixels) -> npt.NDArray[np.float32]:
+def _thumbnail(pixels: Pixels) -> Thumbnail:
     return np.asarray(Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX), np.float32)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
-from gseg_cli.annotate.fields import Node, check_polygon
+from gseg_cli.annotate.fields import Node, check_polygon, check_text
 from gseg_cli.annotate.shapes import Polygon, Shape, Stroke
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
@@ -32,7 +32,9 @@ def _label_of(feature: Node) -> str:
     if not properties.has("classification"):
         raise GsegError(f"{feature.where}: an annotation without a class", "set its class in QuPath")
     kind = properties.child("classification")
-    return ": ".join(name.of_type(str) for name in kind.nodes("names")) if kind.has("names") else kind.text("name")
+    if not kind.has("names"):
+        return kind.text("name")
+    return check_text(": ".join(name.of_type(str) for name in kind.nodes("names")), kind.where)
 
 
 def _shapes_of(feature: Node) -> Iterator[Shape]:

@@ -37,16 +37,16 @@ def decode_brush(data: Sequence[int], height: int, width: int, where: str) -> Ma
     length_bits = [bits.number(4) + 1 for _ in range(4)]
     if num_values != height * width * 4:
         raise GsegError(f"{where}: expected {height * width * 4} values for {width}x{height}, got {num_values}", HINT)
-    values, done = np.zeros(num_values, np.uint32), 0
+    is_set, done = np.zeros(num_values, bool), 0
     while done < num_values:
         is_run = bits.number(1)
         length = bits.number(length_bits[bits.number(2)]) + 1
         block = bits.numbers(1 if is_run else length, value_bits)
         if done + length > num_values:
             raise GsegError(f"{where}: the runs are longer than the picture", HINT)
-        values[done : done + length] = block
+        is_set[done : done + length] = block > 0
         done += length
-    return values.reshape(height, width, 4)[:, :, 3] > 0
+    return is_set.reshape(height, width, 4)[:, :, 3]
 
 
 def _expand(runs: Sequence[int], size: int, where: str) -> npt.NDArray[np.bool_]:

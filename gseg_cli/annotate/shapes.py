@@ -89,8 +89,10 @@ def _cover_polygon(rings: tuple[Points, ...], height: int, width: int) -> Mask:
     row = np.arange(len(edge)) - np.repeat(np.cumsum(num_rows) - num_rows, num_rows) + first[edge]
     x0, y0, x1, y1 = edges[edge].T
     column = _first_centre(x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0), width)
-    crossings = np.bincount(row * (width + 1) + column, minlength=height * (width + 1))
-    return np.cumsum(crossings.reshape(height, width + 1), axis=1)[:, :width] % 2 == 1
+    mask, top, bottom = np.zeros((height, width), bool), int(first.min()), int(last.max())
+    crossings = np.bincount((row - top) * (width + 1) + column, minlength=(bottom - top) * (width + 1))
+    mask[top:bottom] = np.cumsum(crossings.reshape(-1, width + 1), axis=1)[:, :width] % 2 == 1
+    return mask
 
 
 def _first_centre(position: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.intp]:

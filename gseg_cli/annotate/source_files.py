@@ -94,7 +94,9 @@ def _open_folder(folder: Path) -> Files:
     names: list[str] = []
     for top, folders, files in os.walk(folder):  # does not follow links
         folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
-        names += [Path(top, name).relative_to(folder).as_posix() for name in files if not name.startswith(".")]
+        found = [Path(top, name) for name in files if not name.startswith(".")]
+        # Broken links stay, to be told; pipes and devices would never end.
+        names += [path.relative_to(folder).as_posix() for path in found if path.is_file() or not path.exists()]
         _check_count(len(names), folder)
     return Files(folder, {name: partial(_read_file, folder / name) for name in sorted(names)})
 

@@ -13,7 +13,7 @@ from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.colors import ColorKey, layers_of_colors
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading
-from gseg_cli.annotate.fields import HINT, check_number
+from gseg_cli.annotate.fields import HINT, check_number, check_text
 from gseg_cli.annotate.shapes import Bitmap, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, Color
@@ -83,7 +83,7 @@ def _table(files: Files) -> dict[str, Color]:
 def _colored(line: str, index: int, where: str) -> tuple[str, Color]:
     """A line such as "hair:120,60,20::"; datumaro leaves the colour out where it is that of the VOC devkit."""
     name, _, rest = line.partition(":")
-    name, numbers = _LABELS.get(name, name), rest.partition(":")[0].split(",")
+    name, numbers = _LABELS.get(name, check_text(name, where)), rest.partition(":")[0].split(",")
     if numbers == [""]:
         return name, voc_color(index)
     if len(numbers) != 3 or not all(number.strip().isdecimal() and int(number) < 256 for number in numbers):
@@ -107,7 +107,7 @@ def is_voc_boxes(root: object) -> bool:
 
 def read_voc_boxes(document: Document, files: Files, reading: Reading) -> None:
     root, where = document.root, document.where
-    name = root.findtext("filename") or document.name
+    name = check_text(root.findtext("filename") or document.name, f"{where}: filename")
     size = int(_number(root, "size/width", where)), int(_number(root, "size/height", where))
     layers = [_box(element, where) for element in root.findall("object")]
     reading.drawings.append(Drawing(where, (name, document.name), size, layers, files.picture(name)))
@@ -115,7 +115,10 @@ def read_voc_boxes(document: Document, files: Files, reading: Reading) -> None:
 
 def _box(element: Element, where: str) -> Layer:
     left, top, right, bottom = (_number(element, f"bndbox/{key}", where) for key in ("xmin", "ymin", "xmax", "ymax"))
-    return Layer(element.findtext("name") or "", rectangle((left, top), (right - left, bottom - top)))
+    return Layer(
+        check_text(element.findtext("name") or "", f"{where}: name"),
+        rectangle((left, top), (right - left, bottom - top)),
+    )
 
 
 def _number(element: Element, path: str, where: str) -> float:

@@ -43,6 +43,7 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
 OUTSIDE = '<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
 BITMAP_BOMB = b64(zlib.compress(b"\0" * 70_000_000, 9))
 ZIP = zipped({"000003.json": json.dumps(labelme(SKIN))})
+MILLION_POINTS = '{"shapes": [{"label": "skin", "points": [' + ",".join(["[1,1]"] * 1_000_000) + "]}]}"
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
     "traversal in a zip": ("a.zip", zipped({"../../000003.json": "{}"}), "outside of the zip's own folder"),
@@ -67,7 +68,7 @@ CASES = {
                           "add up to 9999800001 pixels"),
     "brush of gigabytes": ("a.json", label_studio({"rle": [255] * 9, "brushlabels": ["skin"]}), "16384 values for"),
     "brush cut off": ("a.json", label_studio({"rle": [0, 0, 64, 0, 57, 0], "brushlabels": ["skin"]}), "are cut off"),
-    "a million points": ("000003.json", labelme(("skin", "polygon", [[1, 1]] * 1_000_000)), "at most 100000 are taken"),
+    "a million points": ("000003.json", MILLION_POINTS, "at most 100000 are taken"),
     "two points": ("000003.json", labelme(("skin", "polygon", [[1, 1], [2, 2]])), "a polygon needs 3 points, got 2"),
     "many shapes": ("000003.json", labelme(*[SKIN] * 10_001), "10001 shapes"),
     "RLE that overruns": ("a.json", coco({"segmentation": RLE | {"counts": [0, 10**9]}}), "add up to 4096 pixels"),
@@ -86,7 +87,9 @@ CASES = {
     "very huge picture": ("000003.png", huge_png(2**31 - 1, 2**31 - 1), "000003.png: "),
     "not a zip": ("a.zip", b"PK\x03\x04 nothing more", "not a zip that can be read"),
     "two objects": ("a.json", "{}{}", "not valid JSON"),
-    "line break in a label": ("000003.json", labelme(("skin\nerror: x", "polygon", square(0, 0, 9, 9))), "no class is"),
+    "escape codes in a name": ("a.xml", cvat(name="&#x9b;31m000003.png"), "printable characters"),
+    "half a character in a name": ("a.json", coco({"bbox": [0, 0, 1, 1]}, name="\ud800.png"), "printable characters"),
+    "line break in a label": ("000003.json", labelme(("skin\nerror: x", "point", [[1, 1]])), "printable characters"),
 }  # fmt: skip
 
 

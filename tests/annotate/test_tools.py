@@ -149,6 +149,19 @@ def test_voc_masks_without_a_table_have_the_devkits_colours_and_border(ten_sampl
     assert (area(labels, 1), area(labels, 255)) == (64, 8)
 
 
+def test_labelmes_voc_folders_name_their_classes_in_class_names(ten_samples, tmp_path):
+    values = box(64, 8, 8, 16, 16, 2)
+    image = Image.fromarray(values)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1], palette[2] = (128, 0, 0), (0, 128, 0)
+    image.putpalette(palette.ravel().tolist())
+    (tmp_path / "SegmentationClassPNG").mkdir()
+    image.save(tmp_path / "SegmentationClassPNG/000003.png")
+    write(tmp_path / "class_names.txt", "_background_\nskin\neyes\n")
+    write(tmp_path / "JPEGImages/000003.jpg", b"")
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), box(64, 8, 8, 16, 16, 3))
+
+
 def test_voc_boxes_are_drawn_where_there_are_no_masks(labels_in):
     inner = (
         "<object><name>hair</name><bndbox><xmin>8</xmin><ymin>8</ymin><xmax>16</xmax><ymax>16</ymax></bndbox></object>"
