@@ -87,10 +87,11 @@ def parse_classes(text: str) -> ClassMap:
         return CLASSES
     if path.suffix == ".toml":
         return read_classes(path)
-    if "," not in text and not path.is_file():
+    if "," not in text and text != "background" and not path.is_file():
         message = f"--classes: expected toy-faces, a file or names with commas between, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
-    names = text.split(",") if "," in text else path.read_text(encoding="utf-8").splitlines()
+    is_list = "," in text or text == "background"  # alone: annotate-import adds the others
+    names = text.split(",") if is_list else path.read_text(encoding="utf-8").splitlines()
     names = [name.strip() for name in names if name.strip()]
     return ClassMap.of_names(names if names[:1] == ["background"] else ["background", *names])
 

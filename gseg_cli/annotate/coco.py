@@ -15,7 +15,7 @@ from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, points_of
 from gseg_cli.annotate.rle import decode_coco
 from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, rectangle
-from gseg_cli.annotate.source_files import Files, base_name
+from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
 Value = TypeVar("Value")
@@ -140,7 +140,7 @@ def _segments(annotation: Node, categories: dict[Any, str], document: Document, 
 
 def _segments_file(name: str, files: Files) -> str | None:
     """The picture and its PNG of segments often have the same name, in different folders."""
-    same = [file for file in files.names if base_name(file) == base_name(name)]
+    same = files.called(name)
     panoptic = [file for file in same if "panoptic" in file or "mask" in file]
     chosen = panoptic or same
     return chosen[0] if len(chosen) == 1 else None

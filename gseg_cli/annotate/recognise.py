@@ -89,7 +89,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
         message = f"{source}: PNGs of Label Studio, which do not say what picture they belong to"
         raise GsegError(message, "export from Label Studio as JSON")
-    others = [name for name in files.names if name not in pictures and not name.lower().endswith(".json")]
+    others = [name for name in files.names if name not in pictures and not name.lower().endswith((".json", ".gpl"))]
     if others:
         where = files.where(others[0])
         reading.warnings.append(

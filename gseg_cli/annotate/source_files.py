@@ -4,7 +4,9 @@ A zip is never unpacked: its members are read in memory, so their names cannot l
 """
 
 import io
+import lzma
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +20,9 @@ MAX_FILES = 20_000
 OPEN_RASTER = "stack.xml"  # in every file of that format
 MAX_BYTES = 256 * 2**20  # of one file
 MAX_ZIP_BYTES = 2**30  # of all members of a zip that are read
+
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 
 
 @dataclass(frozen=True)
@@ -40,7 +45,7 @@ class Files:
         """GsegError when it cannot be read or is larger than MAX_BYTES."""
         try:
             data = self.readers[name]()
-        except (OSError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
+        except (OSError, RuntimeError, NotImplementedError, EOFError, *_ZIP_ERRORS) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise GsegError(f"{self.where(name)}: cannot be read: {reason}", "export or download it again") from error
         if len(data) > MAX_BYTES:
@@ -52,9 +57,13 @@ class Files:
         """Those that end so, such as ".json"."""
         return [name for name in self.names if base_name(name).lower().endswith(suffixes)]
 
+    def called(self, reference: str) -> list[str]:
+        """The files of the same name, in whatever folder, as a path in an annotation."""
+        return self._by_base.get(base_name(reference.replace("\\", "/")).lower(), [])
+
     def find(self, reference: str) -> str | None:
-        """The file that a path in an annotation means: the one of the same name here, None unless there is just one."""
-        found = self._by_base.get(base_name(reference.replace("\\", "/")).lower(), [])
+        """The one file that a path in an annotation means; None when there is none of its name, or several."""
+        found = self.called(reference)
         return found[0] if len(found) == 1 else None
 
     def picture(self, reference: str) -> Callable[[], bytes | None]:
@@ -126,7 +135,7 @@ def _members(
     try:
         archive = zipfile.ZipFile(file)
         infos = [info for info in archive.infolist() if not info.is_dir()]
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+    except (OSError, NotImplementedError, ValueError, *_ZIP_ERRORS) as error:
         raise GsegError(f"{path}: not a zip that can be read: {error}", "download it again") from error
     _check_count(len(infos), path)
     members: dict[str, zipfile.ZipInfo] = {}

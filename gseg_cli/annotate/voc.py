@@ -4,6 +4,7 @@ That stands in labelmap.txt (CVAT, datumaro), in class_names.txt (labelme), or i
 masks the boxes in Annotations/*.xml are taken.
 """
 
+from functools import partial
 from xml.etree.ElementTree import Element
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.colors import ColorKey, layers_of_colors
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading, no_picture
 from gseg_cli.annotate.fields import HINT, check_number, check_text
 from gseg_cli.annotate.shapes import Bitmap, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
@@ -39,18 +40,15 @@ def mask_names(files: Files) -> list[str]:
 def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
     table = _table(files)
     key = ColorKey.of(table, files.where(next((name for name in files.names if base_name(name) in _TABLES), names[0])))
+    photos = {base_name(n).rpartition(".")[0]: n for n in files.names if "/JPEGImages/" in f"/{n}"}
     for name in names:
         with reading.attempt():
             where = files.where(name)
             image = decode_picture(files.read(name), where)
             layers, warnings = _layers_of(image, key, where)
             reading.warnings += warnings
-            stem = base_name(name)[:-4]
-            photo = next(
-                (p for p in files.named(f"{stem}.jpg", f"{stem}.png", f"{stem}.jpeg") if "/JPEGImages/" in f"/{p}"),
-                None,
-            )
-            picture = files.picture(photo) if photo and base_name(photo) != base_name(name) else lambda: None
+            photo = photos.get(base_name(name)[:-4])
+            picture = partial(files.read, photo) if photo else no_picture
             reading.drawings.append(Drawing(where, (name,), image.size, layers, picture))
 
 

@@ -1,6 +1,7 @@
 """gseg annotate-import: what people drew on samples, with whatever tool, taken into the project."""
 
 import sys
+from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -39,16 +40,14 @@ def annotate_import(
         Unlabelled, typer.Option(help="What pixels become that nobody drew on.")
     ] = Unlabelled.background,
     line_width: Annotated[
-        float, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
+        int, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
     ] = 10,
     partial: Annotated[bool, typer.Option("--partial", help="Take the good ones, where some are not.")] = False,
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Take in what was drawn on samples: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs."""
-    from gseg_cli.annotate.names import Names, parse_mapping, unknown_labels, with_classes
-    from gseg_cli.annotate.paint import tie
-    from gseg_cli.annotate.preview import write_previews
-    from gseg_cli.annotate.recognise import read_source
+    from gseg_cli.annotate.importing import import_source, write_import
+    from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
@@ -59,23 +58,22 @@ def annotate_import(
     folder = out or project.annotations_dir
     _refuse_own_output(source, folder)
     sample_set = SampleSet.load(samples or project.samples_dir)
-    names = Names(project.classes, mapping)
-    kind, reading = read_source(source, names)
-    new = [names.class_name(label) for label in unknown_labels(reading.drawings, names)]
-    if new and (yes or _confirmed(new)):
-        names = Names(with_classes(project.classes, new), mapping)
-    rest = IGNORE if unlabelled is Unlabelled.ignore else 0
-    found = tie(reading, sample_set, names, unlabelled=rest, line_width=line_width)
+    kind, found = import_source(
+        source,
+        sample_set,
+        project.classes,
+        mapping=mapping,
+        unlabelled=IGNORE if unlabelled is Unlabelled.ignore else 0,
+        line_width=line_width,
+        may_add=lambda new: yes or _confirmed(new),
+    )
     errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
     annotations = found.annotations
     if annotations is None or (errors and not partial):
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; --partial takes the good ones" if annotations else ""))
         return
-    toml = project.extended(names.classes)  # before anything is written, since it may not be possible
-    annotations.save(folder, source=str(source), overwrite=overwrite)
-    project.write_toml(toml)
-    sheet = write_previews(annotations, sample_set, folder)
+    sheet = write_import(annotations, sample_set, project, folder, source=source, overwrite=overwrite)
     warnings = [*found.warnings, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
@@ -84,7 +82,7 @@ def annotate_import(
         "format": kind,
         "seeds": annotations.seeds,
         "pixels_per_class": annotations.pixels_per_class,
-        "new_classes": names.classes.names[len(project.classes) :],
+        "new_classes": annotations.classes.names[len(project.classes) :],
         "sheet": sheet,
         "warnings": warnings,
     }
@@ -93,11 +91,11 @@ def annotate_import(
     output.result(data, text, status="partial" if errors else "success", errors=errors)
 
 
-def _confirmed(new: list[str]) -> bool:
+def _confirmed(new: Sequence[str]) -> bool:
     """Asks only where somebody can answer; else the unknown names become errors."""
     if settings.json or not sys.stdin.isatty():
         return False
-    return typer.confirm(f"add {', '.join(dict.fromkeys(new))} to gseg.toml as classes?", err=True)
+    return typer.confirm(f"add {', '.join(new)} to gseg.toml as classes?", err=True)
 
 
 def _nothing_drawn(source: Path) -> dict[str, str | None]:
