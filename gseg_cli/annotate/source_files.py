@@ -45,7 +45,7 @@ class Files:
         """GsegError when it cannot be read or is larger than MAX_BYTES."""
         try:
             data = self.readers[name]()
-        except (OSError, RuntimeError, NotImplementedError, EOFError, *_ZIP_ERRORS) as error:
+        except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError, *_ZIP_ERRORS) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise GsegError(f"{self.where(name)}: cannot be read: {reason}", "export or download it again") from error
         if len(data) > MAX_BYTES:

@@ -43,6 +43,7 @@ BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a
 OUTSIDE = '<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
 BITMAP_BOMB = b64(zlib.compress(b"\0" * 70_000_000, 9))
 ZIP = zipped({"000003.json": json.dumps(labelme(SKIN))})
+ACCENT = zipped({"\u00e9.json": "{}"})
 MILLION_POINTS = '{"shapes": [{"label": "skin", "points": [' + ",".join(["[1,1]"] * 1_000_000) + "]}]}"
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
@@ -51,6 +52,7 @@ CASES = {
     "drive in a zip": ("a.zip", zipped({"C:\\000003.json": "{}"}), "outside of the zip's own folder"),
     "truncated zip": ("a.zip", ZIP[:-30], "not a zip that can be read"),
     "broken member": ("a.zip", ZIP[:60] + b"\xff" * 20 + ZIP[80:], "cannot be read"),
+    "name in a zip that is no UTF-8": ("a.zip", ACCENT[:30] + b"\xff" + ACCENT[31:], "cannot be read"),
     "entity bomb": ("a.xml", BOMB + "<annotations>&b;</annotations>", "declares XML entities"),
     "entity of a file": ("a.xml", OUTSIDE + "<annotations>&a;</annotations>", "declares XML entities"),
     "truncated XML": ("a.xml", cvat('<polygon label="skin"')[:-40], "not valid XML"),
