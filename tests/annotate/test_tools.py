@@ -123,6 +123,26 @@ def test_cvat_shapes_of_every_kind(labels_in):
     assert area(labels_in("a.xml", cvat(line), line_width=2), 2) == pytest.approx(80, abs=4)
 
 
+def test_the_mask_in_cvats_own_manual_is_a_disc(labels_in):
+    rle = "3, 5, 7, 7, 5, 9, 3, 11, 2, 11, 2, 12, 1, 12, 1, 26, 1, 12, 1, 12, 2, 11, 3, 9, 5, 7, 7, 5, 3"
+    mask = f'<mask label="skin" source="manual" rle="{rle}" left="7" top="8" width="13" height="15" z_order="0"/>'
+    disc = labels_in("a.xml", cvat(mask))[8:23, 7:20]
+    assert area(disc) == 149 and disc[7].all()
+    starts_and_ends = np.abs(np.diff(np.pad(disc.astype(int), 1), axis=1)).sum(axis=1)
+    assert starts_and_ends[1:-1].tolist() == [2] * 15  # one run in every row
+
+
+def test_a_brush_may_hold_values_in_a_row_as_well_as_runs(labels_in):
+    """A head, then a block of three values, and runs of one value; each value is a byte of an RGBA picture."""
+    bits = f"{64 * 64 * 4:032b}" + f"{7:05b}" + "".join(f"{size - 1:04b}" for size in (3, 4, 8, 16))
+    bits += "0" + "00" + f"{2:03b}" + f"{9:08b}" * 3 + "1" + "00" + f"{0:03b}" + f"{255:08b}"
+    bits += "1" + "11" + f"{64 * 64 * 4 - 5:016b}" + f"{0:08b}"
+    bits += "0" * (-len(bits) % 8)
+    data = [int(bits[start : start + 8], 2) for start in range(0, len(bits), 8)]
+    value = {"format": "rle", "rle": data, "brushlabels": ["skin"]}
+    assert np.argwhere(labels_in("a.json", label_studio(value))).tolist() == [[0, 0]]
+
+
 def test_cvat_segmentation_masks_are_read_by_the_colours_in_labelmap(ten_samples, tmp_path):
     pixels = np.full((64, 64, 3), (10, 20, 30), np.uint8)
     pixels[8:16, 8:16] = (61, 245, 61)
