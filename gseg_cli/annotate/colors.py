@@ -13,6 +13,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import Pixels
 
 TOLERANCE = 16  # levels of a channel that a colour may differ by
+EDGE_WIDTH = 16  # pixels; smoothed edges are narrower
 MAX_COLORS = 20_000  # a photo has more, a smoothed label map fewer
 _UNDECIDED, _UNLABELLED = -1, -2
 # The picture in a template is painted in greys with a touch of blue that nothing else has.
@@ -65,18 +66,18 @@ def layers_of_colors(
     Pixels of no label's colour, as on smoothed edges, take the label of their neighbours. GsegError when an area of
     such a colour is larger than an edge, since then a label is missing.
     """
-    colors, inverse, counts = np.unique(pixels.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    colors, inverse, counts = _unique_colors(pixels)
     if len(colors) > MAX_COLORS:
         message = f"{where}: expected a label map, got a picture of {len(colors)} colours"
         raise GsegError(message, "give the drawn label maps, not the samples")
     row, drift = key.nearest(colors)
     near = np.where(drift <= TOLERANCE, row, _UNDECIDED)
     values = np.where(is_template_color(colors) & (drift > 0), _UNLABELLED, near)
-    labels = values[inverse.reshape(pixels.shape[:2])]  # [H, W], rows of the key
+    labels = values[inverse]  # [H, W], rows of the key
     if is_clear is not None:
         labels[is_clear] = _UNLABELLED
-    _refuse_areas(pixels, labels, key, where)
-    warnings = _fill_edges(labels, where)
+    _refuse_flat_areas(pixels, labels, key, where)
+    warnings = _fill_edges(pixels, labels, key, where)
     known = (drift > 0) & (values >= 0)
     if known.any():
         warnings.append(
@@ -86,31 +87,41 @@ def layers_of_colors(
     return [Layer(key.labels[index], Bitmap(labels == index)) for index in rows], warnings
 
 
-def _refuse_areas(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> None:
+def _unique_colors(pixels: Pixels) -> tuple[Pixels, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The different colours [N, 3], which of them each pixel [H, W] has, and how often each occurs."""
+    codes = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)  # sorts far faster than rows
+    found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    colors = (found[:, None] >> np.array([16, 8, 0], np.uint32) & 255).astype(np.uint8)
+    return colors, inverse.reshape(codes.shape), counts
+
+
+def _refuse_flat_areas(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> None:
     """An undecided pixel whose four neighbours have exactly its colour lies in an area that somebody painted."""
-    inner = labels[1:-1, 1:-1] == _UNDECIDED
-    middle = pixels[1:-1, 1:-1]
+    inner, middle = labels[1:-1, 1:-1] == _UNDECIDED, pixels[1:-1, 1:-1]
     for neighbour in (pixels[:-2, 1:-1], pixels[2:, 1:-1], pixels[1:-1, :-2], pixels[1:-1, 2:]):
         inner = inner & (neighbour == middle).all(axis=2)
-    if not inner.any() and (labels == _UNDECIDED).sum() * 2 <= labels.size:
-        return
-    found = middle[inner] if inner.any() else pixels[labels == _UNDECIDED]
-    colors, counts = np.unique(found, axis=0, return_counts=True)
+    if inner.any():
+        raise _unknown_color(middle[inner], pixels, key, where)
+
+
+def _unknown_color(found: Pixels, pixels: Pixels, key: ColorKey, where: str) -> GsegError:
+    """The error for the commonest of the colours that were found, [N, 3]."""
+    colors, _, counts = _unique_colors(found[None])
     color = colors[counts.argmax()]
     (row,), _ = key.nearest(color[None])
     number = int((pixels == color).all(axis=2).sum())
     message = f"{where}: {number} pixels are {format_color(tuple(color.tolist()))}, which is no class's colour"
-    nearest = format_color(tuple(key.colors[row].tolist()))
-    raise GsegError(
-        message, f"the nearest is {key.labels[row]} {nearest}; draw in the class colours, without smoothing"
-    )
+    nearest = f"{key.labels[row]} {format_color(tuple(key.colors[row].tolist()))}"
+    return GsegError(message, f"the nearest is {nearest}; draw in the class colours, without smoothing")
 
 
-def _fill_edges(labels: npt.NDArray[np.intp], where: str) -> list[str]:
-    """Let undecided pixels take the label of a neighbour, from all sides inwards."""
+def _fill_edges(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> list[str]:
+    """Let undecided pixels take the label of a neighbour. GsegError where they are no edge, but an area."""
     number = int((labels == _UNDECIDED).sum())
-    while (labels == _UNDECIDED).any():
+    for _ in range(EDGE_WIDTH // 2):  # from both sides
         padded = np.pad(labels, 1, constant_values=_UNDECIDED)
         for neighbour in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
             np.copyto(labels, neighbour, where=(labels == _UNDECIDED))
+    if (labels == _UNDECIDED).any():
+        raise _unknown_color(pixels[labels == _UNDECIDED], pixels, key, where)
     return [f"{where}: {number} pixels of mixed colours take the class of their neighbours"] if number else []

@@ -290,6 +290,14 @@ def test_a_colour_of_no_class_is_named_with_the_nearest_class(ten_samples, tmp_p
     assert "16 pixels are #285ab4" in failure.message and "the nearest is eyes #285adc" in failure.hint
 
 
+def test_a_shaded_area_is_no_edge(ten_samples, tmp_path):
+    pixels = PALETTE[box(64, 16, 16, 48, 48, 2)]
+    pixels[20:44, 20:44, 1] = np.arange(100, 220, 5)
+    write(tmp_path / "000003.png", png(pixels))
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "which is no class's colour" in failure.message
+
+
 def test_transparent_pixels_are_unlabelled_and_opaque_background_is_background(ten_samples, tmp_path):
     pixels = np.zeros((64, 64, 4), np.uint8)
     pixels[:8, :, 3] = 255
