@@ -14,7 +14,10 @@ from gseg_runtime.label_map import Pixels
 
 TOLERANCE = 16  # levels of a channel that a colour may differ by
 EDGE_WIDTH = 16  # pixels; smoothed edges are narrower
-MAX_COLORS = 20_000  # a photo has more, a smoothed label map fewer
+MIN_COLORS, MAX_COLORS = (
+    512,
+    20_000,
+)  # a quarter of the pixels between these: photos have more, smoothed label maps fewer
 _UNDECIDED, _UNLABELLED = -1, -2
 # The picture in a template is painted in greys with a touch of blue that nothing else has.
 TEMPLATE_TINT = 3
@@ -67,7 +70,7 @@ def layers_of_colors(
     such a colour is larger than an edge, since then a label is missing.
     """
     colors, inverse, counts = _unique_colors(pixels)
-    if len(colors) > MAX_COLORS:
+    if len(colors) > min(MAX_COLORS, max(MIN_COLORS, counts.sum() // 4)):
         message = f"{where}: expected a label map, got a picture of {len(colors)} colours"
         raise GsegError(message, "give the drawn label maps, not the samples")
     row, drift = key.nearest(colors)

@@ -21,6 +21,7 @@ from gseg_cli.annotate.source_files import Files, base_name, open_source
 from gseg_cli.annotate.supervisely import is_supervisely, read_supervisely
 from gseg_cli.annotate.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
 from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import PNG_SIGNATURE
 
 READ = "known: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, Supervisely, QuPath, OpenRaster, PNG"
 
@@ -81,7 +82,7 @@ def _format_of(document: Document) -> DocumentFormat | None:
 
 
 def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -> tuple[str, Reading]:
-    pictures = [source.name] if source.is_file() and files.names == [source.name] else files.named(*SUFFIXES)
+    pictures = files.named(*SUFFIXES) or [name for name in files.names if source.is_file() and _is_png(files, name)]
     if reading.failures and not files.named(*SUFFIXES):
         return "nothing", reading
     if not pictures:
@@ -101,6 +102,11 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
         return "masks of parts", reading
     read_label_maps(files, pictures, names.classes, reading)
     return "label maps", reading
+
+
+def _is_png(files: Files, name: str) -> bool:
+    """A single file may be called anything."""
+    return not files.is_zip and files.read(name).startswith(PNG_SIGNATURE)
 
 
 def _contents(files: Files) -> str:

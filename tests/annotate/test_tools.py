@@ -307,11 +307,17 @@ def test_transparent_pixels_are_unlabelled_and_opaque_background_is_background(t
     assert [area(found.all().labels[0], value) for value in (0, 1, 255)] == [256, 256, 56 * 64]
 
 
-def test_a_photo_is_no_label_map(ten_samples, tmp_path):
-    noise = np.random.RandomState(0).randint(0, 256, (256, 256, 3)).astype(np.uint8)
-    write(tmp_path / "000003.png", png(noise))
-    _, found = load(tmp_path, ten_samples, CLASSES)
-    assert "expected a label map, got a picture of" in found.failures[0].message
+def test_a_sample_is_no_label_map(ten_samples):
+    _, found = load(ten_samples.dir, ten_samples, CLASSES)
+    assert len(found.failures) == 10 and "expected a label map, got a picture of" in found.failures[0].message
+
+
+def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
+    with pytest.raises(GsegError, match="no annotations of a known format") as caught:
+        load(write(tmp_path / "notes.txt", "hair is above"), ten_samples, CLASSES)
+    assert "labelme, COCO, CVAT" in caught.value.hint
+    labels = box(64, 8, 8, 16, 16, 2)
+    assert np.array_equal(labels_of(write(tmp_path / "000003", png(labels)), ten_samples, CLASSES), labels)
 
 
 def test_supervisely_polygons_have_holes_and_bitmaps_a_corner(labels_in):
