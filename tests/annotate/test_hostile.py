@@ -147,7 +147,7 @@ def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_sa
         ]
     documents += [json.loads((DATA / f"label_studio_{kind}.json").read_text())[:1] for kind in ("polygons", "brush")]
     refused = 0
-    for seed in range(300):
+    for seed in range(150):
         damaged = damage(random.Random(seed).choice(documents), random.Random(seed))
         source = write(tmp_path / "a.json", damaged)
         try:
@@ -156,7 +156,7 @@ def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_sa
             failures = (error,)
         refused += bool(failures)
         assert all("\n" not in failure.message for failure in failures)
-    assert refused > 100
+    assert refused > 50
 
 
 def damage(document, randomly):
