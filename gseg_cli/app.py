@@ -38,6 +38,7 @@ EXTRAS = {
     "onnxscript": "export",
     "onnxruntime": "cpu",
     "scipy": "reproduce",
+    "defusedxml": "annotate",
 }
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)

@@ -5,7 +5,7 @@ from importlib import resources
 from pathlib import Path
 
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.project_file import FILE, format_project, nearest, read_project
+from gseg_cli.project_file import FILE, extended_project, format_project, nearest, read_project
 from gseg_cli.runs import CHECKPOINT, list_runs
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError, ProjectError
@@ -69,6 +69,11 @@ class Project:
         return self.path("samples")
 
     @property
+    def templates_dir(self) -> Path:
+        """What people paint on; made by `gseg sample --template`, and not one of the stages' folders."""
+        return self.path("templates")
+
+    @property
     def annotations_dir(self) -> Path:
         return self.path("annotations")
 
@@ -84,6 +89,15 @@ class Project:
     def gan_path(self) -> Path:
         """The GAN's checkpoint; ProjectError when it is not there."""
         return locate_gan(self.gan, self.dir, source=f"{self.path(FILE)}: [gan] path")
+
+    def extended(self, classes: ClassMap) -> str:
+        """The text of gseg.toml with those of `classes` added that it lacks; `write_toml` writes it."""
+        return extended_project(self.path(FILE), classes)
+
+    def write_toml(self, text: str) -> None:
+        """Write gseg.toml, unless that is what it says already."""
+        if self.path(FILE).read_text(encoding="utf-8") != text:
+            write_text(self.path(FILE), text)
 
     def latest_run(self, kind: str) -> Path:
         """The newest run folder of `kind` that has a checkpoint; ProjectError when there is none."""

@@ -51,6 +51,24 @@ def read_project(path: Path) -> tuple[dict[str, Any], ClassMap]:
     return data, _classes_of(path, data)
 
 
+def extended_project(path: Path, classes: ClassMap) -> str:
+    """The text of a gseg.toml with those of `classes` at its end that stand behind its own; all else stays as it is.
+
+    ProjectError when the file cannot be extended so.
+    """
+    text, known = path.read_text(encoding="utf-8"), read_classes(path)
+    names, colors = classes.names[len(known) :], classes.colors[len(known) :]
+    if not names:
+        return text
+    text = f"{text.rstrip()}\n\n{ClassMap(names, colors).to_toml()}"
+    try:
+        if len(tomllib.loads(text)["classes"]) == len(classes):
+            return text
+    except ValueError:  # classes = [...] in one line cannot be extended by [[classes]]
+        pass
+    raise ProjectError(f"{path}: cannot add {', '.join(names)}", hint="write the classes as [[classes]] tables")
+
+
 def read_classes(path: Path) -> ClassMap:
     """The [[classes]] of a TOML file, such as another project's; ProjectError when they are wrong."""
     return _classes_of(path, _read_toml(path))
@@ -68,10 +86,11 @@ def parse_classes(text: str) -> ClassMap:
         return named[text]
     if path.suffix == ".toml":
         return read_classes(path)
-    if "," not in text and not path.is_file():
+    if "," not in text and text != "background" and not path.is_file():
         message = f"--classes: expected {', '.join(named)}, a file or names with commas between, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
-    names = text.split(",") if "," in text else path.read_text(encoding="utf-8").splitlines()
+    is_list = "," in text or text == "background"  # alone: annotate-import adds the others
+    names = text.split(",") if is_list else path.read_text(encoding="utf-8").splitlines()
     names = [name.strip() for name in names if name.strip()]
     return ClassMap.of_names(names if names[:1] == ["background"] else ["background", *names])
 

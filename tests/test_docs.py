@@ -15,7 +15,12 @@ from gseg_cli.options import take_globals
 from gseg_runtime.errors import GsegError, UsageError
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/formats.md", "docs/cli.md", "docs/evaluate.md")
+PAGES = (
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
+)
 GLOBAL_OPTIONS = {"-C", "--project", "--json", "--debug", "--version", "-h", "--help"}
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

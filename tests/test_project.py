@@ -111,7 +111,11 @@ def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("text", "names"),
-    [("eyes, mouth", ("background", "eyes", "mouth")), ("background,hair", ("background", "hair"))],
+    [
+        ("eyes, mouth", ("background", "eyes", "mouth")),
+        ("background,hair", ("background", "hair")),
+        ("background", ("background",)),
+    ],
 )
 def test_init_takes_class_names(gan, tmp_path, text, names):
     assert main(["init", str(tmp_path / "p"), "--gan", str(gan), "--classes", text]) == 0

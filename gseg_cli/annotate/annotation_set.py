@@ -20,6 +20,7 @@ from gseg_runtime.files import finish_folder
 from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_label_png, write_label_png
 
 FILE = "annotations.json"
+PREVIEWS = "preview"  # a folder of pictures for people, see preview.py
 HINT = "gseg annotate-import makes a folder of annotations; with --overwrite it makes a broken one anew"
 _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
 
@@ -112,6 +113,6 @@ def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.N
 
 
 def _is_ours(folder: Path, file: Path) -> bool:
-    return file.parent == folder and (
-        file.name in (FILE, latents.FILE) or (file.suffix == ".png" and is_gseg_png(file))
-    )
+    if file.parent == folder and file.name in (FILE, latents.FILE):
+        return True
+    return file.parent in (folder, folder / PREVIEWS) and file.suffix == ".png" and is_gseg_png(file)

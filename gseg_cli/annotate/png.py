@@ -1,137 +1,162 @@
-"""Label maps as PNGs whose pixel values are class indices: indexed ('P'), greyscale ('L') or black and white ('1')."""
+"""Pictures as label maps: of class indices (indexed or greyscale), or in the class colours.
 
-import re
+An indexed PNG whose palette holds the class colours in another order is read by its colours: paint programs reorder
+palettes when they save.
+"""
+
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
+from PIL import Image
 
-from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.gan.sample_set import SampleSet, sample_name
-from gseg_runtime.class_map import IGNORE, ClassMap
-from gseg_runtime.errors import GsegError
-from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png
-from gseg_runtime.pictures import open_picture, picture_errors
+from gseg_cli.annotate.bitmap import decode_picture
+from gseg_cli.annotate.colors import ColorKey, is_template_color, layers_of_colors
+from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
+from gseg_cli.annotate.names import Names
+from gseg_cli.annotate.paint import Import, tie
+from gseg_cli.annotate.shapes import Bitmap, Mask
+from gseg_cli.annotate.source_files import Files, given_files
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
+from gseg_runtime.errors import GsegError, ImageError
+from gseg_runtime.label_map import LabelMap, check_label_map
 
-
-@dataclass(frozen=True, eq=False)
-class Import:
-    """What was read. annotations: the good ones, None without any; failures: one per file or pair that is not."""
-
-    annotations: AnnotationSet | None
-    failures: tuple[GsegError, ...]
-    warnings: tuple[str, ...]
-
-    def all(self) -> AnnotationSet:
-        """The annotations; raises the first failure if there is one."""
-        if self.failures or self.annotations is None:
-            raise self.failures[0] if self.failures else GsegError("no label map was read")
-        return self.annotations
-
-
-def import_pngs(source: Path, samples: SampleSet, classes: ClassMap) -> Import:
-    """Read a label PNG, or those directly in a folder, and match them to the samples by the seed in their names.
-
-    Writes nothing. GsegError when there is no PNG at all.
-    """
-    paths, warnings = _list_pngs(source)
-    found = import_files(paths, samples, classes)
-    return replace(found, warnings=(*warnings, *found.warnings))
+SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+_GREY_STEPS = {2: 85, 4: 17}  # Pillow stretches grey of few bits to 0..255
 
 
 def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -> Import:
-    """Read these label PNGs and match them to the samples."""
-    matched, failures = _match(paths, samples.seeds)
-    maps: dict[int, LabelMap] = {}
-    warnings: list[str] = []
-    for seed, found in sorted(matched.items()):
-        try:
-            maps[seed] = _read_one(found, samples.resolution, classes)
-        except GsegError as error:
-            failures.append(error)
-        else:
-            warnings += _doubts(found[0], maps[seed])
-    return Import(_tie(maps, samples, classes), tuple(failures), tuple(warnings))
+    """Read these label maps and match them to the samples; writes nothing."""
+    reading = Reading()
+    files = given_files(paths)
+    read_label_maps(files, files.names, classes, reading)
+    return tie(reading, samples, Names(classes))
 
 
-def match_seed(path: Path, seeds: Sequence[int]) -> int:
-    """The one number in a file name, such as 000003.png or seed3_mask.png, that is a sample's seed."""
-    numbers = {int(digits) for digits in re.findall("[0-9]+", path.stem)}
-    found = sorted(numbers.intersection(seeds))
-    if len(found) == 1:
-        return found[0]
-    hint = f"name it as the sample, such as {sample_name(seeds[0] if seeds else 0)}"
-    if found:
+def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, reading: Reading) -> None:
+    """One drawing per picture."""
+    for name in names:
+        with reading.attempt():
+            where = files.where(name)
+            layers, warnings = _layers_of(files.read(name), classes, where)
+            reading.warnings += warnings
+            reading.drawings.append(Drawing(where, (name,), _size_of(layers), layers))
+
+
+def _size_of(layers: Sequence[Layer]) -> tuple[int, int] | None:
+    shape = layers[0].shape if layers else None
+    return (shape.mask.shape[1], shape.mask.shape[0]) if isinstance(shape, Bitmap) else None
+
+
+def _layers_of(data: bytes, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+    image = decode_picture(data, where)
+    if image.mode == "P":
+        return _layers_of_indexed(image, classes, where)
+    if image.mode in ("1", "L"):
+        return _layers_of_indices(_grey(image, data), classes, where)
+    if image.mode in ("RGB", "RGBA", "LA"):
+        pixels = np.asarray(image.convert("RGBA"))
+        is_clear = pixels[:, :, 3] < 128
+        return layers_of_colors(pixels[:, :, :3], is_clear, color_key(classes, where), None, where)
+    if image.mode.startswith("I") and image.format == "TIFF":  # napari
+        return _layers_of_indices(_wide(image, where), classes, where)
+    message = f"{where}: expected a label map (indexed, 8-bit greyscale or colour PNG), got {_depth(image, data)}"
+    raise ImageError(message, "save it as an indexed, 8-bit greyscale or RGB PNG")
+
+
+def _wide(image: Image.Image, where: str) -> LabelMap:
+    """Class indices in 16 or 32 bits."""
+    values = np.asarray(image)
+    if values.min() < 0 or values.max() > IGNORE:
         raise GsegError(
-            f"{path}: the name holds the seeds of {len(found)} samples, {' and '.join(map(str, found))}", hint
+            f"{where}: expected class indices up to {IGNORE}, got {values.max()}", "save labels, not a picture"
         )
-    got = f"got {', '.join(map(str, sorted(numbers)))}" if numbers else "it holds no number"
-    raise GsegError(f"{path}: expected the seed of a sample in the name, {got}", hint)
+    return values.astype(np.uint8)
 
 
-def _list_pngs(source: Path) -> tuple[list[Path], list[str]]:
-    """The files to read, and a warning about those in the folder that are left out."""
-    if not source.exists():
-        raise GsegError(f"{source}: no such file or folder", "give a label PNG, or a folder of them")
-    if not source.is_dir():
-        return [source], []
-    files = sorted(path for path in source.iterdir() if not path.name.startswith(".") and not path.is_dir())
-    pngs = [path for path in files if path.suffix.lower() == ".png"]
-    if not pngs:
-        raise GsegError(
-            f"{source}: no PNG in this folder (subfolders are not searched)", "give the folder of label PNGs"
-        )
-    others = [path for path in files if path not in pngs]
-    if not others:
-        return pngs, []
-    return pngs, [f"{source}: {len(others)} files are not PNGs and are left out, for instance {others[0].name}"]
+def _depth(image: Image.Image, data: bytes) -> str:
+    return f"{image.mode} of {data[24]} bits" if image.format == "PNG" else image.mode
 
 
-def _match(paths: Sequence[Path], seeds: Sequence[int]) -> tuple[dict[int, list[Path]], list[GsegError]]:
-    matched: dict[int, list[Path]] = {}
-    failures: list[GsegError] = []
-    for path in paths:
-        try:
-            matched.setdefault(match_seed(path, seeds), []).append(path)
-        except GsegError as error:
-            failures.append(error)
-    return matched, failures
+def _grey(image: Image.Image, data: bytes) -> LabelMap:
+    step = _GREY_STEPS.get(data[24], 1) if image.format == "PNG" and image.mode == "L" else 1
+    return np.asarray(image).astype(np.uint8) // np.uint8(step)
 
 
-def _read_one(paths: Sequence[Path], resolution: int, classes: ClassMap) -> LabelMap:
-    """The label map of one sample, checked."""
-    if len(paths) > 1:
-        message = f"{' and '.join(map(str, paths))}: expected one label map for a sample, got {len(paths)}"
-        raise GsegError(message, "keep one of them")
-    (path,) = paths
-    labels = _read(path)
-    if labels.shape != (resolution, resolution):
-        expected, got = f"{resolution}x{resolution}", f"{labels.shape[1]}x{labels.shape[0]}"
-        raise GsegError(
-            f"{path}: expected {expected} pixels, as the samples have, got {got}", "draw at the sample's size"
-        )
-    return check_label_map(labels, len(classes), str(path))
+def _layers_of_indices(values: LabelMap, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+    check_label_map(values, len(classes), where)
+    found = [int(value) for value in np.unique(values)]
+    labels = {value: IGNORED if value == IGNORE else classes.names[value] for value in found}
+    layers = [Layer(labels[value], Bitmap(values == value)) for value in found]
+    return layers, _doubts(values, where)
 
 
-def _read(path: Path) -> LabelMap:
-    with picture_errors(path), open_picture(path.read_bytes(), formats=["PNG"]) as image:
-        if image.mode == "1":
-            return np.array(image, dtype=np.uint8)
-    return read_label_png(path)
-
-
-def _doubts(path: Path, labels: LabelMap) -> list[str]:
+def _doubts(values: LabelMap, where: str) -> list[str]:
     """A black-and-white mask is a valid label map of background and ignore, but hardly ever meant as one."""
-    share = float((labels == IGNORE).mean())
-    if share and set(np.unique(labels)) <= {0, IGNORE}:
-        return [f"{path}: only 0 (background) and 255 (ignore); a class is drawn with its index, not with white"]
-    return [f"{path}: {share:.0%} of it is 255, which means ignore"] if share > 0.5 else []
+    share = float((values == IGNORE).mean())
+    if share and set(np.unique(values)) <= {0, IGNORE}:
+        return [f"{where}: only 0 (background) and 255 (ignore); a class is drawn with its index, not with white"]
+    return [f"{where}: {share:.0%} of it is 255, which means ignore"] if share > 0.5 else []
 
 
-def _tie(maps: dict[int, LabelMap], samples: SampleSet, classes: ClassMap) -> AnnotationSet | None:
-    if not maps:
-        return None
-    seeds = tuple(maps)
-    labels = np.stack(list(maps.values()))
-    return AnnotationSet(labels, samples.ws_of(seeds), seeds, classes, samples.gan_sha256, samples.truncation_psi)
+def color_key(classes: ClassMap, where: str) -> ColorKey:
+    """The class colours, and the one of ignored pixels."""
+    colors: dict[str, Color] = dict(zip(classes.names, classes.colors, strict=True))
+    return ColorKey.of({**colors, IGNORED: IGNORE_COLOR} if IGNORE_COLOR not in colors.values() else colors, where)
+
+
+def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+    values = np.asarray(image)
+    used = np.unique(values)
+    palette = _palette_of(image)[used]  # [U, 3]
+    is_class = np.array([tuple(color.tolist()) in classes.colors for color in palette])
+    is_picture = is_template_color(palette) & ~is_class
+    if not _are_indices(used[~is_picture], palette[~is_picture], classes, where):
+        pixels = np.asarray(image.convert("RGBA"))
+        key = color_key(classes, where)
+        layers, warnings = layers_of_colors(pixels[:, :, :3], pixels[:, :, 3] < 128, key, None, where)
+        note = f"{where}: its palette holds the class colours in another order, so it is read by colour, not by index"
+        return layers, [note, *warnings]
+    if not is_picture.any():
+        return _layers_of_indices(values, classes, where)
+    is_drawn = ~np.isin(values, used[is_picture])
+    layers, warnings = _layers_of_indices(np.where(is_drawn, values, 0).astype(np.uint8), classes, where)
+    return [drawn for layer in layers if (drawn := _within(layer, is_drawn)) is not None], warnings
+
+
+def _within(layer: Layer, is_drawn: Mask) -> Layer | None:
+    """The part of a layer that was painted over the picture of a template, None without any."""
+    assert isinstance(layer.shape, Bitmap)
+    mask = layer.shape.mask & is_drawn
+    return Layer(layer.label, Bitmap(mask)) if mask.any() else None
+
+
+def _palette_of(image: Image.Image) -> npt.NDArray[np.uint8]:
+    """[256, 3]"""
+    colors = np.array(image.getpalette("RGB") or [], np.uint8).reshape(-1, 3)[:256]
+    return np.vstack([colors, np.zeros((256 - len(colors), 3), np.uint8)])
+
+
+def _are_indices(used: npt.NDArray[np.uint8], palette: npt.NDArray[np.uint8], classes: ClassMap, where: str) -> bool:
+    """Whether values mean classes by index: their colours are those of their classes, or those of no class at all.
+
+    False when they are the class colours in another order. GsegError when it is something of both.
+    """
+    meant = [_meant(int(value), tuple(color.tolist()), classes) for value, color in zip(used, palette, strict=True)]
+    moved = [(value, index) for value, index in zip(used.tolist(), meant, strict=True) if index not in (None, value)]
+    if not moved or None not in meant:
+        return not moved
+    value, index = moved[0]
+    name = IGNORED if index == IGNORE else classes.names[index]
+    message = f"{where}: value {value} has the colour of {name} ({index}), but other values have no class's colour"
+    raise GsegError(message, "save it with the palette of gseg sample --template, or as RGB in the class colours")
+
+
+def _meant(value: int, color: Color, classes: ClassMap) -> int | None:
+    """The class index that a colour of the palette means; `value` itself where that is possible, None for none."""
+    colors = {**dict(enumerate(classes.colors)), IGNORE: IGNORE_COLOR}
+    if colors.get(value) == color:
+        return value
+    return next((index for index, known in colors.items() if known == color), None)

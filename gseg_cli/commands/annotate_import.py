@@ -1,11 +1,14 @@
-"""gseg annotate-import: label maps that people drew on samples, taken into the project."""
+"""gseg annotate-import: what people drew on samples, with whatever tool, taken into the project."""
 
+import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gseg_cli.options import OverwriteOpt, open_project
+from gseg_cli.options import OverwriteOpt, open_project, settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -13,42 +16,93 @@ if TYPE_CHECKING:
     from gseg_cli.annotate.annotation_set import AnnotationSet
 
 
+class Unlabelled(StrEnum):
+    """What pixels become that nobody drew on."""
+
+    background = "background"
+    ignore = "ignore"
+
+
 def annotate_import(
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Label PNG, or a folder of them, named by seed.")],
+    source: Annotated[
+        Path, typer.Argument(metavar="SOURCE", help="What the tool exported: a file, a folder, or the zip as it came.")
+    ],
     samples: Annotated[Path | None, typer.Option(help="Folder of the samples, else the project's samples/.")] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write, else the project's annotations/.")
     ] = None,
+    maps: Annotated[
+        list[str] | None,
+        typer.Option("--map", metavar="NAME=CLASS", help="Take shapes called NAME as CLASS, ignore, or - (left out)."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Add unknown names to gseg.toml as classes, unasked.")] = False,
+    unlabelled: Annotated[
+        Unlabelled, typer.Option(help="What pixels become that nobody drew on.")
+    ] = Unlabelled.background,
+    line_width: Annotated[
+        int, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
+    ] = 10,
     partial: Annotated[bool, typer.Option("--partial", help="Take the good ones, where some are not.")] = False,
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Take in label maps drawn on samples: PNGs of class indices (indexed or greyscale; 255 = ignore)."""
-    from gseg_cli.annotate.png import import_pngs
+    """Take in what was drawn on samples: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs."""
+    from gseg_cli.annotate.importing import import_source, write_import
+    from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
+    from gseg_runtime.class_map import IGNORE
 
+    mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
     folder = out or project.annotations_dir
     _refuse_own_output(source, folder)
-    found = import_pngs(source, SampleSet.load(samples or project.samples_dir), project.classes)
+    sample_set = SampleSet.load(samples or project.samples_dir)
+    kind, found = import_source(
+        source,
+        sample_set,
+        project.classes,
+        mapping=mapping,
+        unlabelled=IGNORE if unlabelled is Unlabelled.ignore else 0,
+        line_width=line_width,
+        may_add=lambda new: yes or _confirmed(new),
+    )
     errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
     annotations = found.annotations
     if annotations is None or (errors and not partial):
-        output.result({}, status="error", errors=errors)
+        output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; --partial takes the good ones" if annotations else ""))
         return
-    annotations.save(folder, source=str(source), overwrite=overwrite)
+    sheet = write_import(annotations, sample_set, project, folder, source=source, overwrite=overwrite)
     warnings = [*found.warnings, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
     data = {
         "out": folder,
+        "format": kind,
         "seeds": annotations.seeds,
         "pixels_per_class": annotations.pixels_per_class,
+        "new_classes": annotations.classes.names[len(project.classes) :],
+        "sheet": sheet,
         "warnings": warnings,
     }
-    output.result(data, _table(annotations, folder), status="partial" if errors else "success", errors=errors)
+    output.say(f"look at {sheet}")
+    text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
+    output.result(data, text, status="partial" if errors else "success", errors=errors)
+
+
+def _confirmed(new: Sequence[str]) -> bool:
+    """Asks only where somebody can answer; else the unknown names become errors."""
+    if settings.json or not sys.stdin.isatty():
+        return False
+    return typer.confirm(f"add {', '.join(new)} to gseg.toml as classes?", err=True)
+
+
+def _nothing_drawn(source: Path) -> dict[str, str | None]:
+    return {
+        "message": f"{source}: nothing is drawn on any picture",
+        "hint": "label one to ten samples, and export again",
+    }
 
 
 def _refuse_own_output(source: Path, folder: Path) -> None:
@@ -60,11 +114,11 @@ def _refuse_own_output(source: Path, folder: Path) -> None:
         raise UsageError(f"{source}: lies in the folder that is written, {folder}", hint)
 
 
-def _table(annotations: "AnnotationSet", folder: Path) -> "Table":
+def _table(annotations: "AnnotationSet", caption: str) -> "Table":
     from rich.table import Table
 
     counts = annotations.pixel_counts
-    table = Table("class", caption=f"{folder}: {len(counts)} annotations")
+    table = Table("class", caption=caption)
     for title in ("pixels", "share", "samples"):
         table.add_column(title, justify="right")
     for name, column in zip(annotations.classes.names, counts.T, strict=True):

@@ -17,6 +17,9 @@ def sample(
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write, else the project's samples/.")
     ] = None,
+    template: Annotated[
+        bool, typer.Option("--template", help="Also write templates/ to paint the labels on with any paint program.")
+    ] = False,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
@@ -26,6 +29,7 @@ def sample(
     wanted = parse_seeds(seeds)  # before PyTorch is loaded: a slip is answered at once
     gan_path = find_gan(gan)
     folder = out or open_project().samples_dir
+    project = open_project() if template else None  # templates carry the project's class colours
 
     from gseg_cli.device import pick_device
     from gseg_cli.gan.networks import load_generator
@@ -38,12 +42,19 @@ def sample(
         samples = write_samples(
             generator, gan_path, wanted, truncation_psi, folder, overwrite=overwrite, on_step=on_step
         )
+    templates = None
+    if project:
+        from gseg_cli.annotate.template import write_templates
+
+        templates = write_templates(samples, wanted, project.classes, project.templates_dir)
+        current_output().say(templates.told)
     data = {
         "out": folder,
         "seeds": samples.seeds,
         "truncation_psi": truncation_psi,
         "resolution": samples.resolution,
         "gan": {"path": gan_path, "sha256": samples.gan_sha256},
+        "templates": templates.written if templates else (),
     }
     size = f"{samples.resolution} px, truncation_psi {truncation_psi:g}"
     current_output().result(

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.annotate.png import import_pngs
+from gseg_cli.annotate.names import Names
+from gseg_cli.annotate.paint import tie
+from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.review import review
 from gseg_cli.app import main
 from gseg_cli.gan.discriminator import Discriminator
@@ -25,6 +27,7 @@ SIZE = 16
 CONFIG = StyleGAN2Config(img_resolution=SIZE, channel_base=128, channel_max=16, z_dim=16, w_dim=16)
 CLASSES = ClassMap.of_names(["background", "skin", "eyes"])
 ANNOTATION_FILES = ["annotations.json", "latents.safetensors"]
+IMPORTED_FILES = [*ANNOTATION_FILES, "preview"]
 
 
 @pytest.fixture(scope="module")
@@ -69,6 +72,13 @@ def draw(path, labels, mode="P"):
 
 def run(project, samples, source, *args):
     return main(["annotate-import", str(source), "--samples", str(samples.dir), "-C", str(project.dir), *args])
+
+
+def import_pngs(source, samples, classes):
+    names = Names(classes)
+    kind, reading = read_source(source, names)
+    assert kind == "label maps"
+    return tie(reading, samples, names)
 
 
 def names(folder):
@@ -116,14 +126,14 @@ def test_a_file_belongs_to_the_one_seed_in_its_name(samples, source, name, seed)
 def bad_files():
     wrong_class = face()
     wrong_class[5, 5] = 3
-    colour = np.zeros((SIZE, SIZE, 3), np.uint8)
+    colour = np.full((SIZE, SIZE, 3), 200, np.uint8)
     return {
         "no seed": ("nose.png", face(), "L", "expected the seed of a sample in the name, it holds no number"),
         "unknown seed": ("000012.png", face(), "L", "expected the seed of a sample in the name, got 12"),
         "two seeds": ("3_v2.png", face(), "L", "the name holds the seeds of 2 samples, 2 and 3"),
         "size": ("4.png", face()[:, :12], "P", "expected 16x16 pixels, as the samples have, got 12x16"),
         "class": ("4.png", wrong_class, "P", "class index 3, but there are 3 classes"),
-        "colour": ("4.png", colour, "RGB", "expected a label map (indexed or 8-bit greyscale PNG), got RGB"),
+        "colour": ("4.png", colour, "RGB", "256 pixels are #c8c8c8, which is no class's colour"),
         "depth": ("4.png", np.zeros((SIZE, SIZE), np.uint16), "L", "of 16 bits"),
     }
 
@@ -156,7 +166,8 @@ def test_partial_takes_the_good_ones_and_says_so_with_code_3(project, samples, s
     assert answer["status"] == "partial" and answer["data"]["seeds"] == [0]
     first, second = (error["message"] for error in answer["errors"])
     assert str(source / "stray.png") in first and str(source / "000001.png") in second
-    assert names(project.annotations_dir) == ["000000.png", *ANNOTATION_FILES]
+    assert names(project.annotations_dir) == ["000000.png", *IMPORTED_FILES]
+    assert names(project.annotations_dir / "preview") == ["000000.png", "sheet.png"]
 
 
 def test_partial_without_a_good_one_is_an_error_that_writes_nothing(project, samples, source, capsys):
@@ -180,7 +191,7 @@ def test_no_source_and_no_png_are_errors(project, samples, source, capsys):
     assert run(project, samples, source / "nothing") == 1
     assert "no such file or folder" in capsys.readouterr().err
     assert run(project, samples, source) == 1
-    assert "no PNG in this folder" in capsys.readouterr().err
+    assert "an empty folder or zip, but no annotations" in capsys.readouterr().err
 
 
 def test_files_that_are_no_pngs_are_left_out_with_a_word(samples, source):
@@ -188,7 +199,7 @@ def test_files_that_are_no_pngs_are_left_out_with_a_word(samples, source):
     draw(source / "._3.png", face())  # what macOS leaves on other disks
     (source / "4.jpg").write_bytes(b"")
     (warning,) = import_pngs(source, samples, CLASSES).warnings
-    assert "1 files are not PNGs" in warning and "4.jpg" in warning
+    assert "1 files are no label maps" in warning and "4.jpg" in warning
 
 
 def test_a_mask_of_0_and_255_is_suspicious(samples, source):
@@ -217,7 +228,7 @@ def test_the_command_shows_pixels_per_class_and_warnings(project, samples, sourc
     facts = json.loads((project.annotations_dir / "annotations.json").read_text())
     assert facts["pixels_per_class"] == {"background": 124, "skin": 384, "eyes": 4}
     assert (facts["seeds"], facts["source"], facts["classes"]) == ([2, 5], str(source), CLASSES.to_json())
-    assert names(project.annotations_dir) == ["000002.png", "000005.png", *ANNOTATION_FILES]
+    assert names(project.annotations_dir) == ["000002.png", "000005.png", *IMPORTED_FILES]
 
 
 def annotations_of(samples, labels, seeds):

@@ -1,0 +1,146 @@
+"""COCO's JSON: instances (polygons, both kinds of RLE, bare boxes) and panoptic (a PNG of segment numbers per picture).
+
+The format defines no order among overlapping annotations; they are painted in the order of the file, as COCO's own
+tools do.
+"""
+
+from functools import partial
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gseg_cli.annotate.bitmap import decode_picture
+from gseg_cli.annotate.documents import Document
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.fields import HINT, Node, check_polygon, points_of
+from gseg_cli.annotate.rle import decode_coco
+from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, rectangle
+from gseg_cli.annotate.source_files import Files
+from gseg_runtime.errors import GsegError
+
+Value = TypeVar("Value")
+Image = tuple[str, tuple[int, int]]  # file name and (width, height)
+
+
+def is_coco(content: Any) -> bool:
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("images", "annotations"))
+
+
+def is_panoptic(content: Any) -> bool:
+    return is_coco(content) and any(isinstance(row, dict) and "segments_info" in row for row in content["annotations"])
+
+
+def read_coco(document: Document, files: Files, reading: Reading) -> None:
+    categories, images = _categories(document.node), _images(document.node)
+    layers: dict[Any, list[Layer]] = {}
+    for annotation in document.node.nodes("annotations"):
+        image = annotation.child("image_id").value
+        with reading.attempt():
+            size = _of_id(images, annotation, "image_id")[1]
+            label = _of_id(categories, annotation, "category_id")
+            layers.setdefault(image, []).extend(Layer(label, shape) for shape in _shapes_of(annotation, size))
+    for image, (name, size) in images.items():
+        with reading.attempt():
+            where = f"{document.where}: {name}"
+            reading.drawings.append(Drawing(where, (name,), size, layers.get(image, []), files.picture(name)))
+
+
+def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
+    categories, images = _categories(document.node), _images(document.node)
+    for annotation in document.node.nodes("annotations"):
+        with reading.attempt():
+            name, size = _of_id(images, annotation, "image_id")
+            layers = _segments(annotation, categories, document, files)
+            where = f"{document.where}: {name}"
+            reading.drawings.append(Drawing(where, (name,), size, layers, partial(_photo, files, name)))
+
+
+def _photo(files: Files, name: str) -> bytes | None:
+    """The picture itself, which may have the same name as its PNG of segments: then it cannot be told from it."""
+    found = files.find(name)
+    return files.read(found) if found and "panoptic" not in found else None
+
+
+def _categories(node: Node) -> dict[Any, str]:
+    return {_id_of(category): category.text("name") for category in node.nodes("categories")}
+
+
+def _images(node: Node) -> dict[Any, Image]:
+    return {
+        _id_of(image): (image.text("file_name"), (image.whole("width"), image.whole("height")))
+        for image in node.nodes("images")
+    }
+
+
+def _id_of(node: Node) -> Any:
+    value = node.child("id").value
+    if not isinstance(value, int | str):
+        raise GsegError(f"{node.where}: id: expected a number, got {type(value).__name__}", HINT)
+    return value
+
+
+def _of_id(known: dict[Any, Value], node: Node, key: str) -> Value:
+    value = node.child(key).value
+    if not isinstance(value, int | str) or value not in known:
+        raise GsegError(f"{node.where}: {key} {value!r} does not stand in the file", HINT)
+    return known[value]
+
+
+def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
+    """Several polygons are parts of one object, not holes: each is a shape."""
+    segmentation = annotation.value.get("segmentation")
+    if isinstance(segmentation, dict):
+        node = annotation.child("segmentation")
+        return [_rle(node, size)]
+    if segmentation:
+        polygons = annotation.nodes("segmentation")
+        return [Polygon((check_polygon(points_of(p.of_type(list), p.where), p.where),)) for p in polygons]
+    if annotation.has("bbox"):
+        x, y, width, height = _box(annotation)
+        return [rectangle((x, y), (width, height))]
+    return []
+
+
+def _rle(node: Node, size: tuple[int, int]) -> Bitmap:
+    height, width = (int(side.as_number()) for side in _two(node.child("size")))
+    if (width, height) != size:
+        raise GsegError(f"{node.where}: a mask of {width}x{height} for a picture of {size[0]}x{size[1]}", HINT)
+    counts = node.child("counts")
+    runs = counts.value if isinstance(counts.value, str) else counts.of_type(list)
+    return Bitmap(decode_coco(runs, height, width, counts.where))
+
+
+def _two(node: Node) -> list[Node]:
+    if len(node.items()) != 2:
+        raise GsegError(f"{node.where}: expected [height, width]", HINT)
+    return node.items()
+
+
+def _box(annotation: Node) -> list[float]:
+    values = [value.as_number() for value in annotation.nodes("bbox")]
+    if len(values) != 4:
+        raise GsegError(f"{annotation.where}: bbox: expected [x, y, width, height], got {len(values)} numbers", HINT)
+    return values
+
+
+def _segments(annotation: Node, categories: dict[Any, str], document: Document, files: Files) -> list[Layer]:
+    name = annotation.text("file_name")
+    file = _segments_file(name, files)
+    if file is None:
+        message = f"{document.where}: {name}: this PNG of segment numbers is not beside it"
+        raise GsegError(message, "give the folder or zip that holds the JSON and its PNGs")
+    pixels = np.asarray(decode_picture(files.read(file), files.where(file)).convert("RGB")).astype(np.int64)
+    numbers = pixels @ np.array([1, 256, 65536])  # [H, W]
+    segments = annotation.nodes("segments_info")
+    return [
+        Layer(_of_id(categories, segment, "category_id"), Bitmap(numbers == segment.whole("id")))
+        for segment in segments
+    ]
+
+
+def _segments_file(name: str, files: Files) -> str | None:
+    """The picture and its PNG of segments often have the same name, in different folders."""
+    same = files.called(name)
+    panoptic = [file for file in same if "panoptic" in file or "mask" in file]
+    chosen = panoptic or same
+    return chosen[0] if len(chosen) == 1 else None

@@ -1,0 +1,130 @@
+"""Label maps drawn in colours: which class each pixel means, when colours have drifted and edges are smoothed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gseg_cli.annotate.drawing import Layer
+from gseg_cli.annotate.shapes import Bitmap, Mask
+from gseg_runtime.class_map import Color, format_color
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import Pixels
+
+TOLERANCE = 16  # levels of a channel that a colour may differ by
+EDGE_WIDTH = 16  # pixels; smoothed edges are narrower
+MIN_COLORS, MAX_COLORS = (
+    512,
+    20_000,
+)  # a quarter of the pixels between these: photos have more, smoothed label maps fewer
+_UNDECIDED, _UNLABELLED = -1, -2
+# The picture in a template is painted in greys with a touch of blue that nothing else has.
+TEMPLATE_TINT = 3
+TEMPLATE_STEP = 4
+
+
+def is_template_color(colors: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
+    """[...]: whether colours [..., 3] belong to the picture in a template (see template.py)."""
+    red, green, blue = np.moveaxis(colors.astype(int), -1, 0)
+    return (red == green) & (blue == red + TEMPLATE_TINT) & (red % TEMPLATE_STEP == 0)
+
+
+@dataclass(frozen=True)
+class ColorKey:
+    """Which colour means which label."""
+
+    labels: tuple[str, ...]
+    colors: npt.NDArray[np.int16]  # [K, 3]
+
+    @classmethod
+    def of(cls, colors: Mapping[str, Color], where: str) -> "ColorKey":
+        """GsegError when two labels have the same colour."""
+        seen: dict[Color, str] = {}
+        for label, color in colors.items():
+            if color in seen:
+                message = f"{where}: {seen[color]} and {label} have the same colour, {format_color(color)}"
+                raise GsegError(message, "give each class a colour of its own in gseg.toml")
+            seen[color] = label
+        return cls(tuple(colors), np.array(list(colors.values()), np.int16))
+
+    def nearest(self, colors: npt.NDArray[np.integer]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int16]]:
+        """For colours [N, 3] the row of the nearest label, and the greatest difference of a channel.
+
+        The difference is raised above TOLERANCE where another label is nearly as near.
+        """
+        gaps = np.abs(colors[:, None].astype(np.int16) - self.colors).max(axis=2)  # [N, K]
+        best = gaps.argmin(axis=1)
+        drift = gaps[np.arange(len(colors)), best]
+        others = np.where(np.arange(len(self.labels)) == best[:, None], 255, gaps).min(axis=1)
+        return best, np.where((drift > 0) & (2 * drift >= others), 255, drift).astype(np.int16)
+
+
+def layers_of_colors(
+    pixels: Pixels, is_clear: Mask | None, key: ColorKey, unlabelled: str | None, where: str
+) -> tuple[list[Layer], list[str]]:
+    """A layer per label in a colour picture, and what had to be assumed.
+
+    pixels: [H, W, 3]; is_clear: [H, W], transparent pixels; they are unlabelled, as those of the label `unlabelled`.
+    Pixels of no label's colour, as on smoothed edges, take the label of their neighbours. GsegError when an area of
+    such a colour is larger than an edge, since then a label is missing.
+    """
+    colors, inverse, counts = _unique_colors(pixels)
+    if len(colors) > min(MAX_COLORS, max(MIN_COLORS, counts.sum() // 4)):
+        message = f"{where}: expected a label map, got a picture of {len(colors)} colours"
+        raise GsegError(message, "give the drawn label maps, not the samples")
+    row, drift = key.nearest(colors)
+    near = np.where(drift <= TOLERANCE, row, _UNDECIDED)
+    values = np.where(is_template_color(colors) & (drift > 0), _UNLABELLED, near)
+    labels = values[inverse]  # [H, W], rows of the key
+    if is_clear is not None:
+        labels[is_clear] = _UNLABELLED
+    _refuse_flat_areas(pixels, labels, key, where)
+    warnings = _fill_edges(pixels, labels, key, where)
+    known = (drift > 0) & (values >= 0)
+    if known.any():
+        warnings.append(
+            f"{where}: {counts[known].sum()} pixels differ from the class colours, by up to {drift[known].max()} levels"
+        )
+    rows = [index for index in np.unique(labels) if index >= 0 and key.labels[index] != unlabelled]
+    return [Layer(key.labels[index], Bitmap(labels == index)) for index in rows], warnings
+
+
+def _unique_colors(pixels: Pixels) -> tuple[Pixels, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """The different colours [N, 3], which of them each pixel [H, W] has, and how often each occurs."""
+    codes = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)  # sorts far faster than rows
+    found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
+    colors = (found[:, None] >> np.array([16, 8, 0], np.uint32) & 255).astype(np.uint8)
+    return colors, inverse.reshape(codes.shape), counts
+
+
+def _refuse_flat_areas(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> None:
+    """An undecided pixel whose four neighbours have exactly its colour lies in an area that somebody painted."""
+    inner, middle = labels[1:-1, 1:-1] == _UNDECIDED, pixels[1:-1, 1:-1]
+    for neighbour in (pixels[:-2, 1:-1], pixels[2:, 1:-1], pixels[1:-1, :-2], pixels[1:-1, 2:]):
+        inner = inner & (neighbour == middle).all(axis=2)
+    if inner.any():
+        raise _unknown_color(middle[inner], pixels, key, where)
+
+
+def _unknown_color(found: Pixels, pixels: Pixels, key: ColorKey, where: str) -> GsegError:
+    """The error for the commonest of the colours that were found, [N, 3]."""
+    colors, _, counts = _unique_colors(found[None])
+    color = colors[counts.argmax()]
+    (row,), _ = key.nearest(color[None])
+    number = int((pixels == color).all(axis=2).sum())
+    message = f"{where}: {number} pixels are {format_color(tuple(color.tolist()))}, which is no class's colour"
+    nearest = f"{key.labels[row]} {format_color(tuple(key.colors[row].tolist()))}"
+    return GsegError(message, f"the nearest is {nearest}; draw in the class colours, without smoothing")
+
+
+def _fill_edges(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> list[str]:
+    """Let undecided pixels take the label of a neighbour. GsegError where they are no edge, but an area."""
+    number = int((labels == _UNDECIDED).sum())
+    for _ in range(EDGE_WIDTH // 2):  # from both sides
+        padded = np.pad(labels, 1, constant_values=_UNDECIDED)
+        for neighbour in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
+            np.copyto(labels, neighbour, where=(labels == _UNDECIDED))
+    if (labels == _UNDECIDED).any():
+        raise _unknown_color(pixels[labels == _UNDECIDED], pixels, key, where)
+    return [f"{where}: {number} pixels of mixed colours take the class of their neighbours"] if number else []

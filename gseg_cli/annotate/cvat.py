@@ -1,0 +1,105 @@
+"""CVAT's "CVAT for images 1.1": an XML file with polygons, boxes, ellipses, lines and masks.
+
+z_order decides what lies over what, then the order of the file, as in CVAT's editor.
+"""
+
+import math
+from collections.abc import Callable
+from xml.etree.ElementTree import Element
+
+from gseg_cli.annotate.documents import Document
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.fields import HINT, check_number, check_polygon, check_text, points_of
+from gseg_cli.annotate.rle import decode_rows
+from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke
+from gseg_cli.annotate.source_files import Files
+from gseg_runtime.errors import GsegError
+
+_AS_IMAGES = 'export it as "CVAT for images 1.1"'
+
+
+def is_cvat(root: object) -> bool:
+    return isinstance(root, Element) and root.tag == "annotations"
+
+
+def read_cvat(document: Document, files: Files, reading: Reading) -> None:
+    if document.root.find("track") is not None and document.root.find("image") is None:
+        raise GsegError(f"{document.where}: tracks of a video, without names of pictures", _AS_IMAGES)
+    for image in document.root.findall("image"):
+        with reading.attempt():
+            reading.drawings.append(_drawing_of(image, document, files, reading))
+
+
+def _drawing_of(image: Element, document: Document, files: Files, reading: Reading) -> Drawing:
+    name = _text(image, "name", document.where)
+    where = f"{document.where}: {name}"
+    shapes = [child for child in image if child.tag in _SHAPES]
+    others = {child.tag for child in image} - set(_SHAPES) - {"tag"}
+    if others:
+        reading.warnings.append(f"{where}: {', '.join(sorted(others))} cannot be filled and are left out")
+    shapes.sort(key=lambda child: _number(child, "z_order", where, default=0))
+    layers = [Layer(_text(child, "label", where), _SHAPES[child.tag](child, where)) for child in shapes]
+    size = int(_number(image, "width", where)), int(_number(image, "height", where))
+    return Drawing(where, (name,), size, layers, files.picture(name))
+
+
+def _polygon(element: Element, where: str) -> Shape:
+    return Polygon((check_polygon(_points(element, where), f"{where}: {element.tag}"),))
+
+
+def _stroke(element: Element, where: str) -> Shape:
+    return Stroke(_points(element, where))
+
+
+def _box(element: Element, where: str) -> Shape:
+    """Turned around its centre."""
+    left, top, right, bottom = (_number(element, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
+    turn = math.radians(_number(element, "rotation", where, default=0))
+    corners = points_of([left, top, right, top, right, bottom, left, bottom], where)
+    centre = corners.mean(axis=0)
+    matrix = points_of([math.cos(turn), math.sin(turn), -math.sin(turn), math.cos(turn)], where)
+    return Polygon(((corners - centre) @ matrix + centre,))
+
+
+def _ellipse(element: Element, where: str) -> Shape:
+    x, y, radius_x, radius_y = (_number(element, key, where) for key in ("cx", "cy", "rx", "ry"))
+    return Ellipse((x, y), (radius_x, radius_y), _number(element, "rotation", where, default=0))
+
+
+def _mask(element: Element, where: str) -> Shape:
+    left, top, width, height = (int(_number(element, key, where)) for key in ("left", "top", "width", "height"))
+    where = f"{where}: mask"
+    counts = [int(check_number(count, f"{where}: rle")) for count in _text(element, "rle", where).split(",")]
+    if width < 1 or height < 1:
+        raise GsegError(f"{where}: expected a size from 1 on, got {width}x{height}", HINT)
+    return Bitmap(decode_rows(counts, height, width, where), (left, top))
+
+
+_SHAPES: dict[str, Callable[[Element, str], Shape]] = {
+    "polygon": _polygon,
+    "polyline": _stroke,
+    "points": _stroke,
+    "box": _box,
+    "ellipse": _ellipse,
+    "mask": _mask,
+}
+
+
+def _points(element: Element, where: str) -> Points:
+    """ "x,y;x,y" """
+    where = f"{where}: {element.tag}"
+    text = _text(element, "points", where)
+    return points_of([value for point in text.split(";") for value in point.split(",")], where)
+
+
+def _text(element: Element, key: str, where: str) -> str:
+    value = element.get(key)
+    if value is None:
+        raise GsegError(f"{where}: a <{element.tag}> without {key!r}", HINT)
+    return check_text(value, f"{where}: {element.tag} {key}")
+
+
+def _number(element: Element, key: str, where: str, default: float | None = None) -> float:
+    if default is not None and element.get(key) is None:
+        return default
+    return check_number(_text(element, key, where), f"{where}: {element.tag} {key}")

@@ -1,0 +1,132 @@
+"""JSON from other programs, read with checks: a Node is a value that knows where it stands."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from gseg_cli.annotate.shapes import Points
+from gseg_runtime.errors import GsegError
+
+MAX_POINTS = 100_000  # of one shape
+MAX_COORDINATE = 100_000.0  # pixels; a little outside of the picture is usual, this far is broken
+HINT = "export it again, or correct that place"
+_TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
+
+
+def parse_json(data: bytes, where: str) -> Any:
+    """GsegError when it is not JSON; NaN, which JSON lacks and Python takes, is refused."""
+    try:
+        return json.loads(data.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise GsegError(f"{where}: not valid JSON: nested too deeply", "export it again") from error
+    except ValueError as error:  # broken JSON, broken UTF-8 and numbers of thousands of digits
+        raise GsegError(f"{where}: not valid JSON: {error}", "export it again; it may have been cut off") from error
+
+
+@dataclass(frozen=True)
+class Node:
+    """A value of a JSON document. Whatever is missing or of another type is a GsegError that says where."""
+
+    value: Any
+    where: str
+
+    def has(self, key: str) -> bool:
+        """Whether it is an object in which `key` stands and is not null."""
+        return isinstance(self.value, dict) and self.value.get(key) is not None
+
+    def child(self, key: str) -> "Node":
+        if not isinstance(self.value, dict):
+            raise GsegError(f"{self.where}: expected an object, got {_short(self.value)}", HINT)
+        if key not in self.value:
+            raise GsegError(f"{self.where}: no {key!r}", HINT)
+        return Node(self.value[key], f"{self.where}: {key}")
+
+    def text(self, key: str) -> str:
+        """A name; see `check_text`."""
+        node = self.child(key)
+        return check_text(node.of_type(str), node.where)
+
+    def nodes(self, key: str) -> "list[Node]":
+        return self.child(key).items()
+
+    def items(self) -> "list[Node]":
+        return [Node(value, f"{self.where} {index}") for index, value in enumerate(self.of_type(list))]
+
+    def number(self, key: str) -> float:
+        return self.child(key).as_number()
+
+    def whole(self, key: str) -> int:
+        node = self.child(key)
+        number = node.as_number()
+        if number != int(number):
+            raise GsegError(f"{node.where}: expected a whole number, got {_short(node.value)}", HINT)
+        return int(number)
+
+    def points(self, key: str) -> Points:
+        """[N, 2] from [[x, y], ...]."""
+        node = self.child(key)
+        _check_count(len(node.of_type(list)), node.where)
+        return points_of([value for point in node.items() for value in point.pair()], node.where)
+
+    def pair(self) -> tuple[Any, Any]:
+        if not isinstance(self.value, list) or len(self.value) != 2:
+            raise GsegError(f"{self.where}: expected [x, y], got {_short(self.value)}", HINT)
+        return self.value[0], self.value[1]
+
+    def as_number(self) -> float:
+        return check_number(self.value, self.where)
+
+    def of_type(self, kind: type) -> Any:
+        if not isinstance(self.value, kind):
+            raise GsegError(f"{self.where}: expected {_TYPES[kind]}, got {_short(self.value)}", HINT)
+        return self.value
+
+
+def check_text(text: str, where: str) -> str:
+    """Names are shown on terminals and written to gseg.toml: no line breaks, escapes, or broken characters."""
+    if not text.isprintable() or not text.strip():
+        raise GsegError(f"{where}: expected a name of printable characters, got {_short(text)}", "rename it")
+    return text
+
+
+def check_number(value: Any, where: str) -> float:
+    """A finite number of at most MAX_COORDINATE, from a number or from text that is one."""
+    try:
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not abs(number) <= MAX_COORDINATE:  # also refuses nan
+        raise GsegError(f"{where}: expected a number up to {MAX_COORDINATE:g}, got {_short(value)}", HINT)
+    return number
+
+
+def points_of(values: list[Any], where: str) -> Points:
+    """[N, 2] from x, y, x, y, ..."""
+    if len(values) < 2 or len(values) % 2:
+        raise GsegError(f"{where}: expected x and y of each point, got {len(values)} numbers", HINT)
+    _check_count(len(values) // 2, where)
+    return np.array([check_number(value, where) for value in values]).reshape(-1, 2)
+
+
+def check_polygon(points: Points, where: str) -> Points:
+    if len(points) < 3:
+        raise GsegError(f"{where}: a polygon needs 3 points, got {len(points)}", HINT)
+    return points
+
+
+def _check_count(num_points: int, where: str) -> None:
+    if num_points > MAX_POINTS:
+        message = f"{where}: a shape of {num_points} points, but at most {MAX_POINTS} are taken"
+        raise GsegError(message, "simplify the shape, or export a mask instead")
+
+
+def _short(value: Any) -> str:
+    text = repr(value) if isinstance(value, str | int | float | bool | None) else type(value).__name__
+    return text if len(text) <= 40 else f"{text[:40]}..."
+
+
+def _refuse_constant(name: str) -> Any:
+    raise ValueError(f"{name} is no number")

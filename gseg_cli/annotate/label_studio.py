@@ -1,0 +1,164 @@
+"""Label Studio's JSON and JSON-MIN: polygons, rectangles and ellipses in percent of the picture, brushes, bitmasks.
+
+Regions are painted in the order of the file. A brush is read by `rle.decode_brush`: the reader of label-studio-sdk
+works on text of ones and zeros, bit by bit, and brings pandas, nltk and OpenCV.
+"""
+
+import base64
+from typing import Any
+
+import numpy as np
+
+from gseg_cli.annotate.bitmap import read_bitmap
+from gseg_cli.annotate.documents import Document
+from gseg_cli.annotate.drawing import MAX_SIDE, Drawing, Layer, Reading
+from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
+from gseg_cli.annotate.rle import decode_brush
+from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
+from gseg_cli.annotate.source_files import Files
+from gseg_runtime.errors import GsegError
+
+_SHAPE_KEYS = ("points", "rle", "imageDataURL", "radiusX", "width")
+
+
+def is_label_studio(content: Any) -> bool:
+    """A list of tasks: full ones with annotations (once: completions), or JSON-MIN with regions among the data."""
+    return (
+        isinstance(content, list)
+        and bool(content)
+        and all(isinstance(task, dict) and _is_task(task) for task in content)
+    )
+
+
+def read_label_studio(document: Document, files: Files, reading: Reading) -> None:
+    for task in document.node.items():
+        with reading.attempt():
+            reading.drawings.append(_drawing_of(task, files, reading))
+
+
+def _is_task(task: dict[str, Any]) -> bool:
+    is_full = isinstance(task.get("annotations", task.get("completions")), list) and isinstance(task.get("data"), dict)
+    return is_full or any(map(_is_regions, task.values()))
+
+
+def _is_regions(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(row, dict) and "original_width" in row for row in value)
+    )
+
+
+def _drawing_of(task: Node, files: Files, reading: Reading) -> Drawing:
+    regions = _regions_of(task)
+    names = _names_of(task)
+    shapes = [region for region in regions if any(_value(region).has(key) for key in _SHAPE_KEYS)]
+    if len(shapes) < len(regions) and any(
+        str(region.of_type(dict).get("type")).startswith("keypoint") for region in regions
+    ):
+        reading.warnings.append(f"{task.where}: key points cannot be filled and are left out")
+    labels = _labels_of(regions)
+    sizes = {_size_of(region) for region in shapes}
+    if len(sizes) > 1:
+        raise GsegError(f"{task.where}: regions of pictures of different sizes, {sorted(sizes)}", HINT)
+    layers = [Layer(_label_of(region, labels), _shape_of(region)) for region in _each_once(shapes)]
+    picture = next((files.picture(name) for name in names if files.find(name)), lambda: None)
+    return Drawing(task.where, names, next(iter(sizes), None), layers, picture)
+
+
+def _names_of(task: Node) -> tuple[str, ...]:
+    """All texts that could be the picture's path or address."""
+    data = task.value.get("data") if isinstance(task.value.get("data"), dict) else task.value
+    texts = [task.value.get("file_upload"), *data.values()]
+    names = tuple(text for text in texts if isinstance(text, str) and "." in text and text.isprintable())
+    if not names:
+        raise GsegError(f"{task.where}: no picture is named in it", HINT)
+    return names
+
+
+def _regions_of(task: Node) -> list[Node]:
+    key = next((key for key in ("annotations", "completions") if task.has(key)), None)
+    if key is None:  # JSON-MIN
+        return [region for name, value in task.value.items() if _is_regions(value) for region in task.nodes(name)]
+    made = [node for node in task.nodes(key) if not node.of_type(dict).get("was_cancelled")]
+    made = [node for node in made if node.of_type(dict).get("ground_truth")] or made
+    if len(made) > 1:
+        hint = "keep one of them, or mark one as ground truth in Label Studio"
+        raise GsegError(f"{task.where}: {len(made)} annotations of the same picture", hint)
+    return made[0].nodes("result") if made else []
+
+
+def _value(region: Node) -> Node:
+    """JSON-MIN has no value around it."""
+    return region.child("value") if region.has("value") else region
+
+
+def _labels_of(regions: list[Node]) -> dict[Any, list[str]]:
+    """Labels by region id: shape and label are apart where the labelling interface has them in two tags."""
+    labels: dict[Any, list[str]] = {}
+    for region in regions:
+        found = [
+            name
+            for key, names in _value(region).of_type(dict).items()
+            if key.endswith("labels")
+            for name in _texts(names)
+        ]
+        labels.setdefault(_id_of(region), []).extend(name for name in found if name not in labels[_id_of(region)])
+    return labels
+
+
+def _texts(value: Any) -> list[str]:
+    return [text for text in value if isinstance(text, str)] if isinstance(value, list) else []
+
+
+def _id_of(region: Node) -> Any:
+    identity = region.of_type(dict).get("id")
+    return identity if isinstance(identity, str | int) else region.where
+
+
+def _each_once(shapes: list[Node]) -> list[Node]:
+    return list({_id_of(region): region for region in reversed(shapes)}.values())[::-1]
+
+
+def _label_of(region: Node, labels: dict[Any, list[str]]) -> str:
+    found = labels.get(_id_of(region), [])
+    if len(found) != 1:
+        got = " and ".join(map(repr, found)) if found else "none"
+        raise GsegError(f"{region.where}: expected one label, got {got}", "give each region one label")
+    return check_text(found[0], region.where)
+
+
+def _size_of(region: Node) -> tuple[int, int]:
+    if region.has("image_rotation") and region.number("image_rotation") % 360:
+        raise GsegError(f"{region.where}: drawn on a rotated picture", "turn the picture upright, and draw again")
+    size = region.whole("original_width"), region.whole("original_height")
+    if not all(1 <= side <= MAX_SIDE for side in size):
+        raise GsegError(f"{region.where}: expected 1 to {MAX_SIDE} pixels a side, got {size[0]}x{size[1]}", HINT)
+    return size
+
+
+def _shape_of(region: Node) -> Shape:
+    value, (width, height) = _value(region), _size_of(region)
+    scale = np.array([width, height]) / 100
+    if value.has("points"):
+        return Polygon((check_polygon(value.points("points") * scale, value.where),))
+    if value.has("rle"):
+        data = value.child("rle")
+        return Bitmap(decode_brush(data.of_type(list), height, width, data.where))
+    if value.has("imageDataURL"):
+        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where))
+    x, y = (float(side) for side in np.array([value.number("x"), value.number("y")]) * scale)
+    degrees = value.number("rotation") if value.has("rotation") else 0.0
+    if value.has("radiusX"):
+        return Ellipse((x, y), (value.number("radiusX") * scale[0], value.number("radiusY") * scale[1]), degrees)
+    return rectangle((x, y), (value.number("width") * scale[0], value.number("height") * scale[1]), degrees)
+
+
+def _data_url(node: Node) -> bytes:
+    head, _, data = node.of_type(str).partition(",")
+    try:
+        if not head.startswith("data:image/"):
+            raise ValueError("not a data URL")
+        return base64.b64decode(data)
+    except ValueError as error:
+        raise GsegError(f"{node.where}: {error}", HINT) from error

@@ -1,0 +1,71 @@
+"""OpenRaster, the layered format that GIMP, Krita and MyPaint share: a zip of PNGs, and which lies over which.
+
+Each visible layer is a class, called as the layer. The lowest one is the picture, if it is opaque all over.
+"""
+
+from collections.abc import Iterator
+from functools import partial
+from xml.etree.ElementTree import Element
+
+import numpy as np
+
+from gseg_cli.annotate.bitmap import decode_picture
+from gseg_cli.annotate.documents import parse_xml
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, no_picture
+from gseg_cli.annotate.fields import HINT, check_number, check_text
+from gseg_cli.annotate.shapes import Bitmap, Mask
+from gseg_cli.annotate.source_files import OPEN_RASTER, Files, open_inner_zip
+from gseg_runtime.errors import GsegError
+
+
+def read_layered(files: Files, names: list[str], reading: Reading) -> None:
+    """One drawing per .ora file."""
+    for name in names:
+        with reading.attempt():
+            reading.drawings.append(_drawing_of(files, name))
+
+
+def _drawing_of(files: Files, name: str) -> Drawing:
+    where = files.where(name)
+    inner = open_inner_zip(files.read(name), where)
+    root = parse_xml(inner.read(OPEN_RASTER), inner.where(OPEN_RASTER))
+    size = int(_number(root, "w", where)), int(_number(root, "h", where))
+    elements = list(_visible(root))[::-1]  # the file begins with the uppermost
+    masks = [_mask_of(element, inner, where) for element in elements]
+    picture = no_picture
+    if masks and masks[0].mask.all() and masks[0].mask.shape == size[::-1]:
+        picture = partial(inner.read, _source(elements[0]))
+        elements, masks = elements[1:], masks[1:]
+    layers = [
+        Layer(check_text(element.get("name", ""), f"{where}: layer"), mask)
+        for element, mask in zip(elements, masks, strict=True)
+        if mask.mask.any()
+    ]
+    return Drawing(where, (name,), size, layers, picture)
+
+
+def _visible(element: Element) -> Iterator[Element]:
+    for child in element:
+        if child.get("visibility", "visible") != "visible":
+            continue
+        if child.tag == "layer":
+            yield child
+        elif child.tag == "stack":
+            yield from _visible(child)
+
+
+def _mask_of(element: Element, inner: Files, where: str) -> Bitmap:
+    source = _source(element)
+    if source not in inner.readers:
+        raise GsegError(f"{where}: layer {element.get('name')!r}: its picture is not in the file", HINT)
+    image = decode_picture(inner.read(source), inner.where(source))
+    mask: Mask = np.asarray(image.convert("RGBA"))[:, :, 3] > 127
+    return Bitmap(mask, (int(_number(element, "x", where, "0")), int(_number(element, "y", where, "0"))))
+
+
+def _source(element: Element) -> str:
+    return element.get("src", "").lstrip("/")
+
+
+def _number(element: Element, key: str, where: str, default: str | None = None) -> float:
+    return check_number(element.get(key, default), f"{where}: {element.tag} {key}")

@@ -1,0 +1,103 @@
+"""From the names people gave their shapes to class indices."""
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing
+from gseg_runtime.class_map import IGNORE, ClassMap, default_color
+from gseg_runtime.errors import GsegError, UsageError
+
+LEAVE_OUT = "-"  # --map "person=-"
+_IGNORED = {IGNORED, "void", "unlabeled", "unlabelled"}
+
+
+@dataclass(frozen=True)
+class Names:
+    """mapping: label in the annotations -> class name, "ignore", or "-" to leave such shapes out."""
+
+    classes: ClassMap
+    mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+
+    def is_left_out(self, label: str) -> bool:
+        return self.mapping.get(label) == LEAVE_OUT
+
+    def index(self, label: str) -> int | None:
+        """The class index, 255 for what is to be ignored, None for an unknown name and for what is left out.
+
+        Upper and lower case are alike.
+        """
+        name = self.mapping.get(label, label).strip()
+        if name in self.classes.names:
+            return self.classes.names.index(name)
+        folded = [known.casefold() for known in self.classes.names]
+        if folded.count(name.casefold()) == 1:
+            return folded.index(name.casefold())
+        if name.casefold() in _IGNORED:
+            return IGNORE
+        return 0 if name.casefold() == BACKGROUND else None
+
+    def class_name(self, label: str) -> str:
+        """What an unknown label would be called as a class."""
+        return self.mapping.get(label, label).strip()
+
+
+def parse_mapping(entries: Iterable[str]) -> dict[str, str]:
+    """The options --map "NAME=CLASS"; UsageError for anything else."""
+    mapping: dict[str, str] = {}
+    for entry in entries:
+        label, equals, name = entry.rpartition("=")
+        if not equals or not label or not name:
+            raise UsageError(f"--map {entry!r}: expected NAME=CLASS", "for instance --map 'hair_1=hair'")
+        if mapping.setdefault(label, name) != name:
+            raise UsageError(f"--map {label}: given twice, for {mapping[label]} and {name}", "give it once")
+    return mapping
+
+
+def labels_in(drawings: Sequence[Drawing]) -> Counter[str]:
+    """How many shapes have each label, in the order of their first appearance."""
+    return Counter(layer.label for drawing in drawings for layer in drawing.layers)
+
+
+def unknown_labels(drawings: Sequence[Drawing], names: Names) -> list[str]:
+    """Those that mean no class, in order of appearance."""
+    return [label for label in labels_in(drawings) if not names.is_left_out(label) and names.index(label) is None]
+
+
+def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
+    """Warnings about --map options that met no shape: most likely a slip."""
+    found = labels_in(drawings)
+    known = ", ".join(found) or "none"
+    return [
+        f"--map {label}={names.mapping[label]}: no shape is called {label} (found: {known})"
+        for label in names.mapping
+        if label not in found
+    ]
+
+
+def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
+    """The classes, and new ones behind them: indices of earlier annotations and models stay."""
+    added = [name for name in dict.fromkeys(new) if name not in classes.names]
+    colors = [_free_color(classes, index) for index in range(len(classes), len(classes) + len(added))]
+    return ClassMap((*classes.names, *added), (*classes.colors, *colors))
+
+
+def _free_color(classes: ClassMap, index: int) -> tuple[int, int, int]:
+    """A default colour that no class has."""
+    return next(color for color in map(default_color, range(index, index + 256)) if color not in classes.colors)
+
+
+def unknown_label(label: str, drawings: Sequence[Drawing], names: Names) -> GsegError:
+    """The error for one of them: where it stands, and the nearest class."""
+    places = [drawing.where for drawing in drawings if any(layer.label == label for layer in drawing.layers)]
+    name = names.class_name(label)
+    called = f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"
+    others = f" and {len(places) - 1} more" if len(places) > 1 else ""
+    close = difflib.get_close_matches(name, names.classes.names, n=1)
+    guess = close[0] if close else (names.classes.names[-1] if len(names.classes) > 1 else "CLASS")
+    mean = f"did you mean {close[0]}?" if close else f"the classes are {', '.join(names.classes.names)};"
+    take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
+    hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"
+    return GsegError(f"{places[0]}{others}: no class is called {called}", hint)

@@ -1,0 +1,136 @@
+"""From drawings to an AnnotationSet: match, paint, resize, tie to the latents."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.annotate.drawing import Drawing, Reading
+from gseg_cli.annotate.match import Matcher
+from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
+from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover
+from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
+
+
+@dataclass(frozen=True, eq=False)
+class Import:
+    """What was read. annotations: the good ones, None without any; failures: one per file or picture that is not."""
+
+    annotations: AnnotationSet | None
+    failures: tuple[GsegError, ...]
+    warnings: tuple[str, ...]
+
+    def all(self) -> AnnotationSet:
+        """The annotations; raises the first failure if there is one."""
+        if self.failures or self.annotations is None:
+            raise self.failures[0] if self.failures else GsegError("no label map was read")
+        return self.annotations
+
+
+def tie(
+    reading: Reading, samples: SampleSet, names: Names, *, unlabelled: int = 0, line_width: float = LINE_WIDTH
+) -> Import:
+    """Match each drawing to its sample and paint it. Writes nothing.
+
+    unlabelled: what pixels become that no shape covers, 0 or 255. line_width: of lines, in pixels of the picture.
+    """
+    drawings, empty = _without_empty(reading.drawings, names)
+    work = Reading(failures=list(reading.failures), warnings=[*reading.warnings, *empty])
+    work.warnings += unused_mappings(reading.drawings, names)
+    drawings = _with_known_labels(drawings, names, work)
+    maps: dict[int, LabelMap] = {}
+    for seed, drawing in sorted(_match(drawings, samples, work).items()):
+        with work.attempt():
+            labels = paint(drawing, samples.resolution, names, unlabelled, line_width)
+            maps[seed] = _to_size(labels, samples.resolution, drawing.where, work)
+            work.warnings += _about_lines(drawing, line_width)
+    return Import(_annotations(maps, samples, names), tuple(work.failures), tuple(work.warnings))
+
+
+def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line_width: float) -> LabelMap:
+    """[H, W] at the drawing's own size; `resolution` where it does not tell. Its labels must be known."""
+    if drawing.size is None:
+        _check_within(drawing, resolution)
+    width, height = drawing.size or (resolution, resolution)
+    labels = np.full((height, width), unlabelled, np.uint8)
+    for number, layer in enumerate(drawing.layers):
+        index = names.index(layer.label)
+        if index is None:  # left out
+            continue
+        try:
+            labels[cover(layer.shape, height, width, line_width)] = index
+        except GsegError as error:
+            raise GsegError(f"{drawing.where}: shape {number}: {error.message}", error.hint) from error
+    return check_label_map(labels, len(names.classes), drawing.where)
+
+
+def _check_within(drawing: Drawing, resolution: int) -> None:
+    """A drawing that does not tell its size is taken to be as large as the samples; then nothing lies far outside."""
+    for layer in drawing.layers:
+        rings = layer.shape.rings if isinstance(layer.shape, Polygon) else ()
+        reach = max((float(ring.max()) for ring in rings), default=0.0)
+        if reach > resolution + 1:
+            message = f"{drawing.where}: reaches to {reach:g}, but the samples have {resolution} pixels"
+            raise GsegError(
+                message, "it was drawn on a larger picture, whose size the file does not tell; draw on the sample"
+            )
+
+
+def _without_empty(drawings: Sequence[Drawing], names: Names) -> tuple[list[Drawing], list[str]]:
+    """Pictures nobody drew on are usual in exports, and no annotations."""
+    drawn: list[Drawing] = []
+    empty: list[Drawing] = []
+    for drawing in drawings:
+        is_drawn = any(not names.is_left_out(layer.label) for layer in drawing.layers)
+        (drawn if is_drawn else empty).append(drawing)
+    if not empty:
+        return drawn, []
+    return drawn, [f"{len(empty)} pictures without any shape are left out, for instance {empty[0].where}"]
+
+
+def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading) -> list[Drawing]:
+    unknown = unknown_labels(drawings, names)
+    work.failures += [unknown_label(label, drawings, names) for label in unknown]
+    return [d for d in drawings if not any(layer.label in unknown for layer in d.layers)]
+
+
+def _match(drawings: Sequence[Drawing], samples: SampleSet, work: Reading) -> dict[int, Drawing]:
+    """The drawings by seed; of several for one sample none is taken."""
+    matcher, matched = Matcher(samples), dict[int, list[Drawing]]()
+    for drawing in drawings:
+        with work.attempt():
+            matched.setdefault(matcher.seed_of(drawing), []).append(drawing)
+    for seed, found in matched.items():
+        if len(found) > 1:
+            wheres = " and ".join(drawing.where for drawing in found[:3])
+            message = f"{wheres}: expected one label map for sample {sample_name(seed)}, got {len(found)}"
+            work.failures.append(GsegError(message, "keep one of them"))
+    return {seed: found[0] for seed, found in matched.items() if len(found) == 1}
+
+
+def _to_size(labels: LabelMap, resolution: int, where: str, work: Reading) -> LabelMap:
+    height, width = labels.shape
+    if height != width:
+        message = f"{where}: expected {resolution}x{resolution} pixels, as the samples have, got {width}x{height}"
+        raise GsegError(message, "draw on the whole sample; cropped pictures cannot be placed")
+    if height == resolution:
+        return labels
+    work.warnings.append(f"{where}: resized from {width}x{height} to {resolution}x{resolution}, by nearest neighbour")
+    return resize_labels(labels, (resolution, resolution))
+
+
+def _about_lines(drawing: Drawing, line_width: float) -> list[str]:
+    number = sum(isinstance(layer.shape, Stroke) for layer in drawing.layers)
+    if not number:
+        return []
+    return [f"{drawing.where}: {number} lines or points are drawn {line_width:g} pixels wide (--line-width)"]
+
+
+def _annotations(maps: dict[int, LabelMap], samples: SampleSet, names: Names) -> AnnotationSet | None:
+    if not maps:
+        return None
+    seeds, labels = tuple(maps), np.stack(list(maps.values()))
+    return AnnotationSet(labels, samples.ws_of(seeds), seeds, names.classes, samples.gan_sha256, samples.truncation_psi)

@@ -1,0 +1,50 @@
+"""One black-and-white mask per picture and part, as in CelebAMask-HQ: 00003_hair.png, 00003_l_eye.png."""
+
+import re
+from collections.abc import Iterable, Sequence
+
+from gseg_cli.annotate.bitmap import read_bitmap
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.shapes import Bitmap
+from gseg_cli.annotate.source_files import Files, base_name
+from gseg_cli.gan.sample_set import sample_name
+
+# In the order in which the data set's own script paints them.
+CELEBA_PARTS = (
+    "skin", "nose", "eye_g", "l_eye", "r_eye", "l_brow", "r_brow", "l_ear", "r_ear", "mouth", "u_lip", "l_lip", "hair",
+    "hat", "ear_r", "neck_l", "neck", "cloth",
+)  # fmt: skip
+_NAME = re.compile(r"^(\d{1,18})_(.+)\.png$", re.IGNORECASE)
+
+
+def part_names(names: Sequence[str], known: Iterable[str]) -> list[str]:
+    """Those that are called as a part of a picture; none unless all of them are. known: other parts than CelebA's."""
+    parts = {*CELEBA_PARTS, *known}
+    found = [name for name in names if (match := _NAME.match(base_name(name))) and match[2] in parts]
+    return found if len(found) == len(names) else []
+
+
+def read_parts(files: Files, names: Sequence[str], reading: Reading) -> None:
+    groups: dict[int, dict[str, str]] = {}
+    for name in names:
+        match = _NAME.match(base_name(name))
+        assert match
+        groups.setdefault(int(match[1]), {})[match[2]] = name
+    for number, parts in groups.items():
+        with reading.attempt():
+            order = sorted(parts, key=lambda part: CELEBA_PARTS.index(part) if part in CELEBA_PARTS else -1)
+            layers = [
+                Layer(part, Bitmap(read_bitmap(files.read(parts[part]), files.where(parts[part])))) for part in order
+            ]
+            reading.drawings.append(_drawing(files.where(parts[order[0]]), number, layers))
+
+
+def _drawing(where: str, number: int, layers: list[Layer]) -> Drawing:
+    masks = [layer.shape.mask for layer in layers if isinstance(layer.shape, Bitmap)]
+    height, width = masks[0].shape
+    return Drawing(
+        where,
+        (sample_name(number),),
+        (width, height),
+        [layer for layer, mask in zip(layers, masks, strict=True) if mask.any()],
+    )

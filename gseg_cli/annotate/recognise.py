@@ -1,0 +1,116 @@
+"""Which format an export is, by what is in it and not by what it is called; and reading it."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gseg_cli.annotate.coco import is_coco, is_panoptic, read_coco, read_panoptic
+from gseg_cli.annotate.cvat import is_cvat, read_cvat
+from gseg_cli.annotate.documents import Document, read_documents
+from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.label_studio import is_label_studio, read_label_studio
+from gseg_cli.annotate.labelme import is_labelme, read_labelme
+from gseg_cli.annotate.layers import read_layered
+from gseg_cli.annotate.names import Names
+from gseg_cli.annotate.parts import part_names, read_parts
+from gseg_cli.annotate.png import SUFFIXES, read_label_maps
+from gseg_cli.annotate.qupath import is_geojson, read_geojson
+from gseg_cli.annotate.source_files import Files, base_name, open_source
+from gseg_cli.annotate.supervisely import is_supervisely, read_supervisely
+from gseg_cli.annotate.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import PNG_SIGNATURE
+
+READ = "known: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, Supervisely, QuPath, OpenRaster, PNG"
+
+
+@dataclass(frozen=True)
+class DocumentFormat:
+    """A format whose JSON or XML holds the annotations. `is_one` looks at the parsed content."""
+
+    name: str
+    is_one: Callable[[Any], bool]
+    read: Callable[[Document, Files, Reading], None]
+
+
+FORMATS = (
+    DocumentFormat("labelme", is_labelme, read_labelme),
+    DocumentFormat("COCO panoptic", is_panoptic, read_panoptic),
+    DocumentFormat("COCO", is_coco, read_coco),
+    DocumentFormat("CVAT", is_cvat, read_cvat),
+    DocumentFormat("Label Studio", is_label_studio, read_label_studio),
+    DocumentFormat("Pascal VOC boxes", is_voc_boxes, read_voc_boxes),
+    DocumentFormat("Supervisely", is_supervisely, read_supervisely),
+    DocumentFormat("QuPath", is_geojson, read_geojson),
+)
+
+
+def read_source(source: Path, names: Names) -> tuple[str, Reading]:
+    """The format's name and all drawings in a file, folder or zip. Writes nothing.
+
+    GsegError when nothing in it is known, or when it holds several formats; what is wrong with single files or
+    pictures becomes a failure.
+    """
+    files, reading = open_source(source), Reading()
+    masks = mask_names(files)
+    if masks:
+        read_voc_masks(files, masks, reading)
+        return "segmentation masks", reading
+    layered = files.named(".ora")
+    if layered:
+        read_layered(files, layered, reading)
+        return "OpenRaster", reading
+    documents = read_documents(files, reading)
+    found = [(kind, document) for document in documents if (kind := _format_of(document)) is not None]
+    kinds = {kind.name: kind for kind, _ in found}
+    if len(kinds) > 1:
+        raise GsegError(
+            f"{source}: holds annotations of {' and '.join(kinds)}", "give the file or folder of one of them"
+        )
+    for kind, document in found:
+        with reading.attempt():
+            kind.read(document, files, reading)
+    if kinds:
+        return next(iter(kinds)), reading
+    return _read_pictures(source, files, names, reading)
+
+
+def _format_of(document: Document) -> DocumentFormat | None:
+    return next((kind for kind in FORMATS if kind.is_one(document.content)), None)
+
+
+def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -> tuple[str, Reading]:
+    pictures = files.named(*SUFFIXES) or [name for name in files.names if source.is_file() and _is_png(files, name)]
+    if reading.failures and not files.named(*SUFFIXES):
+        return "nothing", reading
+    if not pictures:
+        raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", READ)
+    if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
+        message = f"{source}: PNGs of Label Studio, which do not say what picture they belong to"
+        raise GsegError(message, "export from Label Studio as JSON")
+    others = [name for name in files.names if name not in pictures and not name.lower().endswith((".json", ".gpl"))]
+    if others:
+        where = files.where(others[0])
+        reading.warnings.append(
+            f"{source}: {len(others)} files are no label maps and are left out, for instance {where}"
+        )
+    parts = part_names(pictures, [*names.classes.names, *names.mapping])
+    if parts:
+        read_parts(files, parts, reading)
+        return "masks of parts", reading
+    read_label_maps(files, pictures, names.classes, reading)
+    return "label maps", reading
+
+
+def _is_png(files: Files, name: str) -> bool:
+    """A single file may be called anything."""
+    return not files.is_zip and files.read(name).startswith(PNG_SIGNATURE)
+
+
+def _contents(files: Files) -> str:
+    if not files.names:
+        return "an empty folder or zip"
+    endings = sorted({Path(name).suffix.lower() or "no suffix" for name in files.names})
+    return f"holds {len(files.names)} files ({', '.join(endings[:6])})"

@@ -1,0 +1,133 @@
+"""Shapes, and the pixels they cover.
+
+One rule for all of them: in a picture whose upper left corner is (0, 0), pixel (column, row) is the square from there
+to (column + 1, row + 1), and a shape covers a pixel when it contains the pixel's centre. Polygons that share an edge
+therefore neither overlap nor leave a gap. Drawing libraries cover every pixel an outline touches instead, which makes
+each part half a pixel too large on all sides.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gseg_runtime.errors import GsegError
+
+Points = npt.NDArray[np.float64]  # [N, 2], x and y in pixels
+Mask = npt.NDArray[np.bool_]  # [H, W]
+
+LINE_WIDTH = 10.0  # pixels; lines have no width of their own, and labelme's converters draw them so
+_MAX_CROSSINGS = 20_000_000  # rows that the edges of one polygon cross; a bound on memory
+
+
+@dataclass(frozen=True, eq=False)
+class Polygon:
+    """Closed rings, filled by the even-odd rule: a ring inside another one is a hole."""
+
+    rings: tuple[Points, ...]
+
+
+@dataclass(frozen=True)
+class Ellipse:
+    """Centre and radii in pixels; degrees: how far it is turned clockwise, as one sees it."""
+
+    center: tuple[float, float]
+    radii: tuple[float, float]
+    degrees: float = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Stroke:
+    """A line through points, with round ends; a single point is a disc."""
+
+    points: Points
+
+
+@dataclass(frozen=True, eq=False)
+class Bitmap:
+    """A mask whose upper left pixel is (column, row) of the picture; what reaches over the picture is cut."""
+
+    mask: Mask
+    corner: tuple[int, int] = (0, 0)
+
+
+Shape = Polygon | Ellipse | Stroke | Bitmap
+
+
+def rectangle(corner: tuple[float, float], size: tuple[float, float], degrees: float = 0) -> Polygon:
+    """A rectangle by its upper left corner, turned around that corner by `degrees` clockwise."""
+    turn = math.radians(degrees)
+    right, down = np.array([math.cos(turn), math.sin(turn)]), np.array([-math.sin(turn), math.cos(turn)])
+    first, across, along = np.array(corner), right * size[0], down * size[1]
+    return Polygon((np.array([first, first + across, first + across + along, first + along]),))
+
+
+def cover(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH) -> Mask:
+    """[H, W]: the pixels whose centre is in the shape. GsegError when that would take absurdly long."""
+    match shape:
+        case Polygon():
+            return _cover_polygon(shape.rings, height, width)
+        case Ellipse():
+            return _cover_ellipse(shape, height, width)
+        case Stroke():
+            return _cover_stroke(shape.points, line_width / 2, height, width)
+        case Bitmap():
+            return _cover_bitmap(shape, height, width)
+
+
+def _cover_polygon(rings: tuple[Points, ...], height: int, width: int) -> Mask:
+    """Where a row's centre line crosses an edge, inside and outside change places."""
+    edges = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])  # [E, 4]
+    # From top to bottom, so that an edge that two polygons share is rounded alike in both.
+    edges = np.where(edges[:, 1:2] > edges[:, 3:4], edges[:, [2, 3, 0, 1]], edges)
+    first, last = (_first_centre(edges[:, column], height) for column in (1, 3))
+    num_rows = last - first  # rows whose centre an edge crosses; none for a level edge
+    if num_rows.sum() > _MAX_CROSSINGS:
+        raise GsegError(f"a polygon of {len(edges)} points crosses {num_rows.sum()} rows", "simplify it")
+    edge = np.repeat(np.arange(len(edges)), num_rows)
+    row = np.arange(len(edge)) - np.repeat(np.cumsum(num_rows) - num_rows, num_rows) + first[edge]
+    x0, y0, x1, y1 = edges[edge].T
+    column = _first_centre(x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0), width)
+    mask, top, bottom = np.zeros((height, width), bool), int(first.min()), int(last.max())
+    crossings = np.bincount((row - top) * (width + 1) + column, minlength=(bottom - top) * (width + 1))
+    mask[top:bottom] = np.cumsum(crossings.reshape(-1, width + 1), axis=1)[:, :width] % 2 == 1
+    return mask
+
+
+def _first_centre(position: npt.NDArray[np.float64], size: int) -> npt.NDArray[np.intp]:
+    """The first pixel whose centre is not before the position, within 0 to `size`."""
+    return np.clip(np.ceil(position - 0.5), 0, size).astype(np.intp)
+
+
+def _cover_ellipse(ellipse: Ellipse, height: int, width: int) -> Mask:
+    turn = math.radians(ellipse.degrees)
+    x, y = np.arange(width) + 0.5 - ellipse.center[0], (np.arange(height) + 0.5 - ellipse.center[1])[:, None]
+    along, across = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
+    radius_x, radius_y = ellipse.radii
+    return (along * radius_y) ** 2 + (across * radius_x) ** 2 < (radius_x * radius_y) ** 2
+
+
+def _cover_stroke(points: Points, radius: float, height: int, width: int) -> Mask:
+    mask = np.zeros((height, width), bool)
+    for start, end in zip(points[: max(1, len(points) - 1)], points[1:] if len(points) > 1 else points, strict=True):
+        left, top = (
+            int(_first_centre(value, size))
+            for value, size in zip(np.minimum(start, end) - radius, (width, height), strict=True)
+        )
+        right, bottom = (
+            int(_first_centre(value, size))
+            for value, size in zip(np.maximum(start, end) + radius, (width, height), strict=True)
+        )
+        x, y = np.arange(left, right) + 0.5 - start[0], (np.arange(top, bottom) + 0.5 - start[1])[:, None]
+        dx, dy = end - start
+        share = np.clip((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-12), 0, 1)  # of the way, at the nearest point
+        mask[top:bottom, left:right] |= (x - share * dx) ** 2 + (y - share * dy) ** 2 < radius**2
+    return mask
+
+
+def _cover_bitmap(bitmap: Bitmap, height: int, width: int) -> Mask:
+    mask, (x, y) = np.zeros((height, width), bool), bitmap.corner
+    part = bitmap.mask[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
+    mask[max(0, y) : max(0, y) + part.shape[0], max(0, x) : max(0, x) + part.shape[1]] = part
+    return mask

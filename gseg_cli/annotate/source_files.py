@@ -1,0 +1,184 @@
+"""The files of an export: a folder, a zip as it was downloaded, or single files. Read only, and within bounds.
+
+A zip is never unpacked: its members are read in memory, so their names cannot lead anywhere.
+"""
+
+import io
+import lzma
+import os
+import struct
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from pathlib import Path, PurePosixPath
+
+from gseg_runtime.errors import GsegError
+
+MAX_FILES = 20_000
+OPEN_RASTER = "stack.xml"  # in every file of that format
+MAX_BYTES = 256 * 2**20  # of one file
+MAX_ZIP_BYTES = 2**30  # of all members of a zip that are read
+
+
+_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files by their names below `root`, in order. A name is posix text such as "images/000003.png"."""
+
+    root: Path
+    readers: Mapping[str, Callable[[], bytes]]
+    is_zip: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        return list(self.readers)
+
+    def where(self, name: str) -> str:
+        """The file, for messages."""
+        return f"{self.root}:{name}" if self.is_zip else str(self.root / name)
+
+    def read(self, name: str) -> bytes:
+        """GsegError when it cannot be read or is larger than MAX_BYTES."""
+        try:
+            data = self.readers[name]()
+        except (OSError, RuntimeError, NotImplementedError, EOFError, ValueError, *_ZIP_ERRORS) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise GsegError(f"{self.where(name)}: cannot be read: {reason}", "export or download it again") from error
+        if len(data) > MAX_BYTES:
+            message = f"{self.where(name)}: more than {MAX_BYTES // 2**20} MiB"
+            raise GsegError(message, "no annotations are that large; export them again, without the pictures")
+        return data
+
+    def named(self, *suffixes: str) -> list[str]:
+        """Those that end so, such as ".json"."""
+        return [name for name in self.names if base_name(name).lower().endswith(suffixes)]
+
+    def called(self, reference: str) -> list[str]:
+        """The files of the same name, in whatever folder, as a path in an annotation."""
+        return self._by_base.get(base_name(reference.replace("\\", "/")).lower(), [])
+
+    def find(self, reference: str) -> str | None:
+        """The one file that a path in an annotation means; None when there is none of its name, or several."""
+        found = self.called(reference)
+        return found[0] if len(found) == 1 else None
+
+    def picture(self, reference: str) -> Callable[[], bytes | None]:
+        """Reads the picture that an annotation refers to; None when it is not among the files."""
+        name = self.find(reference)
+        return (lambda: None) if name is None else partial(self.read, name)
+
+    @cached_property
+    def _by_base(self) -> dict[str, list[str]]:
+        bases: dict[str, list[str]] = {}
+        for name in self.names:
+            bases.setdefault(base_name(name).lower(), []).append(name)
+        return bases
+
+
+def base_name(name: str) -> str:
+    return name.rpartition("/")[2]
+
+
+def open_source(source: Path) -> Files:
+    """The files of a folder (with its subfolders), of a zip, or the one file. GsegError when there is none."""
+    if not source.exists():
+        raise GsegError(f"{source}: no such file or folder", "give what the annotation tool exported")
+    if source.is_dir():
+        return _open_folder(source)
+    if zipfile.is_zipfile(source) or source.suffix.lower() == ".zip":
+        return _open_zip(source)
+    return Files(source.parent, {source.name: partial(_read_file, source)})
+
+
+def given_files(paths: Iterable[Path]) -> Files:
+    """These files, by their paths."""
+    return Files(Path(), {str(path): partial(_read_file, path) for path in paths})
+
+
+def _open_folder(folder: Path) -> Files:
+    names: list[str] = []
+    for top, folders, files in os.walk(folder):  # does not follow links
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__MACOSX")
+        found = [Path(top, name) for name in files if not name.startswith(".")]
+        # Broken links stay, to be told; pipes and devices would never end.
+        names += [path.relative_to(folder).as_posix() for path in found if path.is_file() or not path.exists()]
+        _check_count(len(names), folder)
+    return Files(folder, {name: partial(_read_file, folder / name) for name in sorted(names)})
+
+
+def _open_zip(path: Path) -> Files:
+    archive, members = _members(path, path)
+    if OPEN_RASTER in members:  # one picture with layers, not many files
+        return Files(path.parent, {path.name: partial(_read_file, path)})
+    return _zip_files(path, archive, members)
+
+
+def open_inner_zip(data: bytes, where: str) -> Files:
+    """A file that is a zip itself, such as OpenRaster, where pyora writes names with a slash in front."""
+    return _zip_files(Path(where), *_members(io.BytesIO(data), Path(where), strip="/"))
+
+
+def _zip_files(path: Path, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> Files:
+    budget = _Budget(MAX_ZIP_BYTES, path)
+    readers = {name: partial(_read_member, archive, members[name], budget) for name in sorted(members)}
+    return Files(path, readers, is_zip=True)
+
+
+def _members(
+    file: Path | io.BytesIO, path: Path, strip: str = ""
+) -> tuple[zipfile.ZipFile, dict[str, zipfile.ZipInfo]]:
+    """The files in a zip by their names; what macOS adds is left out."""
+    try:
+        archive = zipfile.ZipFile(file)
+        infos = [info for info in archive.infolist() if not info.is_dir()]
+    except (OSError, NotImplementedError, ValueError, *_ZIP_ERRORS) as error:
+        raise GsegError(f"{path}: not a zip that can be read: {error}", "download it again") from error
+    _check_count(len(infos), path)
+    members: dict[str, zipfile.ZipInfo] = {}
+    for info in infos:
+        name = info.filename.replace("\\", "/").lstrip(strip)
+        _check_member(name, path)
+        if not name.startswith("__MACOSX/") and not base_name(name).startswith("."):
+            members[name] = info
+    return archive, members
+
+
+def _check_count(count: int, source: Path) -> None:
+    if count > MAX_FILES:
+        raise GsegError(f"{source}: more than {MAX_FILES} files", "give the folder of the annotations alone")
+
+
+def _check_member(name: str, path: Path) -> None:
+    if name.startswith("/") or ".." in PurePosixPath(name).parts or name[1:2] == ":" or not name.isprintable():
+        message = f"{path}: a member is called {name[:80]!r}, which would lie outside of the zip's own folder"
+        raise GsegError(message, "no annotation tool writes such names; do not trust this file")
+
+
+@dataclass
+class _Budget:
+    """How much of a zip may still be unpacked; a bomb is a small file that never ends."""
+
+    left: int
+    path: Path
+
+    def take(self, count: int) -> None:
+        self.left -= count
+        if self.left < 0:
+            message = f"{self.path}: unpacks to more than {MAX_ZIP_BYTES // 2**20} MiB"
+            raise GsegError(message, "export the annotations without the pictures")
+
+
+def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: _Budget) -> bytes:
+    with archive.open(info) as file:
+        data = file.read(min(MAX_BYTES, budget.left) + 1)
+    budget.take(len(data))
+    return data
+
+
+def _read_file(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)

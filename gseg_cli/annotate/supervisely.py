@@ -1,0 +1,65 @@
+"""Supervisely's JSON, one file per picture: polygons with holes, rectangles, bitmaps, lines and points."""
+
+import base64
+import zlib
+from typing import Any
+
+from gseg_cli.annotate.bitmap import read_bitmap
+from gseg_cli.annotate.documents import Document
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.fields import HINT, Node, check_polygon
+from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, Stroke, rectangle
+from gseg_cli.annotate.source_files import Files, base_name
+from gseg_runtime.errors import GsegError
+
+_MAX_BITMAP = 64 * 2**20  # bytes of a PNG
+
+
+def is_supervisely(content: Any) -> bool:
+    return (
+        isinstance(content, dict) and isinstance(content.get("objects"), list) and isinstance(content.get("size"), dict)
+    )
+
+
+def read_supervisely(document: Document, files: Files, reading: Reading) -> None:
+    node, name = document.node, base_name(document.name).removesuffix(".json")
+    layers = [Layer(row.text("classTitle"), _shape_of(row)) for row in node.nodes("objects")]
+    size = node.child("size")
+    wide_high = size.whole("width"), size.whole("height")
+    reading.drawings.append(Drawing(document.where, (name,), wide_high, layers, files.picture(name)))
+
+
+def _shape_of(row: Node) -> Shape:
+    kind = row.text("geometryType")
+    if kind == "bitmap":
+        bitmap = row.child("bitmap")
+        return Bitmap(read_bitmap(_unpack(bitmap.child("data")), row.where), _corner(bitmap.child("origin")))
+    points = row.child("points")
+    outer = points.points("exterior")
+    if kind == "rectangle":
+        low, high = outer.min(axis=0), outer.max(axis=0)
+        return rectangle((low[0], low[1]), (high[0] - low[0], high[1] - low[1]))
+    if kind in ("line", "point"):
+        return Stroke(outer)
+    if kind != "polygon":
+        raise GsegError(f"{row.where}: no shape that can be filled: {kind}", "draw it as a polygon or with the brush")
+    holes = points.nodes("interior") if points.has("interior") else []
+    rings = [outer, *(Node({"ring": hole.value}, hole.where).points("ring") for hole in holes)]
+    return Polygon(tuple(check_polygon(ring, row.where) for ring in rings))
+
+
+def _corner(node: Node) -> tuple[int, int]:
+    x, y = (int(Node(value, node.where).as_number()) for value in node.pair())
+    return x, y
+
+
+def _unpack(node: Node) -> bytes:
+    """A PNG, compressed once more, in base64."""
+    try:
+        unpacker = zlib.decompressobj()
+        data = unpacker.decompress(base64.b64decode(node.of_type(str)), _MAX_BITMAP)
+    except (ValueError, zlib.error) as error:
+        raise GsegError(f"{node.where}: not a compressed bitmap: {error}", HINT) from error
+    if unpacker.unconsumed_tail:
+        raise GsegError(f"{node.where}: unpacks to more than {_MAX_BITMAP // 2**20} MiB", HINT)
+    return data

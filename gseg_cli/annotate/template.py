@@ -1,0 +1,86 @@
+"""Templates for paint programs: indexed PNGs that show a sample in grey and carry the class colours in their palette.
+
+The first entries of the palette are the classes, in index order; then come greys with a touch of blue, in which the
+sample is drawn. Whatever is painted over with a class colour is labelled; what still shows the sample is not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gseg_cli.annotate.colors import TEMPLATE_STEP, TEMPLATE_TINT
+from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
+from gseg_runtime.files import atomic_path, write_text
+from gseg_runtime.label_map import Pixels
+
+PALETTE = "classes.gpl"
+
+
+@dataclass(frozen=True)
+class Templates:
+    """written, kept: the paths of new templates, and of those that were there already."""
+
+    folder: Path
+    written: tuple[Path, ...]
+    kept: tuple[Path, ...]
+
+    @property
+    def told(self) -> str:
+        kept = f"; {len(self.kept)} were there and are kept as they are" if self.kept else ""
+        return f"{self.folder}: {len(self.written)} templates to paint on, and {PALETTE} with the class colours{kept}"
+
+
+def write_templates(samples: SampleSet, seeds: Sequence[int], classes: ClassMap, folder: Path) -> Templates:
+    """Write 000003.png for each seed, and the class colours as a palette for GIMP and Krita.
+
+    A file that is there already is kept: somebody may have painted on it. The sample's images must exist.
+    """
+    written: list[Path] = []
+    kept: list[Path] = []
+    for seed in seeds:
+        path = folder / sample_name(seed)
+        if path.exists():
+            kept.append(path)
+            continue
+        with Image.open(samples.image_path(seed)) as image:
+            template = make_template(np.asarray(image.convert("RGB")), classes)
+        with atomic_path(path) as temporary:
+            template.save(temporary)
+        written.append(path)
+    write_text(folder / PALETTE, gimp_palette(classes))
+    return Templates(folder, tuple(written), tuple(kept))
+
+
+def make_template(pixels: Pixels, classes: ClassMap) -> Image.Image:
+    """An indexed picture of pixels [H, W, 3] in greys."""
+    greys = _greys(classes)
+    light = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
+    # No darker and no lighter than this, so that black and white still stand out as class colours.
+    wanted = 48 + light * (208 - 48) / 255
+    levels = np.array([grey[0] for grey in greys])
+    nearest = np.abs(wanted[..., None] - levels).argmin(axis=-1)
+    image = Image.fromarray((len(classes) + nearest).astype(np.uint8))
+    entries = [*classes.colors, *greys]
+    entries += [(0, 0, 0)] * (IGNORE - len(entries)) + [IGNORE_COLOR]
+    image.putpalette([channel for color in entries for channel in color])
+    return image
+
+
+def gimp_palette(classes: ClassMap) -> str:
+    """The class colours as GIMP, Krita and Inkscape read them."""
+    named = [*zip(classes.colors, classes.names, strict=True), (IGNORE_COLOR, "ignore")]
+    rows = [f"{red:3d} {green:3d} {blue:3d}\t{name}" for (red, green, blue), name in named]
+    return "\n".join(["GIMP Palette", "Name: gseg classes", "Columns: 1", "#", *rows]) + "\n"
+
+
+def _greys(classes: ClassMap) -> list[Color]:
+    """As many as the palette has room for, evenly from dark to light, none of them a class colour."""
+    all_greys = [(level, level, level + TEMPLATE_TINT) for level in range(48, 209, TEMPLATE_STEP)]
+    free = [grey for grey in all_greys if grey not in classes.colors]
+    room = max(1, IGNORE - len(classes))
+    chosen = np.linspace(0, len(free) - 1, min(room, len(free))).round().astype(int)
+    return [free[index] for index in chosen]

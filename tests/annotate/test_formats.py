@@ -1,0 +1,62 @@
+"""Exports of the same ten samples in every format give the same label maps, and each tool's own rules are kept."""
+
+import zipfile
+
+import numpy as np
+import pytest
+
+from tests.annotate.exports import CLASSES, DATA, load
+
+# Filled by shapely, as polygons; the others hold the label maps themselves and must agree exactly.
+POLYGONS = {
+    "labelme.zip": "labelme",
+    "coco_instances.zip": "COCO",
+    "cvat_polygons.zip": "CVAT",
+    "label_studio_polygons.json": "Label Studio",
+    "qupath.zip": "QuPath",
+    "supervisely.zip": "Supervisely",
+}
+MASKS = {
+    "labelme_masks.zip": "labelme",
+    "coco_rle.zip": "COCO",
+    "coco_compressed.json": "COCO",
+    "coco_panoptic.zip": "COCO panoptic",
+    "cvat_masks.zip": "CVAT",
+    "voc.zip": "segmentation masks",
+    "open_raster.zip": "OpenRaster",
+    "label_studio_brush.json": "Label Studio",
+    "celeba.zip": "masks of parts",
+    "indexed.zip": "label maps",
+    "grey.zip": "label maps",
+    "color.zip": "label maps",
+}
+
+
+@pytest.mark.parametrize("name", [*POLYGONS, *MASKS])
+def test_every_format_gives_the_same_ten_label_maps(ten_samples, truth, name):
+    kind, found = load(DATA / name, ten_samples, CLASSES)
+    assert kind == {**POLYGONS, **MASKS}[name]
+    assert found.failures == () and found.warnings == ()
+    annotations = found.all()
+    assert annotations.seeds == tuple(range(10)) and np.array_equal(annotations.ws, ten_samples.ws)
+    if name in MASKS:
+        assert np.array_equal(annotations.labels, truth)
+    else:
+        assert_same_within_one_pixel(annotations.labels, truth)
+
+
+def assert_same_within_one_pixel(labels, truth):
+    """Where both differ, each has a neighbouring pixel of the other's class; and that is rare."""
+    differs = labels != truth
+    assert differs.mean() < 0.001
+    for index, row, column in np.argwhere(differs):
+        around = np.s_[index, max(0, row - 1) : row + 2, max(0, column - 1) : column + 2]
+        assert labels[index, row, column] in truth[around] and truth[index, row, column] in labels[around]
+
+
+@pytest.mark.parametrize("name", [name for name in [*POLYGONS, *MASKS] if name.endswith(".zip")])
+def test_an_unpacked_zip_gives_the_same(ten_samples, truth, name, tmp_path):
+    with zipfile.ZipFile(DATA / name) as archive:
+        archive.extractall(tmp_path)
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert (found.all().labels != truth).mean() < 0.001

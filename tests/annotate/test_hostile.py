@@ -1,0 +1,169 @@
+"""Broken and hostile exports end in one line with a hint, and nothing is written."""
+
+import copy
+import io
+import json
+import random
+import struct
+import zipfile
+import zlib
+
+import pytest
+
+from gseg_cli.annotate import source_files
+from gseg_cli.annotate.names import Names
+from gseg_cli.annotate.paint import tie
+from gseg_cli.annotate.recognise import read_source
+from gseg_cli.app import main
+from gseg_cli.project import Project
+from gseg_runtime.errors import GsegError
+from tests.annotate.exports import CLASSES, DATA, b64, coco, cvat, label_studio, labelme, square, write
+
+SKIN = ("skin", "polygon", square(0, 0, 9, 9))
+RLE = {"size": [64, 64]}
+
+
+def zipped(members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
+
+
+def huge_png(width, height):
+    """It says that it is large; nothing in it is."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", head), (b"IDAT", zlib.compress(b"\0" * 99)), (b"IEND", b"")]
+    body = b"".join(struct.pack(">I", len(d)) + k + d + struct.pack(">I", zlib.crc32(k + d)) for k, d in chunks)
+    return b"\x89PNG\r\n\x1a\n" + body
+
+
+BOMB = '<!DOCTYPE b [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
+OUTSIDE = '<!DOCTYPE b [<!ENTITY a SYSTEM "file:///etc/passwd">]>'
+BITMAP_BOMB = b64(zlib.compress(b"\0" * 70_000_000, 9))
+ZIP = zipped({"000003.json": json.dumps(labelme(SKIN))})
+ACCENT = zipped({"\u00e9.json": "{}"})
+MILLION_POINTS = '{"shapes": [{"label": "skin", "points": [' + ",".join(["[1,1]"] * 1_000_000) + "]}]}"
+CASES = {
+    "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
+    "traversal in a zip": ("a.zip", zipped({"../../000003.json": "{}"}), "outside of the zip's own folder"),
+    "absolute path in a zip": ("a.zip", zipped({"/etc/000003.json": "{}"}), "outside of the zip's own folder"),
+    "drive in a zip": ("a.zip", zipped({"C:\\000003.json": "{}"}), "outside of the zip's own folder"),
+    "truncated zip": ("a.zip", ZIP[:-30], "not a zip that can be read"),
+    "broken member": ("a.zip", ZIP[:60] + b"\xff" * 20 + ZIP[80:], "cannot be read"),
+    "name in a zip that is no UTF-8": ("a.zip", ACCENT[:30] + b"\xff" + ACCENT[31:], "cannot be read"),
+    "entity bomb": ("a.xml", BOMB + "<annotations>&b;</annotations>", "declares XML entities"),
+    "entity of a file": ("a.xml", OUTSIDE + "<annotations>&a;</annotations>", "declares XML entities"),
+    "truncated XML": ("a.xml", cvat('<polygon label="skin"')[:-40], "not valid XML"),
+    "truncated JSON": ("a.json", json.dumps(labelme(SKIN))[:-40], "not valid JSON"),
+    "bad UTF-8": ("a.json", b'{"shapes": "\xff\xfe"}', "not valid JSON"),
+    "NaN": ("a.json", '{"shapes": [], "imageWidth": NaN}', "not valid JSON: NaN"),
+    "deep nesting": ("a.json", "[" * 100_000, "nested too deeply"),
+    "infinity": ("a.json", json.dumps(labelme(SKIN)).replace("9", "1e999", 1), "expected a number"),
+    "not a number in XML": ("a.xml", cvat('<polygon label="skin" points="0,0;nan,3;4,4"/>'), "expected a number"),
+    "absurd size": ("000003.json", labelme(SKIN, size=10**9), "expected a number up to"),
+    "large size": ("000003.json", labelme(SKIN, size=50_000), "expected 1 to 4096 pixels a side"),
+    "no size": ("000003.json", labelme(SKIN, size=0), "expected 1 to 4096 pixels a side"),
+    "negative size in COCO": ("a.json", coco({"bbox": [0, 0, 1, 1]}, size=-64), "expected 1 to 4096 pixels a side"),
+    "large mask in XML": ("a.xml", cvat('<mask label="skin" rle="9" left="0" top="0" width="99999" height="99999"/>'),
+                          "add up to 9999800001 pixels"),
+    "brush of gigabytes": ("a.json", label_studio({"rle": [255] * 9, "brushlabels": ["skin"]}), "16384 values for"),
+    "brush cut off": ("a.json", label_studio({"rle": [0, 0, 64, 0, 57, 0], "brushlabels": ["skin"]}), "are cut off"),
+    "a million points": ("000003.json", MILLION_POINTS, "at most 100000 are taken"),
+    "two points": ("000003.json", labelme(("skin", "polygon", [[1, 1], [2, 2]])), "a polygon needs 3 points, got 2"),
+    "many shapes": ("000003.json", labelme(*[SKIN] * 10_001), "10001 shapes"),
+    "RLE that overruns": ("a.json", coco({"segmentation": RLE | {"counts": [0, 10**9]}}), "add up to 4096 pixels"),
+    "negative RLE": ("a.json", coco({"segmentation": RLE | {"counts": [-5, 4101]}}), "add up to 4096 pixels"),
+    "RLE of nonsense": ("a.json", coco({"segmentation": RLE | {"counts": "\x00\x01"}}), "not the text of a COCO RLE"),
+    "endless RLE": ("a.json", coco({"segmentation": RLE | {"counts": "o" * 99}}), "not the text of a COCO RLE"),
+    "RLE cut off": ("a.json", coco({"segmentation": RLE | {"counts": "o"}}), "cut off"),
+    "RLE of another size": ("a.json", coco({"segmentation": {"size": [9, 9], "counts": [81]}}), "a mask of 9x9"),
+    "unknown category": ("a.json", coco({"bbox": [0, 0, 1, 1], "category_id": 9}), "category_id 9 does not stand"),
+    "bitmap bomb": ("000003.png.json", {"size": {"width": 64, "height": 64}, "objects": [{"classTitle": "skin",
+                    "geometryType": "bitmap", "bitmap": {"data": BITMAP_BOMB, "origin": [0, 0]}}]}, "more than 64 MiB"),
+    "traversal in layers": ("000003.ora", zipped({"stack.xml": '<image w="64" h="64"><stack><layer name="skin" '
+                            'src="../../000000.png"/></stack></image>'}), "its picture is not in the file"),
+    "entities in layers": ("000003.ora", zipped({"stack.xml": BOMB + "<image>&b;</image>"}), "declares XML entities"),
+    "huge picture": ("000003.png", huge_png(9000, 9000), "a picture of 9000x9000 pixels"),
+    "very huge picture": ("000003.png", huge_png(2**31 - 1, 2**31 - 1), "000003.png: "),
+    "not a zip": ("a.zip", b"PK\x03\x04 nothing more", "not a zip that can be read"),
+    "two objects": ("a.json", "{}{}", "not valid JSON"),
+    "escape codes in a name": ("a.xml", cvat(name="&#x9b;31m000003.png"), "printable characters"),
+    "half a character in a name": ("a.json", coco({"bbox": [0, 0, 1, 1]}, name="\ud800.png"), "printable characters"),
+    "line break in a label": ("000003.json", labelme(("skin\nerror: x", "point", [[1, 1]])), "printable characters"),
+}  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "faces", classes=CLASSES)
+
+
+def everything_in(folder):
+    return {path.relative_to(folder): path.is_file() and path.read_bytes() for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_is_broken_or_hostile_is_one_line_with_a_hint_and_nothing_is_written(project, tmp_path, capsys, case):
+    name, content, message = CASES[case]
+    write(tmp_path / "in" / name, content)
+    before = everything_in(tmp_path)
+    source = str(tmp_path / "in" / name)
+    assert main(["annotate-import", source, "--samples", str(DATA / "samples"), "-C", str(project.dir)]) == 1
+    errors = [line for line in capsys.readouterr().err.splitlines() if line != "nothing was written"]
+    assert len(errors) == 2 and errors[0].startswith("error: ") and message in errors[0], errors
+    assert errors[1].startswith("hint: ") and len(errors[0]) < 500
+    assert everything_in(tmp_path) == before
+
+
+def test_a_zip_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_files, "MAX_BYTES", 1000)
+    monkeypatch.setattr(source_files, "MAX_ZIP_BYTES", 2000)
+    (tmp_path / "a.zip").write_bytes(zipped({"a.json": b" " * 10_000_000}))
+    with pytest.raises(GsegError, match="more than"):
+        source_files.open_source(tmp_path / "a.zip").read("a.json")
+    (tmp_path / "b.zip").write_bytes(zipped({f"{index}.json": b" " * 900 for index in range(3)}))
+    files = source_files.open_source(tmp_path / "b.zip")
+    files.read("0.json"), files.read("1.json")
+    with pytest.raises(GsegError, match="unpacks to more than"):
+        files.read("2.json")
+
+
+def test_a_source_of_too_many_files_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(source_files, "MAX_FILES", 3)
+    (tmp_path / "a.zip").write_bytes(zipped({f"{index}.png": b"" for index in range(4)}))
+    with pytest.raises(GsegError, match="more than 3 files"):
+        source_files.open_source(tmp_path / "a.zip")
+
+
+def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_samples, tmp_path):
+    """Values of real exports replaced or taken away at random."""
+    names = Names(CLASSES)
+    with zipfile.ZipFile(DATA / "labelme.zip") as archive:
+        documents = [
+            json.loads(archive.read("000002.json")),
+            coco({"bbox": [0, 0, 4, 4]}, {"segmentation": [[0, 0, 1, 1, 2, 3]]}),
+        ]
+    documents += [json.loads((DATA / f"label_studio_{kind}.json").read_text())[:1] for kind in ("polygons", "brush")]
+    refused = 0
+    for seed in range(150):
+        damaged = damage(random.Random(seed).choice(documents), random.Random(seed))
+        source = write(tmp_path / "a.json", damaged)
+        try:
+            failures = tie(read_source(source, names)[1], ten_samples, names).failures
+        except GsegError as error:
+            failures = (error,)
+        refused += bool(failures)
+        assert all("\n" not in failure.message for failure in failures)
+    assert refused > 50
+
+
+def damage(document, randomly):
+    document = copy.deepcopy(document)
+    parent, key, value = None, None, document
+    while isinstance(value, dict | list) and value and (parent is None or randomly.random() < 0.8):
+        parent, key = value, randomly.choice(list(value) if isinstance(value, dict) else range(len(value)))
+        value = parent[key]
+    parent[key] = randomly.choice([None, True, -1, 1e30, 10**30, "x", [], {}, [1], [[1, 2]], [None], {"a": 1}, "\0"])
+    return document

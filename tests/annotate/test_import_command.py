@@ -1,0 +1,153 @@
+"""gseg annotate-import: classes, what one sees, and that all or nothing is written."""
+
+import io
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.app import main
+from gseg_cli.project import Project
+from gseg_runtime.class_map import ClassMap
+from tests.annotate.exports import DATA, labelme, square, write
+
+CLASSES = ClassMap.of_names(["background", "skin", "hair"])
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "faces", classes=CLASSES)
+
+
+@pytest.fixture
+def run(project):
+    def run(source, *args):
+        return main(["annotate-import", str(source), "--samples", str(DATA / "samples"), "-C", str(project.dir), *args])
+
+    return run
+
+
+def drawn(folder, *labels, seeds=(3, 4)):
+    for seed in seeds:
+        shapes = [(label, "polygon", square(0, 8 * i, 64, 8 * i + 8)) for i, label in enumerate(labels)]
+        write(folder / f"{seed:06d}.json", labelme(*shapes, path=f"{seed:06d}.png"))
+    return folder
+
+
+def test_a_zip_as_downloaded_is_taken_in_and_shown(run, project, capsys):
+    Project.create(
+        project.dir, classes=ClassMap.of_names(["background", "skin", "hair", "eyes", "mouth"]), overwrite=True
+    )
+    assert run(DATA / "cvat_polygons.zip", "--json") == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["format"] == "CVAT" and data["seeds"] == list(range(10)) and data["new_classes"] == []
+    assert AnnotationSet.load(project.annotations_dir).seeds == tuple(range(10))
+    preview = project.annotations_dir / "preview"
+    assert sorted(path.name for path in preview.iterdir()) == [*(f"{seed:06d}.png" for seed in range(10)), "sheet.png"]
+    with Image.open(preview / "sheet.png") as sheet:
+        assert sheet.height > 10 * 192 > sheet.width > 3 * 192 - 1
+    with Image.open(preview / "000003.png") as shown, Image.open(DATA / "samples/000003.png") as sample:
+        assert shown.size == (512, 512)
+        assert shown.getpixel((4, 4)) == sample.getpixel((0, 0))  # unlabelled pixels stay as they are
+    assert run(DATA / "coco_instances.zip", "--overwrite") == 0
+
+
+def test_unknown_names_are_errors_that_name_the_nearest_class(run, project, tmp_path, capsys):
+    before = (project.dir / "gseg.toml").read_bytes()
+    assert run(drawn(tmp_path / "in", "skin", "hiar", "beard")) == 1
+    error = capsys.readouterr().err
+    assert "000003.json and 1 more: no class is called 'hiar'\nhint: did you mean hair? --map 'hiar=hair'" in error
+    assert "no class is called 'beard'\nhint: the classes are background, skin, hair;" in error and "--yes" in error
+    assert (project.dir / "gseg.toml").read_bytes() == before and not any(project.annotations_dir.iterdir())
+
+
+def test_map_renames_ignores_and_leaves_out(run, project, tmp_path):
+    source = drawn(tmp_path / "in", "skin", "hiar", "shadow", "box")
+    assert run(source, "--map", "hiar=hair", "--map", "shadow=ignore", "--map", "box=-") == 0
+    labels = AnnotationSet.load(project.annotations_dir).labels[0]
+    assert labels[::8, 0].tolist() == [1, 2, 255, 0, 0, 0, 0, 0]
+
+
+def test_a_map_that_meets_no_shape_is_a_warning_and_a_broken_one_is_usage(run, tmp_path, capsys):
+    source = drawn(tmp_path / "in", "skin")
+    assert run(source, "--map", "hiar=hair") == 0
+    assert "warning: --map hiar=hair: no shape is called hiar (found: skin)" in capsys.readouterr().err
+    assert run(source, "--map", "hair", "--overwrite") == 2
+    assert "expected NAME=CLASS" in capsys.readouterr().err
+
+
+def test_yes_adds_classes_behind_the_others_and_keeps_every_comment(run, project, tmp_path, capsys):
+    toml = project.dir / "gseg.toml"
+    toml.write_text(toml.read_text() + "\n# mine\n", encoding="utf-8")
+    before = toml.read_text()
+    assert run(drawn(tmp_path / "in", "beard", "Skin", "hat"), "--yes", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"]["new_classes"] == ["beard", "hat"]
+    assert toml.read_text().startswith(before.rstrip())
+    classes = Project.open(project.dir).classes
+    assert classes.names == ("background", "skin", "hair", "beard", "hat")
+    assert len(set(classes.colors)) == 5 and classes == AnnotationSet.load(project.annotations_dir).classes
+    assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [3, 1, 4, 0, 0, 0, 0, 0]
+
+
+@pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1)])
+def test_at_a_terminal_the_classes_are_proposed(run, project, tmp_path, monkeypatch, capsys, answer, code):
+    terminal = io.StringIO(answer)
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert run(drawn(tmp_path / "in", "skin", "beard")) == code
+    assert "add beard to gseg.toml as classes?" in capsys.readouterr().err
+    assert ("beard" in Project.open(project.dir).classes.names) == (code == 0)
+
+
+def test_nothing_is_added_to_gseg_toml_when_the_import_fails(run, project, tmp_path):
+    before = (project.dir / "gseg.toml").read_bytes()
+    source = drawn(tmp_path / "in", "beard", seeds=(3, 77))
+    assert run(source, "--yes") == 1
+    drawn(project.dir, "skin")
+    write(project.annotations_dir / "mine.txt", "not to be lost")
+    assert run(drawn(tmp_path / "good", "beard"), "--yes") == 1
+    assert (project.dir / "gseg.toml").read_bytes() == before
+
+
+def test_classes_in_one_line_cannot_be_extended_and_that_is_said_first(run, project, tmp_path, capsys):
+    toml = project.dir / "gseg.toml"
+    head = toml.read_text().partition("[project]")
+    toml.write_text(
+        'classes = [{name = "background"}, {name = "skin"}]\n' + "".join(head[1:]).partition("[[classes]]")[0]
+    )
+    assert run(drawn(tmp_path / "in", "beard"), "--yes") == 1
+    assert "write the classes as [[classes]] tables" in capsys.readouterr().err
+    assert not any(project.annotations_dir.iterdir())
+
+
+def test_partial_takes_the_good_pictures(run, project, tmp_path, capsys):
+    drawn(tmp_path / "in", "skin")
+    drawn(tmp_path / "in", "skin", "beard", seeds=(5,))
+    drawn(tmp_path / "in", "skin", seeds=(99,))
+    assert run(tmp_path / "in", "--partial") == 3
+    error = capsys.readouterr().err
+    assert "no class is called 'beard'" in error and "000099.json" in error
+    assert AnnotationSet.load(project.annotations_dir).seeds == (3, 4)
+
+
+def test_unlabelled_pixels_can_be_ignored_and_lines_have_a_width(run, project, tmp_path, capsys):
+    line = labelme(("hair", "line", [[0, 32], [64, 32]]))
+    assert run(write(tmp_path / "000003.json", line), "--unlabelled", "ignore", "--line-width", "4") == 0
+    labels = AnnotationSet.load(project.annotations_dir).labels[0]
+    assert np.unique(labels).tolist() == [2, 255] and (labels == 2).sum() == 4 * 64
+    assert "1 lines or points are drawn 4 pixels wide" in capsys.readouterr().err
+
+
+def test_what_looks_wrong_is_warned_about(run, tmp_path, capsys):
+    small = labelme(("skin", "rectangle", [[0, 0], [4, 4]]))
+    assert run(write(tmp_path / "000003.json", small)) == 0
+    error = capsys.readouterr().err
+    assert "sample 000003.png: only 0.4% of it is labelled" in error
+    assert "class skin: fewer than 20 pixels (16)" in error and "class hair: never labelled" in error
+
+
+def test_an_export_without_any_shape_is_an_error(run, tmp_path, capsys):
+    assert run(write(tmp_path / "000003.json", labelme())) == 1
+    assert "nothing is drawn on any picture" in capsys.readouterr().err

@@ -1,0 +1,118 @@
+"""Each drawing is tied to its sample: by the names tools give pictures, else by what the picture shows."""
+
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gseg_cli.annotate.match import match_seed
+from gseg_runtime.errors import GsegError
+from tests.annotate.exports import CLASSES, b64, box, coco, labelme, labels_of, load, png, write
+
+SKIN = ("skin", "rectangle", [[0, 0], [32, 32]])
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "000003.png",
+        "000003.jpg",
+        "samples/000003.png",
+        "..\\samples\\000003.PNG",
+        "C:\\Users\\me\\faces 2\\000003.png",
+        "file:///home/me/faces%202/000003.png",
+        "https://host:8080/bucket-12/000003.png?X-Amz-Date=20261122T000007Z&n=4",
+        "s3://bucket/7/000003.png",
+        "/data/upload/1/3f2a1b4c-000003.png",
+        "/data/upload/12/03040506-000003.png",
+        "/data/local-files/?d=faces%2F4%2F000003.png",
+        "000003_png.rf.5f3e2a7c9d01.jpg",
+        "000003 (1).png",
+        "000003_mask.png",
+        "mask-000003-v2.png",
+        "000003.png.json",
+        "seed3.png",
+        "3.png",
+        "1b2f7a2e-0004-4f1a-9c1a-000000000012-000003.png",
+    ],
+)
+def test_a_name_is_understood_in_every_form_tools_write_it(name):
+    assert match_seed(name, range(10), "export") == 3
+
+
+@pytest.mark.parametrize(("name", "got"), [("nose.png", "no number"), ("000012.png", "got 12"), ("3_4.png", "3 and 4")])
+def test_a_name_that_fits_no_sample_or_two_is_an_error(name, got):
+    with pytest.raises(GsegError, match=got):
+        match_seed(name, range(10), "export")
+
+
+def picture(samples, seed, size=64, quality=None):
+    image = Image.open(samples.image_path(seed)).resize((size, size), Image.Resampling.BICUBIC)
+    buffer = io.BytesIO()
+    image.convert("RGB").save(buffer, *(("JPEG",) if quality else ("PNG",)), quality=quality or 0)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("seed", range(10))
+@pytest.mark.parametrize(("size", "quality"), [(64, None), (64, 60), (200, None), (48, 80)])
+def test_a_picture_of_any_name_is_known_by_its_content(ten_samples, tmp_path, seed, size, quality):
+    drawn = labelme(SKIN, path="holiday.jpg", size=size, imageData=b64(picture(ten_samples, seed, size, quality)))
+    _, found = load(write(tmp_path / "holiday.json", drawn), ten_samples, CLASSES)
+    assert found.all().seeds == (seed,)
+
+
+def test_the_pictures_beside_the_annotations_are_looked_at(ten_samples, tmp_path):
+    write(tmp_path / "annotations/instances.json", coco({"bbox": [0, 0, 9, 9]}, name="a/portrait.png"))
+    write(tmp_path / "images/portrait.png", picture(ten_samples, 6))
+    assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (6,)
+
+
+def test_a_name_that_contradicts_the_picture_is_an_error(ten_samples, tmp_path):
+    drawn = labelme(SKIN, path="000003.png", imageData=b64(picture(ten_samples, 6)))
+    _, found = load(write(tmp_path / "000003.json", drawn), ten_samples, CLASSES)
+    (failure,) = found.failures
+    assert "named as sample 3, but the picture is sample 6" in failure.message and "000006.png" in failure.hint
+
+
+def test_a_strange_picture_without_a_seed_in_its_name_matches_nothing(ten_samples, tmp_path):
+    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
+    drawn = labelme(SKIN, path="holiday.png", imageData=b64(png(noise)))
+    _, found = load(write(tmp_path / "holiday.json", drawn), ten_samples, CLASSES)
+    assert "expected the seed of a sample in the name" in found.failures[0].message
+
+
+def test_a_resized_drawing_is_sampled_at_pixel_centres_and_says_so(ten_samples, tmp_path):
+    drawn = write(tmp_path / "000003.json", labelme(SKIN, size=256))
+    _, found = load(drawn, ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], box(64, 0, 0, 8, 8))
+    assert found.warnings == (f"{drawn}: resized from 256x256 to 64x64, by nearest neighbour",)
+
+
+def test_another_aspect_is_an_error(ten_samples, tmp_path):
+    _, found = load(write(tmp_path / "000003.json", labelme(SKIN) | {"imageHeight": 48}), ten_samples, CLASSES)
+    assert "expected 64x64 pixels, as the samples have, got 64x48" in found.failures[0].message
+
+
+def test_two_drawings_of_one_sample_are_both_named(ten_samples, tmp_path):
+    write(tmp_path / "a/000003.json", labelme(SKIN))
+    write(tmp_path / "b/000003.json", labelme(SKIN))
+    write(tmp_path / "b/000004.json", labelme(SKIN, path="000004.png"))
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    (failure,) = found.failures
+    assert "a/000003.json" in failure.message and "b/000003.json" in failure.message
+    assert found.annotations.seeds == (4,)
+
+
+def test_pictures_nobody_drew_on_are_left_out_with_a_word(ten_samples, tmp_path):
+    write(tmp_path / "000003.json", labelme(SKIN))
+    write(tmp_path / "nose.json", labelme(path="nose.png"))
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert found.all().seeds == (3,) and found.warnings[0].startswith("1 pictures without any shape are left out")
+
+
+def test_unlabelled_pixels_become_what_is_asked_for(ten_samples, tmp_path):
+    drawn = write(tmp_path / "000003.json", labelme(SKIN, ("background", "rectangle", [[0, 0], [8, 8]])))
+    assert np.unique(labels_of(drawn, ten_samples, CLASSES)).tolist() == [0, 1]
+    labels = labels_of(drawn, ten_samples, CLASSES, unlabelled=255)
+    assert [(labels == value).sum() for value in (0, 1, 255)] == [64, 32 * 32 - 64, 64 * 64 - 32 * 32]
