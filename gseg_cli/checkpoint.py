@@ -88,6 +88,14 @@ def read_meta(path: Path) -> dict[str, Any]:
     return meta
 
 
+def is_ours(path: Path) -> bool:
+    """Whether gseg wrote this file, as its header says; a broken .safetensors file counts, so that it is called so."""
+    try:
+        return "gseg" in read_header(path).get("__metadata__", {})
+    except CheckpointError:
+        return path.suffix == ".safetensors"
+
+
 def read_header(path: Path) -> dict[str, Any]:
     """The header of any safetensors file: {tensor name: {dtype, shape, data_offsets}, "__metadata__": ...}."""
     try:

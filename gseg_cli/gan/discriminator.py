@@ -118,9 +118,6 @@ class Discriminator(nn.Module):
             x = block(x.to(dtype))
             if self.is_skip:
                 image = ops.downsample2d(image, block.resample_filter)
-                x = x + self._next(r).fromrgb(image)
+                x = x + getattr(self, f"b{r // 2}").fromrgb(image)
         cmap = self.mapping(None, self.mapping.label(self.class_index, len(x))) if self.config.c_dim else None
         return self.b4(x.float(), cmap)
-
-    def _next(self, r: int) -> nn.Module:
-        return getattr(self, f"b{r // 2}")

@@ -4,7 +4,6 @@ Shapes: N batch, L = num_ws, W = w_dim, R = img_resolution, O/I channels out/in.
 """
 
 import math
-from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
@@ -42,7 +41,8 @@ class SynthesisLayer(ModulatedConv):
 
     def forward(self, x: Tensor, w: Tensor, random_noise: bool = False, gain: float = 1.0) -> Tensor:
         """x [N, I, h, h], w [N, W]; random_noise: fresh for every image, instead of the constant one."""
-        weight, styles = self.weight, self.affine(w)
+        weight: Tensor = self.weight
+        styles = self.affine(w)
         if x.dtype == torch.float16:
             weight, styles = _bounded(weight, styles)
         x = x * styles.to(x.dtype)[:, :, None, None]
@@ -108,18 +108,23 @@ class SynthesisBlock(nn.Module):
         if self.has_shortcut:
             self.skip = ops.ConvLayer(config.channels(resolution // 2), channels, 1, up=True, bias=False, linear=True)
 
-    def forward(self, x: Tensor, ws: Tensor, random_noise: bool) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield the activations of each layer and what goes on to the next: they differ behind a shortcut."""
+    def forward(self, x: Tensor, ws: Tensor, random_noise: bool, maps: list[Tensor] | None) -> Tensor:
+        """ws [N, num_convs, W]; the output of each layer is appended to maps, the last before its shortcut."""
         y = self.skip(x, gain=math.sqrt(0.5)) if self.has_shortcut else None
         if self.num_convs == 2:
-            x = self.conv0(x, ws[:, 0], random_noise)
-            yield x, x
-        x = self.conv1(x, ws[:, -1], random_noise, math.sqrt(0.5) if self.has_shortcut else 1.0)
-        yield x, x if y is None else y + x
+            x = _kept(self.conv0(x, ws[:, 0], random_noise), maps)
+        x = _kept(self.conv1(x, ws[:, -1], random_noise, math.sqrt(0.5) if self.has_shortcut else 1.0), maps)
+        return x if y is None else y + x
 
     def colours(self, x: Tensor, w: Tensor, image: Tensor | None) -> Tensor:
         rgb = self.torgb(x, w)
         return rgb if image is None else ops.upsample2d(image, self.resample_filter) + rgb
+
+
+def _kept(x: Tensor, maps: list[Tensor] | None) -> Tensor:
+    if maps is not None:
+        maps.append(x)
+    return x
 
 
 class SynthesisNetwork(nn.Module):
@@ -139,9 +144,7 @@ class SynthesisNetwork(nn.Module):
         x = self.blocks()[0].const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image, i = None, 0
         for block, dtype in zip(self.blocks(), dtypes, strict=True):
-            for activations, x in block(x.to(dtype), ws[:, i : i + block.num_convs], random_noise):
-                if maps is not None:
-                    maps.append(activations)
+            x = block(x.to(dtype), ws[:, i : i + block.num_convs], random_noise, maps)
             i += block.num_convs
             if block.has_colours:
                 image = block.colours(x, ws[:, i], image)  # shares its w with the next block's conv0
@@ -152,7 +155,7 @@ class SynthesisNetwork(nn.Module):
 class StyleGAN2(nn.Module):
     """Generator protocol over mapping and synthesis.
 
-    compute_dtype is float32 unless a trainer lowers it, num_lowp_res of how many of the highest resolutions (None: all).
+    compute_dtype is float32 unless a trainer lowers it, in the num_lowp_res highest resolutions or (None) in all.
     class_index chooses the class of a conditional GAN. random_noise: trainers draw fresh noise; samples and features
     keep the constant one.
     """
