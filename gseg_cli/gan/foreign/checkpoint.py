@@ -50,7 +50,7 @@ def read_foreign(path: Path) -> ForeignGan:
     """
     data = _open(path)
     try:
-        return _read(data, Allowance(nested_bytes=len(data), tensor_bytes=len(data)))
+        return read_bytes(data)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error.message}", error.hint) from error
 
@@ -74,7 +74,9 @@ def _open(path: Path) -> memoryview:
         raise CheckpointError(f"{path}: cannot be read: {error}", "check the path") from error
 
 
-def _read(data: memoryview, allowance: Allowance) -> ForeignGan:
+def read_bytes(data: memoryview) -> ForeignGan:
+    """The same of the content of a file."""
+    allowance = Allowance(nested_bytes=len(data), tensor_bytes=len(data))
     head = bytes(data[:4096])
     check_start(head)
     if head.startswith(b"PK"):

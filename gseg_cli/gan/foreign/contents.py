@@ -40,7 +40,7 @@ def list_contents(value: Any) -> Contents:
         num_entries += 1 + sum(len(part) for part in parts)
         if num_entries > MAX_ENTRIES or depth > MAX_DEPTH:
             raise damaged("its dictionaries lie within each other without end")
-        children = [(key, child) for part in parts for key, child in part.items() if _leads_on(child)]
+        children = [(key, child) for part in parts for key, child in part.items() if _is_kept(child, key, value)]
         waiting += [(_join(name, key), depth + 1, child) for key, child in reversed(children)]
     return contents
 
@@ -53,8 +53,11 @@ def _parts(value: Any) -> list[dict[Any, Any]]:
     return [value] if isinstance(value, dict) else []
 
 
-def _leads_on(value: Any) -> bool:
-    return isinstance(value, dict | Network | StoredTensor)
+def _is_kept(child: Any, key: Any, parent: Any) -> bool:
+    """Whether an entry leads on to tensors; not a buffer that its module does not save."""
+    temporary = parent.state.get("_non_persistent_buffers_set") if isinstance(parent, Network) else None
+    is_temporary = isinstance(temporary, set) and key in temporary
+    return isinstance(child, dict | Network | StoredTensor) and not is_temporary
 
 
 def _join(name: str, key: Any) -> str:

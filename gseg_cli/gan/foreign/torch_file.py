@@ -55,11 +55,12 @@ def read_pickle(data: memoryview, allowance: Allowance) -> Any:
 
     def load_nested(args: tuple[Any, ...]) -> Any:
         match args:
-            case (memoryview() as nested,):
-                allowance.nested_bytes -= len(nested)  # or one of them could be read a million times
-                if allowance.nested_bytes >= 0:
-                    return _read_pickle(nested, known_names(), allowance)  # which may not hold a third
-        raise damaged("the files within its pickle are larger than the file itself")
+            case (bytes() | memoryview() as nested,):
+                allowance.nested_bytes -= len(nested)  # or the same bytes could be read a million times
+                if allowance.nested_bytes < 0:
+                    raise damaged("the files within its pickle are larger than the file itself")
+                return _read_pickle(memoryview(nested), known_names(), allowance)  # which may not hold a third
+        raise damaged("it loads a tensor from something else than bytes")
 
     return _read_pickle(data, known_names(load_nested), allowance)
 
