@@ -1,0 +1,33 @@
+"""The settings of a network in one of NVIDIA's pickles.
+
+Taken from what its constructor was given and, where that is silent, from the attributes of its layers: the defaults
+differ between stylegan2-ada-pytorch and the stylegan3 repository, and the source in the file is not read.
+"""
+
+from typing import Any
+
+from gseg_cli.gan.foreign.contents import plain
+from gseg_cli.gan.foreign.known import Network
+
+_OWN = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")  # attributes of the network
+_LAYERS = ("conv_clamp", "architecture", "use_noise")  # of its layers, where some may have None
+
+
+def settings(networks: dict[str, Network], prefix: str) -> dict[str, Any]:
+    """The keywords of the constructor, as plain data, with what its layers tell added at the top level."""
+    state = networks[prefix].state
+    given = plain(state.get("_init_kwargs"))
+    layers = [network.state for name, network in networks.items() if name.startswith(prefix)]
+    found = {name: plain(state[name]) for name in _OWN if name in state}
+    for name in _LAYERS:
+        values = [plain(layer[name]) for layer in layers if name in layer]
+        found |= {name: next((value for value in values if value is not None), None)} if values else {}
+    found["num_fp16_res"] = sum(layer.get("use_fp16") is True for layer in layers)
+    return {**(given if isinstance(given, dict) else {}), **found}
+
+
+def repository(networks: dict[str, Network], prefix: str) -> str:
+    """Which of NVIDIA's two repositories a generator was trained with: only one keeps this attribute."""
+    synthesis = networks.get(f"{prefix}synthesis.")
+    is_newer = synthesis is not None and "num_fp16_res" in synthesis.state
+    return "stylegan3 repository, StyleGAN2 configuration" if is_newer else "stylegan2-ada-pytorch"
