@@ -119,7 +119,7 @@ def measure_nvidia(case: Case) -> Row:
         return compare(
             case, path, z, ws, [layers[name] for name in sorted(layers, key=_coarse_to_fine)],
             lambda: generator.synthesis(ws, noise_mode="const", force_fp32=True),
-            lambda image: discriminator(image, c[:1].repeat(len(image), 1)),
+            lambda image: discriminator(image, c[:1].repeat(len(image), 1), force_fp32=True),
         )  # fmt: skip
 
 
