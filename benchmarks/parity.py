@@ -2,9 +2,9 @@
 
     python -m benchmarks.parity --stylegan2-ada DIR --stylegan3 DIR --rosinality DIR
 
-Each DIR is a checkout of that repository (NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3, rosinality/stylegan2-pytorch).
-NVIDIA's need `requests` and setuptools below 82 to be imported. Their networks get random weights, and biases, noise
-strengths and a truncation centre that are not zero; they write a checkpoint, which gseg reads as any user's.
+Each DIR is a checkout: NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3, rosinality/stylegan2-pytorch. NVIDIA's need
+`requests` and setuptools below 82 to be imported. Their networks get random weights, and biases, noise strengths and
+a truncation centre that are not zero; they write a checkpoint, which gseg reads as any user's.
 """
 
 import argparse
@@ -137,7 +137,7 @@ def rosinality_cases(resolutions: list[int]) -> Iterator[Case]:
 def measure_rosinality(case: Case) -> Row:
     import torch.utils.cpp_extension
 
-    torch.utils.cpp_extension.load = lambda *_, **__: None  # it compiles for CUDA when it is imported; the CPU needs none
+    torch.utils.cpp_extension.load = lambda *_, **__: None  # of CUDA code, on import
     import model as official
 
     generator = official.Generator(case.resolution, 512, 8, **case.kwargs)
@@ -241,13 +241,13 @@ def page(rows: list[Row]) -> str:
     lines = [
         "# Are the images the original's?",
         "",
-        "gseg opens a checkpoint that the original code wrote, and both compute from the same latents, in float32 on the",
-        "CPU, with constant noise. All weights are random, and so are biases, noise strengths and the truncation centre.",
-        "A figure is the largest absolute difference divided by the original's largest absolute value; for the layers,",
-        f"the worst one of all. The limit is {LIMIT:g}; the largest figure here is {worst:.1e}.",
+        "gseg opens a checkpoint that the original code wrote, and both compute from the same latents, in float32 on",
+        "the CPU, with constant noise. Weights, biases, noise strengths and the truncation centre are random. A figure",
+        "is the largest absolute difference divided by the original's largest absolute value; of the layers the worst",
+        f"counts. The limit is {LIMIT:g}; the largest figure here is {worst:.1e}.",
         "",
-        "Made by `python -m benchmarks.parity --stylegan2-ada DIR --stylegan3 DIR --rosinality DIR`, each a checkout of",
-        "NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3 (its StyleGAN2) and rosinality/stylegan2-pytorch, commit",
+        "Made by `python -m benchmarks.parity --stylegan2-ada DIR --stylegan3 DIR --rosinality DIR`, each a checkout:",
+        "NVlabs/stylegan2-ada-pytorch, NVlabs/stylegan3 (its StyleGAN2), rosinality/stylegan2-pytorch. Commit",
         f"{about['commit']}, {about['date']}, {about['hardware']}.",
         "",
         f"| code | shape | px | classes | w at psi {PSI:g} | image | worst layer | D's logits |",
