@@ -46,7 +46,7 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
     return {
         "kind": meta["kind"],
         "path": path,
-        **gan_facts(meta["kind"], meta["config"], meta, parts),
+        **gan_facts(path, meta["kind"], meta["config"], meta, parts),
         **meta,
         "num_parameters": sum(parts.values()),
         "num_parameters_of": parts,

@@ -45,6 +45,7 @@ class StyleGAN2Config:
     architecture: str = "skip"
     conv_clamp: float | None = None  # activations and colours are clamped to +-this
     use_noise: bool = True
+    num_lowp_res: int | None = None  # how many of the highest resolutions a lowered precision is for; None: all
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:

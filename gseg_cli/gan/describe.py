@@ -12,9 +12,9 @@ BYTES_OF_FLOAT32 = 4
 
 
 def gan_facts(
-    kind: str, config: Mapping[str, Any], meta: Mapping[str, Any], num_parameters_of: Mapping[str, int]
+    path: Path, kind: str, config: Mapping[str, Any], meta: Mapping[str, Any], num_parameters_of: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Family, shape, representation and what its images depend on; {} for a checkpoint that is no StyleGAN2.
+    """Family, shape, representation and what the images depend on; {} for a checkpoint that is no StyleGAN2.
 
     config, meta: as in the checkpoint. num_parameters_of: G_ema and, where there is one, D.
     """
@@ -23,7 +23,9 @@ def gan_facts(
     try:
         c = StyleGAN2Config(**config)
     except (TypeError, ConfigError) as error:
-        raise CheckpointError(f"its config describes no GAN: {error}", "make or convert the file again") from error
+        raise CheckpointError(
+            f"{path}: its config describes no GAN: {error}", "make or convert the file again"
+        ) from error
     return {
         "family": f"StyleGAN2, architecture {c.architecture}",
         "origin": meta.get("origin", "gseg gan-train"),
@@ -34,7 +36,7 @@ def gan_facts(
         "truncation_centre": meta.get("truncation_centre", "w_avg, tracked in training"),
         "noise": meta.get("noise", "constant, of the file"),
         "conv_clamp": meta.get("conv_clamp", c.conv_clamp or "none"),
-        "discriminator": meta.get("discriminator", "of the file") if "D" in num_parameters_of else "none in the file",
+        "discriminator": meta.get("discriminator", "of the file" if "D" in num_parameters_of else "none in the file"),
         "representation": _representation(c),
     }
 
@@ -45,7 +47,7 @@ def describe_foreign_gan(path: Path) -> dict[str, Any]:
 
     gan = read_gan(path)
     parts = count_parameters({name: tensor.shape for name, tensor in gan.tensors.items()})
-    facts = gan_facts(gan.kind, vars(gan.config), gan.meta, parts)
+    facts = gan_facts(path, gan.kind, vars(gan.config), gan.meta, parts)
     return {"kind": gan.kind, "path": path, **facts, "num_parameters": sum(parts.values()), "num_parameters_of": parts}
 
 

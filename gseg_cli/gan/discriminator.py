@@ -85,7 +85,7 @@ class Discriminator(nn.Module):
         super().__init__()
         self.config = config
         self.compute_dtype = torch.float32
-        self.num_lowp_res: int | None = None
+        self.num_lowp_res = config.num_lowp_res
         self.class_index: int | None = None
         self.resolutions = config.resolutions[:0:-1]  # R ... 8
         self.is_skip = config.discriminator.architecture == "skip"

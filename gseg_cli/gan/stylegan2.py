@@ -169,7 +169,7 @@ class StyleGAN2(nn.Module):
         self.num_ws = 2 * len(config.resolutions)
         self.feature_channels = tuple(channels for channels, _ in config.feature_layers)
         self.compute_dtype = torch.float32
-        self.num_lowp_res: int | None = None
+        self.num_lowp_res = config.num_lowp_res
         self.class_index: int | None = None
         self.random_noise = False
         self.mapping_network = TrackedMapping(
