@@ -50,7 +50,7 @@ class Machine:
             while (code := self.take(1)[0]) != STOP:
                 self.allowance.instructions -= 1
                 if self.allowance.instructions < 0:
-                    raise damaged("its pickle has more than a million instructions, and no checkpoint has")
+                    raise damaged("its pickle has more instructions than any checkpoint")
                 if code not in INSTRUCTIONS:
                     raise damaged(f"its pickle holds the instruction {bytes([code])!r}, which no checkpoint needs")
                 INSTRUCTIONS[code](self)
@@ -78,7 +78,7 @@ class Machine:
     def text(self, num_bytes: int) -> str:
         self.allowance.text_bytes -= num_bytes
         if self.allowance.text_bytes < 0:
-            raise damaged("its pickle holds more than 64 MiB of text, and no checkpoint does")
+            raise damaged("its pickle holds more text than any checkpoint")
         return str(self.take(num_bytes), "utf-8")
 
     def line(self) -> str:
@@ -158,7 +158,7 @@ def key(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | bool) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return value
-    raise damaged(f"its pickle uses a {type(value).__name__} as a key")
+    raise damaged(f"its pickle uses a key of type {type(value).__name__}, expected text or a number of 64 bits")
 
 
 # The arguments of a call are evaluated from left to right, so `call(pop, pop)` would take them in the wrong order.

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from gseg_cli.gan.foreign.errors import shown
+from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_runtime.errors import CheckpointError
 
 _AGAIN = "get the file again from where it was published"
@@ -93,14 +93,17 @@ def unknown_start() -> CheckpointError:
 
 def unknown_name(module: Any, name: Any) -> CheckpointError:
     """For a pickle that asks for a name outside the list."""
-    full = f"{shown(module)}.{shown(name)}"
-    if isinstance(module, str) and module.startswith(("dnnlib.tflib", "tensorflow")):
+    if not isinstance(module, str) or not isinstance(name, str):
+        return damaged("its pickle asks for a name that is no text")
+    if module.startswith(("dnnlib.tflib", "tensorflow")):
         return CheckpointError(
             "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
             "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
             "it runs the code in the file",
         )
-    return CheckpointError(f"its pickle asks for {full}, which no state of a StyleGAN2 needs; refused", _SAVE_AGAIN)
+    return CheckpointError(
+        f"its pickle asks for {shown(module)}.{shown(name)}, which no state of a StyleGAN2 needs", _SAVE_AGAIN
+    )
 
 
 def unknown_zip(names: list[str]) -> CheckpointError:
