@@ -71,7 +71,7 @@ def _open(path: Path) -> memoryview:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:  # ValueError: the file became empty, or its name holds a null character
-        raise CheckpointError(f"{path}: cannot be read: {error}", "check the path") from error
+        raise CheckpointError(f"{path}: {getattr(error, 'strerror', None) or error}", "check the path") from error
 
 
 def read_bytes(data: memoryview) -> ForeignGan:

@@ -61,10 +61,9 @@ def _is_kept(child: Any, key: Any, parent: Any) -> bool:
 
 
 def _join(name: str, key: Any) -> str:
-    name = f"{name}{key}."
-    if len(name) > MAX_NAME:
+    if len(name) + (len(key) if isinstance(key, str) else 0) > MAX_NAME:
         raise damaged(f"its tensors have names of more than {MAX_NAME} letters")
-    return name
+    return f"{name}{key}."
 
 
 def plain(value: Any) -> Any:

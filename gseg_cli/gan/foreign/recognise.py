@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from gseg_cli.gan.foreign.errors import damaged, shown
@@ -120,12 +121,12 @@ def unknown_zip(names: list[str]) -> CheckpointError:
 
 def unknown_tensors(names: Iterable[str]) -> CheckpointError:
     """For tensors that are those of no StyleGAN2."""
-    names = list(names)
+    names = list(islice(names, 10_000))
     for pattern, what, hint in _TENSORS:
         if any(re.search(pattern, name) for name in names):
             return CheckpointError(f"{what}, not StyleGAN2", hint)
     if not names:
         return CheckpointError("it holds no tensors", _OPENED)
     return CheckpointError(
-        f"{len(names)} tensors, but no StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
+        f"its tensors are not those of a StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
     )

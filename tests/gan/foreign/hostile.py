@@ -251,28 +251,48 @@ def sizes() -> dict[str, bytes]:
     twice = b"".join(text(f"convs.{i}.weight") + b"h\0s" for i in range(50))
     blob = older_file(program(storage(2000)), ["0"], struct.pack("<Q", 2000) + b"\0" * 8000)
     load = name("torch.storage", "_load_from_bytes") + b"q\0B" + struct.pack("<I", len(blob)) + blob + b"\x85q\1R0"
-    return made | {
-        "a petabyte in a zip": torch_zip(program(generator(peta)), **some),
-        "a petabyte in the older format": older_file(program(generator(peta)), ["0"], struct.pack("<Q", PETA)),
-        "a petabyte in a nested file": program(nested(older_file(program(storage(PETA)), ["0"], b"\0" * 7))),
-        "a petabyte in safetensors": struct.pack("<Q", len(header)) + header,
-        "a petabyte in NumPy": program(array, name("numpy", "dtype"), b"(", text("f8"), b"tR\x89C\1\0tb"),
-        "JSON without end": struct.pack("<Q", len(deep)) + deep,
-        "a header without end": struct.pack("<Q", 2**62) + b"{",
-        "storages as values": torch_zip(program(b"}", many), **some),
-        "one tensor fifty times": torch_zip(
-            program(b"}", text("input.input"), shared, b"s", twice), **{"data/0": b"\0" * 2**20}
+    return (
+        made
+        | amplified()
+        | {
+            "a petabyte in a zip": torch_zip(program(generator(peta)), **some),
+            "a petabyte in the older format": older_file(program(generator(peta)), ["0"], struct.pack("<Q", PETA)),
+            "a petabyte in a nested file": program(nested(older_file(program(storage(PETA)), ["0"], b"\0" * 7))),
+            "a petabyte in safetensors": struct.pack("<Q", len(header)) + header,
+            "a petabyte in NumPy": program(array, name("numpy", "dtype"), b"(", text("f8"), b"tR\x89C\1\0tb"),
+            "JSON without end": struct.pack("<Q", len(deep)) + deep,
+            "a header without end": struct.pack("<Q", 2**62) + b"{",
+            "storages as values": torch_zip(program(b"}", many), **some),
+            "one tensor fifty times": torch_zip(
+                program(b"}", text("input.input"), shared, b"s", twice), **{"data/0": b"\0" * 2**20}
+            ),
+            "one file a thousand times": program(b"]", load.replace(b"R0", b"Ra") + b"h\0h\1Ra" * 1000),
+            "a long number": program(b"\x8b" + struct.pack("<I", 10**6) + b"\1" * 10**6),
+            "long text": program(b"\x8d" + struct.pack("<Q", 2**63)),
+            "long bytes": program(b"\x8e" + struct.pack("<Q", 2**63 - 1)),
+            "a million sets": program(b"\x8f" * 510_000),
+            "keys that collide": program(b"}(", b"".join(number(i * (2**61 - 1)) + b"N" for i in range(5000)), b"u"),
+            "a zip bomb": torch_zip(program(b"N"), zipfile.ZIP_DEFLATED, **{"data/0": b"\0" * 50_000_000}),
+            "a packed pickle": torch_zip(program(b"N" * 10**6), zipfile.ZIP_DEFLATED),
+            "a zip without its end": torch_zip(program(b"N"))[:-22],
+            "an empty zip": b"PK\5\6" + b"\0" * 18,
+        }
+    )
+
+
+def amplified() -> dict[str, bytes]:
+    """One large thing, and a few bytes that use it, a thousand times. Each would end in terabytes or in hours."""
+    words = b"](" + b"".join(text(f"{i}") for i in range(50_000)) + b"e\x85q\1"
+    fields = b"}(" + b"".join(text(f"{i}") + b"N" for i in range(50_000)) + b"uq\1"
+    long_text = text("a" * 2**20)
+    return {
+        "sets of one list": program(name("builtins", "set"), b"q\0", words, b"h\0h\1R" * 1000),
+        "bytes of one text": program(
+            name("_codecs", "encode"), b"q\0(", long_text, text("latin1"), b"tq\1", b"h\0h\1R" * 1000
         ),
-        "one file a thousand times": program(b"]", load.replace(b"R0", b"Ra") + b"h\0h\1Ra" * 1000),
-        "a long number": program(b"\x8b" + struct.pack("<I", 10**6) + b"\1" * 10**6),
-        "long text": program(b"\x8d" + struct.pack("<Q", 2**63)),
-        "long bytes": program(b"\x8e" + struct.pack("<Q", 2**63 - 1)),
-        "a million sets": program(b"\x8f" * 510_000),
-        "keys that collide": program(b"}(", b"".join(number(i * (2**61 - 1)) + b"N" for i in range(5000)), b"u"),
-        "a zip bomb": torch_zip(program(b"N"), zipfile.ZIP_DEFLATED, **{"data/0": b"\0" * 50_000_000}),
-        "a packed pickle": torch_zip(program(b"N" * 10**6), zipfile.ZIP_DEFLATED),
-        "a zip without its end": torch_zip(program(b"N"))[:-22],
-        "an empty zip": b"PK\5\6" + b"\0" * 18,
+        "objects of one state": program(fields, name("argparse", "Namespace"), b"q\0", b"h\0)\x81h\1b" * 1000),
+        "names of one text": program(b"}(" + b"".join(number(i) + b"}" for i in range(9)) + long_text + b"}u"),
+        "a long name in a zip": torch_zip(program(b"N"), **{"a" * 2000: b""}),
     }
 
 

@@ -108,7 +108,7 @@ FILES = {
         lambda: state_dict("b8.fc.bias", "b4.out.weight"),
     ),
     "another network": (
-        "2 tensors, but no StyleGAN2 generator",
+        "not those of a StyleGAN2 generator",
         "NVIDIA's .pkl",
         lambda: state_dict("fc.weight", "fc.bias"),
     ),
@@ -135,7 +135,7 @@ FILES = {
     "bytes": ("neither a pickle", "NVIDIA's .pkl", lambda: bytes(range(7, 200))),
     "an old pickle": ("a pickle of a protocol", "NVIDIA's .pkl", lambda: pickle.dumps({"a": 1}, 0)),
     "safetensors of something else": (
-        "1 tensors, but no StyleGAN2",
+        "not those of a StyleGAN2 generator (the first is fc)",
         "NVIDIA's .pkl",
         lambda: __import__("safetensors.torch").torch.save({"fc": torch.zeros(1)}),
     ),
