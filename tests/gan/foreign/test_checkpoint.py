@@ -106,6 +106,11 @@ def test_state_dicts_in_either_naming_wherever_they_lie(naming, wrapping):
     assert_same(gan.generator, tensors)
 
 
+def test_it_is_said_when_there_is_no_moving_average():
+    gan = read(torch_bytes({"g": rosinality_tensors()}))
+    assert gan.origin == "state dict (rosinality names), G itself, as there is no moving average"
+
+
 def test_state_dicts_of_modules():
     """Their dictionaries carry an attribute: the versions of the modules."""
     module = torch.nn.ModuleDict({"input": torch.nn.Module()})
