@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 
 from tests.gan.foreign.files import Persistent, nvidia_modules, nvidia_pickle, torch_bytes
 
@@ -319,6 +320,8 @@ def loops() -> dict[str, bytes]:
         "a deep key": program(b"})" + b"\x85" * 100_000 + b"Ns"),
         "deep tuples in a set": program(b"\x8f()" + b"\x85" * 100_000 + b"\x90"),
         "long names": program(b"".join(b"}" + text("a" * 200) for _ in range(20)), b"}", b"s" * 20),
+        "names with line breaks": torch_bytes({"input.input\nerror: \x1b[2J": torch.zeros(2)}),
+        "names that look alike": torch_bytes({"\u0456nput.input": torch.zeros(2), "input.input": torch.zeros(2)}),
         "a network without state": program(network, b"}\x85R"),
         "another kind of object": given.replace(b"\x8c\x05class", b"\x8c\x05ssalc"),
     }

@@ -1,5 +1,7 @@
 """Checkpoints of NVIDIA's and rosinality's code come out as the tensors that went in."""
 
+import argparse
+import pickle
 import tracemalloc
 
 import pytest
@@ -55,9 +57,20 @@ def test_settings_come_from_the_constructor_and_from_the_layers():
     }
 
 
-def test_the_repositories_are_told_apart_by_what_only_the_newer_keeps():
-    import pickle
+def test_settings_are_plain_short_and_printable():
+    """What prints or computes with them need not think of where they come from."""
+    given = {
+        "activation": "lrelu\n\x1b[2J" + "a" * 500,
+        "conv_clamp": 2**80,
+        "optimiser": torch.zeros(2),
+        3: (1, [2.5, None]),
+    }
+    gan = read(torch_bytes({"g_ema": rosinality_tensors(), "args": argparse.Namespace(given=given)}))
+    assert gan.hints["given"].pop("activation").startswith(r"lrelu\n\x1b[2Ja")
+    assert gan.hints == {"given": {"conv_clamp": None, "optimiser": None, "3": [1, [2.5, None]]}}
 
+
+def test_the_repositories_are_told_apart_by_what_only_the_newer_keeps():
     with nvidia_modules():
         generator = network(nvidia_tensors(), _init_kwargs={"channel_base": 64})
         generator.meta["state"]["_modules"]["synthesis"].meta["state"]["num_fp16_res"] = 4
