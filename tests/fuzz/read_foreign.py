@@ -3,7 +3,7 @@
     pip install atheris
     python -m tests.fuzz.read_foreign CORPUS -max_total_time=3600 -max_len=20000 -rss_limit_mb=2048 -timeout=20
 
-CORPUS is a folder, which is filled with one small file of each kind first. The options are libFuzzer's. A find is
+CORPUS is a folder, which is filled with the small files of the tests first. The options are libFuzzer's. A find is
 written to crash-*; make it a test in tests/gan/foreign/test_hostile.py before it is mended.
 """
 
@@ -33,11 +33,13 @@ def check(data: bytes) -> None:
 def main() -> None:
     from gseg_cli.gan.foreign.known import known_names
     from tests.gan.foreign.files import small_files
+    from tests.gan.foreign.hostile import hostile_files
 
     corpus = Path(sys.argv[1])
     corpus.mkdir(parents=True, exist_ok=True)
-    for name, data in small_files().items():
-        (corpus / name).write_bytes(data)
+    small = {name: data for name, data in hostile_files().items() if len(data) < 4096}
+    for number, data in enumerate([*small_files().values(), *small.values()]):
+        (corpus / f"seed{number}").write_bytes(data)
     # Names are hard to guess byte by byte: as GLOBAL writes them, and as STACK_GLOBAL finds them on the stack.
     words = [f"c{module}\\x0a{name}\\x0a" for module, name in known_names(lambda _: None)]
     words += [f"\\x8c\\x{len(name):02x}{name}" for names in known_names(lambda _: None) for name in names]

@@ -21,7 +21,7 @@ from gseg_cli.gan.foreign.stored import to_tensor
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
 from gseg_runtime.errors import CheckpointError
 
-MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.9 GB
+MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.8 GB
 # The tensor every generator or discriminator of a naming has, and no other network.
 _GENERATORS = {"nvidia": "synthesis.b4.const", "rosinality": "input.input"}
 _DISCRIMINATORS = {"nvidia": "b4.out.weight", "rosinality": "final_linear.0.weight"}
@@ -71,7 +71,7 @@ def _open(path: Path) -> memoryview:
         with path.open("rb") as file:
             return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
     except (OSError, ValueError) as error:  # ValueError: the file became empty, or its name holds a null character
-        raise CheckpointError(f"{path}: cannot be read: {error}", "check the path") from error
+        raise CheckpointError(f"{path}: {getattr(error, 'strerror', None) or error}", "check the path") from error
 
 
 def read_bytes(data: memoryview) -> ForeignGan:
@@ -138,7 +138,10 @@ def _hints(value: Any, contents: Contents, prefix: str, d_prefix: str | None) ->
 
 def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
     if prefix in contents.networks:
-        return f"NVIDIA pickle ({repository(contents.networks, prefix)})"
-    if naming == "rosinality" and prefix == "g_ema." and kind == "state dict":
-        return "rosinality .pt"
-    return f"{kind} ({'NVIDIA' if naming == 'nvidia' else naming} names)"
+        what = f"NVIDIA pickle ({repository(contents.networks, prefix)})"
+    elif naming == "rosinality" and prefix == "g_ema." and kind == "state dict":
+        what = "rosinality .pt"
+    else:
+        what = f"{kind} ({'NVIDIA' if naming == 'nvidia' else naming} names)"
+    is_average = prefix.lower() not in ("g.", "state_dict.g.")
+    return what if is_average else f"{what}, G itself, as there is no moving average"

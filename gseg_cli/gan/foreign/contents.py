@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from gseg_cli.gan.foreign.errors import damaged
+from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_cli.gan.foreign.known import Network
 from gseg_cli.gan.foreign.stored import StoredTensor
 
@@ -61,14 +61,18 @@ def _is_kept(child: Any, key: Any, parent: Any) -> bool:
 
 
 def _join(name: str, key: Any) -> str:
-    name = f"{name}{key}."
-    if len(name) > MAX_NAME:
-        raise damaged(f"its tensors have names of more than {MAX_NAME} letters")
-    return name
+    """Names are printed in messages and looked up as attributes, so they are short, and of letters that can be seen."""
+    text = key if isinstance(key, str) else str(key)
+    if len(name) + len(text) > MAX_NAME or not (text.isascii() and text.isprintable()):
+        raise damaged(f"its tensors have names that are no names: {shown(text)}")
+    return f"{name}{text}."
 
 
 def plain(value: Any) -> Any:
-    """Settings as numbers, text, and nested dictionaries and lists of them; anything else becomes None."""
+    """Settings as numbers, short printable text, and nested dictionaries and lists of them; anything else becomes None.
+
+    CheckpointError when they are too many.
+    """
     num_left = MAX_SETTINGS
 
     def walk(value: Any, depth: int) -> Any:
@@ -77,10 +81,14 @@ def plain(value: Any) -> Any:
         if num_left < 0 or depth > MAX_DEPTH:
             raise damaged("its settings lie within each other without end")
         match value:
-            case bool() | int() | float() | str():
+            case bool() | float():
                 return value
+            case int():
+                return value if abs(value) < 2**63 else None
+            case str():
+                return shown(value)
             case dict():
-                return {str(key): walk(child, depth + 1) for key, child in value.items()}
+                return {shown(str(key)): walk(child, depth + 1) for key, child in value.items()}
             case list() | tuple():
                 return [walk(child, depth + 1) for child in value]
         return None

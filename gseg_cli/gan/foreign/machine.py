@@ -5,8 +5,9 @@ it; this machine has nothing to import or call with. A name is looked up in a fi
 build plain values, and a name that is not in the list ends the reading. The instructions are those of protocols 2 to 5
 that describe data; the rest (INST, OBJ, EXT1, NEWOBJ_EX, text instructions, buffers outside the file) is not there.
 
-Nothing grows beyond the file: the number of instructions and the amount of text are limited, bytes are views of the
-file, dictionary keys are short, and no value is ever walked, compared or printed here, so loops and depth do no harm.
+Nothing grows beyond the file: the number of instructions and the amount of text are limited, a call costs as many
+instructions as it has arguments to look at, and bytes are views of the file. No value is ever walked in depth, compared
+or printed here, and none that would be is taken as a key, so loops and depth do no harm.
 
 Instructions and their encoding: Lib/pickletools.py of CPython.
 """
@@ -48,9 +49,7 @@ class Machine:
         self.stack, self.marks, self.memo = [], [], {}
         try:
             while (code := self.take(1)[0]) != STOP:
-                self.allowance.instructions -= 1
-                if self.allowance.instructions < 0:
-                    raise damaged("its pickle has more than a million instructions, and no checkpoint has")
+                self.spend(1)
                 if code not in INSTRUCTIONS:
                     raise damaged(f"its pickle holds the instruction {bytes([code])!r}, which no checkpoint needs")
                 INSTRUCTIONS[code](self)
@@ -76,10 +75,26 @@ class Machine:
         return int.from_bytes(self.take(num_bytes), "little", signed=True)
 
     def text(self, num_bytes: int) -> str:
+        self.spend_text(num_bytes)
+        return str(self.take(num_bytes), "utf-8")
+
+    def spend(self, num_instructions: int) -> None:
+        self.allowance.instructions -= num_instructions
+        if self.allowance.instructions < 0:
+            raise damaged("its pickle has more instructions than any checkpoint")
+
+    def spend_text(self, num_bytes: int) -> None:
         self.allowance.text_bytes -= num_bytes
         if self.allowance.text_bytes < 0:
-            raise damaged("its pickle holds more than 64 MiB of text, and no checkpoint does")
-        return str(self.take(num_bytes), "utf-8")
+            raise damaged("its pickle holds more text than any checkpoint")
+
+    def spend_arguments(self, *values: Any) -> None:
+        """What is built may look at every item of its arguments; one large list can be the argument of many calls."""
+        for value in values:
+            if isinstance(value, str):
+                self.spend_text(len(value))
+            elif isinstance(value, tuple | list | dict | set):
+                self.spend(len(value))
 
     def line(self) -> str:
         ahead = bytes(self.data[self.position : self.position + MAX_NAME_BYTES])
@@ -132,10 +147,17 @@ class Machine:
         if not isinstance(function, Known) or function.call is None or not isinstance(args, tuple):
             what = f"{function.module}.{function.name}" if isinstance(function, Known) else type(function).__name__
             raise damaged(f"its pickle calls {what}, which is nothing to call")
+        self.spend_arguments(args)
+        self.spend_arguments(*args)
         return function.call(args)
 
     def build(self, state: Any) -> None:
+        self.spend_arguments(state)
         build(self.stack[-1], state)
+
+    def load_persistent(self, persistent_id: Any) -> Any:
+        self.spend_arguments(persistent_id)
+        return self.persistent(persistent_id)
 
     def memoize(self, index: int) -> None:
         self.memo[index] = self.stack[-1]
@@ -158,7 +180,7 @@ def key(value: Any) -> Any:
     """
     if value is None or isinstance(value, str | bool) or (isinstance(value, int) and -(2**63) <= value < 2**63):
         return value
-    raise damaged(f"its pickle uses a {type(value).__name__} as a key")
+    raise damaged(f"its pickle uses a key of type {type(value).__name__}, expected text or a number of 64 bits")
 
 
 # The arguments of a call are evaluated from left to right, so `call(pop, pop)` would take them in the wrong order.
@@ -222,6 +244,6 @@ INSTRUCTIONS: dict[int, Callable[[Machine], None]] = {
         "R": _call,  # REDUCE
         "\x81": _call,  # NEWOBJ: a class instead of a function, which is the same here
         "b": lambda m: m.build(m.stack.pop()),  # BUILD
-        "Q": lambda m: m.push(m.persistent(m.stack.pop())),  # BINPERSID
+        "Q": lambda m: m.push(m.load_persistent(m.stack.pop())),  # BINPERSID
     }.items()
 }

@@ -18,12 +18,15 @@ def settings(networks: dict[str, Network], prefix: str) -> dict[str, Any]:
     state = networks[prefix].state
     given = plain(state.get("_init_kwargs"))
     layers = [network.state for name, network in networks.items() if name.startswith(prefix)]
-    found = {name: plain(state[name]) for name in _OWN if name in state}
-    for name in _LAYERS:
-        values = [plain(layer[name]) for layer in layers if name in layer]
-        found |= {name: next((value for value in values if value is not None), None)} if values else {}
+    found = {name: plain(state[name]) for name in _OWN if isinstance(state.get(name), int)}
+    found |= {name: _of_layers(layers, name) for name in _LAYERS if any(name in layer for layer in layers)}
     found["num_fp16_res"] = sum(layer.get("use_fp16") is True for layer in layers)
     return {**(given if isinstance(given, dict) else {}), **found}
+
+
+def _of_layers(layers: list[dict[str, Any]], name: str) -> int | float | str | None:
+    values = (layer.get(name) for layer in layers)
+    return plain(next((value for value in values if isinstance(value, int | float | str)), None))
 
 
 def repository(networks: dict[str, Network], prefix: str) -> str:

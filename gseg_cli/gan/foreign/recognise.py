@@ -2,9 +2,10 @@
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
-from gseg_cli.gan.foreign.errors import shown
+from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_runtime.errors import CheckpointError
 
 _AGAIN = "get the file again from where it was published"
@@ -93,14 +94,17 @@ def unknown_start() -> CheckpointError:
 
 def unknown_name(module: Any, name: Any) -> CheckpointError:
     """For a pickle that asks for a name outside the list."""
-    full = f"{shown(module)}.{shown(name)}"
-    if isinstance(module, str) and module.startswith(("dnnlib.tflib", "tensorflow")):
+    if not isinstance(module, str) or not isinstance(name, str):
+        return damaged("its pickle asks for a name that is no text")
+    if module.startswith(("dnnlib.tflib", "tensorflow")):
         return CheckpointError(
             "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
             "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
             "it runs the code in the file",
         )
-    return CheckpointError(f"its pickle asks for {full}, which no state of a StyleGAN2 needs; refused", _SAVE_AGAIN)
+    return CheckpointError(
+        f"its pickle asks for {shown(module)}.{shown(name)}, which no state of a StyleGAN2 needs", _SAVE_AGAIN
+    )
 
 
 def unknown_zip(names: list[str]) -> CheckpointError:
@@ -117,12 +121,12 @@ def unknown_zip(names: list[str]) -> CheckpointError:
 
 def unknown_tensors(names: Iterable[str]) -> CheckpointError:
     """For tensors that are those of no StyleGAN2."""
-    names = list(names)
+    names = list(islice(names, 10_000))
     for pattern, what, hint in _TENSORS:
         if any(re.search(pattern, name) for name in names):
             return CheckpointError(f"{what}, not StyleGAN2", hint)
     if not names:
         return CheckpointError("it holds no tensors", _OPENED)
     return CheckpointError(
-        f"{len(names)} tensors, but no StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
+        f"its tensors are not those of a StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
     )

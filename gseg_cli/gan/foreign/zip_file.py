@@ -17,6 +17,7 @@ _ENTRY = struct.Struct("<4s 2H 2H 2H 3I 3H 2H 2I")
 _LOCAL = struct.Struct("<4s 3H 2H 3I 2H")
 _STORED, _ENCRYPTED = 0, 1
 _MAX_COMMENT_BYTES = 2**16
+_MAX_NAME_BYTES = 1024
 
 
 def read_members(data: memoryview) -> dict[str, memoryview]:
@@ -45,7 +46,7 @@ def _read_members(data: memoryview) -> dict[str, memoryview]:
             entry[16],
         )
         name = str(data[position + _ENTRY.size : position + _ENTRY.size + name_bytes], "latin1")
-        if signature != b"PK\1\2" or name in members:
+        if signature != b"PK\1\2" or name in members or name_bytes > _MAX_NAME_BYTES:
             raise damaged("a zip archive with a broken directory")
         _check(name, flags, method, size, compressed_size=entry[8])
         members[name] = _member(data, offset, size)
