@@ -17,9 +17,12 @@ LRELU_GAIN = math.sqrt(2)
 
 def resample_filter() -> Tensor:
     """The separable binomial filter [1, 3, 3, 1], normalised to sum 1: [4, 4]."""
-    f = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    f = torch.outer(f, f)
-    return f / f.sum()
+    return torch.tensor([[a * b / 64 for b in (1, 3, 3, 1)] for a in (1, 3, 3, 1)])
+
+
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """As torch.randn, which on the meta device (gseg_cli/gan/loading.py) takes a second to load."""
+    return torch.normal(0.0, std, shape)
 
 
 def _depthwise(f: Tensor, x: Tensor) -> Tensor:
@@ -96,7 +99,7 @@ class EqualLinear(nn.Module):
         act: bool = False,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.weight = nn.Parameter(normal(out_features, in_features, std=1 / lr_multiplier))
         self.bias = nn.Parameter(torch.full((out_features,), bias_init))
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
@@ -130,7 +133,7 @@ class ConvLayer(nn.Module):
     ) -> None:
         super().__init__()
         self.up, self.down, self.linear, self.clamp = up, down, linear, clamp
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.weight = nn.Parameter(normal(out_channels, in_channels, kernel, kernel))
         self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
         self.weight_gain = 1 / math.sqrt(in_channels * kernel**2)
         if up or down:

@@ -20,7 +20,7 @@ class ModulatedConv(nn.Module):
 
     def __init__(self, in_channels: int, out_channels: int, w_dim: int, kernel: int) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.weight = nn.Parameter(ops.normal(out_channels, in_channels, kernel, kernel))
         self.affine = ops.EqualLinear(w_dim, in_channels, bias_init=1.0)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
@@ -36,7 +36,7 @@ class SynthesisLayer(ModulatedConv):
         self.up, self.resolution, self.clamp, self.use_noise = up, resolution, config.conv_clamp, config.use_noise
         if self.use_noise:
             self.noise_strength = nn.Parameter(torch.zeros([]))
-            self.register_buffer("noise_const", torch.randn(resolution, resolution))
+            self.register_buffer("noise_const", ops.normal(resolution, resolution))
         self.register_buffer("resample_filter", ops.resample_filter())
 
     def forward(self, x: Tensor, w: Tensor, random_noise: bool = False, gain: float = 1.0) -> Tensor:
@@ -99,7 +99,7 @@ class SynthesisBlock(nn.Module):
         self.has_shortcut = config.architecture == "resnet" and resolution > 4
         self.register_buffer("resample_filter", ops.resample_filter())
         if resolution == 4:
-            self.const = nn.Parameter(torch.randn(channels, resolution, resolution))
+            self.const = nn.Parameter(ops.normal(channels, resolution, resolution))
         else:
             self.conv0 = SynthesisLayer(config, config.channels(resolution // 2), resolution, up=True)
         self.conv1 = SynthesisLayer(config, channels, resolution, up=False)
