@@ -50,11 +50,13 @@ class SynthesisLayer(ModulatedConv):
         act_gain = gain * ops.LRELU_GAIN
         scale = (_demodulation(weight, styles) * act_gain).to(x.dtype)[:, :, None, None]
         bias = (self.bias * act_gain).to(x.dtype)[:, None, None]
+        out = None if torch.is_grad_enabled() else x  # saves a large allocation
         if self.use_noise:
             noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if random_noise else self.noise_const
-            x = torch.addcmul((noise * (self.noise_strength * act_gain)).to(x.dtype), x, scale).add_(bias)
+            noise = (noise * (self.noise_strength * act_gain)).to(x.dtype)
+            x = torch.addcmul(noise, x, scale, out=out).add_(bias)
         else:
-            x = torch.addcmul(bias, x, scale)
+            x = torch.addcmul(bias, x, scale, out=out)
         return ops.clamp(F.leaky_relu(x, 0.2, inplace=True), self.clamp, gain)
 
 
