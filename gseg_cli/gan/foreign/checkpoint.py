@@ -15,7 +15,7 @@ from torch import Tensor
 from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
 from gseg_cli.gan.foreign.nvidia import repository, settings
-from gseg_cli.gan.foreign.recognise import check_start, unknown_start, unknown_tensors
+from gseg_cli.gan.foreign.recognise import check_start, check_tensors, unknown_start, unknown_tensors
 from gseg_cli.gan.foreign.safetensors_file import is_safetensors, read_safetensors
 from gseg_cli.gan.foreign.stored import to_tensor
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
@@ -77,17 +77,17 @@ def _open(path: Path) -> memoryview:
 def read_bytes(data: memoryview) -> ForeignGan:
     """The same of the content of a file."""
     allowance = Allowance(nested_bytes=len(data), tensor_bytes=len(data))
+    if is_safetensors(data):  # first, because its header's length may begin as any other kind of file
+        return _find_gan(read_safetensors(data), "safetensors", allowance)
     head = bytes(data[:4096])
     check_start(head)
     if head.startswith(b"PK"):
-        value, kind = read_zip(data, allowance), "state dict"
+        value = read_zip(data, allowance)
     elif head.startswith(b"\x80"):
-        value, kind = read_pickle(data, allowance), "state dict"
-    elif is_safetensors(data):
-        value, kind = read_safetensors(data), "safetensors"
+        value = read_pickle(data, allowance)
     else:
         raise unknown_start()
-    return _find_gan(value, kind, allowance)
+    return _find_gan(value, "state dict", allowance)
 
 
 def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
@@ -114,6 +114,7 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
 
 def _find_generator(names: Iterable[str]) -> tuple[str, str]:
     """Naming and prefix of the generator."""
+    check_tensors(names)
     for naming, anchor in _GENERATORS.items():
         if (prefix := _prefix(names, anchor)) is not None:
             return naming, prefix

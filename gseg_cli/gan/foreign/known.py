@@ -137,7 +137,8 @@ def build(target: Any, state: Any) -> None:
         case NumpyArray(), (_, tuple() as shape, NumpyType() as kind, bool() as is_fortran, data):
             if is_fortran or not isinstance(data, bytes | memoryview):
                 raise damaged("it holds a NumPy array in column order, or without its bytes")
-            target.__dict__.update(_array(data, kind, shape).__dict__)
+            array = _array(data, kind, shape)
+            target.storage, target.size, target.stride = array.storage, array.size, array.stride
         case _:
             raise damaged(f"it sets the state of a {type(target).__name__}, which has none that could be set")
 

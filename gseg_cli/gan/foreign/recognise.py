@@ -46,24 +46,36 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"[\x09\x0a\x0d\x20-\x7e]{32}|[\x09\x0a\x0d\x20-\x7e]+\Z", "a text file", _OPENED),
 )
 
-# Names of tensors, searched in all of them.
+# Names of tensors, searched in all of them. Of networks that have a StyleGAN2 within:
+_AROUND: tuple[tuple[str, str, str], ...] = (
+    (r"(^|\.)backbone\.synthesis\.b4\.", "an EG3D generator, of three dimensions", "only StyleGAN2 itself is read"),
+    (r"(^|\.)iwt\.", "a SWAGAN, of wavelets", "only StyleGAN2 itself is read"),
+)
+# And of those that have none:
 _TENSORS: tuple[tuple[str, str, str], ...] = (
     (
         r"synthesis\.(input\.freqs|L\d+_\d+_\d+\.)",
         "a StyleGAN3 (alias-free) generator",
         "only StyleGAN2 is read; of NVIDIA's stylegan3 repository that is what was trained with --cfg=stylegan2",
     ),
-    (r"(^|\.)(backbone\.synthesis|superresolution)\.", "an EG3D generator, of three dimensions", _PORT),
-    (r"(^|\.)(g_synthesis\.|g_mapping\.|synthesis\.layer\d|mapping\.dense\d)", "a StyleGAN1 generator", _PORT),
-    (r"(^|\.)progression\.\d+\..*(adain|noise|style)", "a StyleGAN1 generator (rosinality's port)", _PORT),
     (
-        r"(^|\.)(progress(ion)?[._]|scaleLayers\.|toRGBLayers\.|initial_block\.)",
-        "a progressively grown GAN (ProGAN)",
+        r"(^|\.)(style_mlp|style_convs|synthesis\.early_layer)\.",
+        "a StyleGAN2 in the names of BasicSR, GFPGAN or genforce",
+        "give the file of NVIDIA or rosinality that it was converted from",
+    ),
+    (
+        r"^GAN\.|(^|\.)(GE?\.(initial_conv|blocks\.\d)|SE?\.net\.\d)",
+        "a checkpoint of lucidrains/stylegan2-pytorch, an architecture of its own",
         _PORT,
     ),
     (
-        r"^GAN\.|(^|\.)(G|GE|S)\.(net|blocks)\.\d",
-        "a checkpoint of lucidrains/stylegan2-pytorch, an architecture of its own",
+        r"(^|\.)(g_synthesis\.|g_mapping\.|synthesis\.layer\d+\.|progression\.\d+\..*(adain|noise))",
+        "a StyleGAN1 generator",
+        _PORT,
+    ),
+    (
+        r"(^|\.)(progression\.\d+\.conv\.|scaleLayers\.|toRGBLayers\.|lod$)",
+        "a progressively grown GAN (ProGAN)",
         _PORT,
     ),
     (
@@ -71,7 +83,6 @@ _TENSORS: tuple[tuple[str, str, str], ...] = (
         "a discriminator without its generator",
         "give the file that holds G_ema (g_ema)",
     ),
-    (r"(^|\.)(style_mlp|style_convs)\.", "a StyleGAN2 with the names of BasicSR or GFPGAN", _SAVE_AGAIN),
     (r"(^|\.)model\.diffusion_model\.|(^|\.)unet\.|down_blocks\.", "a diffusion model", "only StyleGAN2 is read"),
     (
         r"(^|\.)synthesis\.b\d+\.",
@@ -96,7 +107,7 @@ def unknown_name(module: Any, name: Any) -> CheckpointError:
     """For a pickle that asks for a name outside the list."""
     if not isinstance(module, str) or not isinstance(name, str):
         return damaged("its pickle asks for a name that is no text")
-    if module.startswith(("dnnlib.tflib", "tensorflow")):
+    if module.startswith(("dnnlib.tflib", "tfutil", "tensorflow")):
         return CheckpointError(
             "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
             "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
@@ -119,14 +130,24 @@ def unknown_zip(names: list[str]) -> CheckpointError:
     return CheckpointError("a zip archive without a checkpoint in it", _OPENED)
 
 
+def check_tensors(names: Iterable[str]) -> None:
+    """CheckpointError when a StyleGAN2 would be found in these, but is only a part of the generator."""
+    if (error := _match(_AROUND, names)) is not None:
+        raise error
+
+
 def unknown_tensors(names: Iterable[str]) -> CheckpointError:
     """For tensors that are those of no StyleGAN2."""
-    names = list(islice(names, 10_000))
-    for pattern, what, hint in _TENSORS:
-        if any(re.search(pattern, name) for name in names):
-            return CheckpointError(f"{what}, not StyleGAN2", hint)
-    if not names:
+    if (error := _match(_TENSORS, names)) is not None:
+        return error
+    if (first := next(iter(names), None)) is None:
         return CheckpointError("it holds no tensors", _OPENED)
-    return CheckpointError(
-        f"its tensors are not those of a StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
-    )
+    return CheckpointError(f"its tensors are not those of a StyleGAN2 (the first is {shown(first)})", _OPENED)
+
+
+def _match(table: tuple[tuple[str, str, str], ...], names: Iterable[str]) -> CheckpointError | None:
+    some = list(islice(names, 10_000))
+    for pattern, what, hint in table:
+        if any(re.search(pattern, name) for name in some):
+            return CheckpointError(f"{what}, which is not read", hint)
+    return None

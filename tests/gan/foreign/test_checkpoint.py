@@ -141,6 +141,18 @@ def test_safetensors_with_a_generator_and_a_discriminator_side_by_side():
     assert set(gan.generator) == set(tensors) and set(gan.discriminator) == set(discriminator_tensors())
 
 
+@pytest.mark.parametrize("start", [b"\x80\x02", b"\x80\x20", b"PK", b"\x1f\x8b"])
+def test_safetensors_whose_length_begins_as_another_kind_of_file(start):
+    from safetensors.torch import save
+
+    data = save({"input.input": torch.ones(2)})
+    num_bytes = int.from_bytes(data[:8], "little")
+    padding = int.from_bytes(start, "little") - num_bytes
+    header = data[8 : 8 + num_bytes] + b" " * padding
+    gan = read(len(header).to_bytes(8, "little") + header + data[8 + num_bytes :])
+    assert_same(gan.generator, {"input.input": torch.ones(2)})
+
+
 @pytest.mark.parametrize(
     "dtype", ["float64", "float32", "float16", "bfloat16", "int64", "int32", "int16", "int8", "uint8", "bool"]
 )
