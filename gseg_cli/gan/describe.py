@@ -43,7 +43,11 @@ def gan_facts(
 
 def describe_foreign_gan(path: Path) -> dict[str, Any]:
     """The facts about a checkpoint that gseg did not write; CheckpointError when it is none that gseg reads."""
-    from gseg_cli.gan.networks import read_gan
+    try:
+        from gseg_cli.gan.networks import read_gan
+    except ModuleNotFoundError as error:  # the runtime alone describes what gseg wrote, and needs no PyTorch for it
+        message = f"{path}: not a file that gseg wrote; whether it is another program's GAN is told with PyTorch"
+        raise CheckpointError(message, "pip install 'gseg[train]' to read the GANs of other programs") from error
 
     gan = read_gan(path)
     parts = count_parameters({name: tensor.shape for name, tensor in gan.tensors.items()})
