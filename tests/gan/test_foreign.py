@@ -135,6 +135,15 @@ def test_a_missing_truncation_centre_is_the_mean_of_many_w_and_said_to_be(opened
     assert read_gan(path).meta["truncation_centre"] == "the mean of 10000 w, seed 0; the file has none"
 
 
+def test_a_missing_truncation_centre_of_a_conditional_gan_is_the_mean_over_its_classes(opened):
+    foreign, _ = nvidia(json.loads((GOLDEN / "stylegan2_resnet.json").read_text()))
+    del foreign.generator["mapping.w_avg"]
+    path = opened(foreign)
+    classes = [load_generator(path, class_index=i) for i in range(3)]
+    mean = torch.stack([ws_for_seeds(g, range(1000), 1.0)[:, 0].mean(dim=0) for g in classes]).mean(dim=0)
+    torch.testing.assert_close(classes[0].mapping_network.w_avg, mean, rtol=0, atol=0.1)
+
+
 def test_missing_noise_is_drawn_the_same_each_time_and_said_to_be(opened):
     state = {k: v for k, v in state_dict().items() if not k.endswith("b16.conv1.noise_const")}
     path = opened(foreign_of(state))

@@ -117,9 +117,15 @@ def _mean_w(g: Mapping[str, Tensor], config: StyleGAN2Config) -> Tensor:
     total = torch.zeros(config.w_dim)
     for _ in range(0, NUM_LATENTS, 1000):
         z = torch.from_numpy(rng.randn(1000, config.z_dim).astype(np.float32))
-        c = torch.eye(config.c_dim)[rng.randint(config.c_dim, size=1000)] if config.c_dim else None
-        total += net(z, c).sum(dim=0)
+        total += net(z, _random_classes(rng, config.c_dim)).sum(dim=0)
     return total / NUM_LATENTS
+
+
+def _random_classes(rng: np.random.RandomState, c_dim: int) -> Tensor | None:
+    """One-hot, for 1000 latents."""
+    if not c_dim:
+        return None
+    return torch.nn.functional.one_hot(torch.from_numpy(rng.randint(c_dim, size=1000)), c_dim).float()
 
 
 def _complete_noise(g: dict[str, Tensor], config: StyleGAN2Config) -> str:

@@ -57,6 +57,10 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
     if resolutions[-1] != config.img_resolution:
         raise CheckpointError(f"is of {resolutions[-1]} px, the generator of {config.img_resolution}")
     channels = {r: _size(tensors, f"b{r}.conv0.weight" if r > 4 else "b4.conv.weight", 0) for r in resolutions}
+    num_std = _size(tensors, "b4.conv.weight", 1) - channels[4]
+    if num_std < 0 or (num_std and channels[4] % num_std):
+        raise CheckpointError(f"b4.conv.weight: expected a few channels beside {channels[4]}, got {num_std}")
+    group = _number(epilogue, "mbstd_group_size", 4)
     is_conditional = "mapping.embed.weight" in tensors
     return DiscriminatorConfig(
         **_channel_rule(channels),
@@ -65,8 +69,8 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
         cmap_dim=_size(tensors, "b4.out.weight", 0) if is_conditional else None,
         mapping_layers=_count(tensors, r"mapping\.fc(\d{1,3})\.weight") if is_conditional else 8,
         mapping_lr_multiplier=_number(mapping, "lr_multiplier", 0.01),
-        mbstd_group_size=epilogue.get("mbstd_group_size", 4),
-        mbstd_num_channels=_size(tensors, "b4.conv.weight", 1) - channels[4],
+        mbstd_group_size=None if group is None else max(1, int(group)),
+        mbstd_num_channels=num_std,
     )
 
 
