@@ -48,8 +48,8 @@ their latents and the sheet, from the start of the process to its end. Wanted: a
 |---:|---:|---:|---:|
 | {wall_s:.0f} | {used.ru_utime + used.ru_stime:.0f} | {used.ru_maxrss / 1e6:.2f} | {load:.1f} |
 
-The last column is the load average of the machine before the start. On an idle one the wall time is near half of the
-CPU time, since nearly all of it is spent in convolutions on both cores.
+The last column is the load average of the machine before the start: of the wall time, most was spent waiting for it. The
+CPU seconds over the number of cores are what an idle machine needs at least; run the command on one to see the rest.
 
 Made by `python -m benchmarks.first_sheet`, commit {about["commit"]}, {about["date"]}, {about["hardware"]}.
 """
