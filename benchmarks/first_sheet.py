@@ -48,8 +48,8 @@ their latents and the sheet, from the start of the process to its end. Wanted: a
 |---:|---:|---:|---:|
 | {wall_s:.0f} | {used.ru_utime + used.ru_stime:.0f} | {used.ru_maxrss / 1e6:.2f} | {load:.1f} |
 
-The last column is the load average of the machine before the start: of the wall time, most was spent waiting for it. The
-CPU seconds over the number of cores are what an idle machine needs at least; run the command on one to see the rest.
+The last column is the load average of the machine before the start; where it is above the number of cores, much of the
+wall time was spent waiting. The CPU seconds over the number of cores are the least that an idle machine needs.
 
 Made by `python -m benchmarks.first_sheet`, commit {about["commit"]}, {about["date"]}, {about["hardware"]}.
 """
