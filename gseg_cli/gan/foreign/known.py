@@ -91,15 +91,17 @@ def _numpy_scalar(args: tuple[Any, ...]) -> Any:
 
 def _numpy_buffer(args: tuple[Any, ...]) -> StoredTensor:
     match args:
-        case (bytes() | memoryview() as data, NumpyType() as kind, tuple() as shape, "C"):
-            return _array(data, kind, shape)
+        case (bytes() | memoryview() as data, NumpyType() as kind, tuple() as shape, "C" | "F" as order):
+            return _array(data, kind, shape, is_fortran=order == "F")
     raise damaged("it holds a NumPy array without type or shape")
 
 
-def _array(data: bytes | memoryview, kind: NumpyType, shape: tuple[Any, ...]) -> StoredTensor:
+def _array(data: bytes | memoryview, kind: NumpyType, shape: tuple[Any, ...], is_fortran: bool) -> StoredTensor:
     storage = Storage(kind.dtype.name, len(data) // kind.dtype.itemsize)
     storage.bind(memoryview(data))
-    return contiguous(storage, shape)
+    step = -1 if is_fortran else 1  # the first axis is then the one whose numbers lie side by side
+    array = contiguous(storage, shape[::step])
+    return StoredTensor(storage, 0, array.size[::step], array.stride[::step])
 
 
 def _set(args: tuple[Any, ...]) -> set[str]:
@@ -134,10 +136,14 @@ def build(target: Any, state: Any) -> None:
             pass  # attributes of a state dict: the versions of its modules
         case NumpyType(), (_, "<" | "|" as order, *_):
             target.order = order
-        case NumpyArray(), (_, tuple() as shape, NumpyType() as kind, bool() as is_fortran, data):
-            if is_fortran or not isinstance(data, bytes | memoryview):
-                raise damaged("it holds a NumPy array in column order, or without its bytes")
-            array = _array(data, kind, shape)
+        case NumpyArray(), (
+            _,
+            tuple() as shape,
+            NumpyType() as kind,
+            bool() as is_fortran,
+            bytes() | memoryview() as data,
+        ):
+            array = _array(data, kind, shape, is_fortran)
             target.storage, target.size, target.stride = array.storage, array.size, array.stride
         case _:
             raise damaged(f"it sets the state of a {type(target).__name__}, which has none that could be set")

@@ -32,6 +32,10 @@ class Storage:
     numel: int
     data: memoryview = field(default=memoryview(b""), repr=False)
 
+    def __post_init__(self) -> None:
+        if self.dtype not in DTYPES:
+            raise damaged(f"it holds numbers of type {self.dtype}, which is not read")
+
     @property
     def num_bytes(self) -> int:
         return self.numel * DTYPES[self.dtype].itemsize

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.gan.foreign.files import Persistent, nvidia_modules, nvidia_pickle, torch_bytes
+from tests.gan.foreign.files import Persistent, network, nvidia_modules, nvidia_pickle, nvidia_tensors, torch_bytes
 
 COMMAND = "touch sentinel"
 PETA = 2**50
@@ -189,6 +189,16 @@ def instructions() -> dict[str, bytes]:
         "buffer outside": program(b"\x97", protocol=5),
         "NumPy objects": program(name("numpy", "dtype"), b"(", text("O8"), b"\x89\x88tR"),
         "NumPy type of 2 letters": program(name("numpy", "dtype"), b"(", text("f8\n"), b"\x89\x88tR"),
+        "NumPy array of no bytes": program(
+            name("numpy.core.multiarray", "_reconstruct") + b")R(" + number(1) + numbers(1),
+            name("numpy", "dtype") + b"(" + text("u1") + b"tR\x89Ntb",
+        ),
+        "NumPy array of uint16": pickle.dumps(np.zeros(2, np.uint16), 4),
+        "NumPy array of text": program(name("numpy.core.numeric", "_frombuffer"), args, b"R"),
+        "a parameter of text": program(name("torch._utils", "_rebuild_parameter"), args, b"R"),
+        "a set of lists": program(name("builtins", "set"), b"]]a\x85R"),
+        "bytes by rot13": program(name("_codecs", "encode"), text(COMMAND) + text("rot13"), b"\x86R"),
+        "a file of text": program(name("torch.storage", "_load_from_bytes"), args, b"R"),
         "NumPy number of no bytes": program(
             name("numpy.core.multiarray", "scalar"), b"(", name("numpy", "dtype"), b"(", text("f8"), b"tRC\0tR"
         ),
@@ -303,16 +313,21 @@ def loops() -> dict[str, bytes]:
         b"}" + text("a") + b"h" + bytes([i]) + b"s" + text("b") + b"h" + bytes([i]) + b"sq" + bytes([i + 1])
         for i in range(60)
     )
-    network = name("torch_utils.persistence", "_reconstruct_persistent_obj")
+    rebuild = name("torch_utils.persistence", "_reconstruct_persistent_obj")
     meta = b"}(" + text("type") + text("class") + text("class_name") + text("G") + text("state")
-    own = network + meta + b"}" + text("_modules") + b"}q\0su\x85R" + b"q\1h\0" + text("a") + b"h\1s"
+    own = rebuild + meta + b"}" + text("_modules") + b"}q\0su\x85R" + b"q\1h\0" + text("a") + b"h\1s"
+    endless: list[Any] = []
+    endless.append(endless)
+    with nvidia_modules():
+        settings = pickle.dumps(network(nvidia_tensors(), _init_kwargs={"a": endless}), 4)
     given = nvidia_pickle().replace(b"\x8c\x05z_dim", b"\x8c\x05a_dim")
     return {
         "a list in itself": program(b"]q\0h\0a"),
         "a dictionary in itself": program(b"}q\0", text("g_ema"), b"h\0s"),
         "a tuple in itself": program(b"]q\0h\0\x85a"),
         "a network in itself": program(own),
-        "an argument in itself": program(network, b"]q\0h\0a\x85R"),
+        "an argument in itself": program(rebuild, b"]q\0h\0a\x85R"),
+        "settings in themselves": settings,
         "branches": program(doubled),
         "deep lists": program(b"]" * 100_000 + b"a" * 99_999),
         "deep tuples": program(b")" + b"\x85" * 100_000),
@@ -322,7 +337,7 @@ def loops() -> dict[str, bytes]:
         "long names": program(b"".join(b"}" + text("a" * 200) for _ in range(20)), b"}", b"s" * 20),
         "names with line breaks": torch_bytes({"input.input\nerror: \x1b[2J": torch.zeros(2)}),
         "names that look alike": torch_bytes({"\u0456nput.input": torch.zeros(2), "input.input": torch.zeros(2)}),
-        "a network without state": program(network, b"}\x85R"),
+        "a network without state": program(rebuild, b"}\x85R"),
         "another kind of object": given.replace(b"\x8c\x05class", b"\x8c\x05ssalc"),
     }
 

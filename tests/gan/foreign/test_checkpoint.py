@@ -4,6 +4,7 @@ import argparse
 import pickle
 import tracemalloc
 
+import numpy as np
 import pytest
 import torch
 
@@ -174,6 +175,16 @@ def test_views_of_a_shared_storage():
     assert_same(got, tensors)
     got["to_rgb1.bias"].zero_()  # memory of its own
     assert got["input.input"].sum() == tensors["input.input"].sum() and whole[100] == 100
+
+
+@pytest.mark.parametrize("protocol", [2, 3, 4, 5])
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_numpy_arrays_in_place_of_tensors(order, protocol):
+    array = np.arange(24, dtype=np.float16).reshape(2, 3, 4).copy(order)
+    got = read(pickle.dumps({"input.input": array, "conv1.noise.weight": np.ones(1)}, protocol)).generator
+    assert_same(
+        got, {"input.input": torch.from_numpy(array).contiguous(), "conv1.noise.weight": torch.ones(1).double()}
+    )
 
 
 def test_the_name_of_a_file_does_not_matter(tmp_path):

@@ -1,5 +1,6 @@
 """No file can make the reader run code, fill the memory or end in anything but an error of one line."""
 
+import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -8,11 +9,16 @@ import numpy as np
 import pytest
 
 from gseg_cli.app import main
+from gseg_cli.gan import foreign
 from gseg_cli.gan.foreign.checkpoint import ForeignGan, read_bytes, read_foreign
 from gseg_runtime.errors import CheckpointError
 from tests.gan.foreign.files import nvidia_pickle, small_files
 from tests.gan.foreign.hostile import hostile_files
+from tests.test_imports import imported_names
 
+READER = Path(foreign.__file__).parent
+HARMLESS = {"collections", "dataclasses", "itertools", "json", "math", "mmap", "pathlib", "re", "struct", "typing"}
+HARMLESS |= {"numpy", "torch"}
 FILES = hostile_files()
 SMALL = small_files()
 
@@ -72,6 +78,18 @@ def test_reading_hostile_files_does_nothing_but_read(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
     assert (done.returncode, done.stderr, done.stdout) == (0, "", "[]\n")
     assert sorted(tmp_path.iterdir()) == before
+
+
+def test_the_reader_has_nothing_to_run_code_with():
+    """Neither loaders that do, nor modules or functions that could."""
+    names = {name for path in READER.glob("*.py") for name in imported_names(path)}
+    assert {name.partition(".")[0] for name in names if not name.startswith("gseg_")} <= HARMLESS
+    nodes = [node for path in READER.glob("*.py") for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))]
+    called = [node.func for node in nodes if isinstance(node, ast.Call)]
+    functions = {function.id for function in called if isinstance(function, ast.Name)}
+    methods = {function.attr for function in called if isinstance(function, ast.Attribute)}
+    assert not functions & {"eval", "exec", "compile", "__import__", "open", "setattr"}
+    assert not methods & {"load", "fromfile", "system", "write_bytes"}
 
 
 def test_a_refused_name_is_said(tmp_path):
