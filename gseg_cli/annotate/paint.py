@@ -133,4 +133,5 @@ def _annotations(maps: dict[int, LabelMap], samples: SampleSet, names: Names) ->
     if not maps:
         return None
     seeds, labels = tuple(maps), np.stack(list(maps.values()))
-    return AnnotationSet(labels, samples.ws_of(seeds), seeds, names.classes, samples.gan_sha256, samples.truncation_psi)
+    made = (samples.gan_sha256, samples.truncation_psi, samples.class_index)
+    return AnnotationSet(labels, samples.ws_of(seeds), seeds, names.classes, *made)

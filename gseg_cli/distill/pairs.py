@@ -25,6 +25,7 @@ from gseg_runtime.files import atomic_path, read_json, write_json
 from gseg_runtime.label_map import LabelMap
 
 SHARD = 500
+MAX_PIXELS = 2**21  # labelled at once
 SETTINGS = "pairs.json"
 NAMES = ("images", "first", "second", "share", "score")
 
@@ -75,10 +76,14 @@ def make_pairs(
     out: Path,
     *,
     truncation_psi: float = 1.0,
-    batch: int = 32,
+    batch: int | None = None,
     on_step: OnStep = ignore_step,
 ) -> PairSet:
-    """Label the samples of these seeds; shards that stand in `out` already are read, not made again."""
+    """Label the samples of these seeds; shards that stand in `out` already are read, not made again.
+
+    batch: None takes 32, fewer above 256 px: an image of 1024 px has half a gigabyte of features.
+    """
+    batch = batch or max(1, min(32, MAX_PIXELS // generator.img_resolution**2))
     settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
     _check_settings(out / SETTINGS, settings)
     shards = []

@@ -17,9 +17,12 @@ LRELU_GAIN = math.sqrt(2)
 
 def resample_filter() -> Tensor:
     """The separable binomial filter [1, 3, 3, 1], normalised to sum 1: [4, 4]."""
-    f = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    f = torch.outer(f, f)
-    return f / f.sum()
+    return torch.tensor([[a * b / 64 for b in (1, 3, 3, 1)] for a in (1, 3, 3, 1)])
+
+
+def normal(*shape: int, std: float = 1.0) -> Tensor:
+    """As torch.randn, which on the meta device (gseg_cli/gan/loading.py) takes a second to load."""
+    return torch.normal(0.0, std, shape)
 
 
 def _depthwise(f: Tensor, x: Tensor) -> Tensor:
@@ -74,6 +77,11 @@ def conv_down(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
     return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), stride=2)
 
 
+def clamp(x: Tensor, limit: float | None, gain: float = 1.0) -> Tensor:
+    """Within +-limit * gain; None is no limit. Networks trained in float16 were trained with one."""
+    return x if limit is None else x.clamp(-limit * gain, limit * gain)
+
+
 def normalize_2nd_moment(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
@@ -91,7 +99,7 @@ class EqualLinear(nn.Module):
         act: bool = False,
     ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(torch.randn(out_features, in_features) / lr_multiplier)
+        self.weight = nn.Parameter(normal(out_features, in_features, std=1 / lr_multiplier))
         self.bias = nn.Parameter(torch.full((out_features,), bias_init))
         self.weight_gain = lr_multiplier / math.sqrt(in_features)
         self.bias_gain = lr_multiplier
@@ -101,3 +109,45 @@ class EqualLinear(nn.Module):
         gain = LRELU_GAIN if self.act else 1.0
         x = F.linear(x, self.weight * (self.weight_gain * gain), self.bias * (self.bias_gain * gain))
         return F.leaky_relu(x, 0.2) if self.act else x
+
+
+class ConvLayer(nn.Module):
+    """Equalised convolution of odd size; half the resolution where down, twice (1x1 only) where up.
+
+    Leaky ReLU unless linear. clamp: the output, before `gain`, is held within +-clamp.
+    """
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        up: bool = False,
+        down: bool = False,
+        bias: bool = True,
+        linear: bool = False,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.up, self.down, self.linear, self.clamp = up, down, linear, clamp
+        self.weight = nn.Parameter(normal(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel**2)
+        if up or down:
+            self.register_buffer("resample_filter", resample_filter())
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        act_gain = gain if self.linear else gain * LRELU_GAIN
+        w = self.weight * (self.weight_gain * act_gain)
+        if self.down:
+            x = conv_down(x, w, self.resample_filter)
+        else:
+            x = F.conv2d(x, w.to(x.dtype), padding=w.shape[-1] // 2)
+        if self.up:
+            x = upsample2d(x, self.resample_filter)
+        if self.bias is not None:
+            x = x + (self.bias * act_gain).to(x.dtype)[:, None, None]
+        return clamp(x if self.linear else F.leaky_relu(x, 0.2), self.clamp, gain)

@@ -120,6 +120,22 @@ def test_features_come_with_the_very_image_and_at_their_own_sizes():
     assert torch.equal(stack[1:].maps[0], stack.maps[0][1:])
 
 
+@torch.no_grad()
+def test_half_precision_in_the_highest_resolutions_neither_overflows_nor_changes_the_image():
+    generator = make_generator()
+    for block in generator.synthesis_network.blocks():
+        block.conv1.weight.mul_(1e5)  # demodulation takes it out again, but beyond what float16 holds
+    ws = generator.mapping(torch.randn(2, 16))
+    image, full = generator.features(ws)
+    generator.compute_dtype, generator.num_lowp_res = torch.float16, 2
+    lowered, stack = generator.features(ws)
+    assert [m.dtype for m in stack.maps] == [torch.float32, *[torch.float16] * 4] and image.dtype == torch.float32
+    torch.testing.assert_close(lowered, image, rtol=0, atol=0.01 * float(image.abs().max()))
+    torch.testing.assert_close(
+        stack.maps[-1].float(), full.maps[-1], rtol=0, atol=0.01 * float(full.maps[-1].abs().max())
+    )
+
+
 def test_a_checkpoint_brings_the_same_networks_back(tiny_gan, tmp_path):
     generator, discriminator = load_gan(tiny_gan)
     z = torch.randn(4, 16)
@@ -158,6 +174,10 @@ def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_pa
     save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], "channel_max": 8}})
     with pytest.raises(CheckpointError, match=r"other\.safetensors: its tensors do not fit its config"):
         load_generator(path)
+    for wrong in ({"channel_base": 10**15, "channel_max": 10**9}, {"channel_max": "16"}, {"w_dim": -1}):
+        save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], **wrong}})
+        with pytest.raises(CheckpointError, match=r"other\.safetensors: its tensors do not fit its config"):
+            load_generator(path)  # and nothing of that size is allocated
     save_checkpoint(path, tensors, {**meta, "config": {"num_wings": 2}})
     with pytest.raises(CheckpointError, match=r"other\.safetensors: its config describes no GAN.*num_wings"):
         load_generator(path)
