@@ -8,6 +8,7 @@ import torch
 
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.gan.data import Box, load_images
+from gseg_cli.gan.networks import load_generator
 from gseg_cli.gan.train import STATE, GanTrainConfig, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -34,6 +35,12 @@ def start_gan_training(
 
     With resume the newest run goes on; its saved config must be the given one, the length excepted.
     """
+    if init_from:
+        config = config.like(load_generator(init_from))
+        say(
+            f"{init_from}: {config.arch} with channel_base {config.channel_base}, channel_max {config.channel_max}, "
+            f"z_dim {config.z_dim}, {config.mapping_layers} mapping layers"
+        )
     begun_with = {"crop": list(crop) if crop else None, "init_from": str(init_from) if init_from else None}
     saved = {**asdict(config), **begun_with}
     run = _resumable(runs_dir, saved) if resume else None

@@ -5,7 +5,7 @@ Every random number of a step follows from (seed, step), so a resumed run takes 
 
 import copy
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,8 @@ from gseg_cli.checkpoint import load_checkpoint, parent_of, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan import loss as losses
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import GanModule, load_gan, make_config, make_networks, save_gan
+from gseg_cli.gan.grow import load_start
+from gseg_cli.gan.networks import GanModule, make_config, make_networks, save_gan
 from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step, z_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -42,6 +43,7 @@ class GanTrainConfig:
     channel_base: int = 2048
     channel_max: int = 128
     z_dim: int = 128
+    mapping_layers: int = 2
     kimg: float = 200.0
     batch: int = 8
     lr: float = 0.0025
@@ -65,8 +67,14 @@ class GanTrainConfig:
     def network(self) -> dict[str, Any]:
         """The arguments of the generator's own config."""
         names = {"img_resolution": self.resolution, "channel_base": self.channel_base, "channel_max": self.channel_max}
-        w_dim = {"w_dim": self.z_dim} if self.arch == "stylegan2" else {}
-        return {**names, "z_dim": self.z_dim, **w_dim}
+        mapping = {"w_dim": self.z_dim, "mapping_layers": self.mapping_layers} if self.arch == "stylegan2" else {}
+        return {**names, "z_dim": self.z_dim, **mapping}
+
+    def like(self, generator: GanModule) -> "GanTrainConfig":
+        """The same training, of networks as wide and deep as this one."""
+        names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
+        given = {name: getattr(generator.config, name) for name in names if hasattr(generator.config, name)}
+        return replace(self, arch=generator.kind, **given)
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
@@ -82,11 +90,9 @@ class GanTrainer:
         self.config, self.images, self.device = config, images, device
         seed_step(config.seed, 0)
         if init_from:
-            self.G, self.D = load_gan(init_from, device)
+            self.G, self.D = load_start(init_from, images.shape[-1])
         else:
             self.G, self.D = make_networks(config.arch, make_config(config.arch, config.network()))
-        if self.G.img_resolution != images.shape[-1]:
-            raise ConfigError(f"{init_from}: a GAN of {self.G.img_resolution} px cannot train at {images.shape[-1]} px")
         for net in (self.G, self.D):
             net.train().requires_grad_(True).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
