@@ -14,7 +14,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-TARGET = 0.6  # of the mean sign of D's logits of reals
 INTERVAL = 4  # steps between adjustments of p
 
 # The wavelet sym6, which makes the pair of up- and downsampling transparent: two octave bands that do not leak.
@@ -26,9 +25,9 @@ SYM6 = (
 PAD = 3  # a quarter of its length
 
 
-def adjusted(p: float, mean_sign: float, num_images: int, ada_kimg: float) -> float:
-    """p after `num_images` more: up while D is surer of its reals than TARGET, down otherwise, 1 in `ada_kimg`."""
-    direction = (mean_sign > TARGET) - (mean_sign < TARGET)
+def adjusted(p: float, mean_sign: float, num_images: int, *, target: float, ada_kimg: float) -> float:
+    """p after `num_images` more: up while D is surer of its reals than `target`, down otherwise, by 1 in `ada_kimg`."""
+    direction = (mean_sign > target) - (mean_sign < target)
     return max(p + direction * num_images / (ada_kimg * 1000), 0.0)
 
 

@@ -5,12 +5,11 @@ import math
 from dataclasses import fields
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 
 from gseg_cli.gan.augment import Transforms, adjusted, apply_transforms, augment, draw_transforms
-from tests.golden.make_augment import GROUPS, PIXELS, picture
+from tests.golden.make_augment import PIXELS, picture
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "augment.json").read_text())
 NEUTRAL = {"scale": 1.0, "stretch": 1.0, "contrast": 1.0, "saturation": 1.0}
@@ -94,10 +93,9 @@ def test_nothing_happens_at_p_zero():
 
 
 def test_p_rises_while_the_discriminator_is_too_sure_and_never_falls_below_zero():
-    p = 0.0
+    p, how = 0.0, {"target": 0.6, "ada_kimg": 100.0}
     for _ in range(100):
-        p = adjusted(p, 0.9, 32, ada_kimg=100)
+        p = adjusted(p, 0.9, 32, **how)
     assert p == pytest.approx(0.032)
-    assert adjusted(p, 0.1, 32, ada_kimg=100) == pytest.approx(0.032 - 0.00032)
-    assert adjusted(0.0, -1.0, 32, ada_kimg=100) == 0.0 and adjusted(0.5, 0.6, 32, ada_kimg=100) == 0.5
-    assert np.isfinite(p) and set(GROUPS) == set(GROUP_OF.values())
+    assert adjusted(p, 0.1, 32, **how) == pytest.approx(0.032 - 0.00032)
+    assert adjusted(0.0, -1.0, 32, **how) == 0.0 and adjusted(0.5, 0.6, 32, **how) == 0.5
