@@ -42,6 +42,9 @@ def gan_train(
         str | None, typer.Option(help="Start from this GAN, of this resolution or a half of it, or builtin:toy-faces.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
+    fid_weights: Annotated[
+        Path | None, typer.Option(help="Inception's weights, for FID and KID at the end (needs gseg[fid]).")
+    ] = None,
     snapshot_minutes: Annotated[float | None, typer.Option(min=0.0, help="Time between checkpoints; 5.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; 0.")] = None,
@@ -72,7 +75,13 @@ def gan_train(
     folder = runs or project_dir() / "runs"
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
         say = out.say if world.is_first else ignore_say
-        how: dict[str, Any] = {"minutes": minutes, "world": world, "say": say, "on_step": on_step}
+        how: dict[str, Any] = {
+            "minutes": minutes,
+            "fid_weights": fid_weights,
+            "world": world,
+            "say": say,
+            "on_step": on_step,
+        }
         if resume:
             data = {"crop": list(box) if box else None, "fit": fit, "init_from": str(start) if start else None}
             asked = {**given, **{name: value for name, value in data.items() if value is not None}}

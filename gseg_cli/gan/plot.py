@@ -14,7 +14,10 @@ PANELS = (
     ("sign of D's scores, augmentation p", {"real_sign": "#5a9e48", "held_out_sign": "#9b6fc3", "p": "#d98a2b"}),
     ("sliced Wasserstein distance", {"swd": "#30343b"}),
 )
-Curve = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+Values = npt.NDArray[np.float64]
+Pixels = npt.NDArray[np.uint8]
+Curve = tuple[Values, Values]  # kimg and value, both [N]
+Lines = dict[str, tuple[Values, Values, str]]  # by name: a curve and its colour
 
 
 def read_curves(path: Path) -> dict[str, Curve]:
@@ -32,18 +35,23 @@ def read_curves(path: Path) -> dict[str, Curve]:
     return {name: (np.array(p)[:, 0], np.array(p)[:, 1]) for name, p in points.items()}
 
 
-def draw_curves(curves: dict[str, Curve]) -> npt.NDArray[np.uint8]:
+def draw_curves(curves: dict[str, Curve]) -> Pixels:
     """A panel each for losses, signs and distances, as far as there are figures: uint8 [H, W, 3]."""
-    shown = [(title, lines) for title, lines in PANELS if lines.keys() & curves.keys()]
-    image = Image.new("RGB", (WIDTH, HEIGHT * max(len(shown), 1)), "white")
+    panels = [(title, {n: (*curves[n], c) for n, c in colors.items() if n in curves}) for title, colors in PANELS]
+    return draw_panels([(title, lines) for title, lines in panels if lines])
+
+
+def draw_panels(panels: list[tuple[str, Lines]]) -> Pixels:
+    """Panels one below the other over the same kimg: uint8 [H, W, 3]."""
+    image = Image.new("RGB", (WIDTH, HEIGHT * max(len(panels), 1)), "white")
     draw = ImageDraw.Draw(image)
-    last_kimg = max((float(kimg[-1]) for kimg, _ in curves.values()), default=1.0) or 1.0
-    for i, (title, lines) in enumerate(shown):
-        _panel(draw, i * HEIGHT, title, {n: (*curves[n], c) for n, c in lines.items() if n in curves}, last_kimg)
+    last_kimg = max((float(kimg[-1]) for _, lines in panels for kimg, _, _ in lines.values()), default=1.0) or 1.0
+    for i, (title, lines) in enumerate(panels):
+        _panel(draw, i * HEIGHT, title, lines, last_kimg)
     return np.asarray(image)
 
 
-def _panel(draw: ImageDraw.ImageDraw, y0: int, title: str, lines: dict[str, tuple], last_kimg: float) -> None:
+def _panel(draw: ImageDraw.ImageDraw, y0: int, title: str, lines: Lines, last_kimg: float) -> None:
     smooth = {name: (kimg, _moving_mean(values), color) for name, (kimg, values, color) in lines.items()}
     every = np.concatenate([values for _, values, _ in smooth.values()])
     ticks = _ticks(min(float(every.min()), 0.0), max(float(every.max()), 1e-6))
@@ -71,7 +79,7 @@ def _panel(draw: ImageDraw.ImageDraw, y0: int, title: str, lines: dict[str, tupl
             draw.line(points, color, width=2)
 
 
-def _moving_mean(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def _moving_mean(values: Values) -> Values:
     """Over about a fortieth of the run: single batches say little."""
     n = max(len(values) // 40, 1)
     padded = np.concatenate([np.full(n - 1, values[0]), values])

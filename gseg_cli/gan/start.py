@@ -55,6 +55,7 @@ def start_gan_training(
     fit: str = FITS[0],
     init_from: Path | None = None,
     minutes: float | None = None,
+    fid_weights: Path | None = None,
     world: World = ALONE,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
@@ -72,7 +73,14 @@ def start_gan_training(
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
     say(describe(config))
-    how: dict[str, Any] = {"init_from": init_from, "minutes": minutes, "world": world, "say": say, "on_step": on_step}
+    how: dict[str, Any] = {
+        "init_from": init_from,
+        "minutes": minutes,
+        "fid_weights": fid_weights,
+        "world": world,
+        "say": say,
+        "on_step": on_step,
+    }
     train_gan(images, config, run, device, **how)
     return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
 
@@ -84,6 +92,7 @@ def resume_gan_training(
     device: torch.device,
     *,
     minutes: float | None = None,
+    fid_weights: Path | None = None,
     world: World = ALONE,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
@@ -109,7 +118,14 @@ def resume_gan_training(
         raise ConfigError(message, hint="resume with the photos the run was started with")
     say(f"{run.dir}: goes on with {len(images)} photos at {config.resolution} px on {device}")
     say(describe(config))
-    how: dict[str, Any] = {"resume": True, "minutes": minutes, "world": world, "say": say, "on_step": on_step}
+    how: dict[str, Any] = {
+        "resume": True,
+        "minutes": minutes,
+        "fid_weights": fid_weights,
+        "world": world,
+        "say": say,
+        "on_step": on_step,
+    }
     train_gan(images, config, run, device, **how)
     return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
 

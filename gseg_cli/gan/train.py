@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.checkpoint import load_checkpoint, parent_of, save_checkpoint
+from gseg_cli.gan.fid import Inception
 from gseg_cli.gan.metrics import generate, overfit, swd
 from gseg_cli.gan.networks import GanModule, save_gan
 from gseg_cli.gan.plot import draw_curves, read_curves
@@ -27,6 +28,7 @@ __all__ = ["STATE", "GanTrainConfig", "GanTrainer", "sample_grid", "train_gan"]
 
 STATE = "state.safetensors"
 REPORT_STEPS = 20
+NUM_FID = 10_000  # photos and samples for FID, at most
 NUM_MEASURED = 500  # pictures of each kind for the figures of a snapshot, at most
 
 
@@ -39,6 +41,7 @@ def train_gan(
     init_from: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
+    fid_weights: Path | None = None,
     world: World = ALONE,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
@@ -46,8 +49,8 @@ def train_gan(
     """Train until config.kimg thousand images or `minutes` have passed; the checkpoint's path.
 
     images: uint8 [N, 3, R, R]. Writes a checkpoint, a state to resume from, a grid of samples, figures and their curves
-    every config.snapshot_minutes and at the end. Of many processes only the first writes and speaks; all are given the
-    same images and run. Raises GsegError when a loss is no longer finite.
+    every config.snapshot_minutes and at the end; with fid_weights, FID and KID at the end. Of many processes only the
+    first writes and speaks; all are given the same images and run. Raises GsegError when a loss is no longer finite.
     """
     trainer = GanTrainer(config, images, device, run.checkpoint if resume else init_from, world)
     parents = [parent_of(init_from, trainer.G.kind)] if init_from else []
@@ -55,7 +58,8 @@ def train_gan(
         trainer.load_state(load_checkpoint(run.dir / STATE, "gan-state")[0])
         parents = load_checkpoint(run.checkpoint)[1]["parents"]
     meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
-    session = _Session(trainer, run, meta, say, on_step)
+    inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
+    session = _Session(trainer, run, meta, say, on_step, inception)
     if resume and world.is_first:
         forget_after(run, trainer.num_images)
     start_s = snapshot_s = time.monotonic()
@@ -72,7 +76,7 @@ def train_gan(
             snapshot_s = time.monotonic()
         if minutes is not None and now_s - world.agree(start_s) > minutes * 60:
             break
-    session.snapshot()
+    session.snapshot(is_last=True)
     return run.checkpoint
 
 
@@ -85,6 +89,7 @@ class _Session:
     meta: dict[str, Any]
     say: Say
     on_step: OnStep
+    inception: Inception | None
     reported: tuple[float, int] = field(init=False)  # when, and after how many images
     has_warned: set[str] = field(default_factory=set)
     easy_reports: int = 0
@@ -109,13 +114,13 @@ class _Session:
         self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
         self._watch_balance(values)
 
-    def snapshot(self) -> None:
+    def snapshot(self, *, is_last: bool = False) -> None:
         trainer, run = self.trainer, self.run
         state = trainer.state()
         if not all(bool(tensor.isfinite().all()) for tensor in state.values()):  # the loss shows it a step later
             raise _diverged(trainer, "its weights are no longer finite")
         if trainer.world.is_first:
-            figures = self._measure()
+            figures = self._measure() | (self._inception_distances() if is_last and self.inception else {})
             meta = {**self.meta, "num_images": trainer.num_images, "figures": figures}
             save_gan(run.checkpoint, trainer.G_ema, trainer.D, meta)
             save_checkpoint(run.dir / STATE, state, {"kind": "gan-state"})
@@ -143,6 +148,14 @@ class _Session:
                 "help, and the best samples may lie behind",
             )
         return {name: round(value, 4) for name, value in figures.items() if math.isfinite(value)}
+
+    def _inception_distances(self) -> dict[str, float]:
+        assert self.inception is not None
+        trainer = self.trainer
+        n = min(len(trainer.rows), NUM_FID)
+        photos = trainer.images[trainer.rows[torch.arange(n) * len(trainer.rows) // n]]
+        figures = self.inception.distances(photos, generate(trainer.G_ema, n, trainer.device))
+        return {name: round(value, 4) for name, value in figures.items()}
 
     def _watch_balance(self, values: dict[str, float]) -> None:
         """Fifty reports in which D had no doubt: G gets next to no gradient."""
