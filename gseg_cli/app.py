@@ -13,6 +13,7 @@ import typer
 
 from gseg_cli import __version__
 from gseg_cli.commands.annotate_import import annotate_import
+from gseg_cli.commands.convert import convert
 from gseg_cli.commands.demo import demo
 from gseg_cli.commands.distill import distill
 from gseg_cli.commands.evaluate import evaluate
@@ -46,6 +47,7 @@ for command in (
     init,
     toy_faces,
     gan_train,
+    convert,
     sample,
     annotate_import,
     fewshot_train,

@@ -77,7 +77,7 @@ def read_meta(path: Path) -> dict[str, Any]:
         )
     try:
         meta = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, f"its gseg metadata is not JSON ({error})") from error
     if not isinstance(meta, dict) or not {"format", "kind", "config", "parents"} <= meta.keys():
         raise _damaged(path, "its gseg metadata lacks one of format, kind, config, parents")
@@ -86,6 +86,14 @@ def read_meta(path: Path) -> dict[str, Any]:
             f"{path}: expected checkpoint format {FORMAT}, got {meta['format']!r}", hint="update gseg to read this file"
         )
     return meta
+
+
+def is_ours(path: Path) -> bool:
+    """Whether gseg wrote this file, as its header says; a broken .safetensors file counts, so that it is called so."""
+    try:
+        return "gseg" in read_header(path).get("__metadata__", {})
+    except CheckpointError:
+        return path.suffix == ".safetensors"
 
 
 def read_header(path: Path) -> dict[str, Any]:
@@ -99,7 +107,7 @@ def read_header(path: Path) -> dict[str, Any]:
             header = json.loads(file.read(num_bytes))
     except OSError as error:
         raise CheckpointError(f"{path}: {error.strerror}", hint="check the path") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(path, "not a safetensors file: its header is not JSON") from error
     _check_length(path, header, file_bytes - 8 - num_bytes)
     return header
@@ -107,10 +115,13 @@ def read_header(path: Path) -> dict[str, Any]:
 
 def _check_length(path: Path, header: Any, got_bytes: int) -> None:
     try:
+        texts = header.get("__metadata__", {}).values()
         ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__"]
         expected_bytes = max(ends, default=0)
     except (AttributeError, KeyError, TypeError, IndexError) as error:
         raise _damaged(path, "not a safetensors file: its header lists no tensors") from error
+    if not all(isinstance(text, str) for text in texts):
+        raise _damaged(path, "not a safetensors file: its metadata is not text")
     if got_bytes != expected_bytes:
         raise _damaged(path, f"expected {expected_bytes} bytes of tensors, got {got_bytes}")
 

@@ -1,12 +1,12 @@
 """What a file or folder that gseg wrote says of itself. Needs no PyTorch."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.checkpoint import read_header, read_meta
+from gseg_cli.checkpoint import is_ours, read_header, read_meta
+from gseg_cli.gan.describe import count_parameters, describe_foreign_gan, gan_facts
 from gseg_cli.project import Project
 from gseg_cli.project_file import FILE
 from gseg_cli.runs import CHECKPOINT, list_runs
@@ -21,7 +21,7 @@ DESCRIBED_BY = {
     "gseg-report.json": "masks",
     "toy-faces.json": "toy-faces",
 }
-HINT = "gseg info reads checkpoints (.safetensors), models (.onnx), and the project and folders that gseg writes"
+HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx), and the folders that gseg writes"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -30,25 +30,23 @@ def describe(path: Path) -> dict[str, Any]:
         return _describe_folder(path)
     if not path.exists():
         raise GsegError(f"{path}: no such file or folder", HINT)
-    if path.suffix == ".safetensors":
-        return _describe_checkpoint(path)
     if path.suffix == ".onnx":
         return _describe_model(path)
     if path.name == FILE:
         return _describe_project(path.parent)
-    raise GsegError(f"{path}: not a kind of file that gseg writes", HINT)
+    if is_ours(path):
+        return _describe_checkpoint(path)
+    return {**describe_foreign_gan(path), **_file_facts(path)}
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     meta = read_meta(path)
-    parts: dict[str, int] = {}
-    for name, entry in read_header(path).items():
-        if name != "__metadata__":
-            part = name.partition(".")[0]
-            parts[part] = parts.get(part, 0) + math.prod(entry["shape"])
+    header = read_header(path)
+    parts = count_parameters({name: entry["shape"] for name, entry in header.items() if name != "__metadata__"})
     return {
         "kind": meta["kind"],
         "path": path,
+        **gan_facts(path, meta["kind"], meta["config"], meta, parts),
         **meta,
         "num_parameters": sum(parts.values()),
         "num_parameters_of": parts,
@@ -141,11 +139,17 @@ def format_facts(facts: Mapping[str, Any]) -> str:
     return "\n".join(f"{name:{width}}  {_short(value)}" for name, value in facts.items() if value is not None)
 
 
+def _short_of(name: str, value: Any) -> str:
+    if name.startswith("bytes_"):
+        return f"{value / 1e9:.1f} GB" if value > 1e9 else f"{value / 1e6:.1f} MB"
+    return _short(value)
+
+
 def _short(value: Any) -> str:
     if isinstance(value, Mapping) and "name" in value:  # a class
         return str(value["name"])
     if isinstance(value, Mapping):
-        return ", ".join(f"{name} {_short(item)}" for name, item in value.items()) or "none"
+        return ", ".join(f"{name} {_short_of(name, item)}" for name, item in value.items()) or "none"
     if isinstance(value, Sequence) and not isinstance(value, str):
         separator = "; " if any(isinstance(item, Mapping) and "name" not in item for item in value) else ", "
         shown = separator.join(_short(item) for item in value[:12])

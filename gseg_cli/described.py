@@ -56,6 +56,14 @@ def check_seeds(path: Path, seeds: list[Any], *, hint: str) -> tuple[int, ...]:
     return tuple(seeds)
 
 
+def read_class(path: Path, data: Mapping[str, Any], *, hint: str) -> int | None:
+    """The class of a conditional GAN that a description names; None where there is none."""
+    value = data.get("class")
+    if value is not None and not (_is_a(value, int) and value >= 0):
+        raise GsegError(f"{path}: class: expected a whole number from 0, got {value!r}", hint)
+    return value
+
+
 def _is_a(value: Any, expected: type) -> bool:
     """JSON writes 1.0 as it likes, and true is no number."""
     if isinstance(value, bool):

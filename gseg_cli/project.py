@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from gseg_cli.checkpoint import read_meta
+from gseg_cli.checkpoint import is_ours, read_meta
 from gseg_cli.project_file import FILE, format_project, nearest, read_project
 from gseg_cli.runs import CHECKPOINT, list_runs
 from gseg_runtime.class_map import ClassMap
@@ -107,9 +107,13 @@ def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
 
 def gan_resolution(path: Path) -> int:
     """The side in pixels of the images of a GAN checkpoint; CheckpointError when it is no GAN."""
+    if not is_ours(path):
+        from gseg_cli.gan.networks import read_gan
+
+        return read_gan(path).config.img_resolution
     meta = read_meta(path)
     if "img_resolution" not in meta["config"]:
-        hint = "gseg gan-train writes GAN checkpoints"
+        hint = "gseg gan-train writes GAN checkpoints, gseg convert takes in those of others"
         raise CheckpointError(f"{path}: expected a GAN checkpoint, got a {meta['kind']} checkpoint", hint=hint)
     return meta["config"]["img_resolution"]
 

@@ -57,7 +57,15 @@ def test_a_truncated_file_is_one_line(checkpoint, num_bytes):
         assert caught.value.hint
 
 
-@pytest.mark.parametrize("content", [b"x" * 100, b"\x80\x04pickle" * 20, b"\x02" + b"\0" * 7 + b"[]", b"\xff" * 64])
+def with_header(header: bytes) -> bytes:
+    return len(header).to_bytes(8, "little") + header
+
+
+HEADERS = (b"[]", b'{"__metadata__":[]}', b'{"__metadata__":null}', b'{"__metadata__":{"gseg":1}}', b'{"a":' * 100_000)
+NOT_SAFETENSORS = (b"x" * 100, b"\x80\x04pickle" * 20, b"\xff" * 64, *map(with_header, HEADERS))
+
+
+@pytest.mark.parametrize("content", NOT_SAFETENSORS, ids=lambda content: content[:32].decode("latin1"))
 def test_another_kind_of_file_is_one_line(tmp_path, content):
     (tmp_path / "x.safetensors").write_bytes(content)
     with pytest.raises(CheckpointError, match="not a safetensors file"):

@@ -21,6 +21,7 @@ COMMANDS = [
     "init",
     "toy-faces",
     "gan-train",
+    "convert",
     "sample",
     "annotate-import",
     "fewshot-train",

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gseg_cli import latents
-from gseg_cli.described import check_seeds, claim, read_description, write_description
+from gseg_cli.described import check_seeds, claim, read_class, read_description, write_description
 from gseg_cli.gan.sample_set import sample_name
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.class_map import IGNORE, ClassMap
@@ -37,6 +37,7 @@ class AnnotationSet:
     classes: ClassMap
     gan_sha256: str
     truncation_psi: float
+    class_index: int | None = None  # of a conditional GAN
 
     def __post_init__(self) -> None:
         shapes = f"labels {list(self.labels.shape)}, ws {list(self.ws.shape)}, {len(self.seeds)} seeds"
@@ -71,7 +72,8 @@ class AnnotationSet:
             raise GsegError(f"{path}: {error.message}", HINT) from error
         labels = _read_maps(folder, seeds, classes)
         ws = load_latents(folder / latents.FILE, seeds, hint=HINT)
-        return cls(labels, ws, seeds, classes, data["gan"]["sha256"], float(data["truncation_psi"]))
+        class_index = read_class(path, data, hint=HINT)
+        return cls(labels, ws, seeds, classes, data["gan"]["sha256"], float(data["truncation_psi"]), class_index)
 
     def save(self, folder: Path, *, source: str, overwrite: bool = False) -> None:
         """Write the label maps as indexed PNGs, the latents and annotations.json.
@@ -88,6 +90,7 @@ class AnnotationSet:
             "source": source,
             "gan": {"sha256": self.gan_sha256},
             "truncation_psi": self.truncation_psi,
+            **({} if self.class_index is None else {"class": self.class_index}),
             "seeds": list(self.seeds),
             "pixels_per_class": self.pixels_per_class,
         }

@@ -134,4 +134,5 @@ def _tie(maps: dict[int, LabelMap], samples: SampleSet, classes: ClassMap) -> An
         return None
     seeds = tuple(maps)
     labels = np.stack(list(maps.values()))
-    return AnnotationSet(labels, samples.ws_of(seeds), seeds, classes, samples.gan_sha256, samples.truncation_psi)
+    made = (samples.gan_sha256, samples.truncation_psi, samples.class_index)
+    return AnnotationSet(labels, samples.ws_of(seeds), seeds, classes, *made)

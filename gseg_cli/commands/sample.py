@@ -14,6 +14,9 @@ def sample(
     truncation_psi: Annotated[
         float, typer.Option(help="Towards the mean image: 0 is the mean itself, 1 leaves all variety.")
     ] = 0.7,
+    class_index: Annotated[
+        int | None, typer.Option("--class", min=0, help="Class to draw, of a conditional GAN.")
+    ] = None,
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder to write, else the project's samples/.")
     ] = None,
@@ -33,7 +36,7 @@ def sample(
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 
-    generator = load_generator(gan_path, pick_device(device))
+    generator = load_generator(gan_path, pick_device(device), class_index)
     with progress("sample", "images") as on_step:
         samples = write_samples(
             generator, gan_path, wanted, truncation_psi, folder, overwrite=overwrite, on_step=on_step
@@ -42,6 +45,7 @@ def sample(
         "out": folder,
         "seeds": samples.seeds,
         "truncation_psi": truncation_psi,
+        "class_index": samples.class_index,
         "resolution": samples.resolution,
         "gan": {"path": gan_path, "sha256": samples.gan_sha256},
     }

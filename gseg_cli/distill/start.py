@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from gseg_cli.checkpoint import parent_of
+from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.distill.distill import StudentConfig, distill
 from gseg_cli.gan.networks import load_generator
 from gseg_cli.runs import open_run
@@ -25,5 +25,5 @@ def start_distill(
 ) -> dict[str, Any]:
     """Make pairs and train; returns run, checkpoint, number of pairs and held_out_miou."""
     run = open_run(runs_dir, "distill", asdict(config), [parent_of(gan, "gan"), parent_of(teacher, "fewshot")])
-    generator = load_generator(gan, device)
+    generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
     return {"run": run.dir, **distill(generator, gan, teacher, config, run, on_pairs=on_pairs, on_step=on_step)}

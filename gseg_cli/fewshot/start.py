@@ -35,9 +35,8 @@ def start_fewshot(
         message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
         raise ProjectError(message, "give --gan the GAN the samples were made with, or annotate samples of this one")
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
-    checkpoint = train_fewshot(
-        load_generator(gan, device), labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step
-    )
+    generator = load_generator(gan, device, labelled.class_index)
+    checkpoint = train_fewshot(generator, labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     absent = [name for i, name in enumerate(labelled.classes.names) if not (labelled.labels == i).any()]
     warnings = [f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent]
     return {"run": run.dir, "checkpoint": checkpoint, "annotations": len(labelled.seeds), "warnings": warnings}

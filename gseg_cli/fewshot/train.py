@@ -52,6 +52,7 @@ def train_fewshot(
     meta: dict[str, Any] = {
         "parents": parents or [],
         "gan_sha256": annotations.gan_sha256,
+        "gan_class": annotations.class_index,
         "trained": {**asdict(config), "seeds": list(annotations.seeds)},
     }
     save_teacher(run.checkpoint, teacher, annotations.classes, meta)

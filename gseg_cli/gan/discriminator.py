@@ -1,17 +1,18 @@
-"""The StyleGAN2 discriminator (residual architecture), as in stylegan2-ada-pytorch; its state-dict names too."""
+"""The StyleGAN2 discriminator in its three architectures, as in stylegan2-ada-pytorch; its state-dict names too."""
 
 import math
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.gan import ops
-from gseg_cli.gan.stylegan2 import StyleGAN2Config
+from gseg_cli.gan.config import StyleGAN2Config
+from gseg_cli.gan.mapping import MappingNetwork
+from gseg_cli.gan.ops import ConvLayer as ConvLayer
 
 
-class ConvLayer(nn.Module):
-    """Equalised convolution, half the resolution where down, leaky ReLU unless linear."""
+class DiscriminatorBlock(nn.Module):
+    """One resolution. orig: two convolutions; resnet: and a shortcut; skip: and the picture, read at every size."""
 
     resample_filter: Tensor
 
@@ -19,85 +20,104 @@ class ConvLayer(nn.Module):
         self,
         in_channels: int,
         out_channels: int,
-        kernel: int,
         *,
-        down: bool = False,
-        bias: bool = True,
-        linear: bool = False,
+        first: bool,
+        architecture: str = "resnet",
+        img_channels: int = 3,
+        clamp: float | None = None,
     ) -> None:
         super().__init__()
-        self.down, self.linear = down, linear
-        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
-        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
-        self.weight_gain = 1 / math.sqrt(in_channels * kernel**2)
-        if down:
+        self.first, self.architecture = first, architecture
+        if first or architecture == "skip":
+            self.fromrgb = ConvLayer(img_channels, in_channels, kernel=1, clamp=clamp)
+        self.conv0 = ConvLayer(in_channels, in_channels, kernel=3, clamp=clamp)
+        self.conv1 = ConvLayer(in_channels, out_channels, kernel=3, down=True, clamp=clamp)
+        if architecture == "resnet":
+            self.skip = ConvLayer(in_channels, out_channels, kernel=1, down=True, bias=False, linear=True)
+        if architecture == "skip":
             self.register_buffer("resample_filter", ops.resample_filter())
 
-    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
-        gain = gain if self.linear else gain * ops.LRELU_GAIN
-        w = self.weight * (self.weight_gain * gain)
-        if self.down:
-            x = ops.conv_down(x, w, self.resample_filter)
-        else:
-            x = F.conv2d(x, w.to(x.dtype), padding=w.shape[-1] // 2)
-        if self.bias is not None:
-            x = x + (self.bias * gain).to(x.dtype)[:, None, None]
-        return x if self.linear else F.leaky_relu(x, 0.2)
-
-
-class DiscriminatorBlock(nn.Module):
-    def __init__(self, in_channels: int, out_channels: int, *, first: bool) -> None:
-        super().__init__()
-        if first:
-            self.fromrgb = ConvLayer(3, in_channels, kernel=1)
-        self.first = first
-        self.conv0 = ConvLayer(in_channels, in_channels, kernel=3)
-        self.conv1 = ConvLayer(in_channels, out_channels, kernel=3, down=True)
-        self.skip = ConvLayer(in_channels, out_channels, kernel=1, down=True, bias=False, linear=True)
-
     def forward(self, x: Tensor) -> Tensor:
+        """x: the picture for the first block, else what the block before gave."""
         if self.first:
             x = self.fromrgb(x)
+        if self.architecture != "resnet":
+            return self.conv1(self.conv0(x))
         y = self.skip(x, gain=math.sqrt(0.5))
         return y + self.conv1(self.conv0(x), gain=math.sqrt(0.5))
 
 
-def minibatch_std(x: Tensor, group_size: int = 4) -> Tensor:
-    """Append one channel: the standard deviation over groups of images, averaged over channels and pixels."""
+def minibatch_std(x: Tensor, group_size: int | None = 4, num_channels: int = 1) -> Tensor:
+    """Append channels: the standard deviation over groups of images, averaged over pixels and a share of channels."""
     n, c, h, w = x.shape
-    g = math.gcd(group_size, n)
-    y = x.reshape(g, -1, c, h, w)
-    y = (y - y.mean(dim=0)).square().mean(dim=0).add(1e-8).sqrt().mean(dim=[1, 2, 3])  # [N/g]
-    return torch.cat([x, y.reshape(-1, 1, 1, 1).repeat(g, 1, h, w)], dim=1)
+    g = n if group_size is None else min(group_size, n)
+    g = g if n % g == 0 else math.gcd(g, n)
+    y = x.reshape(g, -1, num_channels, c // num_channels, h, w)
+    y = (y - y.mean(dim=0)).square().mean(dim=0).add(1e-8).sqrt().mean(dim=[2, 3, 4])  # [N/g, num_channels]
+    return torch.cat([x, y.reshape(-1, num_channels, 1, 1).repeat(g, 1, h, w)], dim=1)
 
 
 class DiscriminatorEpilogue(nn.Module):
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.conv = ConvLayer(channels + 1, channels, kernel=3)
-        self.fc = ops.EqualLinear(channels * 16, channels, act=True)
-        self.out = ops.EqualLinear(channels, 1)
+    """4x4 to a logit, or, of a conditional GAN, to the agreement of the picture with its class."""
 
-    def forward(self, x: Tensor) -> Tensor:
-        x = self.conv(minibatch_std(x.float()))
-        return self.out(self.fc(x.flatten(1)))  # [N, 1]
+    def __init__(self, channels: int, cmap_dim: int, config: StyleGAN2Config) -> None:
+        super().__init__()
+        d = config.discriminator
+        self.mbstd = (d.mbstd_group_size, d.mbstd_num_channels)
+        if d.architecture == "skip":
+            self.fromrgb = ConvLayer(config.img_channels, channels, kernel=1)
+        self.conv = ConvLayer(channels + d.mbstd_num_channels, channels, kernel=3, clamp=d.conv_clamp)
+        self.fc = ops.EqualLinear(channels * 16, channels, act=True)
+        self.out = ops.EqualLinear(channels, cmap_dim or 1)
+
+    def forward(self, x: Tensor, cmap: Tensor | None) -> Tensor:
+        x = self.conv(minibatch_std(x, *self.mbstd) if self.mbstd[1] else x)
+        x = self.out(self.fc(x.flatten(1)))
+        return x if cmap is None else (x * cmap).sum(dim=1, keepdim=True) / math.sqrt(cmap.shape[1])  # [N, 1]
 
 
 class Discriminator(nn.Module):
+    """`compute_dtype`, `num_lowp_res` and `class_index` as of the generator."""
+
     kind = "stylegan2"
 
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
+        self.config = config
         self.compute_dtype = torch.float32
+        self.num_lowp_res = config.num_lowp_res
+        self.class_index: int | None = None
         self.resolutions = config.resolutions[:0:-1]  # R ... 8
+        self.is_skip = config.discriminator.architecture == "skip"
         for r in self.resolutions:
-            block = DiscriminatorBlock(config.channels(r), config.channels(r // 2), first=r == config.img_resolution)
-            setattr(self, f"b{r}", block)
-        self.b4 = DiscriminatorEpilogue(config.channels(4))
+            setattr(self, f"b{r}", self._block(r))
+        channels = config.channels_of_discriminator(4)
+        cmap_dim = (config.discriminator.cmap_dim or channels) if config.c_dim else 0
+        if cmap_dim:
+            d = config.discriminator
+            self.mapping = MappingNetwork(0, config.c_dim, cmap_dim, d.mapping_layers, d.mapping_lr_multiplier)
+        self.b4 = DiscriminatorEpilogue(channels, cmap_dim, config)
+
+    def _block(self, r: int) -> DiscriminatorBlock:
+        config, d = self.config, self.config.discriminator
+        return DiscriminatorBlock(
+            config.channels_of_discriminator(r), config.channels_of_discriminator(r // 2),
+            first=r == config.img_resolution, architecture=d.architecture, img_channels=config.img_channels,
+            clamp=d.conv_clamp,
+        )  # fmt: skip
 
     def forward(self, image: Tensor) -> Tensor:
         """image [N, 3, R, R] in [-1, 1] -> logits [N, 1], larger for real."""
-        x = image.to(self.compute_dtype, memory_format=torch.channels_last)
-        for r in self.resolutions:
-            x = getattr(self, f"b{r}")(x)
-        return self.b4(x)
+        if self.config.img_channels == 1:
+            image = image.mean(dim=1, keepdim=True)
+        x = image.contiguous(memory_format=torch.channels_last)
+        for i, r in enumerate(self.resolutions):
+            block = getattr(self, f"b{r}")
+            dtype = self.compute_dtype if self.num_lowp_res is None or i < self.num_lowp_res else torch.float32
+            image = image.to(dtype)
+            x = block(x.to(dtype))
+            if self.is_skip:
+                image = ops.downsample2d(image, block.resample_filter)
+                x = x + getattr(self, f"b{r // 2}").fromrgb(image)
+        cmap = self.mapping(None, self.mapping.label(self.class_index, len(x))) if self.config.c_dim else None
+        return self.b4(x.float(), cmap)

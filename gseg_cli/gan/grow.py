@@ -11,14 +11,12 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from gseg_cli.checkpoint import read_header
 from gseg_cli.gan.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
-from gseg_cli.gan.networks import GanModule, load_gan, load_generator, make_networks
+from gseg_cli.gan.networks import GanModule, load_gan
 from gseg_cli.gan.stylegan2 import StyleGAN2, SynthesisBlock
 from gseg_runtime.errors import ConfigError
 
 LRELU_SLOPE = 0.2
-MIN_CHANNELS = 6  # two for each colour
 
 
 def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
@@ -26,11 +24,11 @@ def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
 
     ConfigError when the checkpoint is neither of this resolution nor of a half, a quarter ... of it.
     """
-    G, D = _load(path)
-    if G.img_resolution != resolution and not _can_grow(G, D, resolution):
+    G, D = load_gan(path)
+    if G.img_resolution != resolution and not _can_grow(G, resolution):
         raise ConfigError(
             f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",
-            hint=f"train at {G.img_resolution} px; a StyleGAN2 also at twice, four times ... as many",
+            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times as many",
         )
     while G.img_resolution < resolution:
         assert isinstance(G, StyleGAN2) and isinstance(D, Discriminator)
@@ -38,23 +36,19 @@ def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
     return G, D
 
 
-def _load(path: Path) -> tuple[GanModule, nn.Module]:
-    if any(name.startswith("D.") for name in read_header(path)):
-        return load_gan(path)
-    G = load_generator(path)
-    return G, make_networks(G.kind, G.config)[1]
-
-
-def _can_grow(G: GanModule, D: nn.Module, resolution: int) -> bool:
-    times = resolution / G.img_resolution
-    return isinstance(G, StyleGAN2) and isinstance(D, Discriminator) and times > 1 and math.log2(times).is_integer()
+def _can_grow(G: GanModule, resolution: int) -> bool:
+    """Pictures that are sums over all sizes can grow, and a discriminator with shortcuts."""
+    if not isinstance(G, StyleGAN2) or resolution < G.img_resolution:
+        return False
+    architectures = (G.config.architecture, G.config.discriminator.architecture)
+    return architectures == ("skip", "resnet") and math.log2(resolution / G.img_resolution).is_integer()
 
 
 def grow(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
     """Both at twice the resolution.
 
     G makes the upsampled picture of the old G. D gives a picture the logits that the old D gives the picture halved
-    by the resampling filter, if its new block has six channels or more; with fewer the block starts at random.
+    by the resampling filter, if its new block has two channels for each colour; with fewer the block starts at random.
     """
     config = replace(G.config, img_resolution=2 * G.img_resolution)
     new_G, new_D = StyleGAN2(config), Discriminator(config)
@@ -63,7 +57,8 @@ def grow(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
     first = getattr(D, f"b{G.img_resolution}")
     kept = {name: tensor for name, tensor in D.state_dict().items() if ".fromrgb." not in name}
     new_D.load_state_dict(new_D.state_dict() | kept)
-    if config.channels(config.img_resolution) >= MIN_CHANNELS:
+    new_G.class_index, new_D.class_index = G.class_index, D.class_index
+    if config.channels_of_discriminator(config.img_resolution) >= 2 * config.img_channels:
         _pass_halved_picture(getattr(new_D, f"b{config.img_resolution}"), first.fromrgb)
     return new_G, new_D
 
@@ -87,12 +82,13 @@ def _pass_halved_picture(block: DiscriminatorBlock, fromrgb: ConvLayer) -> None:
     assert block.conv1.bias is not None and fromrgb.bias is not None
     for silent in (block.skip.weight, block.conv1.weight, block.fromrgb.bias, block.conv0.bias):
         silent.zero_()
-    block.fromrgb.weight[:MIN_CHANNELS] = 0
-    block.conv0.weight[:MIN_CHANNELS] = 0
+    num_carriers = 2 * fromrgb.weight.shape[1]
+    block.fromrgb.weight[:num_carriers] = 0
+    block.conv0.weight[:num_carriers] = 0
     both = (1 + LRELU_SLOPE**2) * 2  # a pair's difference after two leaky ReLUs, each with the gain sqrt(2)
     # Of the residual branch: its gain sqrt(1/2) cancels the one of the leaky ReLU, which the old first layer has.
     listen = fromrgb.weight[:, :, 0, 0] * (fromrgb.weight_gain * math.sqrt(2) / both / block.conv1.weight_gain)
-    for channel in range(MIN_CHANNELS):
+    for channel in range(num_carriers):
         colour, sign = channel // 2, 1 - 2 * (channel % 2)
         block.fromrgb.weight[channel, colour] = sign / block.fromrgb.weight_gain
         block.conv0.weight[channel, channel, 1, 1] = 1 / block.conv0.weight_gain

@@ -74,6 +74,11 @@ def conv_down(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
     return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), stride=2)
 
 
+def clamp(x: Tensor, limit: float | None, gain: float = 1.0) -> Tensor:
+    """Within +-limit * gain; None is no limit. Networks trained in float16 were trained with one."""
+    return x if limit is None else x.clamp(-limit * gain, limit * gain)
+
+
 def normalize_2nd_moment(x: Tensor) -> Tensor:
     return x * (x.square().mean(dim=1, keepdim=True) + 1e-8).rsqrt()
 
@@ -101,3 +106,45 @@ class EqualLinear(nn.Module):
         gain = LRELU_GAIN if self.act else 1.0
         x = F.linear(x, self.weight * (self.weight_gain * gain), self.bias * (self.bias_gain * gain))
         return F.leaky_relu(x, 0.2) if self.act else x
+
+
+class ConvLayer(nn.Module):
+    """Equalised convolution of odd size; half the resolution where down, twice (1x1 only) where up.
+
+    Leaky ReLU unless linear. clamp: the output, before `gain`, is held within +-clamp.
+    """
+
+    resample_filter: Tensor
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel: int,
+        *,
+        up: bool = False,
+        down: bool = False,
+        bias: bool = True,
+        linear: bool = False,
+        clamp: float | None = None,
+    ) -> None:
+        super().__init__()
+        self.up, self.down, self.linear, self.clamp = up, down, linear, clamp
+        self.weight = nn.Parameter(torch.randn(out_channels, in_channels, kernel, kernel))
+        self.bias = nn.Parameter(torch.zeros(out_channels)) if bias else None
+        self.weight_gain = 1 / math.sqrt(in_channels * kernel**2)
+        if up or down:
+            self.register_buffer("resample_filter", resample_filter())
+
+    def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
+        act_gain = gain if self.linear else gain * LRELU_GAIN
+        w = self.weight * (self.weight_gain * act_gain)
+        if self.down:
+            x = conv_down(x, w, self.resample_filter)
+        else:
+            x = F.conv2d(x, w.to(x.dtype), padding=w.shape[-1] // 2)
+        if self.up:
+            x = upsample2d(x, self.resample_filter)
+        if self.bias is not None:
+            x = x + (self.bias * act_gain).to(x.dtype)[:, None, None]
+        return clamp(x if self.linear else F.leaky_relu(x, 0.2), self.clamp, gain)

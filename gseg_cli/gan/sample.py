@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,15 +12,18 @@ from torch import Tensor
 
 from gseg_cli import latents
 from gseg_cli.described import claim
-from gseg_cli.gan import sample_set
+from gseg_cli.gan import sample_set, sheet
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.gan.sheet import write_sheet
 from gseg_cli.seeding import z_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path, finish_folder, sha256_file
 
 __all__ = ["SampleSet", "write_samples", "ws_for_seeds"]
+
+MAX_PIXELS = 2**20  # generated at once; one image of 1024 px takes about 0.6 GB on its way
 
 
 @torch.no_grad()
@@ -40,36 +44,41 @@ def write_samples(
     truncation_psi: float,
     out: Path,
     *,
-    batch: int = 16,
+    batch: int | None = None,
     overwrite: bool = False,
     on_step: OnStep = ignore_step,
 ) -> SampleSet:
-    """Write the images of `seeds`, their latents and samples.json to `out`; returns all that `out` then holds.
+    """Write the images of `seeds`, a sheet of them, their latents and samples.json; returns all that `out` then holds.
 
-    gan: the checkpoint `generator` was loaded from. A folder of samples of the same GAN and truncation_psi is
-    extended: its seeds are kept, and its images not made again unless they are missing. GsegError when `out` holds
-    samples of another making, or something else; `overwrite` replaces samples, but never files that are not gseg's.
+    gan: the checkpoint `generator` was loaded from. batch: None takes 16, fewer above 256 px. A folder of samples of
+    the same GAN, class and truncation_psi is extended: its seeds are kept, and its images not made again unless they
+    are missing. GsegError when `out` holds samples of another making, or something else; `overwrite` replaces samples,
+    but never files that are not gseg's.
     """
     if not 0 <= truncation_psi <= 2:  # also refuses nan
         raise UsageError(f"truncation_psi: expected 0 to 2, got {truncation_psi}", "0.7 is usual, 1 truncates nothing")
     gan_sha256 = sha256_file(gan)
-    earlier = None if overwrite else _earlier(out, gan_sha256, truncation_psi)
+    class_index = getattr(generator, "class_index", None)
+    earlier = None if overwrite else _earlier(out, gan_sha256, truncation_psi, class_index)
     claim(out, "samples", overwrite=overwrite, extend=earlier is not None, owned=_is_ours)
     kept = set(earlier.seeds if earlier else ())
     new = sorted(set(seeds) - kept)
     ws = ws_for_seeds(generator, new, truncation_psi).cpu().numpy()
-    samples = SampleSet(out, tuple(new), ws, truncation_psi, gan_sha256, generator.img_resolution)
+    made = (truncation_psi, gan_sha256, generator.img_resolution, class_index)
+    samples = SampleSet(out, tuple(new), ws, *made)
     if earlier:
         samples = _join(earlier, samples)
     # Before the images, so that calling again makes those that an interruption left out.
     samples.save_latents(gan)
     to_do = [seed for seed in samples.seeds if seed not in kept or not samples.image_path(seed).exists()]
+    batch = batch or max(1, min(16, MAX_PIXELS // generator.img_resolution**2))
     _write_images(generator, samples, to_do, batch, on_step)
+    write_sheet(samples)
     finish_folder(out)
     return samples
 
 
-def _earlier(out: Path, gan_sha256: str, truncation_psi: float) -> SampleSet | None:
+def _earlier(out: Path, gan_sha256: str, truncation_psi: float, class_index: int | None) -> SampleSet | None:
     """The samples that are to be extended, None when there are none."""
     if not (out / sample_set.FILE).is_file():
         return None
@@ -81,6 +90,8 @@ def _earlier(out: Path, gan_sha256: str, truncation_psi: float) -> SampleSet | N
     if earlier.truncation_psi != truncation_psi:
         message = f"{out}: holds samples of truncation_psi {earlier.truncation_psi:g}, not {truncation_psi:g}"
         raise GsegError(message, hint)
+    if earlier.class_index != class_index:
+        raise GsegError(f"{out}: holds samples of class {earlier.class_index}, not {class_index}", hint)
     return earlier
 
 
@@ -89,7 +100,7 @@ def _join(earlier: SampleSet, new: SampleSet) -> SampleSet:
     seeds = np.array(earlier.seeds + new.seeds)
     order = np.argsort(seeds)
     ws = np.concatenate([earlier.ws, new.ws])[order]
-    return SampleSet(new.dir, tuple(seeds[order].tolist()), ws, new.truncation_psi, new.gan_sha256, new.resolution)
+    return replace(new, seeds=tuple(seeds[order].tolist()), ws=ws)
 
 
 @torch.no_grad()
@@ -110,4 +121,5 @@ def _device_of(generator: Generator) -> torch.device:
 
 
 def _is_ours(file: Path) -> bool:
-    return file.name in (sample_set.FILE, latents.FILE) or re.fullmatch(r"\d{6,}\.png", file.name) is not None
+    names = (sample_set.FILE, latents.FILE, sheet.FILE)
+    return file.name in names or re.fullmatch(r"\d{6,}\.png", file.name) is not None

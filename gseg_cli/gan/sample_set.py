@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gseg_cli import latents
-from gseg_cli.described import check_seeds, read_description, write_description
+from gseg_cli.described import check_seeds, read_class, read_description, write_description
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.errors import GsegError
 
@@ -29,6 +29,7 @@ class SampleSet:
     truncation_psi: float
     gan_sha256: str
     resolution: int
+    class_index: int | None = None  # of a conditional GAN
 
     @classmethod
     def load(cls, folder: Path) -> "SampleSet":
@@ -39,7 +40,9 @@ class SampleSet:
         if not isinstance(data["gan"].get("sha256"), str):
             raise GsegError(f"{path}: gan: expected its sha256, got {data['gan']!r}", HINT)
         ws = load_latents(folder / latents.FILE, seeds, hint=HINT)
-        return cls(folder, seeds, ws, float(data["truncation_psi"]), data["gan"]["sha256"], data["resolution"])
+        class_index = read_class(path, data, hint=HINT)
+        psi, sha256 = float(data["truncation_psi"]), data["gan"]["sha256"]
+        return cls(folder, seeds, ws, psi, sha256, data["resolution"], class_index)
 
     def image_path(self, seed: int) -> Path:
         return self.dir / sample_name(seed)
@@ -56,6 +59,7 @@ class SampleSet:
         facts = {
             "gan": {"path": str(gan), "sha256": self.gan_sha256},
             "truncation_psi": self.truncation_psi,
+            **({} if self.class_index is None else {"class": self.class_index}),
             "seeds": list(self.seeds),
             "resolution": self.resolution,
         }

@@ -1,64 +1,18 @@
-"""The StyleGAN2 generator (Karras et al. 2020), skip architecture, exactly as in stylegan2-ada-pytorch, names included.
+"""The StyleGAN2 generator (Karras et al. 2020) in its three architectures, as in stylegan2-ada-pytorch, names included.
 
 Shapes: N batch, L = num_ws, W = w_dim, R = img_resolution, O/I channels out/in.
 """
 
 import math
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.gan import ops
+from gseg_cli.gan.config import StyleGAN2Config as StyleGAN2Config
 from gseg_cli.gan.generator import FeatureStack
-from gseg_runtime.errors import ConfigError
-
-
-@dataclass(frozen=True, kw_only=True)
-class StyleGAN2Config:
-    """Everything that decides the shape of the networks; it travels in the checkpoint."""
-
-    img_resolution: int = 64
-    z_dim: int = 128
-    w_dim: int = 128
-    mapping_layers: int = 2
-    channel_base: int = 2048  # a layer at resolution r has min(channel_base / r, channel_max) channels
-    channel_max: int = 128
-
-    def __post_init__(self) -> None:
-        if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
-            raise ConfigError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
-
-    def channels(self, resolution: int) -> int:
-        return min(self.channel_base // resolution, self.channel_max)
-
-    @property
-    def resolutions(self) -> list[int]:
-        return [2**i for i in range(2, int(math.log2(self.img_resolution)) + 1)]
-
-
-class MappingNetwork(nn.Module):
-    """z -> w; keeps w_avg, the running mean of w, as the centre of truncation."""
-
-    def __init__(self, z_dim: int, w_dim: int, num_layers: int, lr_multiplier: float = 0.01) -> None:
-        super().__init__()
-        self.num_layers = num_layers
-        for i in range(num_layers):
-            layer = ops.EqualLinear(z_dim if i == 0 else w_dim, w_dim, lr_multiplier=lr_multiplier, act=True)
-            setattr(self, f"fc{i}", layer)
-        self.w_avg: Tensor
-        self.register_buffer("w_avg", torch.zeros(w_dim))
-
-    def forward(self, z: Tensor) -> Tensor:
-        x = ops.normalize_2nd_moment(z.float())
-        for i in range(self.num_layers):
-            x = getattr(self, f"fc{i}")(x)
-        return x  # [N, W]
-
-    @torch.no_grad()
-    def track(self, w: Tensor, beta: float = 0.998) -> None:
-        self.w_avg.copy_(w.float().mean(dim=0).lerp(self.w_avg, beta))
+from gseg_cli.gan.mapping import TrackedMapping
 
 
 class ModulatedConv(nn.Module):
@@ -70,10 +24,6 @@ class ModulatedConv(nn.Module):
         self.affine = ops.EqualLinear(w_dim, in_channels, bias_init=1.0)
         self.bias = nn.Parameter(torch.zeros(out_channels))
 
-    def demodulation(self, styles: Tensor) -> Tensor:
-        energy = self.weight.square().sum(dim=[2, 3])  # [O, I]
-        return (styles.square() @ energy.t() + 1e-8).rsqrt()  # [N, O]
-
 
 class SynthesisLayer(ModulatedConv):
     """Modulated 3x3 convolution (twice the resolution where up), noise, bias, leaky ReLU."""
@@ -81,98 +31,134 @@ class SynthesisLayer(ModulatedConv):
     noise_const: Tensor
     resample_filter: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int, *, up: bool) -> None:
-        super().__init__(in_channels, out_channels, w_dim, kernel=3)
-        self.up = up
-        self.noise_strength = nn.Parameter(torch.zeros([]))
-        self.register_buffer("noise_const", torch.randn(resolution, resolution))
+    def __init__(self, config: StyleGAN2Config, in_channels: int, resolution: int, *, up: bool) -> None:
+        super().__init__(in_channels, config.channels(resolution), config.w_dim, kernel=3)
+        self.up, self.resolution, self.clamp, self.use_noise = up, resolution, config.conv_clamp, config.use_noise
+        if self.use_noise:
+            self.noise_strength = nn.Parameter(torch.zeros([]))
+            self.register_buffer("noise_const", torch.randn(resolution, resolution))
         self.register_buffer("resample_filter", ops.resample_filter())
 
-    def forward(self, x: Tensor, w: Tensor, noise: Tensor | None = None) -> Tensor:
-        """x [N, I, h, h], w [N, W]; noise: [N, 1, R, R] or None for the constant noise."""
+    def forward(self, x: Tensor, w: Tensor, random_noise: bool = False, gain: float = 1.0) -> Tensor:
+        """x [N, I, h, h], w [N, W]; random_noise: fresh for every image, instead of the constant one."""
+        weight: Tensor = self.weight
         styles = self.affine(w)
+        if x.dtype == torch.float16:
+            weight, styles = _bounded(weight, styles)
         x = x * styles.to(x.dtype)[:, :, None, None]
-        x = ops.conv_up(x, self.weight, self.resample_filter) if self.up else self._conv(x)
-        scale = self.demodulation(styles) * ops.LRELU_GAIN
-        noise = (self.noise_const if noise is None else noise) * (self.noise_strength * ops.LRELU_GAIN)
-        x = torch.addcmul(noise.to(x.dtype), x, scale.to(x.dtype)[:, :, None, None])
-        return F.leaky_relu(x + (self.bias * ops.LRELU_GAIN).to(x.dtype)[:, None, None], 0.2)
+        x = ops.conv_up(x, weight, self.resample_filter) if self.up else F.conv2d(x, weight.to(x.dtype), padding=1)
+        act_gain = gain * ops.LRELU_GAIN
+        scale = (_demodulation(weight, styles) * act_gain).to(x.dtype)[:, :, None, None]
+        bias = (self.bias * act_gain).to(x.dtype)[:, None, None]
+        if self.use_noise:
+            noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if random_noise else self.noise_const
+            x = torch.addcmul((noise * (self.noise_strength * act_gain)).to(x.dtype), x, scale).add_(bias)
+        else:
+            x = torch.addcmul(bias, x, scale)
+        return ops.clamp(F.leaky_relu(x, 0.2, inplace=True), self.clamp, gain)
 
-    def _conv(self, x: Tensor) -> Tensor:
-        return F.conv2d(x, self.weight.to(x.dtype), padding=1)
+
+def _bounded(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:
+    """Both scaled so that no product overflows in float16; demodulation takes the factors out again."""
+    fan_in = math.sqrt(weight[0].numel())
+    return weight / (fan_in * weight.abs().amax(dim=[1, 2, 3], keepdim=True)), styles / styles.abs().amax(1, True)
+
+
+def _demodulation(weight: Tensor, styles: Tensor) -> Tensor:
+    energy = weight.square().sum(dim=[2, 3])  # [O, I]
+    return (styles.square() @ energy.t() + 1e-8).rsqrt()  # [N, O]
 
 
 class ToRGBLayer(ModulatedConv):
     """Modulated 1x1 convolution to colours, without demodulation."""
 
-    def __init__(self, in_channels: int, w_dim: int) -> None:
-        super().__init__(in_channels, 3, w_dim, kernel=1)
-        self.weight_gain = 1 / math.sqrt(in_channels)
+    def __init__(self, config: StyleGAN2Config, in_channels: int) -> None:
+        super().__init__(in_channels, config.img_channels, config.w_dim, kernel=1)
+        self.weight_gain, self.clamp = 1 / math.sqrt(in_channels), config.conv_clamp
 
     def forward(self, x: Tensor, w: Tensor) -> Tensor:
         styles = self.affine(w) * self.weight_gain
         x = x * styles.to(x.dtype)[:, :, None, None]
-        return F.conv2d(x, self.weight.to(x.dtype), self.bias.to(x.dtype)).float()
+        return ops.clamp(F.conv2d(x, self.weight.to(x.dtype), self.bias.to(x.dtype)), self.clamp).float()
 
 
 class SynthesisBlock(nn.Module):
-    """One resolution: conv0 (up) and conv1, then the sum of the upsampled picture so far and this block's colours."""
+    """One resolution: conv0 (up) and conv1.
+
+    skip: the sum of the upsampled picture so far and this block's colours; orig and resnet: colours in the last block.
+    """
 
     resample_filter: Tensor
 
-    def __init__(self, in_channels: int, out_channels: int, w_dim: int, resolution: int) -> None:
+    def __init__(self, config: StyleGAN2Config, resolution: int) -> None:
         super().__init__()
-        self.num_convs = 1 if in_channels == 0 else 2
+        channels = config.channels(resolution)
+        self.resolution = resolution
+        self.num_convs = 1 if resolution == 4 else 2
+        self.has_colours = config.architecture == "skip" or resolution == config.img_resolution
+        self.has_shortcut = config.architecture == "resnet" and resolution > 4
         self.register_buffer("resample_filter", ops.resample_filter())
-        if in_channels == 0:
-            self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
+        if resolution == 4:
+            self.const = nn.Parameter(torch.randn(channels, resolution, resolution))
         else:
-            self.conv0 = SynthesisLayer(in_channels, out_channels, w_dim, resolution, up=True)
-        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, up=False)
-        self.torgb = ToRGBLayer(out_channels, w_dim)
+            self.conv0 = SynthesisLayer(config, config.channels(resolution // 2), resolution, up=True)
+        self.conv1 = SynthesisLayer(config, channels, resolution, up=False)
+        if self.has_colours:
+            self.torgb = ToRGBLayer(config, channels)
+        if self.has_shortcut:
+            self.skip = ops.ConvLayer(config.channels(resolution // 2), channels, 1, up=True, bias=False, linear=True)
 
-    def layers(self) -> list[SynthesisLayer]:
-        return [self.conv1] if self.num_convs == 1 else [self.conv0, self.conv1]
+    def forward(self, x: Tensor, ws: Tensor, random_noise: bool, maps: list[Tensor] | None) -> Tensor:
+        """ws [N, num_convs, W]; the output of each layer is appended to maps, the last before its shortcut."""
+        y = self.skip(x, gain=math.sqrt(0.5)) if self.has_shortcut else None
+        if self.num_convs == 2:
+            x = _kept(self.conv0(x, ws[:, 0], random_noise), maps)
+        x = _kept(self.conv1(x, ws[:, -1], random_noise, math.sqrt(0.5) if self.has_shortcut else 1.0), maps)
+        return x if y is None else y + x
 
     def colours(self, x: Tensor, w: Tensor, image: Tensor | None) -> Tensor:
         rgb = self.torgb(x, w)
         return rgb if image is None else ops.upsample2d(image, self.resample_filter) + rgb
 
 
+def _kept(x: Tensor, maps: list[Tensor] | None) -> Tensor:
+    if maps is not None:
+        maps.append(x)
+    return x
+
+
 class SynthesisNetwork(nn.Module):
     def __init__(self, config: StyleGAN2Config) -> None:
         super().__init__()
-        in_channels = 0
         self.resolutions = config.resolutions
         for r in config.resolutions:
-            block = SynthesisBlock(in_channels, config.channels(r), config.w_dim, r)
-            setattr(self, f"b{r}", block)
-            in_channels = config.channels(r)
+            setattr(self, f"b{r}", SynthesisBlock(config, r))
 
     def blocks(self) -> list[SynthesisBlock]:
         return [getattr(self, f"b{r}") for r in self.resolutions]
 
-    def forward(self, ws: Tensor, dtype: torch.dtype, random_noise: bool) -> tuple[Tensor, list[Tensor]]:
-        """ws [N, L, W] -> image float32 [N, 3, R, R] and the output of every layer, coarse to fine."""
-        x = self.blocks()[0].const.to(dtype).expand(len(ws), -1, -1, -1)
-        x = x.contiguous(memory_format=torch.channels_last)
-        image, maps, i = None, [], 0
-        for block in self.blocks():
-            for layer in block.layers():
-                x = layer(x, ws[:, i], _noise_like(ws, layer) if random_noise else None)
-                maps.append(x)
-                i += 1
-            image = block.colours(x, ws[:, i], image)  # shares its w with the next block's conv0
+    def forward(
+        self, ws: Tensor, dtypes: list[torch.dtype], random_noise: bool, maps: list[Tensor] | None = None
+    ) -> Tensor:
+        """ws [N, L, W] -> image float32 [N, img_channels, R, R]; the output of every layer is appended to maps."""
+        x = self.blocks()[0].const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
+        image, i = None, 0
+        for block, dtype in zip(self.blocks(), dtypes, strict=True):
+            x = block(x.to(dtype), ws[:, i : i + block.num_convs], random_noise, maps)
+            i += block.num_convs
+            if block.has_colours:
+                image = block.colours(x, ws[:, i], image)  # shares its w with the next block's conv0
         assert image is not None
-        return image, maps
-
-
-def _noise_like(ws: Tensor, layer: SynthesisLayer) -> Tensor:
-    return torch.randn(len(ws), 1, *layer.noise_const.shape, device=ws.device)
+        return image
 
 
 class StyleGAN2(nn.Module):
-    """Generator protocol over mapping and synthesis. `compute_dtype` is float32 unless a trainer lowers it."""
+    """Generator protocol over mapping and synthesis.
+
+    compute_dtype is float32 unless a trainer lowers it, in the num_lowp_res highest resolutions or (None) in all.
+    class_index chooses the class of a conditional GAN. random_noise: trainers draw fresh noise; samples and features
+    keep the constant one.
+    """
 
     kind = "stylegan2"
 
@@ -181,24 +167,37 @@ class StyleGAN2(nn.Module):
         self.config = config
         self.z_dim, self.w_dim, self.img_resolution = config.z_dim, config.w_dim, config.img_resolution
         self.num_ws = 2 * len(config.resolutions)
-        self.feature_channels = tuple(config.channels(r) for r in config.resolutions for _ in range(1 if r == 4 else 2))
+        self.feature_channels = tuple(channels for channels, _ in config.feature_layers)
         self.compute_dtype = torch.float32
-        self.random_noise = False  # trainers draw fresh noise; samples and features keep the constant one
-        self.mapping_network = MappingNetwork(config.z_dim, config.w_dim, config.mapping_layers)
+        self.num_lowp_res = config.num_lowp_res
+        self.class_index: int | None = None
+        self.random_noise = False
+        self.mapping_network = TrackedMapping(
+            config.z_dim, config.c_dim, config.w_dim, config.mapping_layers, config.mapping_lr_multiplier
+        )
         self.synthesis_network = SynthesisNetwork(config)
 
     def mapping(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
-        w = self.mapping_network(z)
+        """UsageError when a conditional GAN was given no class."""
+        w = self.mapping_network(z, self.mapping_network.label(self.class_index, len(z)))
         if truncation_psi != 1:
             w = self.mapping_network.w_avg.lerp(w, truncation_psi)
         return w.unsqueeze(1).expand(-1, self.num_ws, -1)
 
     def synthesis(self, ws: Tensor) -> Tensor:
-        return self.synthesis_network(ws, self.compute_dtype, self.random_noise)[0]
+        return self._synthesis(ws, None)
 
     def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
-        image, maps = self.synthesis_network(ws, self.compute_dtype, self.random_noise)
+        maps: list[Tensor] = []
+        image = self._synthesis(ws, maps)
         return image, FeatureStack(tuple(maps))
+
+    def _synthesis(self, ws: Tensor, maps: list[Tensor] | None) -> Tensor:
+        n = len(self.config.resolutions)
+        num_low = n if self.num_lowp_res is None else min(self.num_lowp_res, n)
+        dtypes = [torch.float32] * (n - num_low) + [self.compute_dtype] * num_low
+        image = self.synthesis_network(ws, dtypes, self.random_noise, maps)
+        return image.expand(-1, 3, -1, -1)  # grey as three equal colours
 
     def track(self, ws: Tensor) -> None:
         """Update the truncation centre; called by the trainer only."""

@@ -12,6 +12,8 @@ from gseg_runtime.errors import ConfigError, UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
 AUGMENTS = ("none", "ada", "fixed")
+CLAMP = 256.0  # of activations in half precision, as in stylegan2-ada-pytorch
+NUM_FP16_RES = 4  # the highest resolutions; the others stay in single precision
 MANY_PHOTOS = 20_000  # from here on `auto` leaves ADA out: the paper finds little left to gain above 30,000
 
 
@@ -62,7 +64,9 @@ class GanTrainConfig:
         """The arguments of the generator's own config."""
         names = {"img_resolution": self.resolution, "channel_base": self.channel_base, "channel_max": self.channel_max}
         mapping = {"w_dim": self.z_dim, "mapping_layers": self.mapping_layers} if self.arch == "stylegan2" else {}
-        return {**names, "z_dim": self.z_dim, **mapping}
+        half = self.arch == "stylegan2" and self.precision == "fp16"
+        clamp = {"conv_clamp": CLAMP, "discriminator": {"conv_clamp": CLAMP}} if half else {}
+        return {**names, "z_dim": self.z_dim, **mapping, **clamp}
 
     def like(self, generator: GanModule) -> "GanTrainConfig":
         """The same training, of networks as wide and deep as this one."""
@@ -104,7 +108,8 @@ def auto_config(
     auto = _auto_gpu(given, resolution, num_processes) if device.type == "cuda" else _auto_cpu(given, resolution)
     small = num_photos < MANY_PHOTOS
     common = {
-        "precision": pick_precision("auto", device),
+        # A GAN that was never clamped may overflow in half precision.
+        "precision": "fp16" if device.type == "cuda" and not goes_on else pick_precision("auto", device),
         "augment": "ada" if small else "none",
         "held_out": min(num_photos // 20, 1000),
         # A GAN that goes on is no rough sketch to be forgotten quickly, and reacts at once.

@@ -17,7 +17,7 @@ from gseg_cli.gan import loss as losses
 from gseg_cli.gan.augment import INTERVAL, adjusted, augment
 from gseg_cli.gan.grow import load_start
 from gseg_cli.gan.networks import GanModule, make_config, make_networks
-from gseg_cli.gan.train_config import GanTrainConfig, pick_dtype
+from gseg_cli.gan.train_config import NUM_FP16_RES, GanTrainConfig, pick_dtype
 from gseg_cli.gan.world import World
 from gseg_cli.seeding import seed_step
 from gseg_runtime.errors import ConfigError
@@ -55,6 +55,8 @@ class GanTrainer:
             net.train().requires_grad_(True).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
         self.G.compute_dtype = self.D.compute_dtype = pick_dtype(config.precision, device)  # type: ignore[assignment]
+        if config.precision == "fp16" and config.arch == "stylegan2":
+            self.G.num_lowp_res = self.D.num_lowp_res = NUM_FP16_RES  # type: ignore[assignment]
         self.G.random_noise = True
         self.opt_G = _adam(self.G, config, config.pl_interval if config.pl_weight else None)
         self.opt_D = _adam(self.D, config, config.r1_interval if config.r1_gamma else None)

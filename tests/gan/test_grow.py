@@ -21,10 +21,10 @@ CONFIG = replace(tiny.CONFIG, channel_base=256)  # 8 channels at 32 px
 GROWN = GanTrainConfig(resolution=32, batch=4, precision="fp32", r1_interval=2, kimg=0.016)
 
 
-@pytest.fixture
-def gan():
+@pytest.fixture(params=[CONFIG, replace(CONFIG, conv_clamp=256.0, img_channels=1)], ids=["", "grey and clamped"])
+def gan(request):
     torch.manual_seed(0)
-    G, D = StyleGAN2(CONFIG).requires_grad_(False), Discriminator(CONFIG).requires_grad_(False)
+    G, D = StyleGAN2(request.param).requires_grad_(False), Discriminator(request.param).requires_grad_(False)
     for parameter in (*G.parameters(), *D.parameters()):
         parameter.add_(0.1 * torch.randn_like(parameter))
     return G, D
@@ -87,6 +87,7 @@ def test_a_gan_without_a_discriminator_gets_a_fresh_one(gan, tmp_path):
 
 def test_what_cannot_grow_is_refused(gan, tmp_path):
     save_gan(tmp_path / "small.safetensors", *gan, {})
+    torch.manual_seed(0)
     dcgan = make_networks("dcgan", make_config("dcgan", {"img_resolution": 16, "z_dim": 8, "channel_base": 64}))
     save_gan(tmp_path / "dcgan.safetensors", *dcgan, {})
     for name, resolution in (("small", 8), ("dcgan", 32)):

@@ -67,7 +67,7 @@ def pixels(samples, seed):
 def test_the_folder_holds_images_latents_and_description_and_nothing_else(generator, gan, tmp_path):
     steps = []
     samples = write_samples(generator, gan, [3, 0, 3], PSI, tmp_path / "out", batch=1, on_step=steps.append)
-    assert names(samples.dir) == ["000000.png", "000003.png", "latents.safetensors", "samples.json"]
+    assert names(samples.dir) == ["000000.png", "000003.png", "latents.safetensors", "samples.json", "sheet.jpg"]
     assert steps == [Step(1, 2), Step(2, 2)]
     facts = json.loads((samples.dir / "samples.json").read_text())
     assert (facts["kind"], facts["format"], facts["seeds"], facts["resolution"]) == ("samples", 1, [0, 3], 16)
@@ -137,7 +137,7 @@ def test_samples_of_another_gan_or_truncation_are_refused_unless_overwritten(gen
         assert "--overwrite" in caught.value.hint and "--resume" not in caught.value.hint
     assert np.array_equal(pixels(old, 0), before)
     new = write_samples(other, gans[1], [0], PSI, tmp_path, overwrite=True)
-    assert names(tmp_path) == ["000000.png", "latents.safetensors", "samples.json"]
+    assert names(tmp_path) == ["000000.png", "latents.safetensors", "samples.json", "sheet.jpg"]
     assert not np.array_equal(pixels(new, 0), before)
 
 

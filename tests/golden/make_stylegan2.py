@@ -1,8 +1,9 @@
-"""Writes stylegan2.json: what NVIDIA's own StyleGAN2 computes from weights that anyone can draw again.
+"""Writes stylegan2*.json: what NVIDIA's own StyleGAN2 computes from weights that anyone can draw again.
 
     python tests/golden/make_stylegan2.py STYLEGAN3      # a checkout of github.com/NVlabs/stylegan3
 
-Needs PyTorch, and `requests` and setuptools below 82, which the checkout imports. tests/gan/test_stylegan2.py reads it.
+Needs PyTorch, and `requests` and setuptools below 82, which the checkout imports. tests/gan/test_stylegan2.py and
+tests/gan/test_foreign.py read them.
 """
 
 import json
@@ -16,6 +17,24 @@ import torch
 from torch import Tensor, nn
 
 CONFIG = {"img_resolution": 16, "channel_base": 128, "channel_max": 16, "z_dim": 16, "w_dim": 16, "mapping_layers": 2}
+# Further files: arguments of the generator and of the discriminator, beyond those of CONFIG.
+VARIANTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "stylegan2": ({}, {}),
+    "stylegan2_orig": ({"architecture": "orig", "use_noise": False}, {"architecture": "orig"}),
+    "stylegan2_resnet": (
+        {"architecture": "resnet", "c_dim": 3, "conv_clamp": 0.8},
+        {"architecture": "resnet", "c_dim": 3, "conv_clamp": 0.8, "mapping_kwargs": {"num_layers": 2}},
+    ),
+    "stylegan2_skip": (
+        {"img_channels": 1, "conv_clamp": 3.0},
+        {
+            "architecture": "skip",
+            "img_channels": 1,
+            "epilogue_kwargs": {"mbstd_group_size": 2, "mbstd_num_channels": 2},
+        },
+    ),
+}
+CLASS = 1
 NUM_LATENTS, NUM_WS, NUM_IMAGES = 2, 6, 8
 # Name in the state dict -> offset and scale of its normal distribution. Nothing is left at a value, such as a bias of
 # zero, that would hide a mistake; the weights and biases of the mapping network count a hundredth.
@@ -34,22 +53,30 @@ def main(stylegan3: Path) -> None:
     sys.path.insert(0, str(stylegan3))
     from training import networks_stylegan2 as official
 
+    for name, (of_g, of_d) in VARIANTS.items():
+        golden = _compute(official, of_g, of_d)
+        lines = [f'"{key}": {json.dumps(value)}' for key, value in golden.items()]
+        Path(__file__).with_name(f"{name}.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+
+
+def _compute(official: Any, of_g: dict[str, Any], of_d: dict[str, Any]) -> dict[str, Any]:
     size = {name: CONFIG[name] for name in ("img_resolution", "channel_base", "channel_max")}
     common = {**size, "c_dim": 0, "img_channels": 3, "num_fp16_res": 0, "conv_clamp": None}
     latent = {name: CONFIG[name] for name in ("z_dim", "w_dim")}
-    generator = official.Generator(**common, **latent, mapping_kwargs={"num_layers": CONFIG["mapping_layers"]}).eval()
-    discriminator = official.Discriminator(**common).eval()
+    mapping = {"mapping_kwargs": {"num_layers": CONFIG["mapping_layers"]}}
+    arguments = {"generator": {**common, **latent, **mapping, **of_g}, "discriminator": {**common, **of_d}}
+    generator = official.Generator(**arguments["generator"]).eval()
+    discriminator = official.Discriminator(**arguments["discriminator"]).eval()
     rng = np.random.RandomState(0)
     weights = {"G_ema": _draw(generator, rng), "D": _draw(discriminator, rng)}
     z = _normal(rng, [NUM_LATENTS, CONFIG["z_dim"]])
     styles = _normal(rng, [NUM_LATENTS, NUM_WS, CONFIG["w_dim"]])
-    images = _normal(rng, [NUM_IMAGES, 3, *2 * [CONFIG["img_resolution"]]])
+    images = _normal(rng, [NUM_IMAGES, generator.img_channels, *2 * [CONFIG["img_resolution"]]])
     images *= torch.linspace(0.25, 2, NUM_IMAGES)[
         :, None, None, None
     ]  # so that it counts who is in whose group of four
-    golden = {"config": CONFIG, "weights": weights, **_generate(generator, z, styles), **_judge(discriminator, images)}
-    lines = [f'"{key}": {json.dumps(value)}' for key, value in golden.items()]
-    Path(__file__).with_name("stylegan2.json").write_text("{\n" + ",\n".join(lines) + "\n}\n")
+    computed = {**_generate(generator, z, styles), **_judge(discriminator, images)}
+    return {"config": CONFIG, "arguments": arguments, "weights": weights, **computed}
 
 
 def _normal(rng: np.random.RandomState, shape: list[int]) -> Tensor:
@@ -74,7 +101,8 @@ def _generate(generator: nn.Module, z: Tensor, styles: Tensor) -> dict[str, Any]
     for name, module in generator.named_modules():
         if re.fullmatch(r"synthesis\.b\d+\.conv\d", name):
             module.register_forward_hook(lambda _, __, out, name=name: layers.__setitem__(name, out))
-    latents = {f"ws psi={psi}": _figures(generator.mapping(z, None, truncation_psi=psi)) for psi in (1, 0.5)}
+    c = _class(generator, len(z))
+    latents = {f"ws psi={psi}": _figures(generator.mapping(z, c, truncation_psi=psi)) for psi in (1, 0.5)}
     image = generator.synthesis(styles, noise_mode="const", force_fp32=True)
     order = sorted(layers, key=lambda name: (int(re.findall(r"b(\d+)", name)[0]), name))
     return {**latents, "image": _figures(image), "layers": {name: _figures(layers[name]) for name in order}}
@@ -83,13 +111,17 @@ def _generate(generator: nn.Module, z: Tensor, styles: Tensor) -> dict[str, Any]
 def _judge(discriminator: nn.Module, images: Tensor) -> dict[str, Any]:
     """Logits, and the R1 penalty with the size of its gradient for each weight."""
     images = images.requires_grad_(True)
-    logits = discriminator(images, None)
+    logits = discriminator(images, _class(discriminator, len(images)))
     (gradient,) = torch.autograd.grad(logits.sum(), images, create_graph=True)
     r1 = gradient.square().sum(dim=[1, 2, 3]).mean()
     weights = {name: p for name, p in discriminator.named_parameters() if name.endswith("weight")}
     gradients = torch.autograd.grad(r1, list(weights.values()))
     norms = {name: _round(g.norm()) for name, g in zip(weights, gradients, strict=True)}
     return {"logits": [_round(v) for v in logits.flatten()], "r1": _round(r1), "r1_gradients": norms}
+
+
+def _class(net: Any, n: int) -> Tensor | None:
+    return torch.eye(net.c_dim)[[CLASS] * n] if net.c_dim else None
 
 
 def _figures(x: Tensor) -> list[float]:

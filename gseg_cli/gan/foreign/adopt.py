@@ -1,0 +1,135 @@
+"""A foreign StyleGAN2 made gseg's own: NVIDIA's names, a config, float32, and nothing missing.
+
+What the file lacks is made from a fixed seed, so that the same file always gives the same images, and is said.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gseg_cli.gan import ops
+from gseg_cli.gan.config import StyleGAN2Config
+from gseg_cli.gan.discriminator import Discriminator
+from gseg_cli.gan.foreign.checkpoint import ForeignGan
+from gseg_cli.gan.foreign.rosinality import discriminator_to_nvidia, generator_to_nvidia
+from gseg_cli.gan.foreign.shapes import discriminator_config, generator_config
+from gseg_cli.gan.loading import build
+from gseg_cli.gan.mapping import MappingNetwork
+from gseg_runtime.errors import CheckpointError, ConfigError
+
+NUM_LATENTS, SEED = 10_000, 0  # of an estimated truncation centre
+
+
+@dataclass(frozen=True)
+class Adopted:
+    """tensors: as in gseg's own files, prefixed G_ema. and D.; meta: what there is to say of them."""
+
+    config: StyleGAN2Config
+    tensors: dict[str, Tensor]
+    meta: dict[str, Any]
+
+
+def adopt(foreign: ForeignGan) -> Adopted:
+    """CheckpointError when the tensors are no StyleGAN2 that gseg computes; a D that is none is left out, and said."""
+    to_nvidia = generator_to_nvidia if foreign.naming == "rosinality" else dict
+    g = _plain(to_nvidia(foreign.generator))
+    hints = foreign.hints if foreign.naming == "nvidia" else {}
+    try:
+        config = StyleGAN2Config(**generator_config(g, _part(hints, "generator")))
+    except ConfigError as error:
+        raise CheckpointError(error.message) from error
+    d, config, judge = _adopt_discriminator(foreign, config, _part(hints, "discriminator"))
+    meta = {
+        "origin": foreign.origin,
+        "truncation_centre": _complete_w_avg(g, foreign.latent_avg, config),
+        "noise": _complete_noise(g, config),
+        "discriminator": judge,
+    }
+    if foreign.naming == "nvidia" and "conv_clamp" not in _part(hints, "generator"):
+        meta["conv_clamp"] = "none; the file does not say"
+    tensors = {f"G_ema.{k}": t for k, t in g.items()} | {f"D.{k}": t for k, t in d.items()}
+    return Adopted(config, tensors, meta)
+
+
+def _adopt_discriminator(
+    foreign: ForeignGan, config: StyleGAN2Config, hints: Mapping[str, Any]
+) -> tuple[dict[str, Tensor], StyleGAN2Config, str]:
+    if not foreign.discriminator:
+        return {}, config, "none in the file"
+    to_nvidia = discriminator_to_nvidia if foreign.naming == "rosinality" else dict
+    try:
+        d = _plain(to_nvidia(foreign.discriminator))
+        config = replace(config, discriminator=discriminator_config(d, hints, config))
+        build(Discriminator, d, config)
+    except (CheckpointError, ConfigError) as error:
+        return {}, config, f"left out: {error.message}"
+    return d, config, "of the file"
+
+
+def _part(hints: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    part = hints.get(name)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """float32 on memory of their own, filters left out once they are found to be the usual one."""
+    kept = {}
+    for name, tensor in tensors.items():
+        if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
+            raise CheckpointError(f"{name}: {list(tensor.shape)} claims more values than are stored")
+        if name.endswith("resample_filter"):
+            _check_filter(name, tensor.float())
+        elif not name.endswith("num_batches_tracked"):
+            kept[name] = tensor.float().contiguous()
+    return kept
+
+
+def _check_filter(name: str, tensor: Tensor) -> None:
+    expected = ops.resample_filter()
+    if tensor.shape != expected.shape or not torch.allclose(tensor, expected, atol=1e-5):
+        raise CheckpointError(f"{name}: expected the filter [1, 3, 3, 1], got one of shape {list(tensor.shape)}")
+
+
+def _complete_w_avg(g: dict[str, Tensor], latent_avg: Tensor | None, config: StyleGAN2Config) -> str:
+    if "mapping.w_avg" in g:
+        return "w_avg of the file"
+    if latent_avg is not None and latent_avg.numel() % config.w_dim == 0:
+        rows = latent_avg.float().reshape(-1, config.w_dim)
+        if len(rows) and torch.equal(rows, rows[:1].expand_as(rows)):  # some tools repeat it for every layer
+            g["mapping.w_avg"] = rows[0].clone()
+            return "latent_avg of the file"
+    g["mapping.w_avg"] = _mean_w(g, config)
+    return f"the mean of {NUM_LATENTS} w, seed {SEED}; the file has none"
+
+
+@torch.no_grad()
+def _mean_w(g: Mapping[str, Tensor], config: StyleGAN2Config) -> Tensor:
+    """Over random z, and over random classes where there are some."""
+    net = build(
+        MappingNetwork, {k.removeprefix("mapping."): t for k, t in g.items() if k.startswith("mapping.")},
+        config.z_dim, config.c_dim, config.w_dim, config.mapping_layers, config.mapping_lr_multiplier,
+    )  # fmt: skip
+    rng = np.random.RandomState(SEED)
+    total = torch.zeros(config.w_dim)
+    for _ in range(0, NUM_LATENTS, 1000):
+        z = torch.from_numpy(rng.randn(1000, config.z_dim).astype(np.float32))
+        c = torch.eye(config.c_dim)[rng.randint(config.c_dim, size=1000)] if config.c_dim else None
+        total += net(z, c).sum(dim=0)
+    return total / NUM_LATENTS
+
+
+def _complete_noise(g: dict[str, Tensor], config: StyleGAN2Config) -> str:
+    if not config.use_noise:
+        return "none, the generator has no noise inputs"
+    layers = [(f"synthesis.b{r}.conv{i}.", r) for r in config.resolutions for i in (0, 1) if r > 4 or i == 1]
+    missing = [(prefix, r) for prefix, r in layers if prefix + "noise_const" not in g]
+    rng = np.random.RandomState(SEED)
+    for prefix, r in missing:
+        g[prefix + "noise_const"] = torch.from_numpy(rng.randn(r, r).astype(np.float32))
+    if not missing:
+        return "constant, of the file"
+    return f"constant, drawn with seed {SEED} for {len(missing)} of {len(layers)} layers; the file has none"

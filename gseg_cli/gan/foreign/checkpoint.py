@@ -1,0 +1,147 @@
+"""What a checkpoint of NVIDIA's or rosinality's StyleGAN2 holds, as data.
+
+Whatever the file is, it is read into nested dictionaries, every tensor in them gets the path of names that leads to it
+("g_ema.conv1.conv.weight"), and the generator is found by the name of its first layer.
+"""
+
+import mmap
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from gseg_cli.gan.foreign.allowance import Allowance
+from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
+from gseg_cli.gan.foreign.nvidia import repository, settings
+from gseg_cli.gan.foreign.recognise import check_start, unknown_start, unknown_tensors
+from gseg_cli.gan.foreign.safetensors_file import is_safetensors, read_safetensors
+from gseg_cli.gan.foreign.stored import to_tensor
+from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
+from gseg_runtime.errors import CheckpointError
+
+MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.8 GB
+# The tensor every generator or discriminator of a naming has, and no other network.
+_GENERATORS = {"nvidia": "synthesis.b4.const", "rosinality": "input.input"}
+_DISCRIMINATORS = {"nvidia": "b4.out.weight", "rosinality": "final_linear.0.weight"}
+
+
+@dataclass(frozen=True)
+class ForeignGan:
+    """What a foreign checkpoint holds, as data."""
+
+    naming: str  # "nvidia" | "rosinality"
+    generator: dict[str, Tensor]  # state dict of G_ema (g_ema), prefix stripped; dtype as stored, on the CPU
+    discriminator: dict[str, Tensor]  # D (d), or {}
+    # NVIDIA: "generator" and "discriminator", each the _init_kwargs of the network (plain, nested dicts), completed at
+    # the top level from its layers' attributes with conv_clamp, architecture, num_fp16_res and use_noise, because the
+    # defaults differ between NVIDIA's two repositories. rosinality: the fields of args. {} when there are none.
+    hints: dict[str, Any]
+    latent_avg: Tensor | None  # rosinality's truncation centre, where the file has one
+    origin: str  # for people: "NVIDIA pickle (stylegan2-ada-pytorch)", "rosinality .pt", "state dict (NVIDIA names)"
+
+
+def read_foreign(path: Path) -> ForeignGan:
+    """The generator, and the discriminator where present, of any checkpoint that gseg did not write.
+
+    What a file is, is told by its content, never by its name. CheckpointError, with a hint, for everything else. No
+    code of the file is run, whatever it holds; docs/checkpoints.md says how.
+    """
+    data = _open(path)
+    try:
+        return read_bytes(data)
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error.message}", error.hint) from error
+
+
+def _open(path: Path) -> memoryview:
+    """The bytes of a file. They stay on the disk until they are looked at."""
+    try:
+        if path.is_dir():
+            raise CheckpointError(f"{path}: expected a checkpoint, got a folder", "name the file in it")
+        if path.exists() and not path.is_file():
+            raise CheckpointError(f"{path}: expected a checkpoint, got no regular file", "save it to a file first")
+        num_bytes = path.stat().st_size
+        if not 0 < num_bytes <= MAX_FILE_BYTES:
+            raise CheckpointError(
+                f"{path}: expected a checkpoint of up to {MAX_FILE_BYTES // 2**20} MiB, got {num_bytes} bytes",
+                "copy it again" if not num_bytes else "save its generator (g_ema) alone",
+            )
+        with path.open("rb") as file:
+            return memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+    except (OSError, ValueError) as error:  # ValueError: the file became empty, or its name holds a null character
+        raise CheckpointError(f"{path}: {getattr(error, 'strerror', None) or error}", "check the path") from error
+
+
+def read_bytes(data: memoryview) -> ForeignGan:
+    """The same of the content of a file."""
+    allowance = Allowance(nested_bytes=len(data), tensor_bytes=len(data))
+    head = bytes(data[:4096])
+    check_start(head)
+    if head.startswith(b"PK"):
+        value, kind = read_zip(data, allowance), "state dict"
+    elif head.startswith(b"\x80"):
+        value, kind = read_pickle(data, allowance), "state dict"
+    elif is_safetensors(data):
+        value, kind = read_safetensors(data), "safetensors"
+    else:
+        raise unknown_start()
+    return _find_gan(value, kind, allowance)
+
+
+def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
+    contents = list_contents(value)
+    naming, prefix = _find_generator(contents.tensors)
+    d_prefix = _prefix(contents.tensors, _DISCRIMINATORS[naming])
+    latent_avg = min((name for name in contents.tensors if name.split(".")[-1] == "latent_avg"), key=len, default=None)
+
+    def state_dict(prefix: str, *without: str) -> dict[str, Tensor]:
+        names = [name for name in contents.tensors if name.startswith(prefix) and name != latent_avg]
+        names = [name for name in names if not name.startswith(without)]
+        return {name.removeprefix(prefix): to_tensor(contents.tensors[name], allowance) for name in names}
+
+    return ForeignGan(
+        naming=naming,
+        # A generator without a prefix does not take the discriminator beside it.
+        generator=state_dict(prefix, *([d_prefix] if d_prefix and not prefix else [])),
+        discriminator={} if d_prefix is None else state_dict(d_prefix),
+        hints=_hints(value, contents, prefix, d_prefix),
+        latent_avg=None if latent_avg is None else to_tensor(contents.tensors[latent_avg], allowance),
+        origin=_origin(contents, naming, prefix, kind),
+    )
+
+
+def _find_generator(names: Iterable[str]) -> tuple[str, str]:
+    """Naming and prefix of the generator."""
+    for naming, anchor in _GENERATORS.items():
+        if (prefix := _prefix(names, anchor)) is not None:
+            return naming, prefix
+    raise unknown_tensors(names)
+
+
+def _prefix(names: Iterable[str], anchor: str) -> str | None:
+    """What stands before `anchor`; of several networks the moving average (G_ema, g_ema), else the first."""
+    found = [name.removesuffix(anchor) for name in names if name == anchor or name.endswith(f".{anchor}")]
+    return min(found, key=lambda prefix: "ema" not in prefix.lower(), default=None)
+
+
+def _hints(value: Any, contents: Contents, prefix: str, d_prefix: str | None) -> dict[str, Any]:
+    if prefix in contents.networks:
+        hints = {"generator": settings(contents.networks, prefix)}
+        if d_prefix in contents.networks:
+            hints["discriminator"] = settings(contents.networks, d_prefix)
+        return hints
+    args = value.get("args") if isinstance(value, dict) else None
+    return plain(args) if isinstance(args, dict) else {}
+
+
+def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
+    if prefix in contents.networks:
+        what = f"NVIDIA pickle ({repository(contents.networks, prefix)})"
+    elif naming == "rosinality" and prefix == "g_ema." and kind == "state dict":
+        what = "rosinality .pt"
+    else:
+        what = f"{kind} ({'NVIDIA' if naming == 'nvidia' else naming} names)"
+    is_average = prefix.lower() not in ("g.", "state_dict.g.")
+    return what if is_average else f"{what}, G itself, as there is no moving average"

@@ -1,0 +1,132 @@
+"""What a file is that is no StyleGAN2, and what to do about it."""
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+from gseg_cli.gan.foreign.errors import damaged, shown
+from gseg_runtime.errors import CheckpointError
+
+_AGAIN = "get the file again from where it was published"
+_OPENED = "gseg opens StyleGAN2 as NVIDIA's .pkl, rosinality's .pt, or a state dict of either as .pt or .safetensors"
+_SAVE_AGAIN = (
+    "where its own code runs, and if you trust it: torch.save(g_ema.state_dict(), 'gan.pt'), and give that file"
+)
+_PORT = f"only StyleGAN2 has the layers that are read; {_OPENED}"
+
+# The first bytes of a file; the first that matches counts.
+_STARTS: tuple[tuple[bytes, str, str], ...] = (
+    (rb"version https://git-lfs", "a pointer of git-lfs, not the file it stands for", "run `git lfs pull` where it is"),
+    (
+        rb"(?is)\s*(<!doctype html|<html|<head).*(virus scan|quota exceeded|too many users)",
+        "a web page of Google Drive that was saved in place of the file",
+        "download it in a browser and confirm there: the page says that it is too large to scan, or over its quota",
+    ),
+    (
+        rb"(?is)\s*(<!doctype html|<html|<head|<\?xml)",
+        "a web page that was saved in place of the file",
+        f"the download went wrong, for instance for want of a login; {_AGAIN}",
+    ),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM....\0\0\0\0", "an image", _OPENED),
+    (
+        rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd",
+        "a packed archive",
+        "unpack it, and give the file inside",
+    ),
+    (rb"(?s).{257}ustar", "a tar archive (or torch.save before version 0.1.10)", "unpack it, and give the file inside"),
+    (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OPENED),
+    (rb"\x93NUMPY", "a NumPy array", _OPENED),
+    (
+        rb"(?s)\x08[\x03-\x20](\x12.[\x20-\x7e]|\x3a)",
+        "an ONNX model",
+        f"ONNX holds no layers to take features from; {_OPENED}",
+    ),
+    (rb"\x80[\x00\x01\x06-\xff]|\(dp|\(lp|\(i|c[a-z_]+\n", "a pickle of a protocol that torch does not write", _OPENED),
+    (rb"[\x09\x0a\x0d\x20-\x7e]{32}|[\x09\x0a\x0d\x20-\x7e]+\Z", "a text file", _OPENED),
+)
+
+# Names of tensors, searched in all of them.
+_TENSORS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"synthesis\.(input\.freqs|L\d+_\d+_\d+\.)",
+        "a StyleGAN3 (alias-free) generator",
+        "only StyleGAN2 is read; of NVIDIA's stylegan3 repository that is what was trained with --cfg=stylegan2",
+    ),
+    (r"(^|\.)(backbone\.synthesis|superresolution)\.", "an EG3D generator, of three dimensions", _PORT),
+    (r"(^|\.)(g_synthesis\.|g_mapping\.|synthesis\.layer\d|mapping\.dense\d)", "a StyleGAN1 generator", _PORT),
+    (r"(^|\.)progression\.\d+\..*(adain|noise|style)", "a StyleGAN1 generator (rosinality's port)", _PORT),
+    (
+        r"(^|\.)(progress(ion)?[._]|scaleLayers\.|toRGBLayers\.|initial_block\.)",
+        "a progressively grown GAN (ProGAN)",
+        _PORT,
+    ),
+    (
+        r"^GAN\.|(^|\.)(G|GE|S)\.(net|blocks)\.\d",
+        "a checkpoint of lucidrains/stylegan2-pytorch, an architecture of its own",
+        _PORT,
+    ),
+    (
+        r"(^|\.)(b4\.out\.weight|final_linear\.0\.weight)$",
+        "a discriminator without its generator",
+        "give the file that holds G_ema (g_ema)",
+    ),
+    (r"(^|\.)(style_mlp|style_convs)\.", "a StyleGAN2 with the names of BasicSR or GFPGAN", _SAVE_AGAIN),
+    (r"(^|\.)model\.diffusion_model\.|(^|\.)unet\.|down_blocks\.", "a diffusion model", "only StyleGAN2 is read"),
+    (
+        r"(^|\.)synthesis\.b\d+\.",
+        "a generator with NVIDIA's names, but without its first layer synthesis.b4.const",
+        _AGAIN,
+    ),
+)
+
+
+def check_start(head: bytes) -> None:
+    """CheckpointError when the first bytes of a file show that it holds no GAN."""
+    for pattern, what, hint in _STARTS:
+        if re.match(pattern, head):
+            raise CheckpointError(f"{what}, no GAN checkpoint", hint)
+
+
+def unknown_start() -> CheckpointError:
+    return CheckpointError("neither a pickle nor a torch or safetensors file", _OPENED)
+
+
+def unknown_name(module: Any, name: Any) -> CheckpointError:
+    """For a pickle that asks for a name outside the list."""
+    if not isinstance(module, str) or not isinstance(name, str):
+        return damaged("its pickle asks for a name that is no text")
+    if module.startswith(("dnnlib.tflib", "tensorflow")):
+        return CheckpointError(
+            "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
+            "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
+            "it runs the code in the file",
+        )
+    return CheckpointError(
+        f"its pickle asks for {shown(module)}.{shown(name)}, which no state of a StyleGAN2 needs", _SAVE_AGAIN
+    )
+
+
+def unknown_zip(names: list[str]) -> CheckpointError:
+    """For a zip archive that torch.save did not write."""
+    if any(name.endswith("/constants.pkl") for name in names):
+        return CheckpointError("a TorchScript archive: a program, no checkpoint", _SAVE_AGAIN)
+    if any(name.endswith(".npy") for name in names):
+        return CheckpointError("an archive of NumPy arrays", _OPENED)
+    inside = next((name for name in names if name.endswith((".pkl", ".pt", ".pth", ".safetensors"))), None)
+    if inside is not None:
+        return CheckpointError("a zip archive, no checkpoint itself", f"unpack it, and give {shown(inside)}")
+    return CheckpointError("a zip archive without a checkpoint in it", _OPENED)
+
+
+def unknown_tensors(names: Iterable[str]) -> CheckpointError:
+    """For tensors that are those of no StyleGAN2."""
+    names = list(islice(names, 10_000))
+    for pattern, what, hint in _TENSORS:
+        if any(re.search(pattern, name) for name in names):
+            return CheckpointError(f"{what}, not StyleGAN2", hint)
+    if not names:
+        return CheckpointError("it holds no tensors", _OPENED)
+    return CheckpointError(
+        f"its tensors are not those of a StyleGAN2 generator (the first is {shown(names[0])})", _OPENED
+    )

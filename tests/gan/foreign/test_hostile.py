@@ -1,0 +1,114 @@
+"""No file can make the reader run code, fill the memory or end in anything but an error of one line."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gseg_cli.app import main
+from gseg_cli.gan.foreign.checkpoint import ForeignGan, read_bytes, read_foreign
+from gseg_runtime.errors import CheckpointError
+from tests.gan.foreign.files import nvidia_pickle, small_files
+from tests.gan.foreign.hostile import hostile_files
+
+FILES = hostile_files()
+SMALL = small_files()
+
+# Reads all files of a folder; prints what the process did besides opening them for reading. The memory it may take on
+# top of what the imports took is limited.
+WATCHED = """
+import os, re, resource, sys
+from pathlib import Path
+from gseg_cli.gan.foreign.checkpoint import read_foreign
+from gseg_runtime.errors import CheckpointError
+
+folder = Path(sys.argv[1])
+read_foreign(folder / "good")
+did = []
+def watch(event, args):
+    is_reading = event == "open" and not args[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if not is_reading and event not in ("mmap.__new__", "os.listdir", "os.scandir"):
+        did.append((event, str(args)[:200]))
+in_use = int(re.search(r"VmSize:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
+resource.setrlimit(resource.RLIMIT_AS, (in_use + 1024**3, in_use + 1024**3))
+files = sorted(folder.glob("hostile*"))
+sys.addaudithook(watch)
+for path in files:
+    try:
+        read_foreign(path)
+        did.append(("read", path.name))
+    except CheckpointError as error:
+        assert error.hint
+read_foreign(folder / "good")
+print(did)
+"""
+
+
+def refusal(data: bytes, path: Path) -> CheckpointError:
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError) as caught:
+        read_foreign(path)
+    return caught.value
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_hostile_file_ends_in_one_line_with_a_hint(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    error = refusal(FILES[name], tmp_path / "gan.pkl")
+    assert error.message.startswith(f"{tmp_path / 'gan.pkl'}: ") and error.hint
+    assert error.message.isascii() and error.message.isprintable() and len(error.message) < 500
+    assert [path.name for path in tmp_path.iterdir()] == ["gan.pkl"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_reading_hostile_files_does_nothing_but_read(tmp_path):
+    for number, data in enumerate(FILES.values()):
+        (tmp_path / f"hostile{number}").write_bytes(data)
+    (tmp_path / "good").write_bytes(nvidia_pickle())  # it brings source code, too
+    before = sorted(tmp_path.iterdir())
+    command = [sys.executable, "-c", WATCHED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=300)
+    assert (done.returncode, done.stderr, done.stdout) == (0, "", "[]\n")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_a_refused_name_is_said(tmp_path):
+    assert "os.system" not in refusal(FILES["calls: system-4"], tmp_path / "x").message  # os is posix to a pickle
+    assert "posix.system" in refusal(FILES["calls: system-4"], tmp_path / "x").message
+    assert "os\\u202e.metsys" in refusal(FILES["instructions: right to left"], tmp_path / "x").message
+
+
+@pytest.mark.parametrize("name", ["calls: system-4", "sizes: a petabyte in a zip", "loops: a network in itself"])
+def test_the_command_line_says_it_in_two_lines_and_ends_with_1(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gan.pkl").write_bytes(FILES[name])
+    assert main(["sample", "--gan", "gan.pkl", "-o", "samples"]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error.startswith("error: gan.pkl: ") and hint.startswith("hint: ")
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_file_cut_short_is_an_error_wherever_it_ends(kind):
+    whole = SMALL[kind]
+    for num_bytes in [*range(1, len(whole), 1024), *range(max(1, len(whole) - 64), len(whole))]:
+        with pytest.raises(CheckpointError):
+            read_bytes(memoryview(whole[:num_bytes]))
+
+
+@pytest.mark.parametrize("kind", SMALL)
+def test_a_damaged_file_is_data_or_an_error(kind):
+    """Some bytes changed at random; the change may well lie in the numbers of a tensor, where nobody can tell."""
+    random = np.random.RandomState(0)
+    num_errors = 0
+    for _ in range(200):
+        data = bytearray(SMALL[kind])
+        for _ in range(random.randint(1, 9)):
+            data[random.randint(len(data))] = random.randint(256)
+        try:
+            assert isinstance(read_bytes(memoryview(data)), ForeignGan)
+        except CheckpointError as error:
+            assert error.hint and error.message.isprintable()
+            num_errors += 1
+    assert num_errors > 20

@@ -1,0 +1,176 @@
+"""A file that is no StyleGAN2 is told by what it is, with what to do about it."""
+
+import io
+import os
+import pickle
+import struct
+import sys
+import types
+import zipfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.checkpoint import save_checkpoint
+from gseg_cli.gan.foreign import checkpoint
+from gseg_cli.gan.foreign.checkpoint import read_foreign
+from gseg_runtime.errors import CheckpointError
+from tests.gan.foreign.files import network, nvidia_modules, torch_bytes
+
+
+def tensorflow_pickle() -> bytes:
+    """Three networks of NVIDIA's TensorFlow code, as far as a reader gets."""
+    module = types.ModuleType("dnnlib.tflib.network")
+    module.Network = type("Network", (), {"__module__": "dnnlib.tflib.network"})
+    names = {"dnnlib": types.ModuleType("dnnlib"), "dnnlib.tflib": types.ModuleType("dnnlib.tflib")}
+    sys.modules.update({**names, "dnnlib.tflib.network": module})
+    try:
+        return pickle.dumps((module.Network(), module.Network(), module.Network()), 3)
+    finally:
+        for name in (*names, "dnnlib.tflib.network"):
+            del sys.modules[name]
+
+
+def alias_free_pickle() -> bytes:
+    names = ("mapping.fc0.weight", "synthesis.input.freqs", "synthesis.L0_36_512.weight")
+    with nvidia_modules():
+        return pickle.dumps({"G_ema": network({name: torch.zeros(2) for name in names})}, 4)
+
+
+def state_dict(*names: str) -> bytes:
+    return torch_bytes({name: torch.zeros(2) for name in names})
+
+
+def archive(**members: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as file:
+        for name, data in members.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
+
+
+def image(kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def torch_script() -> bytes:
+    return archive(
+        **{"net/data.pkl": b"\x80\x02N.", "net/constants.pkl": b"\x80\x02).", "net/code/net.py": b"def f(): 0"}
+    )
+
+
+def onnx_model() -> bytes:
+    onnx = pytest.importorskip("onnx")
+    graph = onnx.helper.make_graph([], "g", [], [])
+    return onnx.helper.make_model(graph, producer_name="pytorch").SerializeToString()
+
+
+def numpy_bytes() -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, np.zeros(3))
+    return buffer.getvalue()
+
+
+WHOLE_MODULE = pickle.dumps(os.getcwd, 2)
+PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head></html>"
+LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 381646000\n"
+# What the message says, what the hint says, and the file.
+FILES = {
+    "TensorFlow": ("TensorFlow code", "legacy.py of stylegan2-ada-pytorch", tensorflow_pickle),
+    "StyleGAN3": ("StyleGAN3 (alias-free)", "--cfg=stylegan2", alias_free_pickle),
+    "StyleGAN1": (
+        "StyleGAN1",
+        "only StyleGAN2",
+        lambda: state_dict("g_mapping.dense0.weight", "g_synthesis.b.4x4.const"),
+    ),
+    "StyleGAN1 of rosinality": (
+        "StyleGAN1",
+        "only StyleGAN2",
+        lambda: torch_bytes({"generator": {"generator.progression.0.adain1.style.weight": torch.zeros(1)}}),
+    ),
+    "ProGAN": (
+        "ProGAN",
+        "only StyleGAN2",
+        lambda: state_dict("scaleLayers.0.0.module.weight", "toRGBLayers.0.module.bias"),
+    ),
+    "lucidrains": (
+        "lucidrains/stylegan2-pytorch",
+        "only StyleGAN2",
+        lambda: torch_bytes({"GAN": {"S.net.0.weight": torch.zeros(1)}, "version": "1.8.9"}),
+    ),
+    "a discriminator": (
+        "a discriminator without its generator",
+        "G_ema",
+        lambda: state_dict("b8.fc.bias", "b4.out.weight"),
+    ),
+    "another network": (
+        "not those of a StyleGAN2 generator",
+        "NVIDIA's .pkl",
+        lambda: state_dict("fc.weight", "fc.bias"),
+    ),
+    "no tensors": ("it holds no tensors", "NVIDIA's .pkl", lambda: torch_bytes({"epoch": 3})),
+    "a whole module": ("asks for posix.getcwd", "state_dict()", lambda: WHOLE_MODULE),
+    "TorchScript": ("TorchScript", "state_dict()", torch_script),
+    "a zip of a checkpoint": (
+        "a zip archive",
+        "unpack it, and give models/gan.pkl",
+        lambda: archive(**{"models/gan.pkl": b"x"}),
+    ),
+    "a zip of photos": ("a zip archive without a checkpoint", "NVIDIA's .pkl", lambda: archive(**{"a.png": b"x"})),
+    "npz": ("NumPy arrays", "NVIDIA's .pkl", lambda: archive(**{"a.npy": numpy_bytes()})),
+    "npy": ("a NumPy array", "NVIDIA's .pkl", numpy_bytes),
+    "a page": ("a web page", "went wrong", lambda: b"\n<html><body>404</body></html>"),
+    "a page of Google Drive": ("a web page of Google Drive", "download it in a browser", lambda: PAGE),
+    "a pointer of git-lfs": ("a pointer of git-lfs", "git lfs pull", lambda: LFS),
+    "a PNG": ("an image", "NVIDIA's .pkl", lambda: image("PNG")),
+    "a JPEG": ("an image", "NVIDIA's .pkl", lambda: image("JPEG")),
+    "a packed file": ("a packed archive", "unpack it", lambda: b"\x1f\x8b\x08" + bytes(50)),
+    "a tar": ("a tar archive", "unpack it", lambda: bytes(257) + b"ustar" + bytes(300)),
+    "ONNX": ("an ONNX model", "no layers", onnx_model),
+    "text": ("a text file", "NVIDIA's .pkl", lambda: b"[project]\nname = 'faces'\n"),
+    "bytes": ("neither a pickle", "NVIDIA's .pkl", lambda: bytes(range(7, 200))),
+    "an old pickle": ("a pickle of a protocol", "NVIDIA's .pkl", lambda: pickle.dumps({"a": 1}, 0)),
+    "safetensors of something else": (
+        "not those of a StyleGAN2 generator (the first is fc)",
+        "NVIDIA's .pkl",
+        lambda: __import__("safetensors.torch").torch.save({"fc": torch.zeros(1)}),
+    ),
+}
+
+
+def refusal(path) -> CheckpointError:
+    with pytest.raises(CheckpointError) as caught:
+        read_foreign(path)
+    assert caught.value.message.startswith(f"{path}: ") and "\n" not in caught.value.message
+    return caught.value
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_what_is_something_else_is_named(kind, tmp_path):
+    what, hint, make = FILES[kind]
+    (tmp_path / "gan.pkl").write_bytes(make())
+    error = refusal(tmp_path / "gan.pkl")
+    assert what in error.message and hint in error.hint
+
+
+def test_a_student_is_no_gan(tmp_path):
+    save_checkpoint(tmp_path / "student.safetensors", {"a": torch.zeros(1)}, {"kind": "student"})
+    error = refusal(tmp_path / "student.safetensors")
+    assert "of kind student, expected a GAN" in error.message and "gseg info" in error.hint
+
+
+def test_what_is_no_file_is_said(tmp_path, monkeypatch):
+    (tmp_path / "empty.pkl").touch()
+    os.mkfifo(tmp_path / "pipe")
+    assert "got a folder" in refusal(tmp_path).message
+    assert "No such file" in refusal(tmp_path / "none.pkl").message
+    assert "got 0 bytes" in refusal(tmp_path / "empty.pkl").message
+    assert "no regular file" in refusal(tmp_path / "pipe").message
+    (tmp_path / "large.pkl").write_bytes(struct.pack("<Q", 1))
+    monkeypatch.setattr(checkpoint, "MAX_FILE_BYTES", 7)
+    error = refusal(tmp_path / "large.pkl")
+    assert "got 8 bytes" in error.message and "g_ema" in error.hint
