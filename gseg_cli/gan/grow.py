@@ -28,7 +28,7 @@ def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
     if G.img_resolution != resolution and not _can_grow(G, resolution):
         raise ConfigError(
             f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",
-            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times as many",
+            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that",
         )
     while G.img_resolution < resolution:
         assert isinstance(G, StyleGAN2) and isinstance(D, Discriminator)
