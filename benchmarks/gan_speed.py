@@ -129,11 +129,11 @@ the place of float16, while gseg computes all of G and D in bfloat16 but for the
 defaults of `gseg gan-train` on a CPU), batch {batch}, lazy R1 every {interval} steps, no path length, no augmentation.
 Nothing here says how both compare on a GPU.
 
-Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR`, commit {commit}, {date},
-{hardware}.
+Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR --rounds {rounds}`, commit {commit},
+{date}, {hardware}.
 
-| pixels | precision | gseg, s/kimg | stylegan2-ada-pytorch, s/kimg | ratio |
-|---:|---|---:|---:|---:|
+| pixels | precision | gseg, s/kimg | stylegan2-ada-pytorch, s/kimg | ratio | of single rounds |
+|---:|---|---:|---:|---:|---|
 {table}
 """
 
@@ -155,8 +155,10 @@ def main() -> None:
                 side()  # first calls choose kernels
             times = [[side() for side in sides] for _ in range(args.rounds)]
             our_s, their_s = (median(column) for column in zip(*times, strict=True))
-            rows.append(f"| {resolution} | {precision} | {our_s:.0f} | {their_s:.0f} | {our_s / their_s:.2f} |")
-            print(rows[-1], [f"{a / b:.2f}" for a, b in times], flush=True)
+            ratios = [a / b for a, b in times]
+            spread = f"{our_s / their_s:.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
+            rows.append(f"| {resolution} | {precision} | {our_s:.0f} | {their_s:.0f} | {spread} |")
+            print(rows[-1], flush=True)
     text = TEXT.format(rounds=args.rounds, batch=BATCH, interval=R1_INTERVAL, table="\n".join(rows), **made())
     write_text(ROOT / "gan_speed.md", text)
 

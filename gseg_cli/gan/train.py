@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gseg_cli.checkpoint import load_checkpoint, parent_of, save_checkpoint
+from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
 from gseg_cli.gan.fid import Inception
 from gseg_cli.gan.metrics import generate, overfit, swd
 from gseg_cli.gan.networks import GanModule, save_gan
@@ -56,7 +56,7 @@ def train_gan(
     parents = [parent_of(init_from, trainer.G.kind)] if init_from else []
     if resume:
         trainer.load_state(load_checkpoint(run.dir / STATE, "gan-state")[0])
-        parents = load_checkpoint(run.checkpoint)[1]["parents"]
+        parents = read_meta(run.checkpoint)["parents"]
     meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
     inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
     session = _Session(trainer, run, meta, say, on_step, inception)
@@ -133,12 +133,11 @@ class _Session:
     def _measure(self) -> dict[str, float]:
         """Against held-out photos; nothing where none are held out."""
         trainer = self.trainer
-        held_out = trainer.images[trainer.held_out[:NUM_MEASURED]]
+        held_out = trainer.images[spread(trainer.held_out, NUM_MEASURED)]
         if len(held_out) == 0:
             return {}
         fakes = generate(trainer.G_ema, len(held_out), trainer.device)
-        n, rows = len(held_out), trainer.rows
-        photos = trainer.images[rows[torch.arange(n) * len(rows) // n]]  # evenly spaced, as those held out
+        photos = trainer.images[spread(trainer.rows, len(held_out))]
         figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device)}
         if figures["overfit"] > 0.5:
             self._warn(
@@ -152,9 +151,8 @@ class _Session:
     def _inception_distances(self) -> dict[str, float]:
         assert self.inception is not None
         trainer = self.trainer
-        n = min(len(trainer.rows), NUM_FID)
-        photos = trainer.images[trainer.rows[torch.arange(n) * len(trainer.rows) // n]]
-        figures = self.inception.distances(photos, generate(trainer.G_ema, n, trainer.device))
+        photos = trainer.images[spread(trainer.rows, NUM_FID)]
+        figures = self.inception.distances(photos, generate(trainer.G_ema, len(photos), trainer.device))
         return {name: round(value, 4) for name, value in figures.items()}
 
     def _watch_balance(self, values: dict[str, float]) -> None:
@@ -173,6 +171,12 @@ class _Session:
             self.has_warned.add(what)
             self.say(f"warning: after {self.trainer.num_images} images {text}")
             self.run.log(f"warning: after {self.trainer.num_images} images {text}")
+
+
+def spread(rows: Tensor, count: int) -> Tensor:
+    """At most `count` of the rows, evenly spaced: photos are sorted by name, and neighbours are alike."""
+    n = min(count, len(rows))
+    return rows[torch.arange(n) * len(rows) // max(n, 1)]
 
 
 def forget_after(run: Run, num_images: int) -> None:

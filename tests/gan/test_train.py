@@ -14,7 +14,7 @@ from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.networks import load_generator
 from gseg_cli.gan.start import resume_gan_training, start_gan_training
-from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, train_gan
+from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, forget_after, train_gan
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
@@ -198,3 +198,43 @@ def test_the_command_refuses_what_cannot_be_trained_before_it_begins(photos, tmp
     code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *options])
     assert code == 1 and message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_photos_held_out_are_measured_against_and_never_trained_on(images, tmp_path):
+    run = train(images, replace(CONFIG, held_out=8), tmp_path)
+    figures = read_meta(run.checkpoint)["figures"]
+    assert figures["swd"] > 0 and "held_out_sign" in figures
+    trainer = GanTrainer(replace(CONFIG, held_out=8), images, CPU)
+    assert sorted(torch.cat([trainer.rows, trainer.held_out]).tolist()) == list(range(32))
+    assert trainer.held_out.tolist() == list(range(0, 32, 4))
+    with Image.open(run.dir / "curves.png") as curves:
+        assert curves.size == (720, 600)
+
+
+def test_the_discriminator_that_memorises_is_spoken_of(images, tmp_path, monkeypatch):
+    figures = {"overfit": 0.7, "held_out_sign": -1.0}
+    monkeypatch.setattr("gseg_cli.gan.train.overfit", lambda *args: figures)
+    said = []
+    run = train(images, replace(CONFIG, held_out=8, kimg=0.004), tmp_path, say=said.append)
+    assert len(said) == 1 and "knows its photos by heart" in said[0] and "70%" in said[0]
+    assert "by heart" in (run.dir / "log.txt").read_text()
+
+
+def test_steps_without_a_doubt_are_spoken_of_once(images, tmp_path):
+    from gseg_cli.gan.train import _Session
+
+    said = []
+    session = _Session(GanTrainer(CONFIG, images, CPU), open_run(tmp_path, "gan", {}), {}, said.append, print, None)
+    for loss in [0.01] * 49 + [0.5] + [0.01] * 120:
+        session._watch_balance({"loss_D": loss})
+    assert len(said) == 1 and "the generator no longer learns" in said[0]
+
+
+def test_metrics_after_the_last_snapshot_are_forgotten(tmp_path):
+    run = open_run(tmp_path, "gan", {})
+    for step in (160, 320, 480):
+        run.metric(step, loss_D=1.0)
+    with (run.dir / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 640, "lo')  # killed while it wrote
+    forget_after(run, 320)
+    assert list(losses(run)) == [160, 320]
