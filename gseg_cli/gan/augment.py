@@ -132,10 +132,11 @@ def _warp(images: Tensor, inverse: Tensor) -> Tensor:
     """Up to twice the resolution, bilinear lookup there, and down again; mirrored edges as far as they can be seen."""
     size, device = images.shape[-1], images.device
     (x0, x1), (y0, y1) = margins(inverse, size)
-    up_x, up_y = _upsampling(size, x0, x1).to(device), _upsampling(size, y0, y1).to(device)
+    up_x, up_y = _upsampling(size, x0, x1, device), _upsampling(size, y0, y1, device)
     large = up_y @ images.contiguous() @ up_x.t()  # [N, 3, 2 (y0 + R + y1), 2 (x0 + R + x1)]
-    down = _downsampling(size).to(device)  # [R, 2 R + 10]
-    grid = _lookup(inverse, down.shape[1], size, (x0 - x1, y0 - y1), large.shape).to(device, non_blocking=True)
+    down = _downsampling(size, device)  # [R, 2 R + 10]
+    theta = _lookup(inverse, down.shape[1], (x0 - x1, y0 - y1), large.shape).to(device, non_blocking=True)
+    grid = F.affine_grid(theta, [len(images), 3, down.shape[1], down.shape[1]], align_corners=False)
     return down @ _Sample.apply(large, grid) @ down.t()
 
 
@@ -149,35 +150,35 @@ def margins(inverse: Tensor, size: int) -> tuple[tuple[int, int], tuple[int, int
     return (left, right), (top, bottom)
 
 
-def _upsampling(size: int, before: int, after: int) -> Tensor:
+def _upsampling(size: int, before: int, after: int, device: torch.device) -> Tensor:
     """Mirroring at the edges and upsampling as one matrix [2 (before + R + after), R].
 
     On a CPU the matrix product is four times faster than the convolutions it stands for.
     """
-    mirrored = F.pad(torch.eye(size)[None], [before, after], mode="reflect")[0]  # [R, padded]
-    return F.conv_transpose1d(mirrored[:, None], _taps() * 2, stride=2, padding=5)[:, 0].t().contiguous()
+    mirrored = F.pad(torch.eye(size, device=device)[None], [before, after], mode="reflect")[0]  # [R, padded]
+    return F.conv_transpose1d(mirrored[:, None], _taps(device) * 2, stride=2, padding=5)[:, 0].t().contiguous()
 
 
-def _downsampling(size: int) -> Tensor:
+def _downsampling(size: int, device: torch.device) -> Tensor:
     """[R, 2 R + 10]: from the pixels that the filter reaches."""
-    return F.conv1d(torch.eye(2 * size + 10)[:, None], _taps(), stride=2)[:, 0].t().contiguous()
+    pixels = torch.eye(2 * size + 10, device=device)[:, None]
+    return F.conv1d(pixels, _taps(device), stride=2)[:, 0].t().contiguous()
 
 
-def _taps() -> Tensor:
-    f = torch.tensor(SYM6)
+def _taps(device: torch.device) -> Tensor:
+    f = torch.tensor(SYM6, device=device)
     return (f / f.sum())[None, None]
 
 
-def _lookup(inverse: Tensor, out: int, size: int, shift: tuple[int, int], shape: torch.Size) -> Tensor:
-    """Where to look in the large image: [N, out, out, 2] in the units of grid_sample."""
+def _lookup(inverse: Tensor, out: int, shift: tuple[int, int], shape: torch.Size) -> Tensor:
+    """Where `out` x `out` pixels look in the large image: [N, 2, 3], in the units of affine_grid."""
     # Pixels of the large images are half as wide; their centres lie half a one off those of the small.
     middle = torch.tensor([[0.5, 0, 0.25], [0, 0.5, 0.25], [0, 0, 1]])
     back = torch.tensor([[2.0, 0, shift[0] - 0.5], [0, 2.0, shift[1] - 0.5], [0, 0, 1]])
     height, width = shape[2:]
     units = torch.tensor([[2 / width, 0, 0], [0, 2 / height, 0], [0, 0, 1]])
     pixels = torch.tensor([[out / 2, 0, 0], [0, out / 2, 0], [0, 0, 1]])
-    theta = units @ back @ inverse @ middle @ pixels
-    return F.affine_grid(theta[:, :2], [len(inverse), 3, out, out], align_corners=False)
+    return (units @ back @ inverse @ middle @ pixels)[:, :2]
 
 
 class _Sample(torch.autograd.Function):
