@@ -51,10 +51,13 @@ class Run:
 
     def preview(self, name: str, image: "npt.NDArray[np.uint8]") -> Path:
         """Write an image, uint8 [H, W, 3], to previews/NAME.png; the path."""
+        return self.picture(f"previews/{name}", image)
+
+    def picture(self, name: str, image: "npt.NDArray[np.uint8]") -> Path:
+        """Write an image, uint8 [H, W, 3], to NAME.png; the path."""
         from PIL import Image
 
-        path = self.dir / "previews" / f"{name}.png"
-        path.parent.mkdir(exist_ok=True)
+        path = self.dir / f"{name}.png"
         with atomic_path(path) as temporary:
             Image.fromarray(image).save(temporary, format="PNG")
         return path

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.gan.discriminator import Discriminator
@@ -44,3 +45,13 @@ def brightness_labels(generator: GanModule, seeds: list[int], psi: float = 1.0) 
 def annotate(generator: GanModule, seeds: list[int], labels: np.ndarray, gan_sha256: str = "0" * 64) -> AnnotationSet:
     ws = ws_for_seeds(generator, seeds, 1.0).numpy()
     return AnnotationSet(labels, ws, tuple(seeds), CLASSES, gan_sha256, truncation_psi=1.0)
+
+
+def write_photos(folder: Path, count: int = 20, size: int = 24) -> Path:
+    """Smooth random pictures as PNGs."""
+    folder.mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for i in range(count):
+        coarse = Image.fromarray(random.integers(0, 256, (4, 4, 3), np.uint8))
+        coarse.resize((size, size), Image.Resampling.BILINEAR).save(folder / f"{i:02d}.png")
+    return folder

@@ -1,52 +1,95 @@
 """gseg gan-train: a GAN from unlabelled photos of one kind of object."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from gseg_cli.options import DeviceOpt, SeedOpt, find_gan, project_dir
+from gseg_cli.options import DeviceOpt, find_gan, project_dir
+
+AUTO = "without it chosen from resolution, photos and device"
 
 
 def gan_train(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder or zip of photos.")],
-    arch: Annotated[str, typer.Option(help="stylegan2 or dcgan.")] = "stylegan2",
-    resolution: Annotated[int, typer.Option(min=8, help="Side of the pictures, a power of two.")] = 64,
-    kimg: Annotated[float, typer.Option(min=0.001, help="Length, in thousands of images shown.")] = 200.0,
+    arch: Annotated[str | None, typer.Option(help="stylegan2 (default) or dcgan.")] = None,
+    resolution: Annotated[
+        int | None, typer.Option(min=8, help="Side of the pictures, a power of two; 64, or that of --init-from.")
+    ] = None,
+    kimg: Annotated[float | None, typer.Option(min=0.001, help="Length, in thousands of images shown; 200.")] = None,
     minutes: Annotated[float | None, typer.Option(help="Stop after this time; --resume goes on.")] = None,
-    batch: Annotated[int, typer.Option(min=1, help="Images per step.")] = 8,
-    lr: Annotated[float, typer.Option(help="Learning rate of both networks.")] = 0.0025,
-    r1_gamma: Annotated[float, typer.Option(help="Weight of the R1 penalty.")] = 1.0,
-    mirror: Annotated[bool, typer.Option(help="Mirror the photos at random.")] = True,
+    batch: Annotated[int | None, typer.Option(min=1, help=f"Images per step; {AUTO}.")] = None,
+    microbatch: Annotated[
+        int | None, typer.Option(min=1, help="Images computed at once, to save memory; all of a process's.")
+    ] = None,
+    lr: Annotated[float | None, typer.Option(help=f"Learning rate of both networks; {AUTO}.")] = None,
+    r1_gamma: Annotated[float | None, typer.Option(help=f"Weight of the R1 penalty; {AUTO}.")] = None,
+    augment: Annotated[
+        str | None, typer.Option(help="ada, none, or a fixed probability such as 0.3; ada below 20,000 photos.")
+    ] = None,
+    mirror: Annotated[bool | None, typer.Option(help="Mirror the photos at random (default).")] = None,
+    held_out: Annotated[
+        int | None, typer.Option(min=0, help="Photos to measure against instead of training on them; 5 %.")
+    ] = None,
     crop: Annotated[str | None, typer.Option(metavar="L,T,R,B", help="Box in pixels to cut from each photo.")] = None,
-    precision: Annotated[str, typer.Option(help="fp32, bf16, or auto: bf16 where the processor has it.")] = "auto",
-    init_from: Annotated[str | None, typer.Option(help="Start from this GAN, or builtin:toy-faces.")] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, same options.")] = False,
+    fit: Annotated[
+        str | None, typer.Option(help="crop: the centre square (default); letterbox: the whole photo.")
+    ] = None,
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, bf16, fp16 (CUDA), or auto: bf16 where the hardware has it.")
+    ] = None,
+    init_from: Annotated[
+        str | None, typer.Option(help="Start from this GAN, of this resolution or a half of it, or builtin:toy-faces.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
+    fid_weights: Annotated[
+        Path | None, typer.Option(help="Inception's weights, for FID and KID at the end (needs gseg[fid]).")
+    ] = None,
+    snapshot_minutes: Annotated[float | None, typer.Option(min=0.0, help="Time between checkpoints; 5.")] = None,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
-    seed: SeedOpt = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; 0.")] = None,
     device: DeviceOpt = "auto",
 ) -> None:
     """Train a GAN on unlabelled photos.
 
-    Checkpoints, metrics and sample grids go to runs/NNNN-gan/.
+    Checkpoints, metrics, curves and sample grids go to runs/NNNN-gan/. Under torchrun all its processes train together:
+    torchrun --nproc-per-node 8 -m gseg_cli gan-train IMAGES.
     """
-    from gseg_cli.device import pick_device
     from gseg_cli.gan.data import parse_box
-    from gseg_cli.gan.start import start_gan_training
-    from gseg_cli.gan.train import GanTrainConfig
+    from gseg_cli.gan.start import choose_config, resume_gan_training, start_gan_training
+    from gseg_cli.gan.train_config import parse_augment
+    from gseg_cli.gan.world import join_world
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.steps import ignore_say
 
     out = current_output()
-    config = GanTrainConfig(
-        arch=arch, resolution=resolution, kimg=kimg, batch=batch, lr=lr, r1_gamma=r1_gamma, mirror=mirror,
-        precision=precision, seed=seed,
-    )  # fmt: skip
+    options = {
+        "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch, "lr": lr,
+        "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out, "precision": precision, "seed": seed,
+        "snapshot_minutes": snapshot_minutes, **(parse_augment(augment) if augment else {}),
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
     box = parse_box(crop) if crop else None
     start = find_gan(init_from) if init_from else None
-    with progress("gan-train", "images") as on_step:
-        trained = start_gan_training(
-            images, config, runs or project_dir() / "runs", pick_device(device), crop=box, init_from=start,
-            resume=resume, minutes=minutes, say=out.say, on_step=on_step,
-        )  # fmt: skip
-    out.result(trained, f"{trained['checkpoint']}: {trained['num_images']} images shown")
+    folder = runs or project_dir() / "runs"
+    with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
+        say = out.say if world.is_first else ignore_say
+        how: dict[str, Any] = {
+            "minutes": minutes,
+            "fid_weights": fid_weights,
+            "world": world,
+            "say": say,
+            "on_step": on_step,
+        }
+        if resume:
+            data = {"crop": list(box) if box else None, "fit": fit, "init_from": str(start) if start else None}
+            asked = {**given, **{name: value for name, value in data.items() if value is not None}}
+            trained = resume_gan_training(images, asked, folder, torch_device, **how)
+        else:
+            config = choose_config(images, given, torch_device, init_from=start, world=world)
+            trained = start_gan_training(
+                images, config, folder, torch_device, crop=box, fit=fit or "crop", init_from=start, **how
+            )
+        if world.is_first:
+            out.result(trained, f"{trained['checkpoint']}: {trained['num_images']} images shown")

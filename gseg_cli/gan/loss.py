@@ -1,10 +1,11 @@
 """The StyleGAN2 objectives: non-saturating logistic loss, R1 and path length (Karras et al. 2020, section 3)."""
 
 import math
+from collections.abc import Callable
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from gseg_cli.gan.networks import GanModule
 
@@ -17,21 +18,21 @@ def discriminator_loss(real_logits: Tensor, fake_logits: Tensor) -> Tensor:
     return F.softplus(fake_logits).mean() + F.softplus(-real_logits).mean()
 
 
-def r1_penalty(discriminator: nn.Module, real: Tensor) -> Tensor:
+def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tensor:
     """Mean squared norm of the gradient of D at real images [N, 3, R, R]."""
     real = real.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(real).sum(), real, create_graph=True)
     return gradient.float().square().sum(dim=[1, 2, 3]).mean()
 
 
-def path_length_penalty(generator: GanModule, ws: Tensor, mean: Tensor, decay: float = 0.01) -> Tensor:
-    """Squared deviation of the image's sensitivity to w from its running mean [], which is updated in place."""
+def path_length_penalty(generator: GanModule, ws: Tensor, mean: Tensor, decay: float = 0.01) -> tuple[Tensor, Tensor]:
+    """Squared deviation of the image's sensitivity to w from its running mean []; and that mean, moved on."""
     image = generator.synthesis(ws)
     noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
     (gradient,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
     lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()  # [N]
-    mean.copy_(mean.lerp(lengths.mean().detach(), decay))
-    return (lengths - mean).square().mean()
+    mean = mean.lerp(lengths.mean().detach(), decay)
+    return (lengths - mean).square().mean(), mean
 
 
 def mix_styles(ws: Tensor, other: Tensor, probability: float) -> Tensor:

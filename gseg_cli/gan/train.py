@@ -1,217 +1,35 @@
-"""Training a GAN: the loop of StyleGAN2 (Karras et al. 2020) with lazy regularisation and an averaged generator.
+"""Training a GAN from pictures in memory: the loop, what it writes, and when it speaks up."""
 
-Every random number of a step follows from (seed, step), so a resumed run takes the very steps of an uninterrupted one.
-"""
-
-import copy
+import json
+import math
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from gseg_cli.checkpoint import load_checkpoint, parent_of, save_checkpoint
-from gseg_cli.device import cpu_has_bf16
-from gseg_cli.gan import loss as losses
-from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import GanModule, load_gan, make_config, make_networks, save_gan
+from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.gan.fid import Inception
+from gseg_cli.gan.metrics import generate, overfit, swd
+from gseg_cli.gan.networks import GanModule, save_gan
+from gseg_cli.gan.plot import draw_curves, read_curves
+from gseg_cli.gan.train_config import GanTrainConfig
+from gseg_cli.gan.trainer import ALONE, GanTrainer
+from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
-from gseg_cli.seeding import seed_step, z_for_seeds
-from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_runtime.errors import ConfigError, GsegError
+from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import write_text
+
+__all__ = ["STATE", "GanTrainConfig", "GanTrainer", "sample_grid", "train_gan"]
 
 STATE = "state.safetensors"
-PRECISIONS = ("auto", "fp32", "bf16")
-
-
-@dataclass(frozen=True, kw_only=True)
-class GanTrainConfig:
-    """Defaults are for 64 px on a CPU; lengths are in thousands of real images shown (kimg).
-
-    batch, lr and r1_gamma were chosen by eye, from one run each on toy faces: with these values the samples had hair
-    and faces at 21 kimg; with batch 16, lr 0.002 and gamma 0.5 they were rings around a blob at 22 kimg. The three
-    were changed together, so which of them mattered is not known. NVIDIA's rule of thumb for gamma,
-    0.0002 * resolution^2 / batch, says 0.1; it was not tried.
-    """
-
-    arch: str = "stylegan2"
-    resolution: int = 64
-    channel_base: int = 2048
-    channel_max: int = 128
-    z_dim: int = 128
-    kimg: float = 200.0
-    batch: int = 8
-    lr: float = 0.0025
-    r1_gamma: float = 1.0
-    r1_interval: int = 16  # steps between R1 penalties
-    pl_weight: float = 0.0  # path length; off, as for NVIDIA's smallest configurations: a quarter more time
-    pl_interval: int = 4
-    style_mixing: float = 0.9
-    ema_kimg: float = 5.0  # half-life of the weight average
-    ema_rampup: float = 0.05  # at most this share of the images shown so far
-    mirror: bool = True
-    precision: str = "auto"  # auto | fp32 | bf16
-    seed: int = 0
-    snapshot_minutes: float = 5.0
-
-    def __post_init__(self) -> None:
-        if self.precision not in PRECISIONS:
-            raise ConfigError(f"precision: expected one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        make_config(self.arch, self.network())  # raises before anything is read or written
-
-    def network(self) -> dict[str, Any]:
-        """The arguments of the generator's own config."""
-        names = {"img_resolution": self.resolution, "channel_base": self.channel_base, "channel_max": self.channel_max}
-        w_dim = {"w_dim": self.z_dim} if self.arch == "stylegan2" else {}
-        return {**names, "z_dim": self.z_dim, **w_dim}
-
-
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    """auto: bfloat16 where the processor has it."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return torch.bfloat16 if precision == "bf16" or (precision == "auto" and has_bf16) else torch.float32
-
-
-class GanTrainer:
-    """Networks, optimisers and the average; `step` shows the discriminator one batch of reals."""
-
-    def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, init_from: Path | None = None):
-        self.config, self.images, self.device = config, images, device
-        seed_step(config.seed, 0)
-        if init_from:
-            self.G, self.D = load_gan(init_from, device)
-        else:
-            self.G, self.D = make_networks(config.arch, make_config(config.arch, config.network()))
-        if self.G.img_resolution != images.shape[-1]:
-            raise ConfigError(f"{init_from}: a GAN of {self.G.img_resolution} px cannot train at {images.shape[-1]} px")
-        for net in (self.G, self.D):
-            net.train().requires_grad_(True).to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.G_ema = copy.deepcopy(self.G).eval().requires_grad_(False)
-        self.G.compute_dtype = self.D.compute_dtype = pick_dtype(config.precision, device)  # type: ignore[assignment]
-        self.G.random_noise = True
-        self.opt_G = _adam(self.G, config, config.pl_interval if config.pl_weight else None)
-        self.opt_D = _adam(self.D, config, config.r1_interval if config.r1_gamma else None)
-        self.pl_mean = torch.zeros([], device=device)
-        self.num_steps = 0
-
-    @property
-    def num_images(self) -> int:
-        return self.num_steps * self.config.batch
-
-    def step(self) -> dict[str, Tensor]:
-        """One update of D and of G, and the regularisers when they are due; returns losses, not yet synchronised."""
-        self.num_steps += 1
-        seed_step(self.config.seed, self.num_steps)
-        real = self._reals()
-        stats = self._train_discriminator(real) | self._train_generator()
-        if self.config.r1_gamma and self.num_steps % self.config.r1_interval == 0:
-            stats |= self._regularize_discriminator(real)
-        if self.config.pl_weight and self.num_steps % self.config.pl_interval == 0:
-            stats |= self._regularize_generator()
-        self._average()
-        return stats
-
-    def _reals(self) -> Tensor:
-        real = self.images[torch.randint(len(self.images), [self.config.batch])]
-        if self.config.mirror:
-            real = torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real)
-        if self.device.type == "cuda":
-            real = real.pin_memory()  # only from pinned memory does the copy run beside the computation
-        return real.to(self.device, non_blocking=True).float() / 127.5 - 1
-
-    def _latents(self, n: int) -> Tensor:
-        z = torch.randn(2, n, self.G.z_dim).to(self.device)
-        ws = self.G.mapping(z[0])
-        self.G.track(ws)
-        return losses.mix_styles(ws, self.G.mapping(z[1]), self.config.style_mixing)
-
-    def _train_discriminator(self, real: Tensor) -> dict[str, Tensor]:
-        with torch.no_grad():
-            fake = self.G.synthesis(self._latents(len(real)))
-        real_logits = self.D(real)
-        value = losses.discriminator_loss(real_logits, self.D(fake))
-        _update(self.opt_D, value)
-        return {"loss_D": value.detach(), "real_sign": real_logits.detach().sign().mean()}
-
-    def _train_generator(self) -> dict[str, Tensor]:
-        self.D.requires_grad_(False)
-        value = losses.generator_loss(self.D(self.G.synthesis(self._latents(self.config.batch))))
-        _update(self.opt_G, value)
-        self.D.requires_grad_(True)
-        return {"loss_G": value.detach()}
-
-    def _regularize_discriminator(self, real: Tensor) -> dict[str, Tensor]:
-        r1 = losses.r1_penalty(self.D, real)
-        _update(self.opt_D, r1 * (self.config.r1_gamma / 2 * self.config.r1_interval))
-        return {"r1": r1.detach()}
-
-    def _regularize_generator(self) -> dict[str, Tensor]:
-        ws = self._latents(max(self.config.batch // 2, 1))
-        penalty = losses.path_length_penalty(self.G, ws, self.pl_mean)
-        _update(self.opt_G, penalty * (self.config.pl_weight * self.config.pl_interval))
-        return {"path_length": self.pl_mean.clone()}
-
-    @torch.no_grad()
-    def _average(self) -> None:
-        half_life = min(self.config.ema_kimg * 1000, self.num_images * self.config.ema_rampup)
-        beta = 0.5 ** (self.config.batch / max(half_life, 1e-8))
-        for average, p in zip(self.G_ema.parameters(), self.G.parameters(), strict=True):
-            average.lerp_(p, 1 - beta)
-        for copied, b in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            copied.copy_(b)
-
-    # Saving and resuming: everything a step depends on, as flat tensors.
-    def state(self) -> dict[str, Tensor]:
-        tensors = {"pl_mean": self.pl_mean, "num_steps": torch.tensor(self.num_steps)}
-        for name, net in self._networks().items():
-            tensors |= {f"{name}.{k}": v for k, v in net.state_dict().items()}
-        for name, opt in (("opt_G", self.opt_G), ("opt_D", self.opt_D)):
-            for i, moments in opt.state_dict()["state"].items():
-                tensors |= {f"{name}.{i}.{k}": v for k, v in moments.items()}
-        return tensors
-
-    def load_state(self, tensors: dict[str, Tensor]) -> None:
-        self.num_steps = int(tensors["num_steps"])
-        self.pl_mean.copy_(tensors["pl_mean"])
-        for name, net in self._networks().items():
-            prefix = name + "."
-            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        for name, opt in (("opt_G", self.opt_G), ("opt_D", self.opt_D)):
-            state = _moments(opt, name + ".", tensors)
-            opt.load_state_dict({"state": state, "param_groups": opt.state_dict()["param_groups"]})
-
-    def _networks(self) -> dict[str, nn.Module]:
-        return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
-
-
-def _adam(net: GanModule | nn.Module, config: GanTrainConfig, interval: int | None) -> torch.optim.Adam:
-    """Lazy regularisation takes an extra step every `interval`; lr and betas are corrected for it (appendix B)."""
-    ratio = interval / (interval + 1) if interval else 1.0
-    return torch.optim.Adam(net.parameters(), lr=config.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, fused=True)
-
-
-def _moments(optimizer: torch.optim.Adam, prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """The optimiser's state among flat tensors, each moment in the memory order of its parameter.
-
-    Fused Adam walks the two side by side in memory: of other strides, it would move the wrong weights.
-    """
-    parameters = optimizer.param_groups[0]["params"]
-    state: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(parameters))}
-    for key, value in tensors.items():
-        if key.startswith(prefix):
-            i, name = key.removeprefix(prefix).split(".")
-            is_moment = name != "step"
-            state[int(i)][name] = torch.empty_like(parameters[int(i)]).copy_(value) if is_moment else value
-    return {i: moments for i, moments in state.items() if moments}
-
-
-def _update(optimizer: torch.optim.Optimizer, value: Tensor) -> None:
-    optimizer.zero_grad(set_to_none=True)
-    value.backward()
-    optimizer.step()
+REPORT_STEPS = 20
+NUM_FID = 10_000  # photos and samples for FID, at most
+NUM_MEASURED = 500  # pictures of each kind for the figures of a snapshot, at most
 
 
 def train_gan(
@@ -223,39 +41,151 @@ def train_gan(
     init_from: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
+    fid_weights: Path | None = None,
+    world: World = ALONE,
+    say: Say = ignore_say,
     on_step: OnStep = ignore_step,
 ) -> Path:
     """Train until config.kimg thousand images or `minutes` have passed; the checkpoint's path.
 
-    images: uint8 [N, 3, R, R]. Writes a checkpoint, a state to resume from and a grid of samples every
-    config.snapshot_minutes and at the end. Raises GsegError when a loss is no longer finite.
+    images: uint8 [N, 3, R, R]. Writes a checkpoint, a state to resume from, a grid of samples, figures and their curves
+    every config.snapshot_minutes and at the end; with fid_weights, FID and KID at the end. Of many processes only the
+    first writes and speaks; all are given the same images and run. Raises GsegError when a loss is no longer finite.
     """
-    trainer = GanTrainer(config, images, device, init_from)
+    trainer = GanTrainer(config, images, device, run.checkpoint if resume else init_from, world)
+    parents = [parent_of(init_from, trainer.G.kind)] if init_from else []
     if resume:
         trainer.load_state(load_checkpoint(run.dir / STATE, "gan-state")[0])
-    meta = {
-        "trained": {**asdict(config), "num_photos": len(images)},
-        "parents": [parent_of(init_from, trainer.G.kind)] if init_from else [],
-    }
+        parents = read_meta(run.checkpoint)["parents"]
+    meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
+    inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
+    session = _Session(trainer, run, meta, say, on_step, inception)
+    if resume and world.is_first:
+        forget_after(run, trainer.num_images)
     start_s = snapshot_s = time.monotonic()
     while trainer.num_images < config.kimg * 1000:
         stats = trainer.step()
-        if trainer.num_steps % 20 == 0 or trainer.num_images >= config.kimg * 1000:
-            _report(trainer, stats, run, on_step)
-        if time.monotonic() - snapshot_s > config.snapshot_minutes * 60:
-            _snapshot(trainer, run, meta)
+        is_report = trainer.num_steps % REPORT_STEPS == 0
+        if is_report or trainer.num_images >= config.kimg * 1000:
+            session.report(stats)
+        if world.size > 1 and not is_report:
+            continue  # the clock is the first process's, and asking it at every step would cost time
+        now_s = world.agree(time.monotonic() if world.is_first else 0.0)
+        if now_s - world.agree(snapshot_s) > config.snapshot_minutes * 60:
+            session.snapshot()
             snapshot_s = time.monotonic()
-        if minutes is not None and time.monotonic() - start_s > minutes * 60:
+        if minutes is not None and now_s - world.agree(start_s) > minutes * 60:
             break
-    return _snapshot(trainer, run, meta)
+    session.snapshot(is_last=True)
+    return run.checkpoint
 
 
-def _report(trainer: GanTrainer, stats: dict[str, Tensor], run: Run, on_step: OnStep) -> None:
-    values = {k: float(v) for k, v in stats.items()}
-    if not all(np.isfinite(v) for v in values.values()):
-        raise _diverged(trainer, str(values))
-    run.metric(trainer.num_images, **values)
-    on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
+@dataclass
+class _Session:
+    """What one call of `train_gan` tells and writes."""
+
+    trainer: GanTrainer
+    run: Run
+    meta: dict[str, Any]
+    say: Say
+    on_step: OnStep
+    inception: Inception | None
+    reported: tuple[float, int] = field(init=False)  # when, and after how many images
+    has_warned: set[str] = field(default_factory=set)
+    easy_reports: int = 0
+
+    def __post_init__(self) -> None:
+        self.reported = (time.monotonic(), self.trainer.num_images)
+
+    def report(self, stats: dict[str, Tensor]) -> None:
+        trainer = self.trainer
+        values = {name: float(value) for name, value in stats.items()}
+        if not all(math.isfinite(value) for value in values.values()):
+            raise _diverged(trainer, str(values))
+        if not trainer.world.is_first:
+            return
+        if trainer.config.augment == "ada":
+            values["p"] = trainer.augment_p
+        now_s = time.monotonic()
+        seconds, images = now_s - self.reported[0], trainer.num_images - self.reported[1]
+        self.reported = (now_s, trainer.num_images)
+        values["s_per_kimg"] = round(seconds / images * 1000, 2)
+        self.run.metric(trainer.num_images, **values)
+        self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
+        self._watch_balance(values)
+
+    def snapshot(self, *, is_last: bool = False) -> None:
+        trainer, run = self.trainer, self.run
+        state = trainer.state()
+        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):  # the loss shows it a step later
+            raise _diverged(trainer, "its weights are no longer finite")
+        if trainer.world.is_first:
+            figures = self._measure() | (self._inception_distances() if is_last and self.inception else {})
+            meta = {**self.meta, "num_images": trainer.num_images, "figures": figures}
+            save_gan(run.checkpoint, trainer.G_ema, trainer.D, meta)
+            save_checkpoint(run.dir / STATE, state, {"kind": "gan-state"})
+            run.preview(f"fakes-{trainer.num_images:08d}", sample_grid(trainer.G_ema, trainer.device))
+            if figures:
+                run.metric(trainer.num_images, **figures)
+            run.picture("curves", draw_curves(read_curves(run.dir / "metrics.jsonl")))
+        trainer.world.wait()
+
+    def _measure(self) -> dict[str, float]:
+        """Against held-out photos; nothing where none are held out."""
+        trainer = self.trainer
+        held_out = trainer.images[spread(trainer.held_out, NUM_MEASURED)]
+        if len(held_out) == 0:
+            return {}
+        fakes = generate(trainer.G_ema, len(held_out), trainer.device)
+        photos = trainer.images[spread(trainer.rows, len(held_out))]
+        figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device)}
+        if figures["overfit"] > 0.5:
+            self._warn(
+                "memorises",
+                "the discriminator knows its photos by heart: it places photos it has not seen "
+                f"{figures['overfit']:.0%} of the way to the fakes; --augment ada, a larger --r1-gamma or more photos "
+                "help, and the best samples may lie behind",
+            )
+        return {name: round(value, 4) for name, value in figures.items() if math.isfinite(value)}
+
+    def _inception_distances(self) -> dict[str, float]:
+        assert self.inception is not None
+        trainer = self.trainer
+        photos = trainer.images[spread(trainer.rows, NUM_FID)]
+        figures = self.inception.distances(photos, generate(trainer.G_ema, len(photos), trainer.device))
+        return {name: round(value, 4) for name, value in figures.items()}
+
+    def _watch_balance(self, values: dict[str, float]) -> None:
+        """Fifty reports in which D had no doubt: G gets next to no gradient."""
+        self.easy_reports = self.easy_reports + 1 if values["loss_D"] < 0.02 else 0
+        if self.easy_reports >= 50:
+            self._warn(
+                "unbalanced",
+                "the discriminator has told all fakes from photos for the last 1000 steps: the generator no longer "
+                "learns; begin again with a larger --r1-gamma or a smaller --lr",
+            )
+
+    def _warn(self, what: str, text: str) -> None:
+        """Each kind once."""
+        if what not in self.has_warned:
+            self.has_warned.add(what)
+            self.say(f"warning: after {self.trainer.num_images} images {text}")
+            self.run.log(f"warning: after {self.trainer.num_images} images {text}")
+
+
+def spread(rows: Tensor, count: int) -> Tensor:
+    """At most `count` of the rows, evenly spaced: photos are sorted by name, and neighbours are alike."""
+    n = min(count, len(rows))
+    return rows[torch.arange(n) * len(rows) // max(n, 1)]
+
+
+def forget_after(run: Run, num_images: int) -> None:
+    """Drop the metrics that a killed process wrote after its last snapshot: they are written again."""
+    path = run.dir / "metrics.jsonl"
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= num_images]
+    if len(kept) < len(lines):
+        write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _diverged(trainer: GanTrainer, what: str) -> GsegError:
@@ -265,21 +195,9 @@ def _diverged(trainer: GanTrainer, what: str) -> GsegError:
     )
 
 
-def _snapshot(trainer: GanTrainer, run: Run, meta: dict[str, Any]) -> Path:
-    state = trainer.state()
-    if not all(bool(tensor.isfinite().all()) for tensor in state.values()):  # the loss shows it a step later
-        raise _diverged(trainer, "its weights are no longer finite")
-    save_gan(run.checkpoint, trainer.G_ema, trainer.D, {**meta, "num_images": trainer.num_images})
-    save_checkpoint(run.dir / STATE, state, {"kind": "gan-state"})
-    run.preview(f"fakes-{trainer.num_images:08d}", sample_grid(trainer.G_ema, trainer.device))
-    return run.checkpoint
-
-
-@torch.no_grad()
-def sample_grid(generator: GanModule, device: torch.device, rows: int = 6, columns: int = 10) -> np.ndarray:
-    """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]."""
-    z = z_for_seeds(range(rows * columns), generator.z_dim).to(device)
-    images = to_uint8(generator.synthesis(generator.mapping(z)))
+def sample_grid(generator: GanModule, device: torch.device) -> np.ndarray:
+    """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]; fewer if large."""
     r = generator.img_resolution
-    grid = images.reshape(rows, columns, r, r, 3).permute(0, 2, 1, 3, 4)
-    return grid.reshape(rows * r, columns * r, 3).cpu().numpy()
+    rows, columns = min(6, max(2, 2560 // r)), min(10, max(3, 4096 // r))
+    grid = generate(generator, rows * columns, device).reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
+    return grid.reshape(rows * r, columns * r, 3).numpy()

@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gseg_cli.gan.data import load_images, parse_box
+from gseg_cli.gan.data import count_photos, load_images, map_images, needs_store, parse_box
 from gseg_cli.gan.start import start_gan_training
 from gseg_cli.gan.train import GanTrainConfig
 from gseg_runtime.errors import GsegError, UsageError
@@ -153,3 +153,34 @@ def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
 def test_a_crop_that_is_no_box_is_a_usage_error(text):
     with pytest.raises(UsageError, match="--crop"):
         parse_box(text)
+
+
+def test_a_letterbox_keeps_the_whole_photo(photos):
+    wide = np.zeros((16, 32, 3), np.uint8)
+    wide[:, :8, 0] = wide[:, -8:, 1] = 255
+    image = load_one(encode(Image.fromarray(wide)), photos, fit="letterbox")
+    assert (image[:2] == 128).all() and (image[-2:] == 128).all()  # grey above and below
+    assert (image[2:-2, 0, 0] > 200).all() and (image[2:-2, -1, 1] > 200).all()
+    cut = load_one(encode(Image.fromarray(wide)), photos, fit="letterbox", crop=(0, 0, 8, 16))
+    assert (cut[:, 3:5, 0] > 200).all() and (cut[:, 0] == 128).all()
+    with pytest.raises(UsageError, match="--fit: expected one of crop, letterbox, got 'stretch'"):
+        load(photos, fit="stretch")
+
+
+def test_photos_in_a_file_are_those_in_memory(photos, tmp_path):
+    (photos / "broken.png").write_bytes(b"none")
+    in_memory, unreadable = load_images(photos, 8)
+    store = tmp_path / "photos.npy"
+    in_file, also = load_images(photos, 8, store=store)
+    assert torch.equal(in_file, in_memory) and also == unreadable == ["broken.png"]
+    assert torch.equal(map_images(store, len(in_memory)), in_memory) and count_photos(photos) == 21
+    assert needs_store(100_000_000, 1024) and not needs_store(1000, 64)
+
+
+def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr("gseg_cli.gan.data.MAX_MEMBER_BYTES", 10_000)
+    path = pack(photos, tmp_path / "photos.zip")
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("zzz.png", encode(plain()) + bytes(10_000_000))  # a thousandth of that in the archive
+    images, unreadable = load(path)
+    assert unreadable == ["zzz.png"] and len(images) == 20

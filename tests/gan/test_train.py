@@ -10,13 +10,15 @@ import torch
 from PIL import Image
 
 from gseg_cli.app import main
-from gseg_cli.checkpoint import load_checkpoint, read_meta
+from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.networks import load_generator
-from gseg_cli.gan.start import start_gan_training
-from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, train_gan
-from gseg_cli.runs import open_run
+from gseg_cli.gan.start import resume_gan_training, start_gan_training
+from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, forget_after, train_gan
+from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
+from gseg_runtime.files import read_json, write_json
+from tests import tiny
 
 CPU = torch.device("cpu")
 # Every kind of step comes within 12 of them: R1 every second, path length every third.
@@ -49,7 +51,8 @@ def train(images, config, tmp_path, **options):
 
 def losses(run):
     lines = (run.dir / "metrics.jsonl").read_text().splitlines()
-    return {line.pop("step"): line for line in map(json.loads, lines) if line.pop("wall_s") is not None}
+    rows = [json.loads(line) for line in lines]
+    return {row["step"]: {k: v for k, v in row.items() if k not in ("step", "wall_s", "s_per_kimg")} for row in rows}
 
 
 @pytest.mark.parametrize("arch", ["stylegan2", "dcgan"])
@@ -72,7 +75,7 @@ def test_training_changes_both_networks_and_averages_the_generator(images, tmp_p
         trainer.step()
     after = trainer.state()
     unchanged = {key for key, value in before.items() if torch.equal(value, after[key])}
-    assert all("noise_const" in key or "resample_filter" in key for key in unchanged)
+    assert all("noise_const" in key or "resample_filter" in key for key in unchanged - {"augment_p", "signs"})
     for key in (key for key in before if key.startswith("G.") and key.endswith("weight")):
         moved = (after[key] - before[key]).norm()
         assert 0 < (after["G_ema." + key[2:]] - before[key]).norm() < moved or moved < 1e-4, key
@@ -119,43 +122,66 @@ def test_training_goes_on_from_another_gan(images, tmp_path):
     z = torch.randn(2, 16)
     image, expected = (net.synthesis(net.mapping(z)) for net in (trainer.G_ema, load_generator(first.checkpoint)))
     torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
-    with pytest.raises(ConfigError, match="a GAN of 16 px cannot train at 32 px"):
-        GanTrainer(CONFIG, images.repeat(1, 1, 2, 2), CPU, init_from=first.checkpoint)
+    with pytest.raises(ConfigError, match="a GAN of 16 px cannot train at 8 px"):
+        GanTrainer(CONFIG, images[:, :, ::2, ::2], CPU, init_from=first.checkpoint)
 
 
 def test_resume_goes_on_with_the_newest_run(photos, tmp_path):
     start_gan_training(photos, CONFIG, tmp_path, CPU)
     first = start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
     assert first["num_images"] == 4
-    again = start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+    again = resume_gan_training(photos, {}, tmp_path, CPU)
     assert (again["run"], again["num_images"], again["num_photos"]) == (first["run"], 48, 32)
-    done = start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+    done = resume_gan_training(photos, {}, tmp_path, CPU)
     assert done["num_images"] == 48 and len(list(tmp_path.iterdir())) == 2
+    longer = resume_gan_training(photos, {"kimg": 0.06, "lr": CONFIG.lr}, tmp_path, CPU)
+    assert longer["num_images"] == 60
 
 
-@pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": (0, 0, 8, 8)}])
+@pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": [0, 0, 8, 8]}])
 def test_resume_with_other_options_is_refused_by_name(photos, tmp_path, change):
     start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
-    crop = change.pop("crop", None)
-    (name,) = change or ["crop"]
+    (name,) = change
     with pytest.raises(ConfigError, match=f"{name} was .* when this run started") as caught:
-        start_gan_training(photos, replace(CONFIG, **change), tmp_path, CPU, crop=crop, resume=True)
+        resume_gan_training(photos, change, tmp_path, CPU)
     assert "resume with the options" in caught.value.hint
 
 
-def test_a_run_that_began_with_another_gan_is_resumed_with_it(photos, tmp_path):
+def test_resume_with_other_photos_is_refused(photos, tmp_path):
+    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, minutes=0.0)
+    with pytest.raises(ConfigError, match=r"began with 32 photos, .* now has 20"):
+        resume_gan_training(tiny.write_photos(tmp_path / "photos"), {}, tmp_path / "runs", CPU)
+
+
+def test_a_run_that_began_with_another_gan_is_resumed_without_it(photos, tmp_path):
     first = start_gan_training(photos, replace(CONFIG, channel_base=64), tmp_path / "first", CPU, minutes=0.0)
-    options = {"init_from": first["checkpoint"], "minutes": 0.0}
-    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, **options)
-    again = start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, resume=True, **options)
-    assert again["num_images"] == 8 and read_meta(again["checkpoint"])["parents"]
-    with pytest.raises(ConfigError, match="init_from was"):
-        start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, resume=True)
+    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, init_from=first["checkpoint"], minutes=0.0)
+    first["checkpoint"].unlink()
+    again = resume_gan_training(photos, {}, tmp_path / "runs", CPU, minutes=0.0)
+    meta = read_meta(again["checkpoint"])
+    assert again["num_images"] == 8 and meta["config"]["channel_base"] == 64
+    assert [parent["path"] for parent in meta["parents"]] == [str(first["checkpoint"])]
+
+
+def test_a_run_from_before_there_was_augmentation_goes_on_as_it_was(photos, tmp_path):
+    run = start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)["run"]
+    config = read_json(run / "config.json")
+    for key in ("mapping_layers", "microbatch", "augment", "augment_p", "ada_target", "ada_kimg", "held_out", "fit"):
+        del config["config"][key]
+    write_json(run / "config.json", config)
+    tensors, meta = load_checkpoint(run / STATE)
+    save_checkpoint(run / STATE, {k: v for k, v in tensors.items() if k not in ("augment_p", "signs")}, meta)
+    assert resume_gan_training(photos, {"lr": CONFIG.lr}, tmp_path, CPU)["num_images"] == 48
+    assert losses(Run(run))[48] == losses(train_photos(photos, tmp_path / "whole"))[48]
+
+
+def train_photos(photos, runs):
+    return Run(start_gan_training(photos, CONFIG, runs, CPU)["run"])
 
 
 def test_resume_without_a_run_says_so(photos, tmp_path):
     with pytest.raises(ProjectError, match="no gan run with a saved state") as caught:
-        start_gan_training(photos, CONFIG, tmp_path, CPU, resume=True)
+        resume_gan_training(photos, {}, tmp_path, CPU)
     assert "--resume" in caught.value.hint and not list(tmp_path.iterdir())
 
 
@@ -164,10 +190,51 @@ def test_resume_without_a_run_says_so(photos, tmp_path):
     [
         (["--resolution", "48"], "expected a power of two, 8 or more, got 48"),
         (["--arch", "biggan"], "expected one of stylegan2, dcgan, got 'biggan'"),
-        (["--precision", "fp8"], "expected one of auto, fp32, bf16, got 'fp8'"),
+        (["--precision", "fp8"], "expected one of auto, fp32, bf16, fp16, got 'fp8'"),
+        (["--batch", "8", "--microbatch", "3"], "expected a divisor of the batch of 8, got 3"),
     ],
 )
 def test_the_command_refuses_what_cannot_be_trained_before_it_begins(photos, tmp_path, capsys, options, message):
     code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *options])
     assert code == 1 and message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_photos_held_out_are_measured_against_and_never_trained_on(images, tmp_path):
+    run = train(images, replace(CONFIG, held_out=8), tmp_path)
+    figures = read_meta(run.checkpoint)["figures"]
+    assert figures["swd"] > 0 and "held_out_sign" in figures
+    trainer = GanTrainer(replace(CONFIG, held_out=8), images, CPU)
+    assert sorted(torch.cat([trainer.rows, trainer.held_out]).tolist()) == list(range(32))
+    assert trainer.held_out.tolist() == list(range(0, 32, 4))
+    with Image.open(run.dir / "curves.png") as curves:
+        assert curves.size == (720, 600)
+
+
+def test_the_discriminator_that_memorises_is_spoken_of(images, tmp_path, monkeypatch):
+    figures = {"overfit": 0.7, "held_out_sign": -1.0}
+    monkeypatch.setattr("gseg_cli.gan.train.overfit", lambda *args: figures)
+    said = []
+    run = train(images, replace(CONFIG, held_out=8, kimg=0.004), tmp_path, say=said.append)
+    assert len(said) == 1 and "knows its photos by heart" in said[0] and "70%" in said[0]
+    assert "by heart" in (run.dir / "log.txt").read_text()
+
+
+def test_steps_without_a_doubt_are_spoken_of_once(images, tmp_path):
+    from gseg_cli.gan.train import _Session
+
+    said = []
+    session = _Session(GanTrainer(CONFIG, images, CPU), open_run(tmp_path, "gan", {}), {}, said.append, print, None)
+    for loss in [0.01] * 49 + [0.5] + [0.01] * 120:
+        session._watch_balance({"loss_D": loss})
+    assert len(said) == 1 and "the generator no longer learns" in said[0]
+
+
+def test_metrics_after_the_last_snapshot_are_forgotten(tmp_path):
+    run = open_run(tmp_path, "gan", {})
+    for step in (160, 320, 480):
+        run.metric(step, loss_D=1.0)
+    with (run.dir / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 640, "lo')  # killed while it wrote
+    forget_after(run, 320)
+    assert list(losses(run)) == [160, 320]

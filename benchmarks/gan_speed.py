@@ -1,0 +1,167 @@
+"""Training a GAN: seconds per thousand images, against the networks and losses of stylegan2-ada-pytorch.
+
+    python -m benchmarks.gan_speed --stylegan2-ada DIR     # a checkout of github.com/NVlabs/stylegan2-ada-pytorch
+
+Both sides: the same networks, batch, losses and lazy R1, no augmentation, random pictures, one thread. Theirs is a
+minimal loop around their networks and StyleGAN2Loss; on a CPU their custom operations fall back to plain PyTorch. In
+the bf16 rows they take their mixed-precision path (the four highest resolutions), with bfloat16 in the place of
+float16. The sides take turns within one process and CPU time is measured, because a busy machine makes wall time
+meaningless. Needs `requests`, which the checkout imports. Writes gan_speed.md.
+"""
+
+import argparse
+import copy
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from benchmarks.cells import ROOT, made
+from gseg_cli.gan.train_config import GanTrainConfig
+from gseg_cli.gan.trainer import GanTrainer
+from gseg_runtime.files import write_text
+
+CPU = torch.device("cpu")
+BATCH, MAIN_STEPS, R1_INTERVAL = 8, 3, 16
+Round = Callable[[], float]  # CPU seconds of MAIN_STEPS steps, the last with R1 at its share of the time
+
+
+def images(resolution: int) -> Tensor:
+    draw = torch.Generator().manual_seed(0)
+    return torch.randint(0, 256, (64, 3, resolution, resolution), dtype=torch.uint8, generator=draw)
+
+
+def timed(step: Callable[[], Any]) -> float:
+    start_s = time.process_time()
+    step()
+    return time.process_time() - start_s
+
+
+def per_kimg(main_s: list[float], with_r1_s: float) -> float:
+    """One step in R1_INTERVAL has the penalty."""
+    plain_s = sum(main_s) / len(main_s)
+    return (plain_s + (with_r1_s - plain_s) / R1_INTERVAL) / BATCH * 1000
+
+
+def ours(resolution: int, precision: str) -> Round:
+    config = GanTrainConfig(resolution=resolution, batch=BATCH, r1_interval=R1_INTERVAL, precision=precision)
+    trainer = GanTrainer(config, images(resolution), CPU)
+
+    def run() -> float:
+        trainer.num_steps = R1_INTERVAL - MAIN_STEPS - 1
+        return per_kimg([timed(trainer.step) for _ in range(MAIN_STEPS)], timed(trainer.step))
+
+    return run
+
+
+class _Bfloat16:
+    """The torch module with bfloat16 for float16, which few CPUs compute in."""
+
+    def __getattr__(self, name: str) -> Any:
+        return torch.bfloat16 if name == "float16" else getattr(torch, name)
+
+
+def theirs(resolution: int, precision: str) -> Round:
+    """Their training loop without data loading, statistics and distribution."""
+    from training import networks
+    from training.loss import StyleGAN2Loss
+
+    networks.torch = _Bfloat16()
+
+    config = GanTrainConfig(resolution=resolution)
+    size = {"img_resolution": resolution, "img_channels": 3, "c_dim": 0}
+    width = {"channel_base": config.channel_base, "channel_max": config.channel_max}
+    width["num_fp16_res"] = 4 if precision == "bf16" else 0
+    G = networks.Generator(
+        **size, z_dim=config.z_dim, w_dim=config.z_dim, mapping_kwargs={"num_layers": config.mapping_layers},
+        synthesis_kwargs=width,
+    ).train()  # fmt: skip
+    D = networks.Discriminator(**size, **width, epilogue_kwargs={"mbstd_group_size": 4}).train()
+    G_ema = copy.deepcopy(G).eval()
+    loss = StyleGAN2Loss(CPU, G.mapping, G.synthesis, D, pl_weight=0, r1_gamma=config.r1_gamma)
+    ratio = R1_INTERVAL / (R1_INTERVAL + 1)
+    opt_G = torch.optim.Adam(G.parameters(), lr=config.lr, betas=(0.0, 0.99), eps=1e-8)
+    opt_D = torch.optim.Adam(D.parameters(), lr=config.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
+    photos = images(resolution)
+    no_class = torch.zeros(BATCH, 0)
+
+    def phase(name: str, net: torch.nn.Module, optimizer: torch.optim.Optimizer, real: Tensor, gain: float) -> None:
+        optimizer.zero_grad(set_to_none=True)
+        net.requires_grad_(True)
+        z = torch.randn(BATCH, config.z_dim)
+        loss.accumulate_gradients(name, real, no_class, z, no_class, sync=True, gain=gain)
+        net.requires_grad_(False)
+        for p in net.parameters():
+            if p.grad is not None:
+                torch.nan_to_num(p.grad, nan=0, posinf=1e5, neginf=-1e5, out=p.grad)
+        optimizer.step()
+
+    def step(with_r1: bool) -> None:
+        real = photos[torch.randint(len(photos), [BATCH])].float() / 127.5 - 1
+        phase("Gmain", G, opt_G, real, 1)
+        phase("Dmain", D, opt_D, real, 1)
+        if with_r1:
+            phase("Dreg", D, opt_D, real, R1_INTERVAL)
+        with torch.no_grad():
+            for averaged, p in zip(G_ema.parameters(), G.parameters(), strict=True):
+                averaged.copy_(p.lerp(averaged, 0.998))
+            for averaged, p in zip(G_ema.buffers(), G.buffers(), strict=True):
+                averaged.copy_(p)
+
+    G.requires_grad_(False)
+    D.requires_grad_(False)
+    return lambda: per_kimg([timed(lambda: step(False)) for _ in range(MAIN_STEPS)], timed(lambda: step(True)))
+
+
+TEXT = """# Training a GAN: seconds per thousand images
+
+CPU seconds per kimg of one thread, median of {rounds} rounds in which both sides take turns, and their ratio. The other
+side is a minimal loop around the networks and `StyleGAN2Loss` of
+[stylegan2-ada-pytorch](https://github.com/NVlabs/stylegan2-ada-pytorch), whose custom operations fall back to plain
+PyTorch on a CPU; in the bf16 rows it takes its own mixed-precision path (the four highest resolutions) with bfloat16 in
+the place of float16, while gseg computes all of G and D in bfloat16 but for the last layers of D. Same networks (the
+defaults of `gseg gan-train` on a CPU), batch {batch}, lazy R1 every {interval} steps, no path length, no augmentation.
+Nothing here says how both compare on a GPU.
+
+Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR --rounds {rounds}`, commit {commit},
+{date}, {hardware}.
+
+| pixels | precision | gseg, s/kimg | stylegan2-ada-pytorch, s/kimg | ratio | of single rounds |
+|---:|---|---:|---:|---:|---|
+{table}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--stylegan2-ada", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 128])
+    args = parser.parse_args()
+    sys.path.insert(0, str(args.stylegan2_ada))
+    warnings.simplefilter("ignore")  # of code written for PyTorch 1.7
+    torch.set_num_threads(1)
+    rows = []
+    for resolution in args.resolutions:
+        for precision in ("fp32", "bf16"):
+            sides = [side(resolution, precision) for side in (ours, theirs)]
+            for side in sides:
+                side()  # first calls choose kernels
+            times = [[side() for side in sides] for _ in range(args.rounds)]
+            our_s, their_s = (median(column) for column in zip(*times, strict=True))
+            ratios = [a / b for a, b in times]
+            spread = f"{our_s / their_s:.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
+            rows.append(f"| {resolution} | {precision} | {our_s:.0f} | {their_s:.0f} | {spread} |")
+            print(rows[-1], flush=True)
+    text = TEXT.format(rounds=args.rounds, batch=BATCH, interval=R1_INTERVAL, table="\n".join(rows), **made())
+    write_text(ROOT / "gan_speed.md", text)
+
+
+if __name__ == "__main__":
+    main()

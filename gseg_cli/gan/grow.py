@@ -1,0 +1,96 @@
+"""Where a training begins: new networks, those of a checkpoint, or those of a smaller GAN grown to twice its size.
+
+A grown GAN starts as what it was (the idea of Karras et al. 2018, without their fading): G's new block adds nothing to
+the upsampled picture, D's new block hands the halved picture to the old ones.
+"""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from gseg_cli.gan.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
+from gseg_cli.gan.networks import GanModule, load_gan
+from gseg_cli.gan.stylegan2 import StyleGAN2, SynthesisBlock
+from gseg_runtime.errors import ConfigError
+
+LRELU_SLOPE = 0.2
+
+
+def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
+    """The networks of a checkpoint at this resolution, on the CPU; a fresh discriminator where the file has none.
+
+    ConfigError when the checkpoint is neither of this resolution nor of a half, a quarter ... of it.
+    """
+    G, D = load_gan(path)
+    if G.img_resolution != resolution and not _can_grow(G, resolution):
+        raise ConfigError(
+            f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",
+            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that",
+        )
+    while G.img_resolution < resolution:
+        assert isinstance(G, StyleGAN2) and isinstance(D, Discriminator)
+        G, D = grow(G, D)
+    return G, D
+
+
+def _can_grow(G: GanModule, resolution: int) -> bool:
+    """Pictures that are sums over all sizes can grow, and a discriminator with shortcuts."""
+    if not isinstance(G, StyleGAN2) or resolution < G.img_resolution:
+        return False
+    architectures = (G.config.architecture, G.config.discriminator.architecture)
+    return architectures == ("skip", "resnet") and math.log2(resolution / G.img_resolution).is_integer()
+
+
+def grow(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
+    """Both at twice the resolution.
+
+    G makes the upsampled picture of the old G. D gives a picture the logits that the old D gives the picture halved
+    by the resampling filter, if its new block has two channels for each colour; with fewer the block starts at random.
+    """
+    config = replace(G.config, img_resolution=2 * G.img_resolution)
+    new_G, new_D = StyleGAN2(config), Discriminator(config)
+    new_G.load_state_dict(new_G.state_dict() | G.state_dict())
+    _silence(new_G.synthesis_network.blocks()[-1])
+    first = getattr(D, f"b{G.img_resolution}")
+    kept = {name: tensor for name, tensor in D.state_dict().items() if ".fromrgb." not in name}
+    new_D.load_state_dict(new_D.state_dict() | kept)
+    new_G.class_index, new_D.class_index = G.class_index, D.class_index
+    if config.channels_of_discriminator(config.img_resolution) >= 2 * config.img_channels:
+        _pass_halved_picture(getattr(new_D, f"b{config.img_resolution}"), first.fromrgb)
+    return new_G, new_D
+
+
+@torch.no_grad()
+def _silence(block: SynthesisBlock) -> None:
+    """No colours of its own; the layers before keep their random weights, or nothing could be learnt."""
+    block.torgb.weight.zero_()
+    block.torgb.bias.zero_()
+
+
+@torch.no_grad()
+def _pass_halved_picture(block: DiscriminatorBlock, fromrgb: ConvLayer) -> None:
+    """Make the block compute `fromrgb` of the halved picture.
+
+    Leaky ReLUs of x and of -x hold x between them: lrelu(x) - lrelu(-x) = 1.2 x. So two channels for each colour carry
+    the picture through fromrgb and conv0; conv1 halves, undoes this and does what the old first layer did. The other
+    channels start at random, as in any new block, but nothing listens to them yet.
+    """
+    assert block.fromrgb.bias is not None and block.conv0.bias is not None
+    assert block.conv1.bias is not None and fromrgb.bias is not None
+    for silent in (block.skip.weight, block.conv1.weight, block.fromrgb.bias, block.conv0.bias):
+        silent.zero_()
+    num_carriers = 2 * fromrgb.weight.shape[1]
+    block.fromrgb.weight[:num_carriers] = 0
+    block.conv0.weight[:num_carriers] = 0
+    both = (1 + LRELU_SLOPE**2) * 2  # a pair's difference after two leaky ReLUs, each with the gain sqrt(2)
+    # Of the residual branch: its gain sqrt(1/2) cancels the one of the leaky ReLU, which the old first layer has.
+    listen = fromrgb.weight[:, :, 0, 0] * (fromrgb.weight_gain * math.sqrt(2) / both / block.conv1.weight_gain)
+    for channel in range(num_carriers):
+        colour, sign = channel // 2, 1 - 2 * (channel % 2)
+        block.fromrgb.weight[channel, colour] = sign / block.fromrgb.weight_gain
+        block.conv0.weight[channel, channel, 1, 1] = 1 / block.conv0.weight_gain
+        block.conv1.weight[:, channel, 1, 1] = sign * listen[:, colour]
+    block.conv1.bias.copy_(fromrgb.bias * math.sqrt(2))

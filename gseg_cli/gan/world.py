@@ -1,0 +1,72 @@
+"""The processes of one training: alone, or started by torchrun and joined through torch.distributed."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TypeVar
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from gseg_cli.device import pick_device
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class World:
+    """rank of size processes, local_rank among those of its machine."""
+
+    rank: int = 0
+    size: int = 1
+    local_rank: int = 0
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process writes the run's files and talks."""
+        return self.rank == 0
+
+    def sum(self, tensors: Sequence[Tensor]) -> None:
+        """Replace each tensor by its sum over the processes, in one message."""
+        if self.size == 1:
+            return
+        flat = torch.cat([tensor.detach().reshape(-1).float() for tensor in tensors])
+        dist.all_reduce(flat)
+        for tensor, total in zip(tensors, flat.split([tensor.numel() for tensor in tensors]), strict=True):
+            tensor.detach().copy_(total.view(tensor.shape))
+
+    def agree(self, value: T) -> T:
+        """The first process's value."""
+        if self.size == 1:
+            return value
+        box = [value]
+        dist.broadcast_object_list(box)
+        return box[0]
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        if self.size > 1:
+            dist.barrier()
+
+
+@contextmanager
+def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
+    """Under torchrun: the process group and this process's own device; otherwise a world of one, on `device`.
+
+    device: what `--device` says; "cuda" gives every process the GPU of its local rank. Messages go by nccl between
+    GPUs and by gloo between CPUs.
+    """
+    chosen = pick_device(device)
+    if not dist.is_torchelastic_launched():
+        yield World(), chosen
+        return
+    local_rank = dist.get_node_local_rank()
+    if chosen.type == "cuda":
+        chosen = pick_device(f"cuda:{local_rank}")
+        torch.cuda.set_device(chosen)
+    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    try:
+        yield World(dist.get_rank(), dist.get_world_size(), local_rank), chosen
+    finally:
+        dist.destroy_process_group()

@@ -1,0 +1,97 @@
+"""Growing: a GAN trained small goes on at twice the size as what it was, not from scratch."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.gan import ops
+from gseg_cli.gan.discriminator import Discriminator
+from gseg_cli.gan.grow import grow, load_start
+from gseg_cli.gan.networks import load_gan, make_config, make_networks, save_gan
+from gseg_cli.gan.start import start_gan_training
+from gseg_cli.gan.stylegan2 import StyleGAN2
+from gseg_cli.gan.train import GanTrainConfig, GanTrainer
+from gseg_runtime.errors import ConfigError
+from tests import tiny
+
+CPU = torch.device("cpu")
+CONFIG = replace(tiny.CONFIG, channel_base=256)  # 8 channels at 32 px
+GROWN = GanTrainConfig(resolution=32, batch=4, precision="fp32", r1_interval=2, kimg=0.016)
+
+
+@pytest.fixture(params=[CONFIG, replace(CONFIG, conv_clamp=256.0, img_channels=1)], ids=["", "grey and clamped"])
+def gan(request):
+    torch.manual_seed(0)
+    G, D = StyleGAN2(request.param).requires_grad_(False), Discriminator(request.param).requires_grad_(False)
+    for parameter in (*G.parameters(), *D.parameters()):
+        parameter.add_(0.1 * torch.randn_like(parameter))
+    return G, D
+
+
+def test_a_grown_generator_starts_with_the_upsampled_picture(gan):
+    old, (new, _) = gan[0], grow(*gan)
+    z = torch.randn(3, 16)
+    filtered = ops.upsample2d(old.synthesis(old.mapping(z)), ops.resample_filter())
+    image = new.synthesis(new.mapping(z))
+    assert image.shape == (3, 3, 32, 32) and image.std() > 0.1
+    torch.testing.assert_close(image, filtered, rtol=0, atol=1e-5)
+
+
+def test_a_grown_discriminator_starts_by_judging_the_halved_picture(gan):
+    old, (_, new) = gan[1], grow(*gan)
+    image = torch.randn(8, 3, 32, 32)
+    halved = ops.downsample2d(image, ops.resample_filter())
+    logits = new(image)
+    torch.testing.assert_close(logits, old(halved), rtol=1e-4, atol=1e-4)
+    assert (logits - old(torch.nn.functional.avg_pool2d(image, 2))).abs().max() > 1e-3  # so the comparison can tell
+
+
+@pytest.mark.parametrize("times", [2, 4])
+def test_every_layer_of_a_grown_gan_learns(gan, tmp_path, times):
+    save_gan(tmp_path / "gan.safetensors", *gan, {})
+    images = torch.randint(0, 256, (16, 3, 16 * times, 16 * times), dtype=torch.uint8)
+    trainer = GanTrainer(replace(GROWN, resolution=16 * times), images, CPU, init_from=tmp_path / "gan.safetensors")
+    before = {key: value.clone() for key, value in trainer.state().items()}
+    for _ in range(6):
+        trainer.step()
+    after = trainer.state()
+    unchanged = [key for key in before if key[:2] in ("G.", "D.") and torch.equal(before[key], after[key])]
+    assert all("noise_const" in key or "resample_filter" in key for key in unchanged)
+    assert all(torch.isfinite(value).all() for value in after.values())
+
+
+def test_the_run_takes_its_widths_from_the_file_it_begins_with(gan, tmp_path):
+    save_gan(tmp_path / "gan.safetensors", *gan, {})
+    photos = tiny.write_photos(tmp_path / "photos")
+    said = []
+    trained = start_gan_training(
+        photos, GROWN, tmp_path / "runs", CPU, init_from=tmp_path / "gan.safetensors", say=said.append
+    )
+    config = load_checkpoint(trained["checkpoint"])[1]["config"]
+    widths = {key: config[key] for key in ("img_resolution", "channel_base", "channel_max", "z_dim")}
+    assert widths == {"img_resolution": 32, "channel_base": 256, "channel_max": 16, "z_dim": 16}
+    assert any("channel_base 256" in line for line in said)
+
+
+def test_a_gan_without_a_discriminator_gets_a_fresh_one(gan, tmp_path):
+    path = tmp_path / "gan.safetensors"
+    save_gan(path, *gan, {})
+    tensors, meta = load_checkpoint(path)
+    save_checkpoint(path, {name: tensor for name, tensor in tensors.items() if name.startswith("G_ema.")}, meta)
+    G, D = load_start(path, 16)
+    assert torch.equal(G.synthesis_network.b4.const, gan[0].synthesis_network.b4.const)
+    assert D(torch.zeros(4, 3, 16, 16)).shape == (4, 1)
+
+
+def test_what_cannot_grow_is_refused(gan, tmp_path):
+    save_gan(tmp_path / "small.safetensors", *gan, {})
+    torch.manual_seed(0)
+    dcgan = make_networks("dcgan", make_config("dcgan", {"img_resolution": 16, "z_dim": 8, "channel_base": 64}))
+    save_gan(tmp_path / "dcgan.safetensors", *dcgan, {})
+    for name, resolution in (("small", 8), ("dcgan", 32)):
+        with pytest.raises(ConfigError, match=f"a GAN of 16 px cannot train at {resolution} px") as caught:
+            load_start(tmp_path / f"{name}.safetensors", resolution)
+        assert "train at 16 px" in caught.value.hint
+    assert load_gan(tmp_path / "dcgan.safetensors")[0].img_resolution == 16

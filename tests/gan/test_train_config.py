@@ -1,0 +1,66 @@
+"""`auto` chooses what suits the photos and the machine, and never overrides what one asks for."""
+
+import pytest
+import torch
+
+from gseg_cli.gan.start import choose_config, describe
+from gseg_cli.gan.train_config import GanTrainConfig, auto_config, parse_augment, pick_precision
+from gseg_runtime.errors import ConfigError, UsageError
+from tests import tiny
+
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
+
+
+def test_on_a_cpu_at_64_px_it_is_the_configuration_that_was_tried():
+    config = auto_config({}, num_photos=30_000, device=CPU)
+    tried = GanTrainConfig(held_out=1000, precision=pick_precision("auto", CPU))
+    assert config == tried and (config.batch, config.lr, config.r1_gamma, config.channel_base) == (8, 0.0025, 1.0, 2048)
+
+
+@pytest.mark.parametrize(("resolution", "batch", "gamma"), [(64, 32, 0.0256), (256, 16, 0.8192), (1024, 4, 52.4288)])
+def test_on_a_gpu_it_is_that_of_stylegan2_ada(resolution, batch, gamma, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    config = auto_config({"resolution": resolution}, num_photos=5000, device=GPU)
+    assert (config.batch, config.r1_gamma) == (batch, pytest.approx(gamma))
+    assert config.pl_weight == 2.0 and config.z_dim == 512 and config.ema_kimg == pytest.approx(batch * 10 / 32)
+
+
+def test_few_photos_are_augmented_and_many_are_not():
+    assert auto_config({}, num_photos=500, device=CPU).augment == "ada"
+    assert auto_config({}, num_photos=500, device=CPU).held_out == 25
+    assert auto_config({}, num_photos=20_000, device=CPU).augment == "none"
+    fixed = auto_config(parse_augment("0.3"), num_photos=500, device=CPU)
+    assert (fixed.augment, fixed.augment_p) == ("fixed", 0.3)
+
+
+def test_what_is_given_stands_and_the_rest_follows_it():
+    config = auto_config({"resolution": 128, "batch": 16, "augment": "none"}, num_photos=500, device=CPU)
+    assert (config.batch, config.r1_gamma, config.augment) == (16, 2.0, "none")
+    assert auto_config({"batch": 16}, num_photos=500, device=CPU, num_processes=4).microbatch == 4
+
+
+def test_a_gan_that_goes_on_keeps_its_networks_and_its_average(tmp_path):
+    gan = tiny.write_gan(tmp_path / "gan.safetensors", seed=0)
+    photos = tiny.write_photos(tmp_path / "photos")
+    config = choose_config(photos, {}, CPU, init_from=gan)
+    assert (config.resolution, config.channel_base, config.z_dim) == (16, 128, 16)
+    assert config.ema_rampup is None and config.ada_kimg == 100.0
+    assert choose_config(photos, {"resolution": 32}, CPU, init_from=gan).resolution == 32
+    assert "channel_base 128" in describe(config) and "augment ada" in describe(config)
+
+
+@pytest.mark.parametrize("text", ["maybe", "1.5", "-0.1", ""])
+def test_an_augmentation_that_is_none_is_a_usage_error(text):
+    with pytest.raises(UsageError, match="--augment: expected"):
+        parse_augment(text)
+
+
+@pytest.mark.parametrize("change", [{"augment": "some"}, {"augment_p": 2.0}, {"batch": 8, "microbatch": 3}])
+def test_a_configuration_that_cannot_be_is_refused(change):
+    with pytest.raises(ConfigError, match="expected"):
+        GanTrainConfig(**change)
+
+
+def test_half_precision_without_a_gpu_is_refused():
+    with pytest.raises(ConfigError, match="fp16 needs a CUDA device"):
+        pick_precision("fp16", CPU)
