@@ -15,6 +15,7 @@ from gseg_cli import __version__
 from gseg_cli.commands.annotate_import import annotate_import
 from gseg_cli.commands.demo import demo
 from gseg_cli.commands.distill import distill
+from gseg_cli.commands.doctor import doctor
 from gseg_cli.commands.evaluate import evaluate
 from gseg_cli.commands.export import export
 from gseg_cli.commands.fewshot_train import fewshot_train
@@ -54,6 +55,7 @@ for command in (
     segment,
     evaluate,
     info,
+    doctor,
     demo,
 ):
     app.command(command.__name__.replace("_", "-"), epilog=GLOBAL_HELP)(command)

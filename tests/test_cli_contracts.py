@@ -29,6 +29,7 @@ COMMANDS = [
     "segment",
     "evaluate",
     "info",
+    "doctor",
     "demo",
 ]
 
