@@ -20,6 +20,7 @@ from gseg_runtime.model_card import ModelCard
 FORMAT = 1
 RTX = "tensorrt_rtx"
 MODULES = ("tensorrt", RTX)  # in the order in which they are looked for
+_INSTALL = "pip install 'gseg[tensorrt]', or tensorrt-rtx for GPUs of the RTX kind"
 
 
 @dataclass(frozen=True)
@@ -79,13 +80,7 @@ def _import(names: tuple[str, ...]) -> Any:
             return importlib.import_module(name)
         except ImportError as error:
             problems.append(str(error))
-    raise BackendUnavailable(f"TensorRT cannot be imported: {'; '.join(problems)}", _PIP[names[0]])
-
-
-_PIP = {
-    "tensorrt": "pip install 'gseg[tensorrt]', or tensorrt-rtx for GPUs of the RTX kind",
-    RTX: "pip install tensorrt-rtx",
-}
+    raise BackendUnavailable(f"TensorRT cannot be imported: {'; '.join(problems)}", _INSTALL)
 
 
 def _facts(model: Model, engine: bytes, toolchain: Toolchain, batch: int) -> dict[str, Any]:
