@@ -21,7 +21,9 @@ DESCRIBED_BY = {
     "gseg-report.json": "masks",
     "toy-faces.json": "toy-faces",
 }
-HINT = "gseg info reads checkpoints (.safetensors), models (.onnx), and the project and folders that gseg writes"
+HINT = (
+    "gseg info reads checkpoints (.safetensors), models (.onnx, .engine), and the project and folders that gseg writes"
+)
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -34,6 +36,8 @@ def describe(path: Path) -> dict[str, Any]:
         return _describe_checkpoint(path)
     if path.suffix == ".onnx":
         return _describe_model(path)
+    if path.suffix == ".engine":
+        return _describe_engine(path)
     if path.name == FILE:
         return _describe_project(path.parent)
     raise GsegError(f"{path}: not a kind of file that gseg writes", HINT)
@@ -60,6 +64,12 @@ def _describe_model(path: Path) -> dict[str, Any]:
     from gseg_runtime.backends.ort import OrtBackend
 
     return {"kind": "model", "path": path, **OrtBackend(path, "cpu").card.to_json(), **_file_facts(path)}
+
+
+def _describe_engine(path: Path) -> dict[str, Any]:
+    """What stands beside it, its model card among the rest."""
+    facts = _read_facts(path.with_name(path.name + ".json"))
+    return {"kind": "engine", "path": path, **facts.pop("card", {}), **facts, **_file_facts(path)}
 
 
 def _file_facts(path: Path) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from gseg_cli.describe import describe
 from gseg_export.engine_file import Toolchain, find_toolchain
 from gseg_export.export import Options, check_export, export_model
 from gseg_export.graph import read_graph
@@ -17,6 +18,7 @@ from gseg_export.to_engine import build_engine
 from gseg_runtime.driver import Gpu, driver_problem
 from gseg_runtime.errors import BackendUnavailable, GsegError
 from gseg_runtime.files import sha256_file
+from tests.export.student import SIZE
 
 trt = pytest.importorskip("tensorrt_rtx", reason="no wheel for this platform")
 pytestmark = pytest.mark.filterwarnings("ignore:.*Timing cache:DeprecationWarning")
@@ -119,6 +121,8 @@ def test_a_tensorrt_rtx_engine_can_be_built_for_elsewhere_and_says_that_it_is_un
     assert (facts["verified"], facts["batch"]) == (False, 2)
     assert facts["onnx_sha256"] == sha256(source.read_bytes()).hexdigest()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.engine", "model.engine.json", "model.onnx"]
+    described = describe(tmp_path / "model.engine")
+    assert (described["kind"], described["batch"], described["input_size"]) == ("engine", 2, SIZE)
 
 
 def test_eight_bits_for_cpus_are_not_made_an_engine_of(source: Path, photos: Path, tmp_path: Path) -> None:
