@@ -27,9 +27,13 @@ def read_graph(path: Path) -> tuple[onnx.ModelProto, ModelCard]:
         raise GsegError(f"{path}: no such model")
     try:
         graph = onnx.load(path, load_external_data=False)
-        onnx.checker.check_model(graph)
+        is_whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in graph.graph.initializer)
+        if is_whole:
+            onnx.checker.check_model(graph)
     except Exception as error:  # protobuf's and the checker's share no base class
         raise GsegError(f"{path}: not an ONNX model: {str(error).partition(chr(10))[0]}") from error
+    if not is_whole:
+        raise GsegError(f"{path}: its weights are in other files", "gseg export writes one file; export it again")
     text = {entry.key: entry.value for entry in graph.metadata_props}.get(METADATA_KEY)
     if text is None or [node.name for node in graph.graph.input] != [INPUT] or LABELS not in output_names(graph):
         raise ModelCardError(f"{path}: not a model that gseg export wrote", "export the student's checkpoint first")

@@ -131,6 +131,9 @@ def test_files_that_are_not_ours_are_refused_by_name(model: Path, tmp_path: Path
     path.write_bytes(b"no model")
     with pytest.raises(GsegError, match=r"x\.onnx: not an ONNX model"):
         read_graph(path)
+    onnx.save(onnx.load(model), path, save_as_external_data=True, location="weights", size_threshold=0)
+    with pytest.raises(GsegError, match=r"x\.onnx: its weights are in other files"):
+        read_graph(path)
     graph = onnx.load(model)
     del graph.metadata_props[:]
     onnx.save(graph, path)
