@@ -17,6 +17,7 @@ from gseg_cli.commands.convert import convert
 from gseg_cli.commands.dataset import dataset
 from gseg_cli.commands.demo import demo
 from gseg_cli.commands.distill import distill
+from gseg_cli.commands.doctor import doctor
 from gseg_cli.commands.evaluate import evaluate
 from gseg_cli.commands.export import export
 from gseg_cli.commands.fewshot_train import fewshot_train
@@ -66,6 +67,7 @@ for command in (
     dataset,
     evaluate,
     info,
+    doctor,
     demo,
 ):
     app.command(command.__name__.replace("_", "-"), epilog=GLOBAL_HELP)(command)

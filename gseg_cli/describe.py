@@ -22,7 +22,7 @@ DESCRIBED_BY = {
     "toy-faces.json": "toy-faces",
     "dataset.json": "dataset",
 }
-HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx), and the folders that gseg writes"
+HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
 
 
 def describe(path: Path) -> dict[str, Any]:
@@ -33,6 +33,8 @@ def describe(path: Path) -> dict[str, Any]:
         raise GsegError(f"{path}: no such file or folder", HINT)
     if path.suffix == ".onnx":
         return _describe_model(path)
+    if path.suffix == ".engine":
+        return _describe_engine(path)
     if path.name == FILE:
         return _describe_project(path.parent)
     if is_ours(path):
@@ -59,6 +61,12 @@ def _describe_model(path: Path) -> dict[str, Any]:
     from gseg_runtime.backends.ort import OrtBackend
 
     return {"kind": "model", "path": path, **OrtBackend(path, "cpu").card.to_json(), **_file_facts(path)}
+
+
+def _describe_engine(path: Path) -> dict[str, Any]:
+    """What stands beside it, its model card among the rest."""
+    facts = _read_facts(path.with_name(path.name + ".json"))
+    return {"kind": "engine", "path": path, **facts.pop("card", {}), **facts, **_file_facts(path)}
 
 
 def _file_facts(path: Path) -> dict[str, Any]:

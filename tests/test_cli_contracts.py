@@ -31,6 +31,7 @@ COMMANDS = [
     "dataset",
     "evaluate",
     "info",
+    "doctor",
     "demo",
 ]
 

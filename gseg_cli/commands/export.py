@@ -1,38 +1,122 @@
-"""gseg export: a student checkpoint to a model file that runs without PyTorch."""
+"""gseg export: a student checkpoint, or a model exported before, to a file that runs without PyTorch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gseg_cli.options import OverwriteOpt, SeedOpt, open_project
 
+if TYPE_CHECKING:
+    from gseg_export.engine_file import Toolchain
+    from gseg_export.export import Options
+    from gseg_export.precision import Precision
+    from gseg_export.to_engine import OnPercent
+
 
 def export(
-    checkpoint: Annotated[
-        Path | None,
-        typer.Argument(metavar="[CHECKPOINT]", help="Student, else the project's newest."),
+    source: Annotated[
+        Path | None, typer.Argument(metavar="[SOURCE]", help="Student or exported .onnx, else the project's student.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; without it the project's exports/model.onnx.")
+        Path | None, typer.Option("--out", "-o", help="File to write; without it exports/model.onnx, or beside SOURCE.")
+    ] = None,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision, for GPUs.")] = False,
+    int8: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="8 bits, calibrated on these photos; for CPUs, or with --trt.")
+    ] = None,
+    trt: Annotated[bool, typer.Option("--trt", help="Build a TensorRT engine for the GPU of this machine.")] = False,
+    confidence: Annotated[bool, typer.Option("--confidence", help="Also answer with the label's probability.")] = False,
+    logits: Annotated[bool, typer.Option("--logits", help="Also answer with the logits of all classes.")] = False,
+    batch: Annotated[
+        int | None, typer.Option(min=1, max=1024, help="Most pictures at once, of --trt and --triton; else 32.")
+    ] = None,
+    triton: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Triton model repository to add the model to.")
     ] = None,
     verify: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Photos to verify on; without it made-up pictures.")
+        Path | None, typer.Option(metavar="DIR", help="Photos to verify on; else held-out pairs, else made-up ones.")
     ] = None,
+    unverified: Annotated[
+        bool, typer.Option("--unverified", help="With --trt and TensorRT-RTX: build without a GPU, unproven.")
+    ] = False,
     overwrite: OverwriteOpt = False,
     seed: SeedOpt = 0,
 ) -> None:
-    """Export a student to ONNX, verified against PyTorch."""
-    from gseg_cli.distill.deploy import export_student
+    """Export a student to ONNX or TensorRT, verified to label as the student does."""
     from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+    from gseg_cli.steps import Step
+    from gseg_export.export import Options
 
+    _check_flags(fp16, int8, trt, batch, triton, unverified)
+    precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
+    source = source or _latest_student()
+    out = out or _default_out(source, precision, trt)
+    options = Options(
+        precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch or 32, triton=triton,
+        overwrite=overwrite,
+    )  # fmt: skip
+    names = ["labels", *["confidence"] * confidence, *["logits"] * logits]
     output = current_output()
-    written = export_student(
-        checkpoint or _latest_student(), out or _project_model(), verify, overwrite=overwrite, seed=seed, say=output.say
-    )
-    agreement, count, megabytes = written["label_agreement"], written["num_verified"], written["bytes"] / 1e6
-    text = f"{written['model']}: {megabytes:.1f} MB, {agreement:.4%} of {count} pictures labelled as by PyTorch"
-    output.result(written, text)
+    with progress("building the engine", "percent") as on_step:
+        toolchain = _toolchain(unverified, lambda percent: on_step(Step(percent, 100))) if trt else None
+        if source.suffix == ".onnx":
+            written = _export_model(source, out, options, names, toolchain)
+        else:
+            from gseg_cli.distill.deploy import export_student
+
+            written = export_student(source, out, options, outputs=names, toolchain=toolchain, say=output.say)
+    output.result(written, _summary(written))
+
+
+def _check_flags(
+    fp16: bool, int8: Path | None, trt: bool, batch: int | None, triton: Path | None, unverified: bool
+) -> None:
+    from gseg_runtime.errors import UsageError
+
+    if fp16 and int8:
+        raise UsageError("--fp16 and --int8 exclude each other", "give one of them")
+    if batch and not (trt or triton):
+        raise UsageError("--batch is for --trt and --triton", "a model.onnx takes any batch")
+    if unverified and not trt:
+        raise UsageError("--unverified is for --trt", "a model.onnx is always verified")
+
+
+def _default_out(source: Path, precision: str, trt: bool) -> Path:
+    """exports/model-int8.engine, or the like beside the model it is made of."""
+    kind = "" if precision == "fp32" else f"-{precision}"
+    ending = f"{kind}{'.engine' if trt else '.onnx'}"
+    if source.suffix == ".onnx":
+        return source.with_name(source.stem + ending)
+    return _exports_dir() / f"model{ending}"
+
+
+def _toolchain(unverified: bool, on_step: "OnPercent") -> "Toolchain":
+    from gseg_export.engine_file import find_toolchain
+
+    return find_toolchain(unverified=unverified, on_step=on_step)
+
+
+def _export_model(
+    source: Path, out: Path, options: "Options", names: list[str], toolchain: "Toolchain | None"
+) -> dict[str, Any]:
+    from gseg_export.export import export_model
+    from gseg_runtime.errors import UsageError
+
+    if len(names) > 1:
+        raise UsageError("--confidence and --logits change the network", f"export the checkpoint again, not {source}")
+    return export_model(source, out, options, toolchain)
+
+
+def _summary(written: dict[str, Any]) -> str:
+    text = f"{written['model']}: {written['bytes'] / 1e6:.1f} MB, {written['precision']}"
+    if written.get("verified"):
+        share, count = written["label_agreement"], written["num_verified"]
+        text += f", {share:.4%} of the pixels of {count} {written['verified_on']} labelled as by {written['judge']}"
+    elif "verified" in written:
+        text += ", NOT verified: there is no GPU to run it on"
+    return f"{text}\n{written['triton']}: a Triton model repository" if written["triton"] else text
 
 
 def _latest_student() -> Path:
@@ -41,11 +125,11 @@ def _latest_student() -> Path:
     return open_project().latest_run("distill") / CHECKPOINT
 
 
-def _project_model() -> Path:
+def _exports_dir() -> Path:
     from gseg_runtime.errors import ProjectError
 
     try:
-        return open_project().exports_dir / "model.onnx"
+        return open_project().exports_dir
     except ProjectError as error:
         raise ProjectError(
             error.message, "-o FILE.onnx names the file to write; without it a project is needed"

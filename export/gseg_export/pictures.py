@@ -1,0 +1,88 @@
+"""The pictures an export is verified on, and those 8 bits are calibrated on, as the network sees them."""
+
+import zipfile
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gseg_export.source import Images
+from gseg_runtime.errors import GsegError
+from gseg_runtime.geometry import Letterbox
+from gseg_runtime.images import list_images, read_image
+from gseg_runtime.model_card import ModelCard
+
+NUM_VERIFY = 64  # more of them find nothing new
+NUM_CALIBRATE = 128
+MIN_CALIBRATE = 2  # a hundred are better, but one to measure ranges on and one to verify them on must be there
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """images: uint8 [N, S, S, 3], RGB, one at least; what: to say it with, "photos of DIR"."""
+
+    images: Images
+    what: str
+
+
+def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
+    """All photos below a folder; GsegError when there are fewer than `at_least`."""
+    paths = list_images(folder)
+    if len(paths) < at_least:
+        message = f"{folder}: holds {len(paths)} photos, expected at least {at_least}"
+        raise GsegError(message, "name a folder of photos (JPEG, PNG, WebP, TIFF or BMP)")
+    return paths
+
+
+def photos(folder: Path, card: ModelCard) -> Pictures:
+    """Up to NUM_VERIFY photos, spread evenly over the folder."""
+    return Pictures(_read(_spread(list_photos(folder), NUM_VERIFY), card), f"photos of {folder}")
+
+
+def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
+    """Up to NUM_CALIBRATE photos to calibrate on, and others of the same folder to verify on.
+
+    Every fourth is kept for the latter.
+    """
+    paths = _spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
+    kept = paths[1::4]
+    used = [path for path in paths if path not in kept]
+    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), f"other photos of {folder}")
+
+
+def held_out_pairs(run: Path, size: int) -> Pictures | None:
+    """The pairs that a `gseg distill` run kept back; None when it has none, or they were made with another size."""
+    shards = sorted((run / "held-out").glob("*.npz"))
+    if not shards:
+        return None
+    try:
+        with shards[0].open("rb") as file, np.load(file, allow_pickle=False) as data:
+            images = data["images"]
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise GsegError(f"{shards[0]}: not readable pairs: {error}", "delete it, and give --verify DIR") from error
+    if images.shape[1:] != (size, size, 3) or images.dtype != np.uint8 or not len(images):
+        return None
+    return Pictures(images[:NUM_VERIFY], "held-out pairs")
+
+
+def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:
+    """Coloured clouds: something to verify on where no photos are at hand."""
+    coarse = np.random.default_rng(seed).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
+    images = [Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC) for grid in coarse]
+    return Pictures(np.stack([np.asarray(image) for image in images]), "made-up pictures")
+
+
+def _spread(paths: list[Path], count: int) -> list[Path]:
+    chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
+    return [paths[index] for index in chosen]
+
+
+def _read(paths: list[Path], card: ModelCard) -> Images:
+    return np.stack([_letterboxed(path, card) for path in paths])
+
+
+def _letterboxed(path: Path, card: ModelCard) -> Images:
+    photo = read_image(path, min_size=card.input_size)
+    return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill)

@@ -1,0 +1,18 @@
+"""gseg doctor: what is wrong with this installation, and the command that mends it."""
+
+
+def doctor() -> None:
+    """Check this installation: engines, GPU, and what breaks them; says the command that mends it."""
+    from gseg_cli.output import current_output
+    from gseg_runtime.doctor import check
+
+    findings = check()
+    errors = [
+        {"message": finding.what, "hint": finding.fix or None} for finding in findings if finding.level == "error"
+    ]
+    lines = []
+    for finding in findings:
+        if finding.level != "error":  # those go to stderr, as every error does
+            lines += [f"{finding.level}: {finding.what}", *([f"fix: {finding.fix}"] if finding.fix else [])]
+    data = {"findings": [finding._asdict() for finding in findings]}
+    current_output().result(data, "\n".join(lines), status="error" if errors else "success", errors=errors)

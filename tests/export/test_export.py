@@ -1,0 +1,193 @@
+"""From a checkpoint or a model to files: each proven before it is there, and nothing of it there otherwise."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_cli.distill.deploy import export_student
+from gseg_cli.distill.unet import load_unet
+from gseg_export.export import Options, export, export_model
+from gseg_export.graph import read_graph
+from gseg_export.parity import Check
+from gseg_export.pictures import clouds, held_out_pairs
+from gseg_export.source import from_model, run_onnx
+from gseg_export.to_onnx import from_network, label_with
+from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.files import sha256_file
+from gseg_runtime.label_map import read_label_png
+from tests.export.student import CLASSES, SIZE, plain_card
+
+
+def names_in(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_the_export_agrees_with_pytorch_also_on_pictures_it_was_not_verified_on(
+    model: Path, checkpoint: Path, exported: dict
+) -> None:
+    net, _, _ = load_unet(checkpoint)
+    noise = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE, 3), dtype=np.uint8)
+    got = run_onnx(model.read_bytes(), model)
+    assert (label_with(net)(noise) == got(noise)).mean() >= 0.9999
+    assert exported["label_agreement"] >= 0.9999
+    assert (exported["judge"], exported["verified_on"], exported["num_verified"]) == ("PyTorch", "held-out pairs", 5)
+    assert exported["sha256"] == sha256_file(model)
+
+
+def test_the_agreement_is_the_share_of_equal_pixels(model: Path) -> None:
+    pictures = clouds(size=SIZE, count=11)
+    label = run_onnx(model.read_bytes(), model)
+    ones = Check(lambda images: np.ones(images.shape[:3], np.uint8), "somebody", pictures)
+    assert ones.agreement(label) == (label(pictures.images) == 1).mean()
+
+
+class Drifting(torch.nn.Module):
+    """Answers otherwise once it is traced: what a broken exporter would do."""
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        brighter = image + (2.0 if torch.compiler.is_compiling() else 0.0)
+        return torch.cat([brighter, -brighter], dim=1)
+
+
+def test_an_export_that_labels_otherwise_is_not_written(tmp_path: Path) -> None:
+    out = tmp_path / "model.onnx"
+    out.write_text("the model of yesterday")
+    source = from_network(Drifting(), plain_card())
+    options = Options(overwrite=True, triton=tmp_path / "repository")
+    with pytest.raises(GsegError, match=r"model\.onnx: not written: it labels 0\.\d+ .* as PyTorch does, .* 0\.9999"):
+        export(source, out, options)
+    assert out.read_text() == "the model of yesterday"
+    assert list(tmp_path.iterdir()) == [out]
+
+
+def test_eight_bits_that_lose_too_much_are_not_written(model: Path, tmp_path: Path) -> None:
+    """Calibrated on black pictures, every range is wrong."""
+    for name in ("a.png", "b.png"):
+        Image.new("RGB", (SIZE, SIZE)).save(tmp_path / name)
+    options = Options(precision="int8", calibration=tmp_path, held_out=clouds(size=SIZE, count=8))
+    with pytest.raises(GsegError, match=r"expected 0\.98 or more \(int8\)") as caught:
+        export_model(model, tmp_path / "x.onnx", options)
+    assert "calibrate on photos like those" in str(caught.value.hint)
+    assert names_in(tmp_path) == ["a.png", "b.png"]
+
+
+def test_held_out_pairs_are_taken_only_where_they_fit_and_can_be_read(checkpoint: Path, tmp_path: Path) -> None:
+    assert held_out_pairs(tmp_path, SIZE) is None
+    assert held_out_pairs(checkpoint.parent, 2 * SIZE) is None
+    (tmp_path / "held-out").mkdir()
+    (tmp_path / "held-out" / "00000.npz").write_bytes(b"damaged")
+    with pytest.raises(GsegError, match="not readable pairs"):
+        held_out_pairs(tmp_path, SIZE)
+
+
+def test_the_exported_file_segments_a_folder(model: Path, checkpoint: Path, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name, picture in zip("ab", clouds(size=SIZE, seed=5, count=2).images, strict=True):
+        Image.fromarray(picture).save(photos / f"{name}.png")
+    Image.fromarray(clouds(size=SIZE, count=1).images[0]).resize((50, 40)).save(photos / "wide.png")
+    with Segmenter.load(model, "cpu") as segmenter:
+        report = segmenter.segment_folder(photos, tmp_path / "masks")
+    assert (report.done, report.failed) == (3, 0)
+    assert read_label_png(tmp_path / "masks" / "wide.png").shape == (40, 50)
+    net, _, _ = load_unet(checkpoint)
+    expected = label_with(net)(np.asarray(Image.open(photos / "a.png"))[None])[0]
+    assert (read_label_png(tmp_path / "masks" / "a.png") == expected).mean() > 0.999
+
+
+def test_the_command_verifies_on_photos_and_spares_what_is_there(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo, out = tmp_path / "photos" / "deep" / "photo.jpg", tmp_path / "student.onnx"
+    photo.parent.mkdir(parents=True)
+    Image.fromarray(clouds(size=SIZE, count=1).images[0]).resize((80, 80)).save(photo)
+    args = ["export", str(checkpoint), "-o", str(out), "--verify", str(tmp_path / "photos")]
+    assert main([*args, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert (data["model"], data["num_verified"], data["classes"]) == (str(out), 1, list(CLASSES.names))
+    assert data["label_agreement"] >= 0.9999
+
+    assert main(args) == 1
+    assert "hint: --overwrite replaces the file" in capsys.readouterr().err
+    half, args = tmp_path / "student-fp16.onnx", ["export", str(out), "--fp16", "--verify", str(tmp_path / "photos")]
+    half.write_text("an older file")
+    assert main([*args, "--overwrite"]) == 0
+    assert f"1 photos of {tmp_path / 'photos'} labelled as by ONNX Runtime" in capsys.readouterr().out
+    assert half.stat().st_size < 0.6 * data["bytes"]
+
+
+def test_a_model_is_made_smaller_where_there_is_no_pytorch(
+    model: Path, photos: Path, tmp_path: Path, without_torch: list[str]
+) -> None:
+    source = tmp_path / "model.onnx"
+    source.write_bytes(model.read_bytes())
+    for flags, name, precision in ((["--fp16"], "fp16", "fp16"), (["--int8", str(photos)], "int8", "int8")):
+        done = subprocess.run([*without_torch, "export", str(source), *flags], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "labelled as by ONNX Runtime" in done.stdout
+        _, card = read_graph(tmp_path / f"model-{name}.onnx")
+        assert (card.precision, card.parents) == (precision, read_graph(model)[1].parents)
+        assert card.quality["label_agreement"] >= 0.98
+    session = onnxruntime.InferenceSession(tmp_path / "model-int8.onnx")
+    assert session.get_inputs()[0].shape == ["batch", SIZE, SIZE, 3]
+
+
+def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp_path: Path) -> None:
+    export_model(model, tmp_path / "half.onnx", Options(precision="fp16"))
+    options = Options(precision="int8", calibration=photos)
+    with pytest.raises(GsegError, match="expected a model of precision fp32 to make int8 of, got fp16"):
+        export(from_model(tmp_path / "half.onnx"), tmp_path / "again.onnx", options)
+
+
+@pytest.mark.parametrize(
+    ("name", "verify", "message"),
+    [
+        ("model.pt", None, "expected a name that ends in .onnx"),
+        ("model.engine", None, "expected a name that ends in .onnx"),
+        ("folder.onnx", None, "folder.onnx: exists already"),
+        ("model.onnx", "empty", "holds 0 photos, expected at least 1"),
+        ("model.onnx", "missing", "no such file or folder"),
+    ],
+)
+def test_what_cannot_succeed_is_refused(
+    checkpoint: Path, tmp_path: Path, name: str, verify: str | None, message: str
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "folder.onnx").mkdir()
+    options = Options(verify=tmp_path / verify if verify else None, overwrite=True)
+    with pytest.raises(GsegError, match=message):
+        export_student(checkpoint, tmp_path / name, options)
+    assert names_in(tmp_path) == ["empty", "folder.onnx"]
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["--fp16", "--int8", "DIR"], "--fp16 and --int8 exclude each other"),
+        (["--batch", "4"], "--batch is for --trt and --triton"),
+        (["--unverified"], "--unverified is for --trt"),
+        ([], "is exported already"),
+        (["--fp16", "--confidence"], "--confidence and --logits change the network"),
+        (["--fp16", "-o", "MODEL"], "is the model to export"),
+    ],
+)
+def test_calls_that_make_no_sense_are_usage_errors(
+    model: Path, args: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(model), *(arg.replace("MODEL", str(model)) for arg in args)]) == 2
+    error, hint = capsys.readouterr().err.splitlines()[-2:]
+    assert message in error and hint.startswith("hint: ")
+
+
+def test_outside_a_project_the_command_says_what_to_name(
+    checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["-C", str(tmp_path), "export", str(checkpoint)]) == 1
+    assert "hint: -o FILE.onnx names the file to write" in capsys.readouterr().err

@@ -1,0 +1,73 @@
+"""Half precision and 8 bits: still the same labels, and each in the form that its engine takes."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto
+
+from gseg_export.graph import finish
+from gseg_export.pictures import calibration_photos, clouds
+from gseg_export.precision import to_fp16, to_int8
+from gseg_export.source import Source, run_onnx
+from gseg_runtime.errors import GsegError
+from tests.export.student import SIZE, plain_card
+
+
+def run(graph: onnx.ModelProto, pictures: np.ndarray) -> np.ndarray:
+    return run_onnx(finish(graph, plain_card()).onnx, Path("model.onnx"))(pictures)
+
+
+def test_half_precision_keeps_the_labels_and_the_types_outside(full_source: Source) -> None:
+    before = full_source.graph.SerializeToString()
+    half = to_fp16(full_source.graph)
+    assert full_source.graph.SerializeToString() == before
+    pictures = clouds(size=SIZE, count=4).images
+    assert (run(half, pictures) == full_source.label(pictures)).mean() > 0.99
+    kinds = [tensor.type.tensor_type.elem_type for tensor in [*half.graph.input, *half.graph.output]]
+    assert kinds == [TensorProto.UINT8, TensorProto.UINT8, TensorProto.UINT8, TensorProto.FLOAT]
+    weights = [tensor for tensor in half.graph.initializer if len(tensor.dims) == 4]
+    assert weights and all(tensor.data_type == TensorProto.FLOAT16 for tensor in weights)
+
+
+@pytest.mark.parametrize("for_tensorrt", [False, True])
+def test_eight_bits_keep_the_labels_on_pictures_they_were_not_calibrated_on(
+    full_source: Source, for_tensorrt: bool, capfd: pytest.CaptureFixture[str]
+) -> None:
+    graph = to_int8(full_source.graph, clouds(size=SIZE, seed=3, count=16).images, for_tensorrt=for_tensorrt)
+    assert capfd.readouterr() == ("", "")
+    pictures = clouds(size=SIZE, seed=4, count=8).images
+    assert (run(graph, pictures) == full_source.label(pictures)).mean() > 0.97
+    kept = [node.input[0] for node in graph.graph.node if node.op_type == "ArgMax"]
+    assert [node.op_type for node in graph.graph.node if node.output[0] in kept] == ["Conv"]  # logits stay float
+
+
+def test_the_two_kinds_of_eight_bits_have_the_types_their_engines_ask_for(full_source: Source) -> None:
+    pictures = clouds(size=SIZE, count=2).images
+    for for_tensorrt, activation in ((False, TensorProto.UINT8), (True, TensorProto.INT8)):
+        graph = to_int8(full_source.graph, pictures, for_tensorrt=for_tensorrt).graph
+        constants = {tensor.name: tensor for tensor in graph.initializer}
+        quantize = [node for node in graph.node if node.op_type == "QuantizeLinear"]
+        zero_points = [constants[node.input[2]] for node in quantize]
+        assert len(quantize) > 10
+        assert {tensor.data_type for tensor in zero_points} == {activation}
+        weights = [constants[name] for name in constants if name.endswith("weight_quantized")]
+        assert Counter(tensor.data_type for tensor in weights) == {TensorProto.INT8: 14}  # all but the last
+        has_int_bias = any(tensor.data_type == TensorProto.INT32 for tensor in constants.values())
+        assert has_int_bias is not for_tensorrt
+        if for_tensorrt:
+            assert not any(np.any(onnx.numpy_helper.to_array(tensor)) for tensor in zero_points)
+
+
+def test_no_picture_is_both_calibrated_and_verified_on(photos: Path, tmp_path: Path) -> None:
+    used, others = calibration_photos(photos, plain_card())
+    assert (len(used), len(others.images)) == (9, 3)
+    assert not any(np.array_equal(one, other) for one in used for other in others.images)
+    (tmp_path / "only.png").write_bytes((photos / "00.png").read_bytes())
+    with pytest.raises(GsegError, match="holds 1 photos, expected at least 2"):
+        calibration_photos(tmp_path, plain_card())
+    (tmp_path / "second.png").write_bytes((photos / "01.png").read_bytes())
+    used, others = calibration_photos(tmp_path, plain_card())
+    assert (len(used), len(others.images)) == (1, 1)
