@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
-from gseg_runtime.errors import ImageError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import write_bytes
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import decode_image, read_picture
 from gseg_runtime.label_map import Pixels, overlay
-from gseg_runtime.manifest import Entry, Stamp, stamp_of
+from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.plan import CONFIDENCE, OVERLAY, Job
 from gseg_runtime.png import encode_png
@@ -87,10 +87,10 @@ class PhotoWork:
         """Write what is wanted, the mask last. A full disk is a GsegError: it ends the run, not only this photo."""
         plane, mask = prediction.label_plane, self._out / loaded.job.mask
         if loaded.data is not None:
-            write_bytes(beside(mask, OVERLAY), self._overlay(loaded.data, loaded.job.photo, prediction))
+            _write(beside(mask, OVERLAY), self._overlay(loaded.data, loaded.job.photo, prediction))
         if self._extras.confidence and prediction.confidence_plane is not None:
-            write_bytes(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
-        write_bytes(mask, encode_png(plane, self._palette))
+            _write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
+        _write(mask, encode_png(plane, self._palette))
         return self._entry(loaded.job, loaded.stamp, loaded.start_s, None, prediction)
 
     def _overlay(self, data: bytes, source: Path, prediction: Prediction) -> bytes:
@@ -116,6 +116,13 @@ class PhotoWork:
             areas=plane.areas(len(self._card.classes)) if plane else None,
             coco=coco_annotations(plane) if plane and self._extras.coco else None,
         )
+
+
+def _write(path: Path, data: bytes) -> None:
+    try:
+        write_bytes(path, data)
+    except GsegError as error:
+        raise GsegError(error.message, RESUME_HINT) from error
 
 
 def beside(mask: Path, suffix: str) -> Path:

@@ -1,5 +1,6 @@
 """OpenVINO on the CPU: of use where its kernels are the faster ones, above all with 8-bit models."""
 
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -53,6 +54,8 @@ class OpenVinoBackend(Backend):
 
 
 def _import_openvino() -> Any:
+    """Importing OpenVINO tells its makers of it over the network, unless this module is missing."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
         import openvino
     except ImportError as error:
