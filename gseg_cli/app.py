@@ -13,6 +13,7 @@ import typer
 
 from gseg_cli import __version__
 from gseg_cli.commands.annotate_import import annotate_import
+from gseg_cli.commands.bench import bench
 from gseg_cli.commands.demo import demo
 from gseg_cli.commands.distill import distill
 from gseg_cli.commands.evaluate import evaluate
@@ -52,6 +53,7 @@ for command in (
     distill,
     export,
     segment,
+    bench,
     evaluate,
     info,
     demo,

@@ -29,6 +29,7 @@ COMMANDS = [
     "segment",
     "evaluate",
     "info",
+    "bench",
     "demo",
 ]
 
