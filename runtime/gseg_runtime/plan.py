@@ -1,9 +1,13 @@
 """Which photo becomes which mask, settled and checked before anything is written."""
 
+import operator
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
+
+import numpy as np
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES
@@ -38,6 +42,10 @@ class Plan:
     def __len__(self) -> int:
         return sum(map(len, self.names.values()))
 
+    def masks(self) -> Iterator[str]:
+        """The names of all masks."""
+        return (self.mask_of(name) for names in self.names.values() for name in names)
+
     def mask_of(self, name: str) -> str:
         """x.jpg becomes x.png, or x.jpg.png with `full_names`."""
         return (name if self.full_names else os.path.splitext(name)[0]) + ".png"
@@ -51,6 +59,8 @@ class Plan:
 
     def shard(self, index: int, count: int) -> "Plan":
         """Every `count`-th job, from the one of number `index` on."""
+        if count == 1:
+            return self
         numbers = iter(range(len(self)))
         return self.filtered(lambda _: next(numbers) % count == index)
 
@@ -87,28 +97,40 @@ def _once(names_of: dict[str, list[str]]) -> None:
     """Sort the names and leave each photo out where it comes again, be it below another base."""
     seen: set[str] = set()
     for base, names in names_of.items():
-        unique = sorted(set(names))
+        names.sort()
+        if any(map(operator.eq, names, islice(names, 1, None))):
+            names[:] = sorted(set(names))
         if len(names_of) > 1:
-            unique = [name for name in unique if os.path.normpath(os.path.join(base, name)) not in seen]
-            seen.update(os.path.normpath(os.path.join(base, name)) for name in unique)
-        names_of[base] = unique
+            names[:] = [name for name in names if os.path.normpath(os.path.join(base, name)) not in seen]
+            seen.update(os.path.normpath(os.path.join(base, name)) for name in names)
 
 
 def _check_collisions(plan: Plan, suffixes: Sequence[str]) -> None:
-    photo_of: dict[str, str] = {}  # by mask; without the base, which only the message needs
+    """Hashes are compared, and names only where these meet: of a million masks that is 8 MB and not 200."""
+    hashes = np.sort(np.fromiter(map(hash, plan.masks()), np.int64, len(plan)))
+    if (hashes[1:] == hashes[:-1]).any():
+        _compare_names(plan)
+
+    def is_mask(path: str) -> bool:
+        place = int(np.searchsorted(hashes, hash(path)))
+        return place < len(hashes) and hashes[place] == hash(path) and path in plan.masks()
+
+    folders = _folders(plan.masks())
+    for path in sorted(filter(is_mask, folders)):  # a folder named x.png beside x.jpg
+        raise _collision(plan, path, f"what lies in {path}")
+    for suffix in suffixes:
+        for path in (path for path in chain(folders, plan.masks()) if path.endswith(suffix)):
+            if is_mask(mask := path.removesuffix(suffix) + ".png"):
+                raise GsegError(f"what is written beside {mask} and {path} would have the same name", _APART)
+
+
+def _compare_names(plan: Plan) -> None:
+    seen: set[str] = set()
     for base, names in plan.names.items():
         for name in names:
-            if plan.mask_of(name) in photo_of:
-                raise _collision(plan, plan.mask_of(name), os.path.join(base, name))
-            photo_of[plan.mask_of(name)] = name
-    folders = _folders(photo_of)
-    for path in sorted(folders):  # a folder named x.png beside x.jpg
-        if path in photo_of:
-            raise _collision(plan, path, f"what lies in {path}")
-    for suffix in suffixes:
-        for path in sorted(path for path in folders.union(photo_of) if path.endswith(suffix)):
-            if (mask := path.removesuffix(suffix) + ".png") in photo_of:
-                raise GsegError(f"what is written beside {mask} and {path} would have the same name", _APART)
+            if (mask := plan.mask_of(name)) in seen:
+                raise _collision(plan, mask, os.path.join(base, name))
+            seen.add(mask)
 
 
 def _folders(masks: Iterable[str]) -> set[str]:
