@@ -15,7 +15,7 @@ from gseg_cli.options import take_globals
 from gseg_runtime.errors import GsegError, UsageError
 
 ROOT = Path(__file__).parents[1]
-PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/formats.md", "docs/cli.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/formats.md", "docs/segment.md", "docs/cli.md")
 GLOBAL_OPTIONS = {"-C", "--project", "--json", "--debug", "--version", "-h", "--help"}
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -2,7 +2,9 @@
 
 import os
 import stat
+import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF"]  # whatever the name says; not EPS, which would run Ghostscript
 _ORIENTATION = 0x0112  # the EXIF tag
 _RIFF, _TIFF = b"RIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
+_one_at_a_time = threading.Lock()
 _STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", *_TIFF)
 
 
@@ -100,7 +104,8 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, *, fast
         num_needed = None if min_size is None else min_size if fast else 2 * min_size
         pixels = _decode_jpeg(data, image, num_needed) if image.format in ("JPEG", "MPO") else None
         if pixels is None:
-            pixels = _decode(image)
+            with _one_at_a_time if width * height > _LARGE else nullcontext():
+                pixels = _decode(image)
             height, width = pixels.shape[:2]  # TIFFs turn themselves upright while they load
         orientation = _orientation(image)
     if orientation in (5, 6, 7, 8):
@@ -131,7 +136,7 @@ def _decode(image: Image.Image) -> Pixels:
         raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert copies in any case
 
 
 def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> Pixels:
