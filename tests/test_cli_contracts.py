@@ -27,9 +27,9 @@ COMMANDS = [
     "distill",
     "export",
     "segment",
+    "bench",
     "evaluate",
     "info",
-    "bench",
     "demo",
 ]
 

@@ -5,7 +5,7 @@ of each class) follows from the small one at a fraction of the cost.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,9 @@ class Enlarged:
         return [int(count) for count in counts[:num_values]]
 
 
+@lru_cache(maxsize=16)  # asked several times for each photo, and photos of a folder are mostly of a few sizes
 def nearest_indices(source: int, target: int) -> npt.NDArray[np.intp]:
     """For each of `target` pixels the one of `source` pixels under its centre, in whole numbers: no rounding error."""
-    return (2 * np.arange(target) + 1) * source // (2 * target)
+    indices = (2 * np.arange(target) + 1) * source // (2 * target)
+    indices.flags.writeable = False
+    return indices
