@@ -1,9 +1,9 @@
 """OpenVINO on the CPU: of use where its kernels are the faster ones, above all with 8-bit models."""
 
 import sys
-import threading
 from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any
 
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
@@ -15,7 +15,7 @@ from gseg_runtime.workers import num_cores
 
 
 class OpenVinoBackend(Backend):
-    """One compiled model, and a request of its own for each thread that asks.
+    """One compiled model, and a request per core that calls from several threads take turns with.
 
     BackendUnavailable when OpenVINO is not installed, ModelCardError when the model is not one of gseg's.
     """
@@ -38,18 +38,26 @@ class OpenVinoBackend(Backend):
         if LABELS not in names or {name for each in self._model.inputs for name in each.get_names()} != {INPUT}:
             raise ModelCardError(f"{model}: no graph from {INPUT} to {LABELS}", "export the model with gseg export")
         self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
-        self._own = threading.local()
+        # Made once and freed by `close`: one that ends with its thread may wait there for OpenVINO's own thread, which
+        # waits for Python's lock.
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(num_cores()):
+            self._requests.put(self._model.create_infer_request())
 
     def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
         """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]."""
-        if not hasattr(self._own, "request"):
-            self._own.request = self._model.create_infer_request()
-        self._own.request.infer({INPUT: images})
-        # The request writes its next answer to the same memory.
-        return [self._own.request.get_tensor(name).data.copy() for name in outputs]
+        request = self._requests.get()
+        try:
+            request.infer({INPUT: images})
+            # The request writes its next answer to the same memory.
+            return [request.get_tensor(name).data.copy() for name in outputs]
+        finally:
+            self._requests.put(request)
 
     def close(self) -> None:
         """Free the model."""
+        while not self._requests.empty():
+            self._requests.get()
         del self._model
 
 
