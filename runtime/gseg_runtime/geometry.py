@@ -5,8 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from gseg_runtime.enlarged import Enlarged
-from gseg_runtime.label_map import LabelMap, Pixels
+from gseg_runtime.label_map import LabelMap, Pixels, resize_labels
 
 FILL = (128, 128, 128)  # mid grey beside the photo, in training as at run time
 
@@ -46,10 +45,6 @@ class Letterbox:
         square[self.window] = np.asarray(scaled)
         return square
 
-    def undo(self, square: LabelMap) -> Enlarged:
-        """The map of the photo, height x width, from that of the square, uint8 [size, size]."""
-        return Enlarged(square[self.window], self.height, self.width)
-
     def undo_labels(self, labels: LabelMap) -> LabelMap:
-        """`undo` as an array, uint8 [height, width]."""
-        return self.undo(labels).full()
+        """The label map of the photo, uint8 [height, width], from that of the square, uint8 [size, size]."""
+        return resize_labels(labels[self.window], (self.height, self.width))

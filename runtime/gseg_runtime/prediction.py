@@ -41,5 +41,10 @@ class Inference:
 
     def prediction(self, index: int, letterbox: Letterbox) -> Prediction:
         """Of the photo that went into square `index` by `letterbox`."""
-        confidence = None if self.confidence is None else letterbox.undo(self.confidence[index])
-        return Prediction(letterbox.undo(self.labels[index]), confidence)
+        confidence = None if self.confidence is None else _undo(letterbox, self.confidence[index])
+        return Prediction(_undo(letterbox, self.labels[index]), confidence)
+
+
+def _undo(letterbox: Letterbox, square: Plane) -> Enlarged:
+    """`Letterbox.undo_labels`, but not yet enlarged."""
+    return Enlarged(square[letterbox.window], letterbox.height, letterbox.width)
