@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gseg_runtime.driver import _open as open_driver
+from gseg_runtime.driver import open_driver
 from gseg_runtime.errors import GsegError
 
 Bytes = npt.NDArray[np.uint8]

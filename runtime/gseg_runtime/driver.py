@@ -28,7 +28,7 @@ class Gpu:
 def driver_problem() -> str:
     """Why no GPU can be used, or "" when one can."""
     try:
-        _open()
+        open_driver()
     except BackendUnavailable as error:
         return error.message
     return ""
@@ -36,7 +36,7 @@ def driver_problem() -> str:
 
 def describe_gpu(index: int = 0) -> Gpu:
     """The GPU of this number; BackendUnavailable when there is none."""
-    cuda = _open()
+    cuda = open_driver()
     count, device = ctypes.c_int(), ctypes.c_int()
     _check(cuda, cuda.cuDeviceGetCount(ctypes.byref(count)))
     if not 0 <= index < count.value:
@@ -48,7 +48,7 @@ def describe_gpu(index: int = 0) -> Gpu:
     return Gpu(name.value.decode(), f"{major}.{minor}", _version(cuda))
 
 
-def _open() -> Any:
+def open_driver() -> Any:
     """The driver's library, initialised, with at least one GPU behind it."""
     try:
         cuda = ctypes.CDLL(_LIBRARY)
