@@ -13,6 +13,7 @@ import typer
 
 from gseg_cli import __version__
 from gseg_cli.commands.annotate_import import annotate_import
+from gseg_cli.commands.bench import bench
 from gseg_cli.commands.convert import convert
 from gseg_cli.commands.dataset import dataset
 from gseg_cli.commands.demo import demo
@@ -64,6 +65,7 @@ for command in (
     distill,
     export,
     segment,
+    bench,
     dataset,
     evaluate,
     info,

@@ -28,6 +28,7 @@ COMMANDS = [
     "distill",
     "export",
     "segment",
+    "bench",
     "dataset",
     "evaluate",
     "info",

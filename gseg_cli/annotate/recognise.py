@@ -21,7 +21,7 @@ from gseg_cli.annotate.source_files import Files, base_name, open_source
 from gseg_cli.annotate.supervisely import is_supervisely, read_supervisely
 from gseg_cli.annotate.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
 from gseg_runtime.errors import GsegError
-from gseg_runtime.label_map import PNG_SIGNATURE
+from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
 READ = "known: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, Supervisely, QuPath, OpenRaster, PNG"
 

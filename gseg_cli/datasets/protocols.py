@@ -15,7 +15,7 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path, claim_folder, finish_folder
 from gseg_runtime.label_map import write_label_png
-from gseg_runtime.plan import check_places
+from gseg_runtime.plan import check_apart
 from gseg_runtime.workers import num_cores, run_to_completion
 
 PROTOCOLS = {protocol.name: protocol for protocol in (CELEBAMASK_3, CELEBAMASK_10, PASCAL_CAR, PASCAL_HORSE)}
@@ -45,7 +45,7 @@ def write_protocol(
     split: None for the one that is scored; limit: only so many photos, the first. Returns what dataset.json says.
     A folder that holds anything is refused unless `overwrite`, or `resume`: then only what is missing is written.
     """
-    check_places([source], out)
+    check_apart(out, [str(source)], [str(source)])
     split = split or protocol.splits[0]
     photos = protocol.photos(source, split)[:limit]
     if resume:

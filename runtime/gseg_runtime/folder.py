@@ -1,24 +1,58 @@
-"""From a folder of photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
+"""From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import ImageError
+from gseg_runtime.errors import UsageError
 from gseg_runtime.files import claim_folder, finish_folder, write_json
-from gseg_runtime.label_map import is_gseg_png, write_label_png
-from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, Stamp, stamp_of
-from gseg_runtime.plan import Job, check_places, plan
-from gseg_runtime.workers import num_cores, run_to_completion
+from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter
+from gseg_runtime.photo_work import Extras, PhotoWork, is_gseg_overlay
+from gseg_runtime.plan import OVERLAY, Plan, Source, check_places, plan
+from gseg_runtime.png import is_gseg_png
+from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
+from gseg_runtime.workers import num_cores
 
 if TYPE_CHECKING:
     from gseg_runtime.segmenter import Segmenter
 
 REPORT = "gseg-report.json"
 FORMAT = 1
+
+
+@dataclass(frozen=True)
+class FolderOptions:
+    """How photos become a folder of masks.
+
+    overwrite: empty the folder first, if only gseg wrote in it. resume: do what an earlier run with the same model left
+    undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
+    overlay: also x.overlay.jpg, the photo with the class colours. confidence: also x.confidence.png; the model must
+    have it. coco, stats: also gseg-coco.json, gseg-stats.csv. fast_decode: JPEGs at a smaller scale. shard: (i, n),
+    only every n-th photo from the i-th (counted from 0) on, for n machines with a folder each.
+    """
+
+    overwrite: bool = False
+    resume: bool = False
+    full_names: bool = False
+    workers: int | None = None
+    overlay: bool = False
+    confidence: bool = False
+    coco: bool = False
+    stats: bool = False
+    fast_decode: bool = False
+    shard: tuple[int, int] = (0, 1)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.shard[0] < self.shard[1]:
+            raise UsageError(f"shard: expected I/N with I from 0 to N - 1, got {self.shard[0]}/{self.shard[1]}")
+
+    @property
+    def extras(self) -> Extras:
+        return Extras(self.overlay, self.confidence, self.coco, self.stats, self.fast_decode)
 
 
 @dataclass(frozen=True)
@@ -67,76 +101,81 @@ class FolderReport:
 def segment_into(
     out: Path,
     segmenter: "Segmenter",
-    sources: Sequence[Path],
-    *,
+    sources: Iterable[Source],
+    options: FolderOptions,
     on_image: OnImage | None = None,
-    overwrite: bool = False,
-    resume: bool = False,
-    full_names: bool = False,
-    workers: int | None = None,
 ) -> FolderReport:
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
     start_s = time.perf_counter()
-    check_places(sources, out)
-    jobs = plan(sources, full_names=full_names)
-    done = Done(out, segmenter.model_sha256) if resume else None
-    claim_folder(out, "masks", overwrite=overwrite, resume=resume, owned=_is_ours)
-    todo = [job for job in jobs if done is None or not done.holds(job.photo, job.mask)]
-    entries: list[Entry] = []
-    kept = done.without(job.mask for job in todo) if done else ()
-    with ManifestWriter(out, kept) as manifest:
-
-        def take(entry: Entry) -> None:
-            manifest.add(entry)
-            entries.append(entry)
-            if on_image is not None:
-                on_image(Progress(len(entries), len(todo), entry))
-
-        num_workers = min(workers or num_cores(), max(1, len(todo)))
-        run_to_completion(todo, lambda job: _do(segmenter, job, out), take, num_workers)
-    report = _report(segmenter, entries, len(jobs) - len(todo), time.perf_counter() - start_s)
+    extras = options.extras
+    if extras.confidence:
+        segmenter.require_confidence()
+    jobs = plan(sources, full_names=options.full_names, suffixes=extras.suffixes).shard(*options.shard)
+    check_places(jobs, out)
+    done = Done(out, segmenter.model_sha256, lambda entry: extras.are_in(out, entry)) if options.resume else None
+    claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=_is_ours)
+    todo = _left(jobs, done) if done else jobs
+    work = PhotoWork(out, segmenter.card, segmenter.model_sha256, extras)
+    with ManifestWriter(out) as manifest:
+        tally = _Tally(manifest, len(todo), on_image)
+        segment = segment_singly if segmenter.batch == 1 else segment_batches
+        segment(segmenter, work, todo, tally.take, min(options.workers or num_cores(), max(1, len(todo))))
+    if extras.stats:
+        write_stats(out, segmenter.card.classes)
+    if extras.coco:
+        write_coco(out, segmenter.card.classes)
+    report = tally.report(segmenter, len(jobs) - len(todo), time.perf_counter() - start_s)
     write_json(out / REPORT, report.to_json())
     finish_folder(out)
     return report
 
 
-def _do(segmenter: "Segmenter", job: Job, out: Path) -> Entry:
-    """One photo from file to mask. Only an unreadable photo is an entry; a full disk stops the run."""
-    start_s = time.perf_counter()
-    stamp: Stamp | None = None
-    error: str | None = None
-    try:
-        stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
-        write_label_png(out / job.mask, segmenter.segment_file(job.photo), segmenter.card.classes)
-    except ImageError as failure:
-        error = failure.message.removeprefix(f"{job.photo}: ")
-    return Entry(
-        input=str(job.photo),
-        mask=str(job.mask),
-        status="failed" if error else "done",
-        model_sha256=segmenter.model_sha256,
-        seconds=round(time.perf_counter() - start_s, 4),
-        stamp=stamp,
-        error=error,
-    )
+class _Tally:
+    """Counts what comes in; only failures are kept."""
+
+    def __init__(self, manifest: ManifestWriter, total: int, on_image: OnImage | None) -> None:
+        self._manifest = manifest
+        self._total = total
+        self._on_image = on_image
+        self._num_taken = 0
+        self._failures: list[Failure] = []
+
+    def take(self, entry: Entry) -> None:
+        self._manifest.add(entry)
+        self._num_taken += 1
+        if entry.error is not None:
+            self._failures.append(Failure(entry.input, entry.error))
+        if self._on_image is not None:
+            self._on_image(Progress(self._num_taken, self._total, entry))
+
+    def report(self, segmenter: "Segmenter", num_skipped: int, seconds: float) -> FolderReport:
+        num_done = self._num_taken - len(self._failures)
+        return FolderReport(
+            done=num_done,
+            failed=len(self._failures),
+            skipped=num_skipped,
+            seconds=round(seconds, 3),
+            images_per_second=round(num_done / seconds, 2),
+            failures=tuple(sorted(self._failures, key=lambda failure: failure.path)),
+            device=segmenter.device,
+            model_sha256=segmenter.model_sha256,
+            classes=segmenter.card.classes,
+        )
 
 
-def _report(segmenter: "Segmenter", entries: Sequence[Entry], num_skipped: int, seconds: float) -> FolderReport:
-    failures = tuple(Failure(entry.input, entry.error) for entry in entries if entry.error is not None)
-    num_done = len(entries) - len(failures)
-    return FolderReport(
-        done=num_done,
-        failed=len(failures),
-        skipped=num_skipped,
-        seconds=round(seconds, 3),
-        images_per_second=round(num_done / seconds, 2),
-        failures=tuple(sorted(failures, key=lambda failure: failure.path)),
-        device=segmenter.device,
-        model_sha256=segmenter.model_sha256,
-        classes=segmenter.card.classes,
-    )
+def _left(jobs: Plan, done: Done) -> Plan:
+    """The jobs that an earlier run did not do; its manifest keeps no line of them."""
+    todo = jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
+    for job in todo:
+        done.forget(job.mask)
+    done.rewrite()
+    return todo
 
 
 def _is_ours(path: Path) -> bool:
     """Whether an earlier run of this wrote the file; a link never is."""
-    return not path.is_symlink() and (path.name in (MANIFEST, REPORT) or is_gseg_png(path))
+    if path.is_symlink():
+        return False
+    if path.name in (MANIFEST, REPORT, STATS, COCO):
+        return True
+    return is_gseg_overlay(path) if path.name.endswith(OVERLAY) else is_gseg_png(path)

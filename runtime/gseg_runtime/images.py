@@ -1,6 +1,10 @@
 """Finding photos and decoding them: always uint8 RGB, always as they are displayed."""
 
 import os
+import stat
+import threading
+from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +21,10 @@ from gseg_runtime.pictures import open_picture, picture_errors
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF"]  # whatever the name says; not EPS, which would run Ghostscript
 _ORIENTATION = 0x0112  # the EXIF tag
+_RIFF, _TIFF = b"RIFF", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
+_one_at_a_time = threading.Lock()
+_STARTS = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"BM", *_TIFF)
 
 
 @dataclass(frozen=True)
@@ -35,10 +43,28 @@ def list_images(source: Path) -> list[Path]:
     nothing is passed over in silence. Raises GsegError when `source` does not exist.
     """
     if source.is_dir():
-        return sorted(_walk(source))
+        return sorted(source / name for name in walk_images(os.fspath(source)))
     if not source.exists():
         raise GsegError(f"{source}: no such file or folder")
     return [source]
+
+
+def walk_images(folder: str) -> Iterator[str]:
+    """The names, relative to `folder`, of all that is named like a picture. Follows links, each folder once."""
+    seen: set[str] = set()
+    for top, folders, files in os.walk(folder, followlinks=True):
+        real = os.path.realpath(top)
+        if real in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        below = os.path.relpath(top, folder)
+        prefix = "" if below == os.curdir else below + os.sep
+        yield from (prefix + name for name in folders + files if is_named_like_a_picture(name))
+
+
+def is_named_like_a_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(TEMPORARY_PREFIX)
 
 
 def read_image(path: Path, min_size: int | None = None) -> Photo:
@@ -49,18 +75,37 @@ def read_image(path: Path, min_size: int | None = None) -> Photo:
     level once resized. None decodes at full size. 16-bit values are scaled to 8; colour profiles are not applied.
     Raises ImageError with the reason when the file is broken, or has more than 179 megapixels.
     """
+    return decode_image(read_picture(path), path, min_size)
+
+
+def read_picture(path: Path) -> bytes:
+    """A picture file as it is, not decoded. ImageError when it cannot be read or does not begin like a picture.
+
+    Looks before it reads: a pipe named x.jpg would never end, and a video named so need not be loaded.
+    """
     with picture_errors(path):
-        data = path.read_bytes()
-    return decode_image(data, path, min_size)
+        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+            raise ValueError("not a regular file")
+        with path.open("rb") as file:
+            start = file.read(12)
+            if not start.startswith(_STARTS) and not (start.startswith(_RIFF) and start.endswith(b"WEBP")):
+                raise ValueError("not a picture of a known format" if start else "the file is empty")
+            return start + file.read()
 
 
-def decode_image(data: bytes, source: Path, min_size: int | None = None) -> Photo:
-    """`read_image` of bytes that are in memory already; `source` names them in errors."""
+def decode_image(data: bytes, source: Path, min_size: int | None = None, *, fast: bool = False) -> Photo:
+    """`read_image` of bytes that are in memory already; `source` names them in errors.
+
+    fast: a JPEG's longer side is decoded to at least `min_size` pixels, not twice as many. Faster still, and one grey
+    level from the full decode.
+    """
     with picture_errors(source), open_picture(data, _FORMATS) as image:
         width, height = image.size
-        pixels = _decode_jpeg(data, image, min_size) if image.format in ("JPEG", "MPO") else None
+        num_needed = None if min_size is None else min_size if fast else 2 * min_size
+        pixels = _decode_jpeg(data, image, num_needed) if image.format in ("JPEG", "MPO") else None
         if pixels is None:
-            pixels = _decode(image)
+            with _one_at_a_time if width * height > _LARGE else nullcontext():
+                pixels = _decode(image)
             height, width = pixels.shape[:2]  # TIFFs turn themselves upright while they load
         orientation = _orientation(image)
     if orientation in (5, 6, 7, 8):
@@ -68,30 +113,15 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None) -> Phot
     return Photo(_upright(pixels, orientation), height, width)
 
 
-def _walk(source: Path) -> list[Path]:
-    """Follows links to folders, each folder once."""
-    found: list[Path] = []
-    seen: set[str] = set()
-    for top, folders, files in os.walk(source, followlinks=True):
-        real = os.path.realpath(top)
-        if real in seen:
-            folders.clear()
-            continue
-        seen.add(real)
-        found += [Path(top, name) for name in folders + files if _is_named_like_a_picture(name)]
-    return found
+def _decode_jpeg(data: bytes, image: Image.Image, num_needed: int | None) -> Pixels | None:
+    """The smallest scale whose longer side has `num_needed` pixels, None for full size.
 
-
-def _is_named_like_a_picture(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not name.startswith(TEMPORARY_PREFIX)
-
-
-def _decode_jpeg(data: bytes, image: Image.Image, min_size: int | None) -> Pixels | None:
-    """None when simplejpeg will not: CMYK, and files with blemishes that Pillow knows to overlook."""
+    None when simplejpeg will not: CMYK, and files with blemishes that Pillow knows to overlook.
+    """
     if image.mode not in ("L", "RGB"):
         return None
     longer = "min_width" if image.width >= image.height else "min_height"
-    reduced = {} if min_size is None else {longer: 2 * min_size}
+    reduced = {} if num_needed is None else {longer: num_needed}
     try:
         return simplejpeg.decode_jpeg(data, "RGB", **reduced)
     except ValueError:
@@ -106,7 +136,7 @@ def _decode(image: Image.Image) -> Pixels:
         raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
     if image.has_transparency_data:
         image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert copies in any case
 
 
 def _grey_to_rgb(grey: npt.NDArray[np.uint8]) -> Pixels:

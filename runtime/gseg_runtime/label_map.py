@@ -1,7 +1,5 @@
 """Label maps: uint8 [H, W], class index per pixel, 255 = ignore. Reading, writing, resizing and showing them."""
 
-import struct
-import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -10,22 +8,15 @@ import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
 from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import write_bytes
 from gseg_runtime.pictures import open_picture, picture_errors
-
-try:  # the extra [fast]: the same format about five times faster
-    from zlib_ng import zlib_ng as fast_zlib
-except ImportError:
-    fast_zlib = zlib
+from gseg_runtime.png import encode_png
+from gseg_runtime.png import is_gseg_png as is_gseg_png
 
 LabelMap = npt.NDArray[np.uint8]  # [H, W]
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
-
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-# Stands near the start of every PNG written here, so that --overwrite can tell our files from others.
-PNG_SOFTWARE = b"Software\0gseg"
-_FILTER_UP = 2
 
 
 def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: str) -> LabelMap:
@@ -53,45 +44,12 @@ def read_label_png(path: Path) -> LabelMap:
 
 def write_label_png(path: Path, labels: LabelMap, classes: ClassMap) -> None:
     """Write a label map as indexed PNG in the class colours, atomically."""
-    write_bytes(path, encode_label_png(labels, classes))
-
-
-def encode_label_png(labels: LabelMap, classes: ClassMap) -> bytes:
-    """The bytes of an indexed PNG.
-
-    In label maps most rows repeat the one above: the Up filter makes them zeros, and run lengths are then all the
-    compressor has to find. Measured 3 to 4 times faster than Pillow at level 6, and smaller.
-    """
-    height, width = labels.shape
-    header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, colour type 3: indexed
-    compressor = fast_zlib.compressobj(1, zlib.DEFLATED, 15, 9, zlib.Z_RLE)
-    chunks = [
-        _chunk(b"IHDR", header),
-        _chunk(b"tEXt", PNG_SOFTWARE),
-        _chunk(b"PLTE", classes.palette()),
-        _chunk(b"IDAT", compressor.compress(_filter_up(labels)) + compressor.flush()),
-        _chunk(b"IEND", b""),
-    ]
-    return PNG_SIGNATURE + b"".join(chunks)
-
-
-def is_gseg_png(path: Path) -> bool:
-    """Whether `write_label_png` wrote this file."""
-    with path.open("rb") as file:
-        head = file.read(64)
-    return head.startswith(PNG_SIGNATURE) and PNG_SOFTWARE in head
+    write_bytes(path, encode_png(Enlarged(labels, *labels.shape), classes.palette()))
 
 
 def resize_labels(labels: LabelMap, size_hw: tuple[int, int]) -> LabelMap:
     """Nearest neighbour by pixel centres, to (height, width)."""
-    rows = nearest_indices(labels.shape[0], size_hw[0])
-    columns = nearest_indices(labels.shape[1], size_hw[1])
-    return labels[:, columns][rows]  # columns first: the gather of whole rows is the cheap one
-
-
-def nearest_indices(source: int, target: int) -> npt.NDArray[np.intp]:
-    """For each of `target` pixels the one of `source` pixels under its centre, in whole numbers: no rounding error."""
-    return (2 * np.arange(target) + 1) * source // (2 * target)
+    return Enlarged(labels, *size_hw).full()
 
 
 def colorize(labels: LabelMap, classes: ClassMap) -> Pixels:
@@ -105,10 +63,12 @@ def overlay(image: Pixels, labels: LabelMap, classes: ClassMap, alpha: float = 0
     image: uint8 [H, W, 3]; labels: [H, W] of the same size; alpha: weight of the class colour, 0..1.
     """
     is_shown = (labels != 0) & (labels != IGNORE)
-    colors = colorize(labels, classes).astype(np.float32)
-    mixed = image * (1 - alpha) + colors * alpha  # [H, W, 3]
-    mixed[_contours(labels)] *= 0.45
-    return np.where(is_shown[..., None], mixed.round(), image).astype(np.uint8)
+    weight = round(alpha * 256)  # whole numbers: a quarter of the time
+    mixed = image * np.uint16(256 - weight) + colorize(labels, classes) * np.uint16(weight)
+    mixed = ((mixed + np.uint16(128)) >> 8).astype(np.uint8)  # [H, W, 3]
+    edges = _contours(labels)
+    mixed[edges] = (mixed[edges] * 0.45).round()
+    return np.where(is_shown[..., None], mixed, image)
 
 
 def contact_sheet(rows: Sequence[Sequence[Pixels]], cell: int, titles: Sequence[str] = ()) -> Pixels:
@@ -131,20 +91,6 @@ def contact_sheet(rows: Sequence[Sequence[Pixels]], cell: int, titles: Sequence[
         font = ImageFont.load_default(max(10, top * 5 // 8))
         draw.text((gap + column * (cell + gap) + cell / 2, gap + top / 2), title, "black", font=font, anchor="mm")
     return np.array(sheet)
-
-
-def _filter_up(labels: LabelMap) -> npt.NDArray[np.uint8]:
-    """PNG scanlines: a filter byte, then the difference to the row above, modulo 256."""
-    height, width = labels.shape
-    lines = np.empty((height, width + 1), np.uint8)
-    lines[:, 0] = _FILTER_UP
-    lines[:1, 1:] = labels[:1]
-    np.subtract(labels[1:], labels[:-1], out=lines[1:, 1:])
-    return lines
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(data, zlib.crc32(kind)))
 
 
 def _palette_array(classes: ClassMap) -> npt.NDArray[np.uint8]:

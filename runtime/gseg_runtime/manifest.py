@@ -1,21 +1,20 @@
 """gseg-manifest.jsonl: one line per photo, written as it is done, from which an interrupted run goes on."""
 
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import write_text
+from gseg_runtime.files import atomic_path
 from gseg_runtime.pictures import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
 
 
-@dataclass(frozen=True)
-class Stamp:
+class Stamp(NamedTuple):
     """How a changed photo is told from the same one: size_bytes and mtime_ns, the time of its last change."""
 
     size_bytes: int
@@ -24,7 +23,11 @@ class Stamp:
 
 @dataclass(frozen=True)
 class Entry:
-    """What became of one photo. mask: relative to the folder; status: "done" or "failed"; error: the reason or None."""
+    """What became of one photo.
+
+    mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
+    displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only.
+    """
 
     input: str
     mask: str
@@ -33,9 +36,19 @@ class Entry:
     seconds: float
     stamp: Stamp | None
     error: str | None = None
+    height: int | None = None
+    width: int | None = None
+    areas: list[int] | None = None
+    coco: list[dict[str, Any]] | None = None
+
+    @property
+    def name(self) -> str:
+        """The photo relative to the folder that was searched: its place is that of the mask."""
+        return str(PurePath(self.mask).with_name(PurePath(self.input).name))
 
     def to_line(self) -> str:
-        return json.dumps(asdict(self)) + "\n"
+        data = {name: value for name, value in vars(self).items() if name != "coco" or value is not None}
+        return json.dumps({**data, "stamp": self.stamp and self.stamp._asdict()}) + "\n"
 
     @classmethod
     def from_json(cls, data: Any) -> "Entry":
@@ -52,40 +65,55 @@ def stamp_of(photo: Path) -> Stamp:
 class Done:
     """The masks that an earlier run finished, as its manifest tells."""
 
-    def __init__(self, folder: Path, model_sha256: str) -> None:
-        """Raises GsegError when another model made them. A folder without manifest has none."""
+    def __init__(
+        self, folder: Path, model_sha256: str, is_enough: Callable[[Entry], bool] = lambda entry: True
+    ) -> None:
+        """is_enough: whether an entry, and what was written with it, has all that is wanted now.
+
+        Raises GsegError when another model made them. A folder without manifest has none.
+        """
         self._folder = folder
-        entries = [entry for entry in _read(folder / MANIFEST) if entry.status == "done"]
-        if any(entry.model_sha256 != model_sha256 for entry in entries):
-            message = f"{folder}: these masks were made with another model, so they cannot be gone on with"
-            raise GsegError(message, "--overwrite makes all of them anew, or choose another folder")
-        self._entries = {entry.mask: entry for entry in entries}
+        self._stamps: dict[str, tuple[str, Stamp | None]] = {}  # mask -> name and stamp of its photo
+        for entry in read_manifest(folder):
+            if entry.model_sha256 != model_sha256:
+                message = f"{folder}: these masks were made with another model, so they cannot be gone on with"
+                raise GsegError(message, "--overwrite makes all of them anew, or choose another folder")
+            if is_enough(entry):
+                self._stamps[entry.mask] = (PurePath(entry.input).name, entry.stamp)
 
     def holds(self, photo: Path, mask: PurePath) -> bool:
         """Whether the mask is there, and of the photo as it is now."""
-        entry = self._entries.get(str(mask))
-        if entry is None or PurePath(entry.input).name != photo.name or not (self._folder / mask).is_file():
+        name, stamp = self._stamps.get(str(mask), ("", None))
+        if name != photo.name or not (self._folder / mask).is_file():
             return False
-        return photo.is_file() and entry.stamp == stamp_of(photo)
+        return photo.is_file() and stamp == stamp_of(photo)
 
-    def without(self, masks: Iterable[PurePath]) -> list[Entry]:
-        """The entries that stay when `masks` are made anew."""
-        gone = {str(mask) for mask in masks}
-        return [entry for entry in self._entries.values() if entry.mask not in gone]
+    def forget(self, mask: PurePath) -> None:
+        """It is to be made anew."""
+        self._stamps.pop(str(mask), None)
+
+    def rewrite(self) -> None:
+        """Leave only what is held in the manifest. A killed run may also have left half a line."""
+        with atomic_path(self._folder / MANIFEST) as temporary, temporary.open("w", encoding="utf-8") as file:
+            for entry in read_manifest(self._folder):
+                if entry.mask in self._stamps:
+                    file.write(entry.to_line())
 
 
 class ManifestWriter:
     """Appends entries; each is in the file before the next is accepted, so a killed process loses none."""
 
-    def __init__(self, folder: Path, kept: Iterable[Entry] = ()) -> None:
-        """kept: entries of an earlier run. The file is written anew: a killed run may have left half a line."""
-        path = folder / MANIFEST
-        write_text(path, "".join(entry.to_line() for entry in kept))
-        self._file = path.open("a", encoding="utf-8")
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / MANIFEST
+        self._file = self._path.open("a", encoding="utf-8")
 
     def add(self, entry: Entry) -> None:
-        self._file.write(entry.to_line())
-        self._file.flush()
+        """GsegError when the disk is full."""
+        try:
+            self._file.write(entry.to_line())
+            self._file.flush()
+        except OSError as error:
+            raise GsegError(f"{self._path}: cannot be written: {error.strerror}", RESUME_HINT) from error
 
     def __enter__(self) -> Self:
         return self
@@ -93,17 +121,44 @@ class ManifestWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
-
-
-def _read(path: Path) -> list[Entry]:
-    """All whole lines of a manifest; none when there is no file."""
-    if not path.is_file():
-        return []
-    entries = []
-    for line in path.read_bytes().splitlines():
         try:
-            entries.append(Entry.from_json(json.loads(line)))
-        except (ValueError, TypeError, KeyError):  # half a line: that photo is done again
-            continue
-    return entries
+            self._file.close()
+        except OSError:
+            if kind is None:  # what could not be written is tried again by close; its first failure is told already
+                raise
+
+
+RESUME_HINT = "make room, then go on with --resume; what is done is kept"
+
+
+def read_manifest(folder: Path) -> Iterator[Entry]:
+    """The entries of photos that are done, one after the other; none when there is no file."""
+    path = folder / MANIFEST
+    if path.is_file():
+        with path.open("rb") as file:
+            yield from (entry for line in file if (entry := _parse(line)) and entry.status == "done")
+
+
+def read_sorted(folder: Path) -> Iterator[Entry]:
+    """`read_manifest` in the order of the masks' names; only names and places of the lines are kept in memory."""
+    places: dict[str, int] = {}
+    if not (folder / MANIFEST).is_file():
+        return
+    with (folder / MANIFEST).open("rb") as file:
+        start = 0
+        for line in file:
+            if (entry := _parse(line)) and entry.status == "done":
+                places[entry.mask] = start
+            start += len(line)
+        for _, start in sorted(places.items()):
+            file.seek(start)
+            if entry := _parse(file.readline()):
+                yield entry
+
+
+def _parse(line: bytes) -> Entry | None:
+    """None for half a line: that photo is done again."""
+    try:
+        return Entry.from_json(json.loads(line))
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -1,11 +1,19 @@
 """Which photo becomes which mask, settled and checked before anything is written."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import operator
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
 from pathlib import Path
 
+import numpy as np
+
 from gseg_runtime.errors import GsegError
-from gseg_runtime.images import list_images
+from gseg_runtime.images import SUFFIXES
+from gseg_runtime.sources import Source, list_photos
+
+OVERLAY, CONFIDENCE = ".overlay.jpg", ".confidence.png"  # what stands in their names instead of .png
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,52 +24,133 @@ class Job:
     mask: Path
 
 
-def plan(sources: Sequence[Path], *, full_names: bool = False) -> list[Job]:
-    """One job per photo in `sources` (folders, searched to the bottom, and files); a photo given twice is done once.
+@dataclass
+class Plan:
+    """One job per photo. Names are kept rather than jobs: of a million photos these are the smaller half.
 
-    The tree below each folder is kept. x.jpg becomes x.png, or x.jpg.png with `full_names`.
-    Raises GsegError when there is no photo, or when two of them would write the same mask.
+    names: base folder -> names of photos relative to it. searched: folders that were looked through.
     """
-    photos = {photo: source for source in sources for photo in list_images(source)}
-    if not photos:
-        raise GsegError(
-            f"{', '.join(map(str, sources))}: no image found", "jpg, png, webp, bmp and tiff are looked for"
-        )
-    jobs = [Job(photo, _mask_name(photo, source, full_names)) for photo, source in photos.items()]
-    _check_collisions(jobs)
-    return jobs
+
+    names: dict[str, list[str]] = field(default_factory=dict)
+    searched: set[str] = field(default_factory=set)
+    full_names: bool = False
+
+    def __iter__(self) -> Iterator[Job]:
+        for base, names in self.names.items():
+            yield from (Job(Path(base, name), Path(self.mask_of(name))) for name in names)
+
+    def __len__(self) -> int:
+        return sum(map(len, self.names.values()))
+
+    def masks(self) -> Iterator[str]:
+        """The names of all masks."""
+        return (self.mask_of(name) for names in self.names.values() for name in names)
+
+    def mask_of(self, name: str) -> str:
+        """x.jpg becomes x.png, or x.jpg.png with `full_names`."""
+        return (name if self.full_names else os.path.splitext(name)[0]) + ".png"
+
+    def filtered(self, is_kept: Callable[[Job], bool]) -> "Plan":
+        """The same with only those jobs."""
+        kept: dict[str, list[str]] = {}
+        for base, names in self.names.items():
+            kept[base] = [name for name in names if is_kept(Job(Path(base, name), Path(self.mask_of(name))))]
+        return Plan(kept, self.searched, self.full_names)
+
+    def shard(self, index: int, count: int) -> "Plan":
+        """Every `count`-th job, from the one of number `index` on."""
+        if count == 1:
+            return self
+        numbers = iter(range(len(self)))
+        return self.filtered(lambda _: next(numbers) % count == index)
 
 
-def check_places(sources: Sequence[Path], out: Path) -> None:
+def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Sequence[str] = ()) -> Plan:
+    """One job per photo in `sources`; a photo given twice is done once.
+
+    suffixes: what else will be written beside each mask, of OVERLAY and CONFIDENCE. Raises GsegError when there is no
+    photo, when a source is not there, or when two photos would write the same file.
+    """
+    found = Plan(full_names=full_names)
+    for base, names in list_photos(sources, found.searched):
+        found.names.setdefault(base, []).extend(names)
+    _once(found.names)
+    if not len(found):
+        raise GsegError("no image found in what was given", f"looked for names that end in {', '.join(SUFFIXES)}")
+    _check_collisions(found, suffixes)
+    return found
+
+
+def check_places(plan: Plan, out: Path) -> None:
     """Refuse an output folder where photos are looked for, or that holds them."""
+    folders = {os.path.dirname(os.path.join(base, name)) for base, names in plan.names.items() for name in names}
+    check_apart(out, plan.searched, folders)
+
+
+def check_apart(out: Path, searched: Iterable[str], folders: Iterable[str]) -> None:
+    """Refuse an output folder that lies in one of `searched`, or that holds one of `folders`."""
     target = out.resolve()
-    for source in sources:
-        place = source.resolve()
-        if target == place or (place.is_dir() and target.is_relative_to(place)):
-            raise GsegError(f"{out}: the output is inside the input {source}", "choose a folder outside it")
-        if place.is_relative_to(target):
-            raise GsegError(f"{out}: the output folder holds the input {source}", "choose another folder")
+    for place in searched:
+        if target.is_relative_to(Path(place).resolve()):
+            raise GsegError(f"{out}: the output is inside the input {place}", "choose a folder outside it")
+    for folder in sorted(folders):
+        if Path(folder).resolve().is_relative_to(target):
+            raise GsegError(f"{out}: the output folder holds the input {folder or '.'}", "choose another folder")
 
 
-def _mask_name(photo: Path, source: Path, full_names: bool) -> Path:
-    relative = photo.relative_to(source) if photo != source else Path(photo.name)
-    return relative.with_name((relative.name if full_names else relative.stem) + ".png")
+def _once(names_of: dict[str, list[str]]) -> None:
+    """Sort the names and leave each photo out where it comes again, be it below another base."""
+    seen: set[str] = set()
+    for base, names in names_of.items():
+        names.sort()
+        if any(map(operator.eq, names, islice(names, 1, None))):
+            names[:] = sorted(set(names))
+        if len(names_of) > 1:
+            names[:] = [name for name in names if os.path.normpath(os.path.join(base, name)) not in seen]
+            seen.update(os.path.normpath(os.path.join(base, name)) for name in names)
 
 
-def _check_collisions(jobs: Sequence[Job]) -> None:
-    photo_of: dict[Path, Path] = {}
-    for job in jobs:
-        other = photo_of.setdefault(job.mask, job.photo)
-        if other != job.photo:
-            raise _collision(other, job.photo, job.mask)
-    for job in jobs:
-        for parent in job.mask.parents:  # a folder named x.png beside x.jpg
-            if parent in photo_of:
-                raise _collision(photo_of[parent], job.photo, parent)
+def _check_collisions(plan: Plan, suffixes: Sequence[str]) -> None:
+    """Hashes are compared, and names only where these meet: of a million masks that is 8 MB and not 200."""
+    hashes = np.sort(np.fromiter(map(hash, plan.masks()), np.int64, len(plan)))
+    if (hashes[1:] == hashes[:-1]).any():
+        _compare_names(plan)
+
+    def is_mask(path: str) -> bool:
+        place = int(np.searchsorted(hashes, hash(path)))
+        return place < len(hashes) and hashes[place] == hash(path) and path in plan.masks()
+
+    folders = _folders(plan.masks())
+    for path in sorted(filter(is_mask, folders)):  # a folder named x.png beside x.jpg
+        raise _collision(plan, path, f"what lies in {path}")
+    for suffix in suffixes:
+        for path in (path for path in chain(folders, plan.masks()) if path.endswith(suffix)):
+            if is_mask(mask := path.removesuffix(suffix) + ".png"):
+                raise GsegError(f"what is written beside {mask} and {path} would have the same name", _APART)
 
 
-def _collision(first: Path, second: Path, mask: Path) -> GsegError:
-    hint = "give each its own output folder"
-    if first.name != second.name:
-        hint = f"--full-names tells them apart ({first.name}.png), or {hint}"
+def _compare_names(plan: Plan) -> None:
+    seen: set[str] = set()
+    for base, names in plan.names.items():
+        for name in names:
+            if (mask := plan.mask_of(name)) in seen:
+                raise _collision(plan, mask, os.path.join(base, name))
+            seen.add(mask)
+
+
+def _folders(masks: Iterable[str]) -> set[str]:
+    """All folders that masks lie in, and those above them."""
+    folders = {os.path.dirname(mask) for mask in masks}
+    return {str(above) for folder in folders for above in (Path(folder), *Path(folder).parents)}
+
+
+def _collision(plan: Plan, mask: str, second: str) -> GsegError:
+    photos = [os.path.join(base, name) for base, names in plan.names.items() for name in names]
+    first = next(photo for photo, job in zip(photos, plan, strict=True) if str(job.mask) == mask)
+    hint = f"{_APART}, or let --base name a folder above both"
+    if os.path.basename(first) != os.path.basename(second):
+        hint = f"--full-names tells them apart ({os.path.basename(first)}.png), or {_APART}"
     return GsegError(f"{first} and {second} would both write {mask}", hint)
+
+
+_APART = "give each its own output folder"

@@ -1,40 +1,52 @@
 """The one object that Python users need: a loaded model that turns photos into label maps."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 
 from gseg_runtime.backends import choose
-from gseg_runtime.backends.base import Backend
-from gseg_runtime.errors import GsegError
+from gseg_runtime.backends.base import CONFIDENCE, LABELS, Backend
+from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import sha256_file
-from gseg_runtime.folder import FolderReport, OnImage, segment_into
+from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.plan import Source
+from gseg_runtime.prediction import Inference, Prediction
 
 
 class Segmenter:
     """A model and the engine that runs it; may be used from several threads.
 
-    with Segmenter.load(Path("model.onnx")) as segmenter:
+    with Segmenter.load("model.onnx") as segmenter:
         label_map, = segmenter.segment([pixels])
     """
 
-    def __init__(self, backend: Backend, model_sha256: str) -> None:
+    def __init__(self, backend: Backend, model_sha256: str, batch: int | None = None) -> None:
+        """batch: see `load`."""
         self._backend = backend
         self.model_sha256 = model_sha256
+        self.batch = batch or backend.batch
+        if backend.is_batch_fixed and self.batch != backend.batch:
+            message = f"batch {batch}: this engine was built for batches of {backend.batch}"
+            raise UsageError(message, "leave --batch out, or build another with gseg export --trt --batch N")
 
     @classmethod
-    def load(cls, model: Path | str, device: str = "auto") -> Self:
-        """Open an exported model. device: auto, cpu, cuda or cuda:N.
+    def load(
+        cls, model: Path | str, device: str = "auto", *, batch: int | None = None, cache: Path | None = None
+    ) -> Self:
+        """Open an exported model, .onnx or .engine.
 
+        device: auto, cpu, cuda, cuda:N, trt, trt:N or openvino. batch: photos that go through the engine at once; None
+        is what suits it, 1 on a CPU. cache: folder for engines that ONNX Runtime builds by TensorRT, which takes
+        minutes; None builds them each time.
         Raises GsegError: the file is missing or not a gseg model, the engine or the device is not to be had.
         """
-        return cls(choose(Path(model), device), sha256_file(Path(model)))
+        return cls(choose(Path(model), device, cache, batch), sha256_file(Path(model)), batch)
 
     @property
     def card(self) -> ModelCard:
@@ -50,69 +62,66 @@ class Segmenter:
         """Why `device` is not a faster one; empty when there is nothing to say."""
         return self._backend.why
 
-    def segment(self, images: Sequence[Pixels]) -> list[LabelMap]:
+    def segment(self, images: Iterable[Pixels]) -> list[LabelMap]:
         """Label maps, uint8 [H, W], of images of any sizes, uint8 [H, W, 3] RGB, each at its image's own size."""
-        return [self._segment(_check_pixels(image), image.shape[0], image.shape[1]) for image in images]
+        return [prediction.labels for prediction in self.predict(images)]
 
-    def segment_file(self, path: Path) -> LabelMap:
+    def predict(self, images: Iterable[Pixels], *, confidence: bool = False) -> list[Prediction]:
+        """`segment` with more to ask: areas per class and, from a model exported with --confidence, the confidence."""
+        images = [_check_pixels(image) for image in images]
+        letterboxes = [Letterbox(image.shape[0], image.shape[1], self.card.input_size) for image in images]
+        squares = [letterbox.apply(image, self.card.fill) for letterbox, image in zip(letterboxes, images, strict=True)]
+        predictions: list[Prediction] = []
+        for start in range(0, len(squares), self.batch):
+            inference = self.infer(self._padded(squares[start : start + self.batch]), confidence=confidence)
+            boxes = letterboxes[start : start + self.batch]
+            predictions += [inference.prediction(index, box) for index, box in enumerate(boxes)]
+        return predictions
+
+    def segment_file(self, path: Path | str) -> LabelMap:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
-        photo = read_image(path, min_size=self.card.input_size)
-        return self._segment(photo.pixels, photo.height, photo.width)
+        photo = read_image(Path(path), min_size=self.card.input_size)
+        letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
+        squares = self._padded([letterbox.apply(photo.pixels, self.card.fill)])
+        return self.infer(squares).prediction(0, letterbox).labels
+
+    def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
+        """What the engine says of letterboxed images, uint8 [batch, S, S, 3]."""
+        if confidence:
+            self.require_confidence()
+        names = (LABELS, CONFIDENCE) if confidence else (LABELS,)
+        return Inference(*self._backend.infer(squares, names))
+
+    def require_confidence(self) -> None:
+        """GsegError when the model cannot tell how sure it is."""
+        if CONFIDENCE not in self._backend.outputs:
+            raise GsegError("this model was exported without confidence", "gseg export --confidence adds it")
 
     def segment_folder(
-        self,
-        source: Path | str,
-        out: Path | str,
-        *,
-        on_image: OnImage | None = None,
-        overwrite: bool = False,
-        resume: bool = False,
-        full_names: bool = False,
-        workers: int | None = None,
+        self, source: Path | str, out: Path | str, *, on_image: OnImage | None = None, **options: Any
     ) -> FolderReport:
         """Write one indexed PNG per picture below `source` into the same tree below `out`, x.jpg as x.png.
 
         Beside them come gseg-manifest.jsonl, one line per picture, and gseg-report.json. A picture that cannot be
         read is reported and the rest is done.
 
-        on_image: called after each picture, in the calling thread. overwrite: empty `out` first, if only gseg wrote
-        in it. resume: do what an earlier run into `out` with the same model left undone, and pictures changed
-        since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
+        on_image: called after each picture, in the calling thread. options: those of `FolderOptions`.
         Raises GsegError before anything is written: no picture, two that would write the same mask, `out` inside
         `source` or in use.
         """
-        return self.segment_files(
-            [source],
-            out,
-            on_image=on_image,
-            overwrite=overwrite,
-            resume=resume,
-            full_names=full_names,
-            workers=workers,
-        )
+        return self.segment_files([source], out, on_image=on_image, **options)
 
     def segment_files(
         self,
-        sources: Sequence[Path | str],
+        sources: Iterable[Path | str | Source],
         out: Path | str,
         *,
         on_image: OnImage | None = None,
-        overwrite: bool = False,
-        resume: bool = False,
-        full_names: bool = False,
-        workers: int | None = None,
+        **options: Any,
     ) -> FolderReport:
-        """`segment_folder` for any mix of folders and files; a file's mask lies at the top of `out`."""
-        return segment_into(
-            Path(out),
-            self,
-            [Path(source) for source in sources],
-            on_image=on_image,
-            overwrite=overwrite,
-            resume=resume,
-            full_names=full_names,
-            workers=workers,
-        )
+        """`segment_folder` for any mix of folders, glob patterns and files; a file's mask lies at the top of `out`."""
+        every = [source if isinstance(source, Source) else Source(Path(source)) for source in sources]
+        return segment_into(Path(out), self, every, FolderOptions(**options), on_image)
 
     def close(self) -> None:
         """Free the engine; the segmenter cannot be used any more."""
@@ -124,10 +133,12 @@ class Segmenter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _segment(self, pixels: Pixels, height: int, width: int) -> LabelMap:
-        letterbox = Letterbox(height, width, self.card.input_size)
-        batch = letterbox.apply(pixels, self.card.fill)[None]  # [1, S, S, 3]
-        return letterbox.undo_labels(self._backend.run(batch)[0])
+    def _padded(self, squares: Sequence[Pixels]) -> Pixels:
+        """uint8 [batch, S, S, 3]: an accelerator is always given the same shape."""
+        size = self.card.input_size
+        padded = np.zeros((self.batch, size, size, 3), np.uint8)
+        padded[: len(squares)] = squares
+        return padded
 
 
 def _check_pixels(image: Pixels) -> Pixels:

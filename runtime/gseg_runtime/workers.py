@@ -2,9 +2,12 @@
 
 import os
 import threading
+import time
 from collections.abc import Callable, Iterable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
+
+GRACE_S = 1.0  # after Ctrl-C
 
 J = TypeVar("J")
 R = TypeVar("R")
@@ -17,29 +20,50 @@ def num_cores() -> int:
     return os.cpu_count() or 1
 
 
-def run_to_completion(jobs: Iterable[J], work: Callable[[J], R], take: Callable[[R], None], num_workers: int) -> None:
+class Stopped(Exception):  # noqa: N818 (no error: the run is to end, and this is how a job says that it did)
+    """Raised in a worker whose run is to end."""
+
+
+def run_to_completion(
+    jobs: Iterable[J],
+    work: Callable[[J], R],
+    take: Callable[[R], None],
+    num_workers: int,
+    stop: threading.Event | None = None,
+) -> None:
     """Do `work` on every job in `num_workers` threads; `take` gets each result, in the calling thread.
 
     Decoding, inference and compression release Python's lock, so threads are enough. The first exception in a worker
-    or in `take`, Ctrl-C included, stops the workers after the job in their hands and is raised here.
+    or in `take` stops the workers after the job in their hands and is raised here. Ctrl-C does not wait for longer
+    than a second: a thread that is still at work then ends with the process.
+    stop: set when the workers are to end, for work that can end early.
     """
-    pool = _Pool(jobs, work)
+    pool = _Pool(jobs, work, stop or threading.Event())
     threads = [threading.Thread(target=pool.loop, daemon=True) for _ in range(num_workers)]
     for thread in threads:
         thread.start()
+    patience_s: float | None = None
     try:
         pool.drain(num_workers, take)
+    except KeyboardInterrupt:
+        patience_s = GRACE_S
+        raise
     finally:
         pool.is_stopped.set()
-        for thread in threads:
-            thread.join()
+        _join(threads, patience_s)
+
+
+def _join(threads: Iterable[threading.Thread], patience_s: float | None) -> None:
+    end_s = time.monotonic() + (patience_s or 0)
+    for thread in threads:
+        thread.join(None if patience_s is None else max(0, end_s - time.monotonic()))
 
 
 class _Pool(Generic[J, R]):
     """The jobs not yet taken, and the results not yet handed over."""
 
-    def __init__(self, jobs: Iterable[J], work: Callable[[J], R]) -> None:
-        self.is_stopped = threading.Event()
+    def __init__(self, jobs: Iterable[J], work: Callable[[J], R], stop: threading.Event) -> None:
+        self.is_stopped = stop
         self._jobs = iter(jobs)
         self._jobs_lock = threading.Lock()
         self._work = work

@@ -20,8 +20,8 @@ MakeModel = Callable[..., Path]
 MakePhoto = Callable[..., Path]
 
 
-def brightness_graph(size: int) -> onnx.ModelProto:
-    """uint8 [N, S, S, 3] -> uint8 [N, S, S]: mean over RGB, divided by 64, rounded down."""
+def brightness_graph(size: int, *, confidence: bool = False) -> onnx.ModelProto:
+    """uint8 [N, S, S, 3] -> uint8 [N, S, S]: mean over RGB, divided by 64, rounded down; as confidence the mean."""
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels", "last_axis"], ["grey"], keepdims=0),
@@ -35,7 +35,11 @@ def brightness_graph(size: int) -> onnx.ModelProto:
     ]
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", size, size, 3])
     labels = helper.make_tensor_value_info("labels", TensorProto.UINT8, ["batch", size, size])
-    graph = helper.make_graph(nodes, "brightness", [images], [labels], constants)
+    outputs = [labels]
+    if confidence:
+        nodes.append(helper.make_node("Cast", ["grey"], ["confidence"], to=TensorProto.UINT8))
+        outputs.append(helper.make_tensor_value_info("confidence", TensorProto.UINT8, ["batch", size, size]))
+    graph = helper.make_graph(nodes, "brightness", [images], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
@@ -43,8 +47,8 @@ def brightness_graph(size: int) -> onnx.ModelProto:
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """make_model(**fields of the card) -> path of a model.onnx; `metadata` replaces the card as JSON, None omits it."""
 
-    def make(metadata: str | None = "card", **card_fields: object) -> Path:
-        model = brightness_graph(INPUT_SIZE)
+    def make(metadata: str | None = "card", *, confidence: bool = False, **card_fields: object) -> Path:
+        model = brightness_graph(INPUT_SIZE, confidence=confidence)
         card = ModelCard(classes=CLASSES, input_size=INPUT_SIZE, **card_fields)  # type: ignore[arg-type]
         text = json.dumps(card.to_json()) if metadata == "card" else metadata
         if text is not None:
@@ -59,6 +63,11 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
 @pytest.fixture(scope="session")
 def model(make_model: MakeModel) -> Path:
     return make_model()
+
+
+@pytest.fixture(scope="session")
+def model_with_confidence(make_model: MakeModel) -> Path:
+    return make_model(confidence=True)
 
 
 @pytest.fixture

@@ -29,9 +29,9 @@ def test_a_gpu_asked_for_and_not_to_be_had_is_an_error_but_auto_goes_on(model: P
     assert backend.why
 
 
-@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", "trt:", "openvino:1", ""])
 def test_unknown_devices_are_a_usage_error(model: Path, device: str) -> None:
-    with pytest.raises(UsageError, match="expected auto, cpu, cuda or cuda:N"):
+    with pytest.raises(UsageError, match="expected auto, cpu, cuda"):
         choose(model, device)
 
 
@@ -39,7 +39,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
     with pytest.raises(GsegError, match="no such model"):
         choose(tmp_path / "missing.onnx")
     (tmp_path / "broken.onnx").write_text("no model")
-    with pytest.raises(GsegError, match=r"broken\.onnx: ONNX Runtime cannot load it"):
+    with pytest.raises(GsegError, match=r"broken\.onnx: not an ONNX model"):
         choose(tmp_path / "broken.onnx")
     with pytest.raises(GsegError, match="expected an ONNX model"):
         choose(tmp_path / "checkpoint.safetensors")

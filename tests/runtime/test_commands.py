@@ -56,7 +56,7 @@ def test_exit_codes_tell_some_from_all_and_none(
     answer = json.loads(shown.out)
     assert answer["status"] == "partial"
     assert (answer["data"]["done"], answer["data"]["failed"]) == (4, 1)
-    assert answer["errors"] == [{"message": f"{photos / 'bad.jpg'}: not a picture of a known format", "hint": None}]
+    assert answer["errors"] == [{"message": f"{photos / 'bad.jpg'}: the file is empty", "hint": None}]
     assert f"error: {photos / 'bad.jpg'}" in shown.err
 
     assert segment(photos, "--resume") == 3  # tried again, and still broken

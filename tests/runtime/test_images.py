@@ -90,7 +90,7 @@ def broken_files(folder: Path) -> dict[str, str]:
     Image.fromarray(np.zeros((2, 2), np.float32)).save(folder / "float.tif")
     return {
         "truncated.jpg": "truncated",
-        "empty.jpg": "not a picture",
+        "empty.jpg": "empty",
         "text.jpg": "not a picture",
         "huge.png": "3600000000 pixels",
         "folder.jpg": "directory",

@@ -1,27 +1,38 @@
-"""What the folder pipeline asks of an inference engine."""
+"""What the pipeline asks of an inference engine."""
 
-from typing import Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
-import numpy as np
-import numpy.typing as npt
-
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 
+INPUT, LABELS, CONFIDENCE = "images", "labels", "confidence"  # the graph's names
 
-class Backend(Protocol):
-    """A loaded model. `run` may be called from several threads at once.
+
+class Backend(ABC):
+    """A loaded model. `infer` may be called from several threads at once.
 
     name: engine and device obtained ("ONNX Runtime, CPU"); why: the reason it is not a faster one, or "".
+    outputs: what it can be asked for, LABELS and perhaps CONFIDENCE. batch: how many images at once suit it;
+    is_batch_fixed: whether it takes no other number.
     """
 
     name: str
-    why: str
     card: ModelCard
+    why: str = ""
+    outputs: Sequence[str] = (LABELS,)
+    batch: int = 1
+    is_batch_fixed: bool = False
 
-    def run(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3], RGB; S is the card's input_size."""
-        ...
+    @abstractmethod
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """For each name in `outputs` uint8 [N, S, S], of images uint8 [N, S, S, 3], RGB; S is the card's input_size."""
 
+    @abstractmethod
     def close(self) -> None:
         """Free the engine."""
-        ...
+
+    def run(self, images: Pixels) -> Plane:
+        """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3]."""
+        return self.infer(images, [LABELS])[0]

@@ -1,62 +1,65 @@
-"""ONNX Runtime, on the CPU or an NVIDIA GPU."""
+"""ONNX Runtime: on the CPU, or on an NVIDIA GPU by its CUDA or its TensorRT provider."""
 
-import json
+import ctypes
+from collections.abc import Sequence
+from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.driver import describe_gpu
+from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
-from gseg_runtime.model_card import METADATA_KEY, ModelCard
+from gseg_runtime.files import sha256_file
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.model_card import ModelCard
+from gseg_runtime.onnx_file import read_card
 
 _CUDA = "CUDAExecutionProvider"
+_TENSORRT = "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
+GPU_BATCH = 32
+_INSTALL = {
+    "cuda": "pip uninstall -y onnxruntime && pip install 'gseg[gpu]', or use --device cpu",
+    "trt": "pip uninstall -y onnxruntime && pip install 'gseg[ort-trt]', or use --device cuda or cpu",
+}
 
 
-class OrtBackend:
+class OrtBackend(Backend):
     """One session that all workers share.
 
-    device: "cpu", "cuda" or "cuda:N". Raises BackendUnavailable when ONNX Runtime or the device cannot be had,
-    ModelCardError when the model is not one of gseg's.
+    device: "cpu", "cuda", "trt", and the latter two with ":N". cache, batch: see `Segmenter.load`.
+    Raises BackendUnavailable when ONNX Runtime or the device cannot be had, ModelCardError when the model is not one of
+    gseg's.
     """
 
-    def __init__(self, model: Path, device: str = "cpu") -> None:
+    def __init__(self, model: Path, device: str = "cpu", cache: Path | None = None, batch: int | None = None) -> None:
         ort = _import_ort()
-        self.why = ""
-        self.name = f"ONNX Runtime, {'CPU' if device == 'cpu' else device}"
-        self._session = _open_session(ort, model, device)
-        if device != "cpu" and self._session.get_providers()[0] != _CUDA:
+        kind = device.partition(":")[0]
+        self.name = {"cpu": "ONNX Runtime, CPU", "trt": f"ONNX Runtime, TensorRT ({device})"}.get(
+            kind, f"ONNX Runtime, {device}"
+        )
+        self.card = read_card(model)
+        self.batch = 1 if kind == "cpu" else batch or GPU_BATCH
+        self.is_batch_fixed = kind == "trt"  # another shape would build another engine
+        providers = _providers(ort, device, lambda: _trt_options(ort, model, device, self.card, self.batch, cache))
+        self._session = _open_session(ort, model, providers)
+        wanted = providers[0] if kind == "cpu" else providers[0][0]
+        if self._session.get_providers()[0] != wanted:  # it goes on with the next one, and says so nowhere else
             raise BackendUnavailable(
-                f"device {device}: ONNX Runtime found the GPU provider but could not start it",
-                "check the NVIDIA driver and the CUDA libraries (pip install 'gseg[gpu]'), or use --device cpu",
+                f"device {device}: ONNX Runtime found the provider but could not start it",
+                f"gseg doctor tells what is missing; or {_INSTALL[kind]}",
             )
-        self.card = read_card(self._session, model)
-        self._input = self._session.get_inputs()[0].name
+        self.outputs = _check_graph(self._session, model)
 
-    def run(self, batch: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3]."""
-        return self._session.run(None, {self._input: batch})[0]
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]."""
+        return self._session.run(list(outputs), {INPUT: images})
 
     def close(self) -> None:
         """Free the session's memory."""
         del self._session
-
-
-def read_card(session: Any, model: Path) -> ModelCard:
-    """The card in a session's metadata; ModelCardError when there is none or the graph is not what it says."""
-    text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-    if text is None:
-        raise ModelCardError(f"{model}: carries no gseg model card", "export the model with gseg export")
-    try:
-        card = ModelCard.from_json(json.loads(text))
-    except ValueError as error:
-        raise ModelCardError(f"{model}: the model card is not valid JSON: {error}") from error
-    except GsegError as error:
-        raise ModelCardError(f"{model}: {error.message}", error.hint) from error
-    _check_graph(session, model)
-    return card
 
 
 def has_cuda_provider() -> bool:
@@ -76,9 +79,7 @@ def _import_ort() -> ModuleType:
     return onnxruntime
 
 
-def _open_session(ort: ModuleType, model: Path, device: str) -> Any:
-    if not model.is_file():
-        raise GsegError(f"{model}: no such model")
+def _open_session(ort: ModuleType, model: Path, providers: list[Any]) -> Any:
     options = ort.SessionOptions()
     # The workers are the parallelism, each with a whole image; threads inside an image, and threads that spin while
     # they wait, only take time from them (2.2 times the throughput of the defaults on 2 cores).
@@ -87,29 +88,74 @@ def _open_session(ort: ModuleType, model: Path, device: str) -> Any:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors only; what matters of the rest is checked here
-    providers = _providers(ort, device)
     try:
         return ort.InferenceSession(model, options, providers=providers)
     except Exception as error:  # its exceptions share no base class
         raise GsegError(f"{model}: ONNX Runtime cannot load it: {error}") from error
 
 
-def _providers(ort: ModuleType, device: str) -> list[Any]:
-    if device == "cpu":
+def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
+    """trt_options: makes the TensorRT provider's options; called only when they are needed."""
+    kind = device.partition(":")[0]
+    if kind == "cpu":
         return [_CPU]
-    if not has_cuda_provider():
-        hint = "pip uninstall -y onnxruntime && pip install 'gseg[gpu]', or use --device cpu"
-        raise BackendUnavailable(f"device {device}: this ONNX Runtime was built without GPU support", hint)
+    wanted = _TENSORRT if kind == "trt" else _CUDA
+    if wanted not in ort.get_available_providers():
+        message = (
+            f"device {device}: this ONNX Runtime was built without {'TensorRT' if kind == 'trt' else 'GPU support'}"
+        )
+        raise BackendUnavailable(message, _INSTALL[kind])
     if hasattr(ort, "preload_dlls"):
         ort.preload_dlls()  # the CUDA libraries that came as wheels
-    index = int(device.partition(":")[2] or 0)
     # The exhaustive search is its default and makes the first images take seconds.
-    return [(_CUDA, {"device_id": index, "cudnn_conv_algo_search": "HEURISTIC"}), _CPU]
+    cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC"})
+    return [cuda, _CPU] if kind == "cuda" else [(_TENSORRT, trt_options()), cuda, _CPU]
 
 
-def _check_graph(session: Any, model: Path) -> None:
-    inputs = [(tensor.type, len(tensor.shape)) for tensor in session.get_inputs()]
-    outputs = [(tensor.type, len(tensor.shape)) for tensor in session.get_outputs()]
-    if inputs != [("tensor(uint8)", 4)] or outputs != [("tensor(uint8)", 3)]:
+def _index(device: str) -> int:
+    return int(device.partition(":")[2] or 0)
+
+
+def _trt_options(
+    ort: ModuleType, model: Path, device: str, card: ModelCard, batch: int, cache: Path | None
+) -> dict[str, Any]:
+    """One profile of one shape. What is kept in `cache` is keyed by everything that an engine depends on."""
+    _preload_tensorrt()
+    shape = f"{INPUT}:{batch}x{card.input_size}x{card.input_size}x3"
+    profile = {f"trt_profile_{which}_shapes": shape for which in ("min", "opt", "max")}
+    options: dict[str, Any] = {"device_id": _index(device), **profile}
+    if cache is None:
+        return options
+    gpu = describe_gpu(_index(device))
+    parts = (ort.__version__, _tensorrt_version(), gpu.name, gpu.compute_capability, gpu.driver, f"b{batch}")
+    key = "-".join(part.replace(" ", "_") for part in (sha256_file(model)[:16], *parts))
+    kept = {"trt_engine_cache_path": str(cache / key), "trt_timing_cache_path": str(cache / key)}
+    return {**options, "trt_engine_cache_enable": True, "trt_timing_cache_enable": True, **kept}
+
+
+def _preload_tensorrt() -> None:
+    """TensorRT's wheels lie where the loader does not look. What is missing shows when the session is made."""
+    spec = util.find_spec("tensorrt_libs")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for library in ("libnvinfer.so.10", "libnvonnxparser.so.10"):  # the version the provider is built for
+            if (path := Path(folder, library)).is_file():
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
+
+
+def _tensorrt_version() -> str:
+    for name in ("tensorrt-cu13-libs", "tensorrt-cu12-libs", "tensorrt"):
+        try:
+            return metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return "system"
+
+
+def _check_graph(session: Any, model: Path) -> tuple[str, ...]:
+    """The outputs that can be asked for; ModelCardError when the graph is not what a card promises."""
+    inputs = [(tensor.name, tensor.type, len(tensor.shape)) for tensor in session.get_inputs()]
+    outputs = {tensor.name: (tensor.type, len(tensor.shape)) for tensor in session.get_outputs()}
+    if inputs != [(INPUT, "tensor(uint8)", 4)] or outputs.get(LABELS) != ("tensor(uint8)", 3):
         message = f"{model}: expected a graph from uint8 [N, S, S, 3] to uint8 [N, S, S], got {inputs} to {outputs}"
         raise ModelCardError(message, "export the model with gseg export")
+    return tuple(name for name in (LABELS, CONFIDENCE) if outputs.get(name) == ("tensor(uint8)", 3))

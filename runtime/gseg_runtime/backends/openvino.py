@@ -1,0 +1,71 @@
+"""OpenVINO on the CPU: of use where its kernels are the faster ones, above all with 8-bit models."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.onnx_file import read_card
+from gseg_runtime.workers import num_cores
+
+
+class OpenVinoBackend(Backend):
+    """One compiled model, and a request per core that calls from several threads take turns with.
+
+    BackendUnavailable when OpenVINO is not installed, ModelCardError when the model is not one of gseg's.
+    """
+
+    name = "OpenVINO, CPU"
+
+    def __init__(self, model: Path) -> None:
+        openvino = _import_openvino()
+        self.card = read_card(model)  # OpenVINO drops the metadata
+        config = {
+            "INFERENCE_PRECISION_HINT": "f32",  # where the processor has bfloat16 it would take that, and labels differ
+            "NUM_STREAMS": str(num_cores()),  # as many images at once as there are workers,
+            "INFERENCE_NUM_THREADS": str(num_cores()),  # each in one thread
+        }
+        try:
+            self._model = openvino.Core().compile_model(str(model), "CPU", config)
+        except Exception as error:  # its exceptions are RuntimeErrors of any text
+            raise GsegError(f"{model}: OpenVINO cannot load it: {error}") from error
+        names = {name for output in self._model.outputs for name in output.get_names()}
+        if LABELS not in names or {name for each in self._model.inputs for name in each.get_names()} != {INPUT}:
+            raise ModelCardError(f"{model}: no graph from {INPUT} to {LABELS}", "export the model with gseg export")
+        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
+        # Made once and freed by `close`: one that ends with its thread may wait there for OpenVINO's own thread, which
+        # waits for Python's lock.
+        self._requests: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(num_cores()):
+            self._requests.put(self._model.create_infer_request())
+
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]."""
+        request = self._requests.get()
+        try:
+            request.infer({INPUT: images})
+            # The request writes its next answer to the same memory.
+            return [request.get_tensor(name).data.copy() for name in outputs]
+        finally:
+            self._requests.put(request)
+
+    def close(self) -> None:
+        """Free the model."""
+        while not self._requests.empty():
+            self._requests.get()
+        del self._model
+
+
+def _import_openvino() -> Any:
+    """Importing OpenVINO tells its makers of it over the network, unless this module is missing."""
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    try:
+        import openvino
+    except ImportError as error:
+        raise BackendUnavailable(f"OpenVINO cannot be imported: {error}", "pip install 'gseg[openvino]'") from error
+    return openvino

@@ -1,0 +1,173 @@
+"""TensorRT engines, run without ONNX Runtime: `gseg export --trt` builds them.
+
+One code path for TensorRT 10, 11 and TensorRT-RTX, whose Python modules have the same calls.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.cuda import Cuda
+from gseg_runtime.driver import describe_gpu, driver_problem
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
+from gseg_runtime.files import read_json, sha256_file
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.model_card import ModelCard
+
+NUM_SLOTS = 3  # one is copied to, one computes, one is copied from
+MODULES = ("tensorrt", "tensorrt_rtx")
+_REBUILD = "rebuild it on this machine with gseg export --trt"
+
+
+@dataclass(frozen=True)
+class EngineFacts:
+    """What stands beside an engine, in x.engine.json. gpu, compute_capability: None for one that is bound to no GPU."""
+
+    tensorrt: str
+    tensorrt_version: str
+    gpu: str | None
+    compute_capability: str | None
+    engine_sha256: str
+    batch: int
+    card: ModelCard
+
+
+class TensorRTBackend(Backend):
+    """An engine, and slots that calls from several threads take turns with.
+
+    device: "trt" or "trt:N". trt: stands in for the TensorRT module, in tests. BackendUnavailable when the engine
+    cannot run here, GsegError when a file is missing or damaged.
+    """
+
+    is_batch_fixed = True
+
+    def __init__(self, path: Path, device: str = "trt", trt: Any = None) -> None:
+        facts = read_facts(path)
+        index = int(device.partition(":")[2] or 0)
+        # In this order: TensorRT's runtime, made without a driver, ends the process at its next call.
+        if problem := driver_problem():
+            raise BackendUnavailable(f"{path}: {problem}", "engines need an NVIDIA GPU; a model.onnx runs without one")
+        trt = trt or _import(facts.tensorrt)
+        _check_place(facts, path, index, trt.__version__)
+        self.card, self.batch = facts.card, facts.batch
+        self.name = f"TensorRT {facts.tensorrt_version}, {device}"
+        self._cuda = Cuda(index)
+        self._logger = trt.Logger(trt.Logger.WARNING)
+        self._runtime = trt.Runtime(self._logger)
+        self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
+        if self._engine is None:
+            raise BackendUnavailable(f"{path}: TensorRT {trt.__version__} does not take this engine", _REBUILD)
+        names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
+        if INPUT not in names or LABELS not in names:
+            raise ModelCardError(
+                f"{path}: expected an engine from {INPUT} to {LABELS}, got {', '.join(names)}", _REBUILD
+            )
+        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
+        self._slots: SimpleQueue[_Slot] = SimpleQueue()
+        for _ in range(NUM_SLOTS):
+            self._slots.put(_Slot(trt, self._engine, names, self._cuda, self._shape))
+
+    @property
+    def _shape(self) -> tuple[int, int, int, int]:
+        return self.batch, self.card.input_size, self.card.input_size, 3
+
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]; any N goes through in whole batches."""
+        parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
+        answers = [self._infer(part, outputs) for part in parts]
+        return [np.concatenate(planes) for planes in zip(*answers, strict=True)]
+
+    def _infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        self._cuda.use()
+        slot = self._slots.get()
+        try:
+            return slot.run(images, outputs)
+        finally:
+            self._slots.put(slot)
+
+    def close(self) -> None:
+        """Free the engine and its memory."""
+        while not self._slots.empty():
+            self._slots.get().close()
+        self._cuda.close()
+        del self._engine, self._runtime
+
+
+class _Slot:
+    """An execution context with its own stream and its own memory on both sides; shapes and addresses never change."""
+
+    def __init__(self, trt: Any, engine: Any, names: Sequence[str], cuda: Cuda, shape: tuple[int, ...]) -> None:
+        self._cuda = cuda
+        self._stream = cuda.stream()
+        self._context = engine.create_execution_context()
+        if self._context is None or not self._context.set_input_shape(INPUT, shape):
+            raise BackendUnavailable(f"the engine takes no input of {'x'.join(map(str, shape))}", _REBUILD)
+        self._host: dict[str, Pixels] = {}
+        self._address: dict[str, int] = {}
+        for name in names:
+            tensor_shape = tuple(self._context.get_tensor_shape(name))
+            num_bytes = int(np.prod(tensor_shape)) * np.dtype(trt.nptype(engine.get_tensor_dtype(name))).itemsize
+            self._address[name] = cuda.device_memory(num_bytes)
+            self._context.set_tensor_address(name, self._address[name])
+            if name in (INPUT, LABELS, CONFIDENCE):
+                self._host[name] = cuda.host_memory(num_bytes).reshape(tensor_shape)
+
+    def run(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """Of up to a batch of images; what stood behind them from before is computed again, and left out."""
+        self._host[INPUT][: len(images)] = images
+        self._cuda.upload(self._address[INPUT], self._host[INPUT], self._stream)
+        if not self._context.execute_async_v3(self._stream):
+            raise GsegError("TensorRT could not run the engine", _REBUILD)
+        for name in outputs:
+            self._cuda.download(self._host[name], self._address[name], self._stream)
+        self._cuda.wait(self._stream)
+        return [self._host[name][: len(images)].copy() for name in outputs]
+
+    def close(self) -> None:
+        del self._context
+
+
+def read_facts(path: Path) -> EngineFacts:
+    """What stands beside an engine; GsegError when either file is missing, damaged, or of the other's making."""
+    beside = path.with_name(path.name + ".json")
+    if not path.is_file():
+        raise GsegError(f"{path}: no such engine")
+    data = read_json(beside)
+    try:
+        facts = EngineFacts(**{name: data[name] for name in EngineFacts.__dataclass_fields__})
+        facts = EngineFacts(**{**vars(facts), "card": ModelCard.from_json(facts.card)})
+    except (KeyError, TypeError) as error:
+        raise GsegError(f"{beside}: no description of an engine: lacks {error}", _REBUILD) from error
+    if data.get("format") != 1 or facts.tensorrt not in MODULES:
+        raise GsegError(f"{beside}: format {data.get('format')}, {facts.tensorrt}: not of this version", _REBUILD)
+    if sha256_file(path) != facts.engine_sha256:
+        raise GsegError(f"{path}: not the engine that {beside.name} describes, or a damaged one", _REBUILD)
+    return facts
+
+
+def _import(name: str) -> Any:
+    try:
+        return import_module(name)
+    except ImportError as error:
+        hint = "pip install tensorrt-rtx" if name == "tensorrt_rtx" else "pip install 'gseg[tensorrt]'"
+        raise BackendUnavailable(
+            f"the engine needs the module {name}, which cannot be imported: {error}", hint
+        ) from error
+
+
+def _check_place(facts: EngineFacts, path: Path, index: int, version: str) -> None:
+    """An engine runs with the TensorRT, and on the kind of GPU, that it was built with."""
+    if version != facts.tensorrt_version:
+        raise BackendUnavailable(f"{path}: built with TensorRT {facts.tensorrt_version}, here is {version}", _REBUILD)
+    gpu = describe_gpu(index)
+    if facts.gpu is not None and (facts.gpu, facts.compute_capability) != (gpu.name, gpu.compute_capability):
+        there = f"{facts.gpu} (compute capability {facts.compute_capability})"
+        message = f"{path}: built for {there}, here is {gpu.name} ({gpu.compute_capability})"
+        raise BackendUnavailable(message, _REBUILD)

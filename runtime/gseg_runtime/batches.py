@@ -1,0 +1,109 @@
+"""The two ways photos go through an engine.
+
+On a CPU each worker does a whole photo: decode, infer, encode. An accelerator wants many at once: while it works on one
+batch, the cores decode the next and encode the one before.
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.manifest import Entry
+from gseg_runtime.photo_work import Loaded, PhotoWork
+from gseg_runtime.plan import Job
+from gseg_runtime.workers import Stopped, run_to_completion
+
+if TYPE_CHECKING:
+    from gseg_runtime.segmenter import Segmenter
+
+NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one encoded
+
+Take = Callable[[Entry], None]
+
+
+def segment_singly(segmenter: "Segmenter", work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+    """Run to completion: no queue, no batch, and no more photos in memory than workers."""
+
+    infer = partial(segmenter.infer, confidence=work.wants_confidence)
+
+    def do(job: Job) -> Entry:
+        loaded = work.load(job)
+        if isinstance(loaded, Entry):
+            return loaded
+        return work.save(loaded, infer(loaded.square[None]).prediction(0, loaded.letterbox))
+
+    run_to_completion(jobs, do, take, num_workers)
+
+
+def segment_batches(segmenter: "Segmenter", work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+    """Fixed batches of `segmenter.batch`, the last one padded; decoding and encoding in `num_workers` threads."""
+
+    def take_all(entries: list[Entry]) -> None:
+        for entry in entries:
+            take(entry)
+
+    stop = threading.Event()
+    with ThreadPoolExecutor(num_workers) as pool:
+        batches = _Batches(segmenter, work, pool, stop)
+        run_to_completion(_chunks(jobs, segmenter.batch), batches.do, take_all, NUM_SLOTS, stop)
+
+
+class _Batches:
+    """Slots, each an array that the photos of one batch are put into, and what is done with them.
+
+    A photo that cannot be read leaves its place in the slot as it was: the engine always sees the same shape, and what
+    it says of that place nobody asks.
+    """
+
+    def __init__(
+        self, segmenter: "Segmenter", work: PhotoWork, pool: ThreadPoolExecutor, stop: threading.Event
+    ) -> None:
+        self._segmenter, self._work, self._pool, self._stop = segmenter, work, pool, stop
+        size = segmenter.card.input_size
+        self._slots: SimpleQueue[Pixels] = SimpleQueue()
+        for _ in range(NUM_SLOTS):
+            self._slots.put(np.zeros((segmenter.batch, size, size, 3), np.uint8))
+
+    def do(self, jobs: list[Job]) -> list[Entry]:
+        slot = self._slots.get()
+        try:
+            loaded = self._each(self._load, jobs, slot)
+            inference = self._segmenter.infer(slot, confidence=self._work.wants_confidence)
+
+            def save(item: Loaded | Entry, index: int) -> Entry:
+                if isinstance(item, Entry):
+                    return item
+                return self._work.save(item, inference.prediction(index, item.letterbox))
+
+            return self._each(save, loaded, range(len(loaded)))
+        finally:
+            self._slots.put(slot)
+
+    def _load(self, job: Job, place: Pixels) -> Loaded | Entry:
+        loaded = self._work.load(job)
+        if isinstance(loaded, Loaded):
+            place[:] = loaded.square
+        return loaded
+
+    def _each(self, step: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
+        """`step` on each photo of a batch; Stopped as soon as the run is to end."""
+
+        def unless_stopped(*values: Any) -> Any:
+            if self._stop.is_set():
+                raise Stopped
+            return step(*values)
+
+        return list(self._pool.map(unless_stopped, *arguments))
+
+
+def _chunks(jobs: Iterable[Job], size: int) -> Iterator[list[Job]]:
+    queue = iter(jobs)
+    while chunk := list(islice(queue, size)):
+        yield chunk

@@ -1,0 +1,87 @@
+"""Run lengths of label maps as COCO compresses them, from the network's small map and without pycocotools.
+
+The format (cocodataset/cocoapi, common/maskApi.c): lengths of alternating runs of 0 and 1 down the columns, 0 first;
+from the fourth on the difference to the length two before; each in groups of five bits, low ones first, the sixth bit
+set when more follow, plus 48 to make it a printable character.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from gseg_runtime.enlarged import Enlarged
+
+Counts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class _Changes:
+    """Where the label changes, column by column. at: pixels from the top left; before, after: the two labels there."""
+
+    at: Counts
+    before: npt.NDArray[np.uint8]
+    after: npt.NDArray[np.uint8]
+
+
+def coco_annotations(plane: Enlarged) -> list[dict[str, Any]]:
+    """One COCO annotation without ids per class that is there, the background (0) and ignored pixels (255) left out."""
+    areas, size = plane.areas(256), [plane.height, plane.width]
+    return [
+        {
+            "category_id": label,
+            "segmentation": {"size": size, "counts": counts},
+            "area": areas[label],
+            "bbox": bounding_box(plane, label),
+            "iscrowd": 0,
+        }
+        for label, counts in coco_runs(plane).items()
+        if label not in (0, 255)
+    ]
+
+
+def coco_runs(plane: Enlarged) -> dict[int, str]:
+    """For each label in the map its mask in COCO's compressed run lengths, of the map's full size."""
+    changes, first = _changes(plane), int(plane.rows[0, 0])
+    labels = {first, *np.unique(changes.after).tolist()}
+    return {label: compress(_counts(changes, label, first, plane)) for label in sorted(labels)}
+
+
+def bounding_box(plane: Enlarged, label: int) -> list[int]:
+    """x, y, width, height of the pixels that have `label`; some must."""
+    is_there = plane.rows == label
+    rows, columns = np.flatnonzero(is_there.any(axis=1)), np.flatnonzero(is_there.any(axis=0))
+    ends = np.append(plane.row_starts[1:], plane.height)
+    top, bottom = int(plane.row_starts[rows[0]]), int(ends[rows[-1]])
+    left, right = int(columns[0]), int(columns[-1]) + 1
+    return [left, top, right - left, bottom - top]
+
+
+def compress(counts: Counts) -> str:
+    """COCO's text of run lengths."""
+    values = counts.copy()
+    values[3:] -= counts[1:-2]
+    num_groups = np.ones(len(values), np.int64)
+    limit = 16  # one group holds -16 .. 15
+    while (is_wider := (values < -limit) | (values >= limit)).any():
+        num_groups += is_wider
+        limit *= 32
+    group = np.arange(num_groups.max())
+    bits = values[:, None] >> (5 * group) & 31
+    bits |= np.where(group < num_groups[:, None] - 1, 32, 0)
+    return (bits[group < num_groups[:, None]] + 48).astype(np.uint8).tobytes().decode("ascii")
+
+
+def _changes(plane: Enlarged) -> _Changes:
+    """Looks at each small row once; where a label reaches down over repeated rows, nothing changes."""
+    down = plane.rows.T.ravel()  # the columns after each other
+    index = np.flatnonzero(down[1:] != down[:-1]) + 1
+    column, row = np.divmod(index, len(plane.row_starts))
+    return _Changes(column * plane.height + plane.row_starts[row], down[index - 1], down[index])
+
+
+def _counts(changes: _Changes, label: int, first: int, plane: Enlarged) -> Counts:
+    at = changes.at[(changes.before == label) | (changes.after == label)]
+    start = [0, 0] if first == label else [0]  # a run of no zeros, where the map begins with the label
+    return np.diff(np.concatenate([start, at, [plane.height * plane.width]])).astype(np.int64)

@@ -1,0 +1,58 @@
+"""What a run tells of all photos at once, made from the manifest: areas as CSV, masks as COCO JSON."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.files import atomic_path
+from gseg_runtime.manifest import read_sorted
+
+STATS, COCO = "gseg-stats.csv", "gseg-coco.json"
+
+
+def write_stats(folder: Path, classes: ClassMap) -> None:
+    """gseg-stats.csv: image, height, width, and the pixels of each class in a column of its name."""
+    # A name that is not text is written with \udcXX escapes: one of them must not make the whole table unreadable.
+    with (
+        atomic_path(folder / STATS) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "height", "width", *classes.names])
+        for entry in read_sorted(folder):
+            table.writerow([entry.name, entry.height, entry.width, *(entry.areas or [])])
+
+
+def write_coco(folder: Path, classes: ClassMap) -> None:
+    """gseg-coco.json: images and annotations as pycocotools loads them, one on a line, never all in memory."""
+    categories = [{"id": index, "name": name} for index, name in enumerate(classes.names) if index]
+    with atomic_path(folder / COCO) as temporary, temporary.open("w", encoding="utf-8") as file:
+        file.write(f'{{"info": {{"description": "gseg segment"}},\n"categories": {json.dumps(categories)},\n')
+        file.write('"images": [')
+        _write_items(file, _images(folder))
+        file.write('],\n"annotations": [')
+        _write_items(file, _annotations(folder))
+        file.write("]}\n")
+
+
+def _images(folder: Path) -> Iterator[dict[str, object]]:
+    for index, entry in enumerate(read_sorted(folder), start=1):
+        yield {"id": index, "file_name": entry.name, "height": entry.height, "width": entry.width}
+
+
+def _annotations(folder: Path) -> Iterator[dict[str, object]]:
+    number = 0
+    for index, entry in enumerate(read_sorted(folder), start=1):
+        for annotation in entry.coco or []:
+            number += 1
+            yield {"id": number, "image_id": index, **annotation}
+
+
+def _write_items(file: IO[str], items: Iterator[dict[str, object]]) -> None:
+    separator = "\n"
+    for item in items:
+        file.write(separator + json.dumps(item))
+        separator = ",\n"

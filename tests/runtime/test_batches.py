@@ -1,0 +1,166 @@
+"""Batches of a fixed size, as an accelerator wants them, give the masks that single photos give."""
+
+import ctypes
+import json
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import CLASSES, INPUT_SIZE, MakePhoto
+from fake_gpu import Driver, make_trt
+
+from gseg_runtime import GsegError, ModelCard, Segmenter
+from gseg_runtime.backends import choose
+from gseg_runtime.backends.trt import TensorRTBackend
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import BackendUnavailable, UsageError
+from gseg_runtime.files import sha256_file
+from gseg_runtime.folder import Progress
+from gseg_runtime.label_map import Pixels
+
+BATCH = 4
+
+
+@pytest.fixture
+def many(make_photo: MakePhoto, tmp_path: Path) -> Path:
+    """Ten photos that differ, so that the last batch of four is half empty, and one that is none."""
+    for index in range(10):
+        make_photo(tmp_path / "many" / f"{index}.png", 20 + index, 30, (25 * index, 255 - 25 * index))
+    (tmp_path / "many" / "4.jpg").write_bytes(b"no photo")
+    return tmp_path / "many"
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch) -> Driver:
+    driver = Driver()
+    load = ctypes.CDLL
+    monkeypatch.setattr(ctypes, "CDLL", lambda name, *args, **kw: driver if "cuda" in str(name) else load(name, *args))
+    return driver
+
+
+@pytest.fixture
+def engine(model_with_confidence: Path, tmp_path: Path) -> Path:
+    return write_engine(tmp_path / "model.engine", model_with_confidence)
+
+
+def write_engine(path: Path, onnx: Path, **facts: object) -> Path:
+    path.write_bytes(onnx.read_bytes())
+    described = {
+        "format": 1, "kind": "engine", "tensorrt": "tensorrt", "tensorrt_version": "11.4.0", "gpu": "NVIDIA H100",
+        "compute_capability": "9.0", "driver": "CUDA 13.2", "onnx_sha256": sha256_file(onnx),
+        "engine_sha256": sha256_file(path), "batch": BATCH, "precision": "fp16", "outputs": ["labels", "confidence"],
+        "card": ModelCard(classes=CLASSES, input_size=INPUT_SIZE).to_json(),
+    }  # fmt: skip
+    path.with_name(path.name + ".json").write_text(json.dumps({**described, **facts}))
+    return path
+
+
+def masks_of(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.glob("*.png")}
+
+
+@pytest.mark.parametrize("batch", [3, 4, 32])
+def test_batches_give_the_masks_of_single_photos(
+    model_with_confidence: Path, many: Path, tmp_path: Path, batch: int
+) -> None:
+    singly = Segmenter.load(model_with_confidence, "cpu")
+    batched = Segmenter.load(model_with_confidence, "cpu", batch=batch)
+    options = {"confidence": True, "coco": True, "full_names": True}
+    assert singly.segment_folder(many, tmp_path / "singly", **options).done == 10
+    report = batched.segment_folder(many, tmp_path / "batched", **options)
+    assert (report.done, report.failed) == (10, 1)
+    assert report.failures[0].reason == "not a picture of a known format"
+    assert masks_of(tmp_path / "batched") == masks_of(tmp_path / "singly")
+    assert (tmp_path / "batched" / "gseg-coco.json").read_bytes() == (
+        tmp_path / "singly" / "gseg-coco.json"
+    ).read_bytes()
+
+
+def test_the_engine_sees_one_shape_only(model: Path, many: Path, tmp_path: Path) -> None:
+    segmenter = Segmenter.load(model, "cpu", batch=BATCH)
+    shapes: set[tuple[int, ...]] = set()
+    infer = segmenter._backend.infer
+
+    def watch(images: Pixels, outputs: list[str]) -> list[Plane]:
+        shapes.add(images.shape)
+        return infer(images, outputs)
+
+    segmenter._backend.infer = watch  # type: ignore[method-assign,assignment]
+    segmenter.segment_folder(many, tmp_path / "out", full_names=True)
+    assert [label_map.shape for label_map in segmenter.segment([np.zeros((5, 6, 3), np.uint8)] * 5)] == [(5, 6)] * 5
+    assert shapes == {(BATCH, INPUT_SIZE, INPUT_SIZE, 3)}
+
+
+def test_an_interrupted_batched_run_stops_and_is_gone_on_with(model: Path, many: Path, tmp_path: Path) -> None:
+    def interrupt(state: Progress) -> None:
+        if state.done == 2:
+            raise KeyboardInterrupt
+
+    segmenter = Segmenter.load(model, "cpu", batch=2)
+    with pytest.raises(KeyboardInterrupt):
+        segmenter.segment_folder(many, tmp_path / "out", on_image=interrupt, full_names=True)
+    assert threading.active_count() == 1
+    segmenter.segment_folder(many, tmp_path / "out", resume=True, full_names=True)
+    segmenter.segment_folder(many, tmp_path / "whole", full_names=True)
+    assert masks_of(tmp_path / "out") == masks_of(tmp_path / "whole")
+
+
+def test_a_tensorrt_engine_gives_the_masks_of_its_model(
+    engine: Path, model_with_confidence: Path, driver: Driver, many: Path, tmp_path: Path
+) -> None:
+    with Segmenter(TensorRTBackend(engine, trt=make_trt(driver)), sha256_file(engine)) as segmenter:
+        assert segmenter.batch == BATCH and segmenter.device == "TensorRT 11.4.0, trt"
+        report = segmenter.segment_folder(many, tmp_path / "engine", confidence=True, full_names=True)
+        assert (report.done, report.failed) == (10, 1)
+        plain = Segmenter.load(model_with_confidence, "cpu")
+        plain.segment_folder(many, tmp_path / "onnx", confidence=True, full_names=True)
+        assert masks_of(tmp_path / "engine") == masks_of(tmp_path / "onnx")
+        images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+        np.testing.assert_array_equal(segmenter._backend.run(images), plain._backend.run(images))
+    assert driver.memory == {}  # all of it is freed
+
+
+def test_an_engine_is_opened_only_where_it_was_built_for(
+    model: Path, driver: Driver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(message: str, version: str = "11.4.0", **facts: object) -> None:
+        path = write_engine(tmp_path / "model.engine", model, **facts)
+        with pytest.raises(GsegError, match=message) as caught:
+            TensorRTBackend(path, trt=make_trt(driver, version))
+        assert "gseg export --trt" in str(caught.value.hint)
+
+    refused("built with TensorRT 11.4.0, here is 10.16.1", version="10.16.1")
+    refused("built for NVIDIA A100.*here is NVIDIA H100", gpu="NVIDIA A100", compute_capability="8.0")
+    refused("not the engine that", engine_sha256="0" * 64)
+    refused("not of this version", format=2)
+    write_engine(tmp_path / "rtx.engine", model, gpu=None, compute_capability=None, tensorrt="tensorrt_rtx")
+    assert TensorRTBackend(tmp_path / "rtx.engine", trt=make_trt(driver)).batch == BATCH
+
+
+def test_without_a_driver_tensorrt_is_not_even_imported(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_driver(name: str) -> None:
+        raise OSError(name)
+
+    monkeypatch.setattr(ctypes, "CDLL", no_driver)
+    monkeypatch.setattr("gseg_runtime.backends.trt._import", lambda name: pytest.fail("imported"))
+    for device in ("auto", "trt"):
+        with pytest.raises(BackendUnavailable, match="no NVIDIA driver"):
+            choose(engine, device)
+
+
+def test_what_an_engine_cannot_do_is_wrong_usage(engine: Path, driver: Driver) -> None:
+    for device in ("cpu", "cuda", "openvino"):
+        with pytest.raises(UsageError, match="only TensorRT runs"):
+            choose(engine, device)
+    with pytest.raises(UsageError, match="built for batches of 4"):
+        Segmenter(TensorRTBackend(engine, trt=make_trt(driver)), "", batch=8)
+    engine.with_name("model.engine.json").unlink()
+    with pytest.raises(GsegError, match=r"model\.engine\.json: cannot be read"):
+        choose(engine)
+
+
+def test_a_missing_provider_names_the_install(model: Path) -> None:
+    with pytest.raises(BackendUnavailable, match="device trt") as caught:
+        choose(model, "trt")
+    assert "gseg[ort-trt]" in str(caught.value.hint)

@@ -1,0 +1,147 @@
+"""Killed, interrupted, out of room, given bad files: what is done stays, what is not is named, photos untouched."""
+
+import errno
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import MakePhoto
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.files import INCOMPLETE
+from gseg_runtime.manifest import Entry, ManifestWriter
+
+# `gseg` with an engine that takes its time, so that a signal finds it at work.
+SLOW = """
+import sys, time
+from gseg_runtime.backends.ort import OrtBackend
+infer = OrtBackend.infer
+def slow(self, images, outputs):
+    time.sleep(float(sys.argv[1]))
+    return infer(self, images, outputs)
+OrtBackend.infer = slow
+from gseg_cli.app import main
+sys.exit(main(sys.argv[2:]))
+"""
+NUM_PHOTOS = 30
+
+
+@pytest.fixture
+def many(make_photo: MakePhoto, tmp_path: Path) -> Path:
+    for index in range(NUM_PHOTOS):
+        make_photo(tmp_path / "in" / f"{index % 3}" / f"{index:02d}.png", 20 + index, 30, (7 * index, 255 - 7 * index))
+    return tmp_path / "in"
+
+
+def start(seconds: float, photos: Path, out: Path, model: Path, *flags: str) -> subprocess.Popen[str]:
+    call = ["segment", str(photos), "-o", str(out), "--model", str(model), "--device", "cpu", "--workers", "2", *flags]
+    return subprocess.Popen([sys.executable, "-c", SLOW, str(seconds), *call], stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_masks(out: Path, count: int, process: subprocess.Popen[str]) -> None:
+    manifest = out / "gseg-manifest.jsonl"
+    while not (manifest.is_file() and manifest.read_bytes().count(b"\n") >= count):
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.002)
+
+
+def masks_of(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.png")}
+
+
+def everything_in(folder: Path) -> dict[str, tuple[int, int]]:
+    paths = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in paths}
+
+
+def test_killed_at_any_time_a_run_can_be_gone_on_with(model: Path, many: Path, tmp_path: Path) -> None:
+    out, inputs = tmp_path / "out", everything_in(many)
+    rng = np.random.default_rng(0)
+    for count in (1, 9, 20):
+        process = start(0.02, many, out, model, *(["--resume"] if out.exists() else []))
+        wait_for_masks(out, count, process)
+        time.sleep(rng.uniform(0, 0.03))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+        process.stderr.close()  # type: ignore[union-attr]
+        assert (out / INCOMPLETE).exists()
+        lines = (out / "gseg-manifest.jsonl").read_bytes().splitlines(keepends=True)
+        finished = [json.loads(line)["mask"] for line in lines if line.endswith(b"\n")]
+        before = {mask: (out / mask).stat().st_mtime_ns for mask in finished}
+    with Segmenter.load(model, "cpu") as segmenter:
+        report = segmenter.segment_folder(many, out, resume=True)
+        segmenter.segment_folder(many, tmp_path / "whole")
+    assert (report.done, report.skipped) == (NUM_PHOTOS - len(finished), len(finished))
+    assert before == {mask: (out / mask).stat().st_mtime_ns for mask in finished}
+    assert masks_of(out) == masks_of(tmp_path / "whole")
+    assert {path.name for path in out.iterdir()} == {path.name for path in (tmp_path / "whole").iterdir()}
+    assert inputs == everything_in(many)
+
+
+def test_ctrl_c_does_not_wait_for_a_slow_engine(model: Path, many: Path, tmp_path: Path) -> None:
+    process = start(0.02, many, tmp_path / "out", model)
+    wait_for_masks(tmp_path / "out", 2, process)
+    process.send_signal(signal.SIGINT)
+    assert "interrupted" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    stuck = start(3600, many, tmp_path / "stuck", model)
+    while not (tmp_path / "stuck" / "gseg-manifest.jsonl").exists():
+        time.sleep(0.01)
+    stuck.send_signal(signal.SIGINT)
+    assert "interrupted" in stuck.communicate(timeout=60)[1]
+    assert stuck.returncode == 130
+    assert main(["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--resume"]) == 0
+
+
+def test_a_full_disk_ends_the_run_with_what_to_do(
+    model: Path, make_photo: MakePhoto, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """A limit on the size of files, which the system enforces as it does a full disk."""
+    for index in range(6):
+        make_photo(tmp_path / "in" / f"{index}.png", 300, 300)
+    noise = np.random.default_rng(0).integers(0, 256, (32, 32), dtype=np.uint8)  # its mask is the largest by far
+    Image.fromarray(noise).resize((3000, 3000), Image.Resampling.NEAREST).save(tmp_path / "in" / "3.png")
+    inputs = everything_in(tmp_path / "in")
+    call = ["segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(model), "--workers", "1"]
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        code = main(call)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    shown = capfd.readouterr().err
+    assert code == 1 and "cannot be written" in shown and "--resume" in shown
+    assert sorted(masks_of(tmp_path / "out")) == ["0.png", "1.png", "2.png"]
+    assert not list((tmp_path / "out").rglob(".gseg-tmp-*"))
+    assert main([*call, "--resume"]) == 0
+    assert len(masks_of(tmp_path / "out")) == 6
+    assert inputs == everything_in(tmp_path / "in")
+
+
+def test_a_manifest_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "gseg-manifest.jsonl").symlink_to("/dev/full")  # takes nothing
+    entry = Entry("x.jpg", "x.png", "done", "", 0, None)
+    with pytest.raises(GsegError, match=os.strerror(errno.ENOSPC)) as caught, ManifestWriter(tmp_path) as manifest:
+        manifest.add(entry)
+    assert "--resume" in str(caught.value.hint)
+
+
+def test_a_pipe_named_like_a_photo_is_not_waited_for(model: Path, photos: Path, tmp_path: Path) -> None:
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "unreadable.jpg").write_bytes((photos / "a.jpg").read_bytes())
+    (photos / "unreadable.jpg").chmod(0)
+    (photos / "video.jpg").write_bytes(b"\0\0\0\x20ftypisom" + bytes(1000))
+    with Segmenter.load(model, "cpu") as segmenter:
+        report = segmenter.segment_folder(photos, tmp_path / "out")
+    reasons = {Path(failure.path).name: failure.reason for failure in report.failures}
+    assert reasons.pop("unreadable.jpg", "Permission denied") == "Permission denied"  # root may read everything
+    assert reasons == {"pipe.jpg": "not a regular file", "video.jpg": "not a picture of a known format"}
