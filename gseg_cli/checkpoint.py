@@ -90,6 +90,8 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 def is_ours(path: Path) -> bool:
     """Whether gseg wrote this file, as its header says; a broken .safetensors file counts, so that it is called so."""
+    if path.exists() and not path.is_file():  # opening a pipe would wait for whoever writes to it
+        return False
     try:
         return "gseg" in read_header(path).get("__metadata__", {})
     except CheckpointError:

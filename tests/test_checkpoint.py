@@ -1,13 +1,14 @@
 """A checkpoint says what it is, and a wrong or broken one is told in one line."""
 
 import json
+import os
 
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from gseg_cli import describe as description
-from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, read_meta, save_checkpoint
 from gseg_runtime.errors import CheckpointError
 
 
@@ -101,3 +102,8 @@ def test_a_failed_write_leaves_the_old_file(checkpoint):
         save_checkpoint(checkpoint, {"a": torch.zeros(1)}, {"kind": "student", "config": {"not JSON": object()}})
     assert checkpoint.read_bytes() == before
     assert [path.name for path in checkpoint.parent.iterdir()] == [checkpoint.name]
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    assert not is_ours(tmp_path / "pipe")

@@ -286,3 +286,15 @@ def test_a_project_begins_with_the_foreign_file_itself(state_file, tmp_path):
     assert main(["-C", folder, "sample", "--seeds", "0-1"]) == 0
     facts = json.loads((tmp_path / "project" / "samples" / "samples.json").read_text())
     assert facts["resolution"] == 16 and facts["gan"]["sha256"] == sha256_file(state_file) and "class" not in facts
+
+
+@pytest.mark.parametrize(
+    "name", ["input.input", "conv1.conv.weight", "to_rgb1.bias", "convs.0.noise.weight", "noises.noise_1"]
+)
+@pytest.mark.parametrize("shape", [[5], [2, 2], [3, 3, 3, 3, 3, 2]])
+def test_a_tensor_of_a_shape_no_layer_has_is_an_error_and_not_a_crash(opened, name, shape):
+    golden = json.loads((GOLDEN / "rosinality.json").read_text())
+    g, d = drawn(np.random.RandomState(0), golden["weights"], 997)
+    assert name in g
+    with pytest.raises(CheckpointError):
+        load_gan(opened(ForeignGan("rosinality", {**g, name: torch.zeros(shape)}, d, {}, None, "rosinality .pt")))

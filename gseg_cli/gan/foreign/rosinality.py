@@ -89,6 +89,14 @@ def _discriminator_name(name: str, resolution: int) -> str:
 
 
 def _reshaped(name: str, tensor: Tensor) -> Tensor:
+    try:
+        return _without_extra_axes(name, tensor)
+    except RuntimeError as error:
+        message = f"{name}: a tensor of the shape {list(tensor.shape)}, which no layer of rosinality's code has"
+        raise CheckpointError(message, "the file is damaged; get it again from where it was published") from error
+
+
+def _without_extra_axes(name: str, tensor: Tensor) -> Tensor:
     if name.startswith("noises."):
         return tensor.reshape(tensor.shape[-2:])
     if name.endswith("noise.weight"):
