@@ -24,7 +24,8 @@ from benchmarks.cells import ROOT, made
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, render
 from gseg_cli.distill.unet import UNet, UNetConfig
-from gseg_export.to_onnx import to_onnx
+from gseg_export.graph import finish
+from gseg_export.to_onnx import trace
 from gseg_runtime.bench import Bench, made_up_photos, run_bench
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.metrics import confusion_matrix, mean_iou
@@ -41,7 +42,9 @@ NUM_FACES = 300
 def make_student(folder: Path, size: str, pixels: int) -> Path:
     torch.manual_seed(0)
     net = UNet(UNetConfig(size=size, num_classes=len(CLASSES), input_size=pixels)).eval()
-    return to_onnx(net, ModelCard(classes=CLASSES, input_size=pixels), folder / f"{size}-{pixels}.onnx")
+    path = folder / f"{size}-{pixels}.onnx"
+    path.write_bytes(finish(trace(net, pixels), ModelCard(classes=CLASSES, input_size=pixels)).onnx)
+    return path
 
 
 def serial_loop(model: Path, photos: list[Path], out: Path, seconds: float) -> float:
