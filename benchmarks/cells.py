@@ -14,14 +14,18 @@ from typing import Any
 from gseg_runtime.files import read_json, write_json
 from gseg_runtime.workers import num_cores
 
-# The code of the toy faces; the readers of published data sets beside it decide no figure on them.
-TOY_FACES = tuple(
-    f"gseg_cli.datasets.{name}"
-    for name in ("__init__", "splits", "toy_face_canvas", "toy_face_params", "toy_face_parts", "toy_faces")
-)
 ROOT = Path(__file__).resolve().parent
 CELLS = ROOT / "cells"
 SOURCES = {"gseg_cli": ROOT.parent, "gseg_runtime": ROOT.parent / "runtime", "gseg_export": ROOT.parent / "export"}
+# The readers of published data sets beside the toy faces decide no figure on them.
+TOY_FACES = tuple(
+    f"gseg_cli.datasets.{name}"
+    for name in (
+        "__init__",
+        "splits",
+        *sorted(p.stem for p in (ROOT.parent / "gseg_cli/datasets").glob("toy_face*.py")),
+    )
+)
 
 
 def cell(

@@ -22,7 +22,7 @@ from torch import Tensor
 
 from benchmarks.cells import ROOT, TOY_FACES, cell
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.datasets.toy_face_parts import EYES, MOUTH, NOSE
+from gseg_cli.datasets.toy_face_shapes import EYES, MOUTH, NOSE
 from gseg_cli.datasets.toy_faces import render
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gseg_cli.datasets.toy_face_params import Grid, Pose
+from gseg_cli.datasets.toy_face import Grid, Pose
 
 Field = npt.NDArray[np.floating[Any]]  # [h, w], or broadcast to it; float32 wherever it is large
 Mask = npt.NDArray[np.bool_]  # [h, w]

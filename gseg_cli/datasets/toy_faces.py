@@ -16,7 +16,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.datasets.toy_face_canvas import Canvas
-from gseg_cli.datasets.toy_face_params import draw_face
+from gseg_cli.datasets.toy_face_draw import draw_face
 from gseg_cli.datasets.toy_face_parts import paint_face
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
@@ -25,7 +25,7 @@ from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_js
 from gseg_runtime.label_map import LabelMap, write_label_png
 from gseg_runtime.workers import num_cores
 
-# The index of a name here is the constant of that name in toy_face_parts.py.
+# The index of a name here is the constant of that name in toy_face_shapes.py.
 CLASSES = ClassMap(
     names=("background", "skin", "eyes", "brows", "nose", "mouth", "ears", "hair", "neck", "clothes"),
     colors=(
