@@ -58,9 +58,9 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
-    from gseg_runtime.backends.ort import OrtBackend
+    from gseg_runtime.onnx_file import read_card
 
-    return {"kind": "model", "path": path, **OrtBackend(path, "cpu").card.to_json(), **_file_facts(path)}
+    return {"kind": "model", "path": path, **read_card(path).to_json(), **_file_facts(path)}
 
 
 def _describe_engine(path: Path) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """gseg gan-train: a GAN from unlabelled photos of one kind of object."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -56,7 +56,7 @@ def gan_train(
     torchrun --nproc-per-node 8 -m gseg_cli gan-train IMAGES.
     """
     from gseg_cli.gan.data import parse_box
-    from gseg_cli.gan.start import choose_config, resume_gan_training, start_gan_training
+    from gseg_cli.gan.start import train_or_resume
     from gseg_cli.gan.train_config import parse_augment
     from gseg_cli.gan.world import join_world
     from gseg_cli.output import current_output
@@ -70,26 +70,12 @@ def gan_train(
         "snapshot_minutes": snapshot_minutes, **(parse_augment(augment) if augment else {}),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
-    box = parse_box(crop) if crop else None
-    start = find_gan(init_from) if init_from else None
-    folder = runs or project_dir() / "runs"
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
-        say = out.say if world.is_first else ignore_say
-        how: dict[str, Any] = {
-            "minutes": minutes,
-            "fid_weights": fid_weights,
-            "world": world,
-            "say": say,
-            "on_step": on_step,
-        }
-        if resume:
-            data = {"crop": list(box) if box else None, "fit": fit, "init_from": str(start) if start else None}
-            asked = {**given, **{name: value for name, value in data.items() if value is not None}}
-            trained = resume_gan_training(images, asked, folder, torch_device, **how)
-        else:
-            config = choose_config(images, given, torch_device, init_from=start, world=world)
-            trained = start_gan_training(
-                images, config, folder, torch_device, crop=box, fit=fit or "crop", init_from=start, **how
-            )
+        trained = train_or_resume(
+            images, given, runs or project_dir() / "runs", torch_device,
+            resume=resume, crop=parse_box(crop) if crop else None, fit=fit,
+            init_from=find_gan(init_from) if init_from else None, minutes=minutes, fid_weights=fid_weights,
+            world=world, say=out.say if world.is_first else ignore_say, on_step=on_step,
+        )  # fmt: skip
         if world.is_first:
             out.result(trained, f"{trained['checkpoint']}: {trained['num_images']} images shown")

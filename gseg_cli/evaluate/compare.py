@@ -15,7 +15,7 @@ from gseg_runtime.files import read_json
 from gseg_runtime.folder import REPORT
 from gseg_runtime.label_map import read_label_png
 from gseg_runtime.metrics import Matrix, confusion_matrix
-from gseg_runtime.model_card import ModelCard
+from gseg_runtime.onnx_file import read_card
 from gseg_runtime.workers import num_cores, run_to_completion
 
 NUM_NAMED = 5  # missing files that an error names
@@ -65,7 +65,7 @@ def find_classes(text: str) -> ClassMap:
     """The classes in an exported model or a JSON file of gseg's (a report, annotations.json); else as `gseg init`."""
     path = Path(text)
     if path.suffix == ".onnx":
-        return _card_of(path).classes
+        return read_card(path).classes
     if path.suffix == ".json":
         return _classes_in(path)
     return parse_classes(text)
@@ -76,12 +76,6 @@ def _classes_in(path: Path) -> ClassMap:
     if not isinstance(data, dict) or "classes" not in data:
         raise ConfigError(f"{path}: holds no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
     return ClassMap.from_json(data["classes"])
-
-
-def _card_of(model: Path) -> ModelCard:
-    from gseg_runtime.backends.ort import OrtBackend
-
-    return OrtBackend(model).card
 
 
 def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.data import FITS, Box, count_photos, load_images, map_images, needs_store
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.networks import GanFile, read_gan
 from gseg_cli.gan.train import STATE, train_gan
 from gseg_cli.gan.train_config import GanTrainConfig, auto_config, from_saved
 from gseg_cli.gan.trainer import ALONE
@@ -35,14 +35,48 @@ def choose_config(
     init_from: Path | None = None,
     world: World = ALONE,
 ) -> GanTrainConfig:
-    """`given` where it says something, the networks of `init_from` where there are any, and `auto` for the rest."""
-    if init_from is None:
-        return auto_config(given, num_photos=count_photos(source), device=device, num_processes=world.size)
-    generator = load_generator(init_from)
-    known = {"resolution": generator.img_resolution, "arch": generator.kind, **given}
+    """`given` where it says something, kind and size of `init_from` where there is one, and `auto` for the rest."""
     num_photos = count_photos(source)
-    config = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
-    return config.like(generator)
+    if init_from is None:
+        return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
+    gan = _read_start(init_from)
+    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
+    return auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
+
+
+def _read_start(path: Path) -> GanFile:
+    """What a training begins with; ConfigError for a GAN of several classes."""
+    gan = read_gan(path)
+    if num_classes := getattr(gan.config, "c_dim", 0):
+        message = f"{path}: a conditional GAN of {num_classes} classes; gan-train trains GANs of one kind of object"
+        raise ConfigError(message, hint="leave --init-from out, or use the GAN as it is: gseg sample --class N")
+    return gan
+
+
+def train_or_resume(
+    source: Path,
+    given: Mapping[str, Any],
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    crop: Box | None = None,
+    fit: str | None = None,
+    init_from: Path | None = None,
+    world: World = ALONE,
+    **how: Any,
+) -> dict[str, Any]:
+    """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
+
+    given, crop, fit, init_from: what was asked for, and nothing else; how: of `start_gan_training`.
+    """
+    if not resume:
+        config = choose_config(source, given, device, init_from=init_from, world=world)
+        data: dict[str, Any] = {"crop": crop, "fit": fit or FITS[0], "init_from": init_from}
+        return start_gan_training(source, config, runs_dir, device, world=world, **data, **how)
+    about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
+    asked = {**given, **{name: value for name, value in about.items() if value is not None}}
+    return resume_gan_training(source, asked, runs_dir, device, world=world, **how)
 
 
 def start_gan_training(
@@ -65,24 +99,15 @@ def start_gan_training(
     Of many processes the first writes the run; only it should be given `say`.
     """
     if init_from:
-        config = config.like(load_generator(init_from))
+        config = config.like(_read_start(init_from))
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = _load(source, config.resolution, crop, fit, runs_dir, world, say)
     run = world.agree(open_run(runs_dir, KIND, {**asdict(config), **about}, parents) if world.is_first else None)
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
-    say(describe(config))
-    how: dict[str, Any] = {
-        "init_from": init_from,
-        "minutes": minutes,
-        "fid_weights": fid_weights,
-        "world": world,
-        "say": say,
-        "on_step": on_step,
-    }
-    train_gan(images, config, run, device, **how)
-    return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
+    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
+    return _train(images, unreadable, config, run, device, init_from=init_from, **how)
 
 
 def resume_gan_training(
@@ -117,16 +142,17 @@ def resume_gan_training(
         message = f"{run.dir}: began with {num_photos} photos, {source} now has {len(images)}"
         raise ConfigError(message, hint="resume with the photos the run was started with")
     say(f"{run.dir}: goes on with {len(images)} photos at {config.resolution} px on {device}")
-    say(describe(config))
-    how: dict[str, Any] = {
-        "resume": True,
-        "minutes": minutes,
-        "fid_weights": fid_weights,
-        "world": world,
-        "say": say,
-        "on_step": on_step,
-    }
+    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
+    return _train(images, unreadable, config, run, device, resume=True, **how)
+
+
+def _train(
+    images: Tensor, unreadable: list[str], config: GanTrainConfig, run: Run, device: torch.device, **how: Any
+) -> dict[str, Any]:
+    """The run's outcome, the same in every process. how: of `train_gan`."""
+    how["say"](describe(config))
     train_gan(images, config, run, device, **how)
+    world = how["world"]
     return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from gseg_cli.device import cpu_has_bf16
-from gseg_cli.gan.networks import GanModule, make_config
+from gseg_cli.gan.networks import GanFile, make_config
 from gseg_runtime.errors import ConfigError, UsageError
 
 PRECISIONS = ("auto", "fp32", "bf16", "fp16")
@@ -68,11 +68,11 @@ class GanTrainConfig:
         clamp = {"conv_clamp": CLAMP, "discriminator": {"conv_clamp": CLAMP}} if half else {}
         return {**names, "z_dim": self.z_dim, **mapping, **clamp}
 
-    def like(self, generator: GanModule) -> "GanTrainConfig":
+    def like(self, gan: GanFile) -> "GanTrainConfig":
         """The same training, of networks as wide and deep as this one."""
         names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
-        given = {name: getattr(generator.config, name) for name in names if hasattr(generator.config, name)}
-        return replace(self, arch=generator.kind, **given)
+        given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
+        return replace(self, arch=gan.kind, **given)
 
 
 def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:

@@ -10,7 +10,7 @@ from gseg_cli.gan import ops
 from gseg_cli.gan.discriminator import Discriminator
 from gseg_cli.gan.grow import grow, load_start
 from gseg_cli.gan.networks import load_gan, make_config, make_networks, save_gan
-from gseg_cli.gan.start import start_gan_training
+from gseg_cli.gan.start import start_gan_training, train_or_resume
 from gseg_cli.gan.stylegan2 import StyleGAN2
 from gseg_cli.gan.train import GanTrainConfig, GanTrainer
 from gseg_runtime.errors import ConfigError
@@ -95,3 +95,14 @@ def test_what_cannot_grow_is_refused(gan, tmp_path):
             load_start(tmp_path / f"{name}.safetensors", resolution)
         assert "train at 16 px" in caught.value.hint
     assert load_gan(tmp_path / "dcgan.safetensors")[0].img_resolution == 16
+
+
+def test_a_gan_of_several_classes_is_refused_before_a_run_is_opened(tmp_path):
+    torch.manual_seed(0)
+    config = replace(CONFIG, c_dim=3)
+    save_gan(tmp_path / "classes.safetensors", StyleGAN2(config), Discriminator(config), {})
+    photos = tiny.write_photos(tmp_path / "photos")
+    with pytest.raises(ConfigError, match="conditional GAN of 3 classes") as caught:
+        train_or_resume(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "classes.safetensors")
+    assert "gseg sample --class" in caught.value.hint
+    assert not (tmp_path / "runs").exists()
