@@ -22,6 +22,9 @@ def gan_train(
     microbatch: Annotated[
         int | None, typer.Option(min=1, help="Images computed at once, to save memory; all of a process's.")
     ] = None,
+    channel_base: Annotated[
+        int | None, typer.Option(min=16, help=f"Width: channels at r pixels are this / r, up to a limit; {AUTO}.")
+    ] = None,
     lr: Annotated[float | None, typer.Option(help=f"Learning rate of both networks; {AUTO}.")] = None,
     r1_gamma: Annotated[float | None, typer.Option(help=f"Weight of the R1 penalty; {AUTO}.")] = None,
     augment: Annotated[
@@ -65,9 +68,9 @@ def gan_train(
 
     out = current_output()
     options = {
-        "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch, "lr": lr,
-        "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out, "precision": precision, "seed": seed,
-        "snapshot_minutes": snapshot_minutes, **(parse_augment(augment) if augment else {}),
+        "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch,
+        "channel_base": channel_base, "lr": lr, "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out,
+        "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes, **(parse_augment(augment) if augment else {}),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:

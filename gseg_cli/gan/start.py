@@ -35,13 +35,22 @@ def choose_config(
     init_from: Path | None = None,
     world: World = ALONE,
 ) -> GanTrainConfig:
-    """`given` where it says something, kind and size of `init_from` where there is one, and `auto` for the rest."""
+    """`given` where it says something, the networks of `init_from` where there is one, and `auto` for the rest.
+
+    ConfigError for a channel_base that is not init_from's.
+    """
     num_photos = count_photos(source)
     if init_from is None:
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
     gan = _read_start(init_from)
     known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
-    return auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
+    auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
+    config = auto.like(gan)
+    asked = given.get("channel_base", config.channel_base)
+    if asked != config.channel_base:
+        message = f"channel_base: {asked} was asked for, and {init_from} has {config.channel_base}"
+        raise ConfigError(message, hint="leave --channel-base out: a GAN that goes on keeps its networks")
+    return config
 
 
 def _read_start(path: Path) -> GanFile:
