@@ -12,7 +12,13 @@ def fewshot_train(
     gan: GanOpt = None,
     annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
     model: Annotated[str, typer.Option(help="mlp, cnn-s, cnn-m or cnn-l.")] = "mlp",
-    steps: Annotated[int, typer.Option(min=1, help="Training steps per network.")] = 400,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps per network; 400.")] = None,
+    schedule: Annotated[
+        str, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")
+    ] = "short",
+    features: Annotated[
+        str, typer.Option(help="all layers of the GAN, or paper: those of the published code, and its way to resize.")
+    ] = "all",
     heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: SeedOpt = 0,
@@ -24,8 +30,12 @@ def fewshot_train(
     from gseg_cli.fewshot.train import FewshotConfig
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_runtime.errors import UsageError
 
-    config = FewshotConfig(model=model, steps=steps, num_heads=heads, seed=seed)
+    if steps is not None and schedule == "paper":
+        raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "leave one of the two out")
+    length = {} if steps is None else {"steps": steps}
+    config = FewshotConfig(model=model, features=features, schedule=schedule, num_heads=heads, seed=seed, **length)
     source = annotations or project_dir() / "annotations"
     with progress("fewshot-train", "steps") as on_step:
         done = start_fewshot(

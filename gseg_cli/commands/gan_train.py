@@ -70,7 +70,8 @@ def gan_train(
     options = {
         "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch,
         "channel_base": channel_base, "lr": lr, "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out,
-        "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes, **(parse_augment(augment) if augment else {}),
+        "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes,
+        **(parse_augment(augment) if augment else {}),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:

@@ -2,14 +2,14 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.fewshot.features import ProjectedFeatures
+from gseg_cli.fewshot.features import REPRESENTATIONS, LayerSum, ProjectedFeatures
 from gseg_cli.gan.generator import FeatureStack
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError
@@ -27,50 +27,61 @@ class TeacherConfig:
     num_classes: int
     size: int  # side of its label maps in pixels
     num_heads: int = 1  # an ensemble of networks that differ in their seed
+    features: str = "all"  # one of REPRESENTATIONS
 
 
-class CNNHead(nn.Module):
-    """1x1 convolution to 128 channels on the features, then dilated 3x3 convolutions, leaky ReLU between them."""
+class Head(nn.Module):
+    """One network: the projected features, then `rest`."""
 
     def __init__(self, config: TeacherConfig) -> None:
         super().__init__()
         self.size = config.size
-        self.features = ProjectedFeatures(config.channels, 128)
+        self.features = ProjectedFeatures(config.channels, 128, REPRESENTATIONS[config.features])
+
+    def forward(self, stack: FeatureStack) -> Tensor:
+        """Logits [N, num_classes, size, size]."""
+        return self.rest(self.features(stack, self.size))
+
+    def rest(self, x: Tensor) -> Tensor:
+        """Logits of projected features [N, 128, size, size], which are overwritten."""
+        raise NotImplementedError
+
+
+class CNNHead(Head):
+    """1x1 convolution to 128 channels on the features, then dilated 3x3 convolutions, leaky ReLU between them."""
+
+    def __init__(self, config: TeacherConfig) -> None:
+        super().__init__(config)
         dilations = DILATIONS[config.model]
         widths = [128, *[64] * (len(dilations) - 2), 32, config.num_classes]
         self.convs = nn.ModuleList(
             nn.Conv2d(i, o, 3, padding=d, dilation=d) for i, o, d in zip(widths, widths[1:], dilations, strict=False)
         )
 
-    def forward(self, stack: FeatureStack) -> Tensor:
-        """Logits [N, num_classes, size, size]."""
-        x = self.features(stack, self.size)
+    def rest(self, x: Tensor) -> Tensor:
         for conv in self.convs:
-            x = conv(F.leaky_relu(x, 0.01))
+            x = conv(F.leaky_relu(x, 0.01, inplace=True))
         return x
 
 
-class MLPHead(nn.Module):
+class MLPHead(Head):
     """Each pixel on its own: 128 and 32 hidden units."""
 
     def __init__(self, config: TeacherConfig) -> None:
-        super().__init__()
-        self.size = config.size
-        self.features = ProjectedFeatures(config.channels, 128)
+        super().__init__(config)
         self.hidden = nn.Linear(128, 32)
         self.out = nn.Linear(32, config.num_classes)
 
-    def forward(self, stack: FeatureStack) -> Tensor:
-        """Logits [N, num_classes, size, size]."""
-        x = self.features(stack, self.size).permute(0, 2, 3, 1)
-        return self._rest(x).permute(0, 3, 1, 2)
+    def rest(self, x: Tensor) -> Tensor:
+        return self._pixels(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
 
     def at_pixels(self, columns: Tensor) -> Tensor:
         """Logits [P, num_classes] of gathered hypercolumns [P, sum C]."""
-        return self._rest(self.features.at_pixels(columns))
+        return self._pixels(self.features.at_pixels(columns))
 
-    def _rest(self, x: Tensor) -> Tensor:
-        return self.out(F.leaky_relu(self.hidden(F.leaky_relu(x, 0.01)), 0.01))
+    def _pixels(self, x: Tensor) -> Tensor:
+        x = self.hidden(F.leaky_relu(x, 0.01, inplace=True))
+        return self.out(F.leaky_relu(x, 0.01, inplace=True))
 
 
 class Teacher(nn.Module):
@@ -79,12 +90,32 @@ class Teacher(nn.Module):
     def __init__(self, config: TeacherConfig) -> None:
         super().__init__()
         self.config = config
-        head = MLPHead if config.model == "mlp" else CNNHead
-        self.heads = nn.ModuleList(head(config) for _ in range(config.num_heads))
+        make = MLPHead if config.model == "mlp" else CNNHead
+        self.heads = nn.ModuleList(make(config) for _ in range(config.num_heads))
 
     def forward(self, stack: FeatureStack) -> Tensor:
         """Probabilities of every head: [H, N, num_classes, size, size]."""
-        return torch.stack([head(stack).softmax(dim=1) for head in self.heads])
+        reading = Reading(self)
+        for x in stack.maps:
+            reading.add(x)
+        return reading.probs()
+
+
+class Reading:
+    """A teacher that is shown a generator's layers one by one, as they are made: `synthesis(ws, reading.add)`."""
+
+    def __init__(self, teacher: Teacher) -> None:
+        self.heads = [cast(Head, head) for head in teacher.heads]
+        self.sums = [LayerSum(head.features, head.size) for head in self.heads]
+
+    def add(self, x: Tensor) -> None:
+        for layer_sum in self.sums:
+            layer_sum.add(x)
+
+    def probs(self) -> Tensor:
+        """Of every head: [H, N, num_classes, size, size]."""
+        rest = [head.rest(layer_sum.result()) for head, layer_sum in zip(self.heads, self.sums, strict=True)]
+        return torch.stack([logits.softmax(dim=1) for logits in rest])
 
 
 def save_teacher(path: Path, teacher: Teacher, classes: ClassMap, meta: dict[str, Any]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.model import Reading, Teacher
 from gseg_cli.gan.generator import Generator, to_uint8
 
 
@@ -33,8 +33,9 @@ class Prediction:
 @torch.no_grad()
 def predict(generator: Generator, teacher: Teacher, ws: Tensor) -> Prediction:
     """Segment the images of the latents ws [N, num_ws, w_dim] by their features."""
-    image, stack = generator.features(ws)
-    heads = teacher(stack.float())  # [H, N, C, S, S]
+    reading = Reading(teacher)
+    image = generator.synthesis(ws, reading.add)
+    heads = reading.probs()  # [H, N, C, S, S]
     probs = heads.mean(dim=0)
     doubt = entropy(probs)
     if len(heads) > 1:

@@ -9,7 +9,7 @@ import torch
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import parent_of
 from gseg_cli.fewshot.model import KIND
-from gseg_cli.fewshot.train import FewshotConfig, train_fewshot
+from gseg_cli.fewshot.train import FewshotConfig, check_labels, train_fewshot
 from gseg_cli.gan.networks import load_generator
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, ignore_step
@@ -28,12 +28,14 @@ def start_fewshot(
 ) -> dict[str, Any]:
     """Train a teacher; returns run, checkpoint, number of annotations and warnings.
 
+    Nothing is written before all that can be wrong was looked at: GsegError for label maps to learn nothing from,
     ProjectError when the annotated samples come from another GAN.
     """
     labelled = AnnotationSet.load(annotations)
     if labelled.gan_sha256 != sha256_file(gan):
         message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
         raise ProjectError(message, "give --gan the GAN the samples were made with, or annotate samples of this one")
+    check_labels(labelled)
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
     checkpoint = train_fewshot(generator, labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)

@@ -1,17 +1,18 @@
 """Teaching: from one to ten annotated samples to a segmenter of generated images."""
 
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
+from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.fewshot.features import gather_hypercolumns
-from gseg_cli.fewshot.model import MODELS, CNNHead, MLPHead, Teacher, TeacherConfig, save_teacher
+from gseg_cli.fewshot.features import REPRESENTATIONS, Representation, collect_features, gather_hypercolumns
+from gseg_cli.fewshot.model import MODELS, Head, MLPHead, Teacher, TeacherConfig, save_teacher
 from gseg_cli.gan.generator import FeatureStack, Generator
 from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step
@@ -19,23 +20,47 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ConfigError, GsegError
 
+SCHEDULES = ("short", "paper")
+PAPER_EPOCHS = 1000
+MAX_PIXELS = 2**20  # that a CNN sees in a step, so that large label maps do not fill the memory
+MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
+
 
 @dataclass(frozen=True, kw_only=True)
 class FewshotConfig:
-    """The published code trains 1,000 epochs of single images with Adam at 1e-3 and weight decay 1e-3."""
+    """How a teacher is taught. Which defaults were chosen by what measurement: benchmarks/teachers.md.
 
-    model: str = "mlp"  # 0.77 against 0.74 of cnn-s on ten annotated toy faces, one run each
+    short: `steps` of a one-cycle schedule, which needs far fewer than a constant rate. paper: the published code's
+    1,000 epochs of single images, Adam at 1e-3, times 0.9 every 50 epochs; it overrules steps, batch, pixels and lr.
+    """
+
+    model: str = "mlp"
+    features: str = "all"
+    schedule: str = "short"
     steps: int = 400
-    batch: int = 4  # annotated images per step
+    batch: int = 4  # annotated images per step, of a CNN
     pixels: int = 4096  # per step, of the MLP
-    lr: float = 2e-3  # peak of a one-cycle schedule, which needs far fewer steps than a constant rate
+    lr: float = 2e-3  # the peak
     weight_decay: float = 1e-3
     num_heads: int = 1
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.model not in MODELS:
-            raise ConfigError(f"model: expected one of {', '.join(MODELS)}, got {self.model!r}")
+        _one_of("model", self.model, MODELS)
+        _one_of("features", self.features, tuple(REPRESENTATIONS))
+        _one_of("schedule", self.schedule, SCHEDULES)
+
+    def resolved(self, num_images: int, size: int) -> "FewshotConfig":
+        """With the schedule's own numbers, for so many label maps of size x size pixels."""
+        if self.schedule == "paper":
+            steps = PAPER_EPOCHS * num_images
+            return replace(self, steps=steps, batch=1, pixels=size * size, lr=1e-3, weight_decay=1e-3)
+        return replace(self, batch=max(1, min(self.batch, MAX_PIXELS // size**2)))
+
+
+def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
+    if value not in allowed:
+        raise ConfigError(f"{key}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
 def train_fewshot(
@@ -66,26 +91,28 @@ def fit_teacher(
     run: Run | None = None,
     on_step: OnStep = ignore_step,
 ) -> Teacher:
+    """The trained teacher. GsegError when nothing is labelled, or the label maps are not square as the samples are."""
+    check_labels(annotations)
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
     labels = torch.as_tensor(annotations.labels).long().to(device)  # [N, S, S]
-    if (labels == IGNORE).all():
-        raise GsegError("annotations: no labelled pixel, all are 255 (ignore)", "label some parts of the samples")
-    with torch.no_grad():
-        stack = generator.features(torch.as_tensor(annotations.ws).to(device))[1].float()
+    size = labels.shape[-1]
+    config = config.resolved(len(labels), size)
+    stack = collect_features(generator, torch.as_tensor(annotations.ws).to(device), size)
     seed_step(config.seed, 0)
     teacher = Teacher(
         TeacherConfig(
             model=config.model,
             channels=stack.channels,
             num_classes=len(annotations.classes),
-            size=labels.shape[-1],
+            size=size,
             num_heads=config.num_heads,
+            features=config.features,
         )
     ).to(device)
     total = config.num_heads * config.steps
     for h, head in enumerate(teacher.heads):
-        cast(CNNHead | MLPHead, head).features.standardize(stack)
-        for step, loss in enumerate(_fit(head, stack, labels, config, seed=config.seed * 1000 + h), start=1):
+        cast(Head, head).features.standardize(stack)
+        for step, loss in enumerate(_fit(cast(Head, head), stack, labels, config, config.seed * 1000 + h), start=1):
             done = h * config.steps + step
             if run and (done % 10 == 0 or done == total):
                 run.metric(done, loss=float(loss))
@@ -93,15 +120,25 @@ def fit_teacher(
     return teacher.eval().requires_grad_(False)
 
 
-def _fit(head: nn.Module, stack: FeatureStack, labels: Tensor, config: FewshotConfig, seed: int) -> Iterator[Tensor]:
+def check_labels(annotations: AnnotationSet) -> None:
+    """What can be told before any work; GsegError when there is nothing to learn from."""
+    height, width = annotations.labels.shape[1:]
+    if height != width:
+        message = f"annotations: expected square label maps, as the samples are, got {width}x{height} pixels"
+        raise GsegError(message, "take them in with gseg annotate-import, which fits them to the samples")
+    if (annotations.labels == IGNORE).all():
+        raise GsegError("annotations: no labelled pixel, all are 255 (ignore)", "label some parts of the samples")
+
+
+def _fit(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig, seed: int) -> Iterator[Tensor]:
     """Yield the loss of each step."""
     optimizer = torch.optim.Adam(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+    schedule = _schedule(optimizer, config, len(labels))
     next_loss = _pixel_loss if isinstance(head, MLPHead) else _image_loss
-    pixels = (labels != IGNORE).nonzero()  # [P, 3]: image, row, column
+    loss_of = next_loss(head, stack, labels, config)  # type: ignore[arg-type]
     for step in range(config.steps):
         seed_step(seed, step + 1)
-        loss = next_loss(head, stack, labels, pixels, config)
+        loss = loss_of()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()
@@ -109,12 +146,38 @@ def _fit(head: nn.Module, stack: FeatureStack, labels: Tensor, config: FewshotCo
         yield loss.detach()
 
 
-def _image_loss(head: nn.Module, stack: FeatureStack, labels: Tensor, _: Tensor, config: FewshotConfig) -> Tensor:
-    rows = torch.randperm(len(labels))[: config.batch].to(labels.device)
-    return F.cross_entropy(head(stack[rows]), labels[rows], ignore_index=IGNORE)
+def _schedule(optimizer: torch.optim.Optimizer, config: FewshotConfig, num_images: int) -> LRScheduler:
+    if config.schedule == "paper":
+        return StepLR(optimizer, step_size=50 * num_images, gamma=0.9)
+    return OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
 
 
-def _pixel_loss(head: nn.Module, stack: FeatureStack, labels: Tensor, pixels: Tensor, config: FewshotConfig) -> Tensor:
-    image, row, column = pixels[torch.randint(len(pixels), [config.pixels]).to(pixels.device)].unbind(1)
-    columns = gather_hypercolumns(stack, labels.shape[-1], image, row, column)
-    return F.cross_entropy(head.at_pixels(columns), labels[image, row, column])  # type: ignore[operator]
+def _image_loss(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig) -> Callable[[], Tensor]:
+    """Of random images, whole."""
+
+    def loss() -> Tensor:
+        rows = torch.randperm(len(labels))[: config.batch].to(labels.device)
+        return F.cross_entropy(head(stack[rows]), labels[rows], ignore_index=IGNORE)
+
+    return loss
+
+
+def _pixel_loss(head: MLPHead, stack: FeatureStack, labels: Tensor, config: FewshotConfig) -> Callable[[], Tensor]:
+    """Of random labelled pixels, whatever their image. No full map of features is ever made."""
+    pixels = (labels != IGNORE).nonzero()  # [P, 3]: image, row, column
+    wanted = labels[tuple(pixels.unbind(1))]  # [P]
+    columns_of = _columns(stack, labels.shape[-1], pixels, REPRESENTATIONS[config.features])
+
+    def loss() -> Tensor:
+        chosen = torch.randint(len(pixels), [config.pixels]).to(pixels.device)
+        return F.cross_entropy(head.at_pixels(columns_of(chosen)), wanted[chosen])
+
+    return loss
+
+
+def _columns(stack: FeatureStack, size: int, pixels: Tensor, how: Representation) -> Callable[[Tensor], Tensor]:
+    """Hypercolumns of some of the pixels: from a table of all, or gathered each time if that were too large."""
+    if len(pixels) * sum(stack.channels) > MAX_TABLE:
+        return lambda chosen: gather_hypercolumns(stack, size, pixels[chosen], how)
+    table = gather_hypercolumns(stack, size, pixels, how)
+    return lambda chosen: table[chosen]

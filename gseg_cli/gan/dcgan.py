@@ -6,7 +6,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from gseg_cli.gan.generator import FeatureStack
+from gseg_cli.gan.generator import FeatureStack, OnLayer
 from gseg_runtime.errors import ConfigError
 
 
@@ -62,15 +62,18 @@ class DCGAN(nn.Module):
     def mapping(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
         return (z.float() * truncation_psi).unsqueeze(1)  # [N, 1, z_dim]
 
-    def synthesis(self, ws: Tensor) -> Tensor:
-        return self.features(ws)[0]
-
-    def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
-        x, maps = ws[:, 0, :, None, None], []
+    def synthesis(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
+        x = ws[:, 0, :, None, None]
         for layer in self.layers:
             x = layer(x)
-            maps.append(x)
-        return torch.tanh(self.torgb(x)), FeatureStack(tuple(maps))
+            if on_layer is not None:
+                on_layer(x)
+        return torch.tanh(self.torgb(x))
+
+    def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
+        maps: list[Tensor] = []
+        image = self.synthesis(ws, maps.append)
+        return image, FeatureStack(tuple(maps))
 
     def track(self, ws: Tensor) -> None:
         """Nothing to do: the mean latent is zero."""

@@ -1,9 +1,13 @@
 """What the rest of gseg asks of a GAN: latents in, an image out, and the activations that made it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
 from torch import Tensor
+
+# Is given the activations [N, C_i, H_i, W_i] of every layer, coarse to fine, as soon as they are there.
+OnLayer = Callable[[Tensor], None]
 
 
 @dataclass(frozen=True)
@@ -40,12 +44,15 @@ class Generator(Protocol):
         """z [N, z_dim] -> ws [N, L, W], pulled towards the mean latent by truncation_psi < 1."""
         ...
 
-    def synthesis(self, ws: Tensor) -> Tensor:
-        """ws [N, L, W] -> image [N, 3, R, R], about [-1, 1], not clamped. The noise is constant."""
+    def synthesis(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
+        """ws [N, L, W] -> image [N, 3, R, R], about [-1, 1], not clamped. The noise is constant.
+
+        A layer's activations live no longer than on_layer keeps them: 1024 px have half a gigabyte of them an image.
+        """
         ...
 
     def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
-        """The same image, and the activations of every layer."""
+        """The same image, and the activations of every layer, all kept."""
         ...
 
 

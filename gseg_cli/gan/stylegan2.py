@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from gseg_cli.gan import ops
 from gseg_cli.gan.config import StyleGAN2Config as StyleGAN2Config
-from gseg_cli.gan.generator import FeatureStack
+from gseg_cli.gan.generator import FeatureStack, OnLayer
 from gseg_cli.gan.mapping import TrackedMapping
 
 
@@ -110,12 +110,12 @@ class SynthesisBlock(nn.Module):
         if self.has_shortcut:
             self.skip = ops.ConvLayer(config.channels(resolution // 2), channels, 1, up=True, bias=False, linear=True)
 
-    def forward(self, x: Tensor, ws: Tensor, random_noise: bool, maps: list[Tensor] | None) -> Tensor:
-        """ws [N, num_convs, W]; the output of each layer is appended to maps, the last before its shortcut."""
+    def forward(self, x: Tensor, ws: Tensor, random_noise: bool, on_layer: OnLayer | None) -> Tensor:
+        """ws [N, num_convs, W]; on_layer is given the output of each layer, of the last before its shortcut."""
         y = self.skip(x, gain=math.sqrt(0.5)) if self.has_shortcut else None
         if self.num_convs == 2:
-            x = _kept(self.conv0(x, ws[:, 0], random_noise), maps)
-        x = _kept(self.conv1(x, ws[:, -1], random_noise, math.sqrt(0.5) if self.has_shortcut else 1.0), maps)
+            x = _shown(self.conv0(x, ws[:, 0], random_noise), on_layer)
+        x = _shown(self.conv1(x, ws[:, -1], random_noise, math.sqrt(0.5) if self.has_shortcut else 1.0), on_layer)
         return x if y is None else y + x
 
     def colours(self, x: Tensor, w: Tensor, image: Tensor | None) -> Tensor:
@@ -123,9 +123,9 @@ class SynthesisBlock(nn.Module):
         return rgb if image is None else ops.upsample2d(image, self.resample_filter) + rgb
 
 
-def _kept(x: Tensor, maps: list[Tensor] | None) -> Tensor:
-    if maps is not None:
-        maps.append(x)
+def _shown(x: Tensor, on_layer: OnLayer | None) -> Tensor:
+    if on_layer is not None:
+        on_layer(x)
     return x
 
 
@@ -140,13 +140,13 @@ class SynthesisNetwork(nn.Module):
         return [getattr(self, f"b{r}") for r in self.resolutions]
 
     def forward(
-        self, ws: Tensor, dtypes: list[torch.dtype], random_noise: bool, maps: list[Tensor] | None = None
+        self, ws: Tensor, dtypes: list[torch.dtype], random_noise: bool, on_layer: OnLayer | None = None
     ) -> Tensor:
-        """ws [N, L, W] -> image float32 [N, img_channels, R, R]; the output of every layer is appended to maps."""
+        """ws [N, L, W] -> image float32 [N, img_channels, R, R]; on_layer is given the output of every layer."""
         x = self.blocks()[0].const.expand(len(ws), -1, -1, -1).contiguous(memory_format=torch.channels_last)
         image, i = None, 0
         for block, dtype in zip(self.blocks(), dtypes, strict=True):
-            x = block(x.to(dtype), ws[:, i : i + block.num_convs], random_noise, maps)
+            x = block(x.to(dtype), ws[:, i : i + block.num_convs], random_noise, on_layer)
             i += block.num_convs
             if block.has_colours:
                 image = block.colours(x, ws[:, i], image)  # shares its w with the next block's conv0
@@ -186,20 +186,17 @@ class StyleGAN2(nn.Module):
             w = self.mapping_network.w_avg.lerp(w, truncation_psi)
         return w.unsqueeze(1).expand(-1, self.num_ws, -1)
 
-    def synthesis(self, ws: Tensor) -> Tensor:
-        return self._synthesis(ws, None)
-
-    def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
-        maps: list[Tensor] = []
-        image = self._synthesis(ws, maps)
-        return image, FeatureStack(tuple(maps))
-
-    def _synthesis(self, ws: Tensor, maps: list[Tensor] | None) -> Tensor:
+    def synthesis(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
         n = len(self.config.resolutions)
         num_low = n if self.num_lowp_res is None else min(self.num_lowp_res, n)
         dtypes = [torch.float32] * (n - num_low) + [self.compute_dtype] * num_low
-        image = self.synthesis_network(ws, dtypes, self.random_noise, maps)
+        image = self.synthesis_network(ws, dtypes, self.random_noise, on_layer)
         return image.expand(-1, 3, -1, -1)  # grey as three equal colours
+
+    def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
+        maps: list[Tensor] = []
+        image = self.synthesis(ws, maps.append)
+        return image, FeatureStack(tuple(maps))
 
     def track(self, ws: Tensor) -> None:
         """Update the truncation centre; called by the trainer only."""

@@ -170,6 +170,42 @@ def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
             fit_teacher(generator, nothing, replace(CONFIG, model=model, steps=2))
 
 
+def test_label_maps_that_are_not_square_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
+    annotate(generator, SEEDS, labels[:, :, :12], sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
+    with pytest.raises(GsegError, match="expected square label maps, as the samples are, got 12x16") as caught:
+        start_fewshot(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
+    assert "annotate-import" in caught.value.hint and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("model", ["mlp", "cnn-l"])
+def test_the_papers_schedule_is_its_own(model):
+    config = FewshotConfig(model=model, schedule="paper", steps=7, lr=1.0).resolved(3, 64)
+    assert (config.steps, config.batch, config.pixels, config.lr, config.weight_decay) == (3000, 1, 4096, 1e-3, 1e-3)
+    with pytest.raises(ConfigError, match="schedule: expected one of short, paper, got 'long'"):
+        FewshotConfig(schedule="long")
+
+
+def test_large_label_maps_are_learned_from_few_at_a_time():
+    assert [FewshotConfig(batch=8).resolved(10, size).batch for size in (64, 512, 2048)] == [8, 4, 1]
+
+
+@pytest.mark.parametrize("features", ["all", "paper"])
+def test_pixels_teach_the_same_whether_their_features_are_kept_or_gathered_anew(
+    generator, labels, ws, features, monkeypatch
+):
+    annotations, config = annotate(generator, SEEDS, labels), replace(CONFIG, steps=5, features=features)
+    kept = predict(generator, fit_teacher(generator, annotations, config), ws).probs
+    monkeypatch.setattr("gseg_cli.fewshot.train.MAX_TABLE", 0)
+    anew = predict(generator, fit_teacher(generator, annotations, config), ws).probs
+    torch.testing.assert_close(kept, anew, rtol=0, atol=1e-5)
+
+
+def test_a_single_annotation_is_enough_to_begin_with(generator, labels):
+    teacher = fit_teacher(generator, annotate(generator, SEEDS[:1], labels[:1]), CONFIG)
+    predicted = predict(generator, teacher, ws_for_seeds(generator, SEEDS[:1], 1.0)).labels.numpy()
+    assert mean_iou(confusion_matrix(predicted, labels[:1], len(CLASSES))) > 0.5
+
+
 def test_an_unknown_model_and_a_broken_checkpoint_are_told(generator, tmp_path):
     with pytest.raises(ConfigError, match="expected one of cnn-s, cnn-m, cnn-l, mlp, got 'vit'"):
         FewshotConfig(model="vit")

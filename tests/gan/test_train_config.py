@@ -46,7 +46,7 @@ def test_a_gan_that_goes_on_keeps_its_networks_and_its_average(tmp_path):
     assert (config.resolution, config.channel_base, config.z_dim) == (16, 128, 16)
     assert config.ema_rampup is None and config.ada_kimg == 100.0
     assert choose_config(photos, {"resolution": 32}, CPU, init_from=gan).resolution == 32
-    with pytest.raises(ConfigError, match="channel_base: 256 was asked for, and .* has 128"):
+    with pytest.raises(ConfigError, match=r"channel_base: 256 was asked for, and .* has 128"):
         choose_config(photos, {"channel_base": 256}, CPU, init_from=gan)
     assert "channel_base 128" in describe(config) and "augment ada" in describe(config)
 
