@@ -97,26 +97,32 @@ class LayerSum:
             return
         x = resize_map(x, self.size) if x.shape[-1] > self.size else x
         is_first = self.total is None and self.same_size is None
-        y = F.conv2d(x.float(), self.kernels.pop()[:, :, None, None], self.bias if is_first else None)
-        if self.same_size is not None and self.same_size.shape == y.shape:
-            self.same_size.add_(y)
-        else:
+        if self.same_size is not None and self.same_size.shape[-1] != x.shape[-1]:
             self._resize()
-            self.same_size = y
+        # On rows of pixels, as the generator's channels lie: a convolution copies them first.
+        y = F.linear(x.float().permute(0, 2, 3, 1), self.kernels.pop(), self.bias if is_first else None)
+        y = y.permute(0, 3, 1, 2)
+        if y.shape[-1] == self.size:
+            self.total = _sum(self.total, y)
+        else:
+            self.same_size = _sum(self.same_size, y)
 
     def result(self) -> Tensor:
         """[N, out_features, size, size]."""
         assert not self.kernels, f"{len(self.kernels)} layers are missing"
-        self._resize()
+        if self.same_size is not None:
+            self._resize()
         assert self.total is not None
         return self.total
 
     def _resize(self) -> None:
-        if self.same_size is None:
-            return
-        y = resize_map(self.same_size, self.size, self.how.align_corners)
-        self.total = y if self.total is None else self.total.add_(y)
+        assert self.same_size is not None
+        self.total = _sum(self.total, resize_map(self.same_size, self.size, self.how.align_corners))
         self.same_size = None
+
+
+def _sum(total: Tensor | None, x: Tensor) -> Tensor:
+    return x if total is None else total.add_(x)
 
 
 @torch.no_grad()
