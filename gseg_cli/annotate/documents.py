@@ -10,6 +10,7 @@ from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
 MAX_VALUES = 10_000_000  # in all documents; parsed, each takes up to 250 bytes, however few it is written in
+MAX_TEXT = 2**30  # bytes in all documents; in some of them stand pictures, as text
 _VALUE_MARKS = {True: (b"<", b"="), False: (b",", b"[", b"{")}  # in XML, in JSON
 
 
@@ -33,20 +34,21 @@ class Document:
 def read_documents(files: Files, reading: Reading) -> list[Document]:
     """All JSON and XML files; those that cannot be parsed become failures."""
     documents: list[Document] = []
-    num_values = 0
+    num_values = num_bytes = 0
     for name in files.named(".json", ".geojson", ".xml"):
         is_xml = name.lower().endswith(".xml")
         with reading.attempt():
             where, data = files.where(name), files.read(name)
             num_values += sum(map(data.count, _VALUE_MARKS[is_xml]))
-            _check_values(num_values, where)
+            num_bytes += len(data)
+            _check_amount(num_values, num_bytes, where)
             documents.append(Document(name, where, parse_xml(data, where) if is_xml else parse_json(data, where)))
     return documents
 
 
-def _check_values(number: int, where: str) -> None:
-    if number > MAX_VALUES:
-        message = f"{where}: with this file more than {MAX_VALUES} values are read"
+def _check_amount(num_values: int, num_bytes: int, where: str) -> None:
+    if num_values > MAX_VALUES or num_bytes > MAX_TEXT:
+        message = f"{where}: with this file more than {MAX_VALUES} values or {MAX_TEXT // 2**20} MiB are read"
         raise TooMuchError(message, "export only the pictures that were drawn on, or simplify the shapes")
 
 

@@ -83,7 +83,7 @@ CASES = {
     "a mask larger than its picture": ("000003.json", labelme() | {"shapes": [LARGE_MASK]}, "a picture of 65x65"),
     "polygons of hours": ("000003.json", labelme(*[ZIGZAG] * 30, size=4096), "would take minutes to fill"),
     "a line of hours": ("000003.json", labelme(DIAGONALS, size=4096), "would take minutes to fill"),
-    "gigabytes once parsed": ("a.zip", zipped({"a.json": "[" + "[]," * 5_000_001 + "1]"}), "values are read"),
+    "gigabytes once parsed": ("a.zip", zipped({"a.json": "[" + "[]," * 5_000_001 + "1]"}), "more than 10000000 values"),
     "a name of a megabyte": ("000003.json", labelme(("x" * 10**6, "point", [[1, 1]])), "a name of 1000000 characters"),
     "an error thousands of times": ("a.json", coco() | {"annotations": [{}] * 30_000}, "and 20000 errors before this"),
     "RLE that overruns": ("a.json", coco({"segmentation": RLE | {"counts": [0, 10**9]}}), "add up to 4096 pixels"),
@@ -156,10 +156,15 @@ def test_pictures_that_are_absurdly_large_together_are_refused(ten_samples, tmp_
             read_source(folder, Names(CLASSES))
 
 
-def test_xml_of_too_many_values_is_not_parsed(tmp_path, monkeypatch):
-    monkeypatch.setattr(documents, "MAX_VALUES", 1000)
-    with pytest.raises(GsegError, match="with this file more than 1000 values"):
-        read_source(write(tmp_path / "a.xml", cvat('<tag label=""/>' * 600)), Names(CLASSES))
+@pytest.mark.parametrize("bound", ["MAX_VALUES", "MAX_TEXT"])
+def test_documents_that_are_too_large_together_are_not_parsed(tmp_path, monkeypatch, bound):
+    for name in ("a.xml", "b.xml"):
+        write(tmp_path / name, cvat('<tag label=""/>' * 600))
+    read_source(tmp_path, Names(CLASSES))
+    monkeypatch.setattr(documents, bound, {"MAX_VALUES": 2000, "MAX_TEXT": 10_000}[bound])
+    read_source(tmp_path / "a.xml", Names(CLASSES))
+    with pytest.raises(GsegError, match=r"b\.xml: with this file more than"):
+        read_source(tmp_path, Names(CLASSES))
 
 
 def test_a_source_of_too_many_files_is_refused(tmp_path, monkeypatch):
