@@ -11,7 +11,7 @@ import numpy as np
 
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, points_of
 from gseg_cli.annotate.rle import decode_coco
 from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, rectangle
@@ -23,7 +23,9 @@ Image = tuple[str, tuple[int, int]]  # file name and (width, height)
 
 
 def is_coco(content: Any) -> bool:
-    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in ("images", "annotations"))
+    """Captions, which stand beside the instances in COCO's own zip, name no categories."""
+    keys = ("images", "annotations", "categories")
+    return isinstance(content, dict) and all(isinstance(content.get(key), list) for key in keys)
 
 
 def is_panoptic(content: Any) -> bool:
@@ -31,18 +33,19 @@ def is_panoptic(content: Any) -> bool:
 
 
 def read_coco(document: Document, files: Files, reading: Reading) -> None:
+    """A picture with a broken annotation is left out as a whole: without it the label map would be wrong."""
     categories, images = _categories(document.node), _images(document.node)
-    layers: dict[Any, list[Layer]] = {}
+    annotations: dict[Any, list[Node]] = {image: [] for image in images}
     for annotation in document.node.nodes("annotations"):
-        image = annotation.child("image_id").value
         with reading.attempt():
-            size = _of_id(images, annotation, "image_id")[1]
-            label = _of_id(categories, annotation, "category_id")
-            layers.setdefault(image, []).extend(Layer(label, shape) for shape in _shapes_of(annotation, size))
+            _of_id(images, annotation, "image_id")
+            annotations[annotation.child("image_id").value].append(annotation)
     for image, (name, size) in images.items():
         with reading.attempt():
             where = f"{document.where}: {name}"
-            reading.drawings.append(Drawing(where, (name,), size, layers.get(image, []), files.picture(name)))
+            check_amount(size, len(annotations[image]), where)
+            layers = [layer for annotation in annotations[image] for layer in _layers_of(annotation, categories, size)]
+            reading.drawings.append(Drawing(where, (name,), size, layers, files.picture(name)))
 
 
 def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
@@ -50,8 +53,10 @@ def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
     for annotation in document.node.nodes("annotations"):
         with reading.attempt():
             name, size = _of_id(images, annotation, "image_id")
-            layers = _segments(annotation, categories, document, files)
             where = f"{document.where}: {name}"
+            check_amount(size, len(annotation.nodes("segments_info")), where)
+            reading.spend(size[0] * size[1], where)
+            layers = _segments(annotation, categories, size, document, files)
             reading.drawings.append(Drawing(where, (name,), size, layers, partial(_photo, files, name)))
 
 
@@ -84,6 +89,11 @@ def _of_id(known: dict[Any, Value], node: Node, key: str) -> Value:
     if not isinstance(value, int | str) or value not in known:
         raise GsegError(f"{node.where}: {key} {value!r} does not stand in the file", HINT)
     return known[value]
+
+
+def _layers_of(annotation: Node, categories: dict[Any, str], size: tuple[int, int]) -> list[Layer]:
+    label = _of_id(categories, annotation, "category_id")
+    return [Layer(label, shape) for shape in _shapes_of(annotation, size)]
 
 
 def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
@@ -123,13 +133,15 @@ def _box(annotation: Node) -> list[float]:
     return values
 
 
-def _segments(annotation: Node, categories: dict[Any, str], document: Document, files: Files) -> list[Layer]:
+def _segments(
+    annotation: Node, categories: dict[Any, str], size: tuple[int, int], document: Document, files: Files
+) -> list[Layer]:
     name = annotation.text("file_name")
     file = _segments_file(name, files)
     if file is None:
         message = f"{document.where}: {name}: this PNG of segment numbers is not beside it"
         raise GsegError(message, "give the folder or zip that holds the JSON and its PNGs")
-    pixels = np.asarray(decode_picture(files.read(file), files.where(file)).convert("RGB")).astype(np.int64)
+    pixels = np.asarray(decode_picture(files.read(file), files.where(file), size).convert("RGB")).astype(np.int64)
     numbers = pixels @ np.array([1, 256, 65536])  # [H, W]
     segments = annotation.nodes("segments_info")
     return [

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount
 from gseg_cli.annotate.fields import HINT, check_number, check_polygon, check_text, points_of
 from gseg_cli.annotate.rle import decode_rows
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke
@@ -33,14 +33,21 @@ def read_cvat(document: Document, files: Files, reading: Reading) -> None:
 def _drawing_of(image: Element, document: Document, files: Files, reading: Reading) -> Drawing:
     name = _text(image, "name", document.where)
     where = f"{document.where}: {name}"
-    shapes = [child for child in image if child.tag in _SHAPES]
-    others = {child.tag for child in image} - set(_SHAPES) - {"tag"}
+    shapes = [child for child in image if child.tag in (*_SHAPES, "mask")]
+    others = {child.tag for child in image} - set(_SHAPES) - {"mask", "tag"}
     if others:
         reading.warnings.append(f"{where}: {', '.join(sorted(others))} cannot be filled and are left out")
-    shapes.sort(key=lambda child: _number(child, "z_order", where, default=0))
-    layers = [Layer(_text(child, "label", where), _SHAPES[child.tag](child, where)) for child in shapes]
     size = int(_number(image, "width", where)), int(_number(image, "height", where))
+    check_amount(size, len(shapes), where)
+    shapes.sort(key=lambda child: _number(child, "z_order", where, default=0))
+    layers = [Layer(_text(child, "label", where), _shape_of(child, size, where)) for child in shapes]
     return Drawing(where, (name,), size, layers, files.picture(name))
+
+
+def _shape_of(element: Element, size: tuple[int, int], where: str) -> Shape:
+    if element.tag == "mask":
+        return _mask(element, size, where)
+    return _SHAPES[element.tag](element, where)
 
 
 def _polygon(element: Element, where: str) -> Shape:
@@ -66,12 +73,12 @@ def _ellipse(element: Element, where: str) -> Shape:
     return Ellipse((x, y), (radius_x, radius_y), _number(element, "rotation", where, default=0))
 
 
-def _mask(element: Element, where: str) -> Shape:
+def _mask(element: Element, size: tuple[int, int], where: str) -> Shape:
     left, top, width, height = (int(_number(element, key, where)) for key in ("left", "top", "width", "height"))
     where = f"{where}: mask"
     counts = [int(check_number(count, f"{where}: rle")) for count in _text(element, "rle", where).split(",")]
-    if width < 1 or height < 1:
-        raise GsegError(f"{where}: expected a size from 1 on, got {width}x{height}", HINT)
+    if not (1 <= width <= size[0] and 1 <= height <= size[1]):
+        raise GsegError(f"{where}: expected a size of 1x1 to {size[0]}x{size[1]}, got {width}x{height}", HINT)
     return Bitmap(decode_rows(counts, height, width, where), (left, top))
 
 
@@ -81,7 +88,6 @@ _SHAPES: dict[str, Callable[[Element, str], Shape]] = {
     "points": _stroke,
     "box": _box,
     "ellipse": _ellipse,
-    "mask": _mask,
 }
 
 

@@ -4,10 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 from xml.etree.ElementTree import Element, ParseError
 
-from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.drawing import Reading, TooMuchError
 from gseg_cli.annotate.fields import Node, parse_json
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
+
+MAX_VALUES = 10_000_000  # in all documents; parsed, each takes up to 250 bytes, however few it is written in
+MAX_TEXT = 2**30  # bytes in all documents; in some of them stand pictures, as text
+_VALUE_MARKS = {True: (b"<", b"="), False: (b",", b"[", b"{")}  # in XML, in JSON
 
 
 @dataclass(frozen=True)
@@ -30,12 +34,22 @@ class Document:
 def read_documents(files: Files, reading: Reading) -> list[Document]:
     """All JSON and XML files; those that cannot be parsed become failures."""
     documents: list[Document] = []
+    num_values = num_bytes = 0
     for name in files.named(".json", ".geojson", ".xml"):
-        parse = parse_xml if name.lower().endswith(".xml") else parse_json
+        is_xml = name.lower().endswith(".xml")
         with reading.attempt():
-            where = files.where(name)
-            documents.append(Document(name, where, parse(files.read(name), where)))
+            where, data = files.where(name), files.read(name)
+            num_values += sum(map(data.count, _VALUE_MARKS[is_xml]))
+            num_bytes += len(data)
+            _check_amount(num_values, num_bytes, where)
+            documents.append(Document(name, where, parse_xml(data, where) if is_xml else parse_json(data, where)))
     return documents
+
+
+def _check_amount(num_values: int, num_bytes: int, where: str) -> None:
+    if num_values > MAX_VALUES or num_bytes > MAX_TEXT:
+        message = f"{where}: with this file more than {MAX_VALUES} values or {MAX_TEXT // 2**20} MiB are read"
+        raise TooMuchError(message, "export only the pictures that were drawn on, or simplify the shapes")
 
 
 def parse_xml(data: bytes, where: str) -> Element:

@@ -11,6 +11,7 @@ from gseg_cli.annotate.shapes import Points
 from gseg_runtime.errors import GsegError
 
 MAX_POINTS = 100_000  # of one shape
+MAX_NAME = 1000  # characters
 MAX_COORDINATE = 100_000.0  # pixels; a little outside of the picture is usual, this far is broken
 HINT = "export it again, or correct that place"
 _TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
@@ -87,6 +88,8 @@ class Node:
 
 def check_text(text: str, where: str) -> str:
     """Names are shown on terminals and written to gseg.toml: no line breaks, escapes, or broken characters."""
+    if len(text) > MAX_NAME:
+        raise GsegError(f"{where}: a name of {len(text)} characters, but at most {MAX_NAME} are taken", "rename it")
     if not text.isprintable() or not text.strip():
         raise GsegError(f"{where}: expected a name of printable characters, got {_short(text)}", "rename it")
     return text

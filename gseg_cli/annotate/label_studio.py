@@ -11,7 +11,7 @@ import numpy as np
 
 from gseg_cli.annotate.bitmap import read_bitmap
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import MAX_SIDE, Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import MAX_SIDE, Drawing, Layer, Reading, check_amount
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
 from gseg_cli.annotate.rle import decode_brush
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
@@ -52,28 +52,45 @@ def _is_regions(value: Any) -> bool:
 def _drawing_of(task: Node, files: Files, reading: Reading) -> Drawing:
     regions = _regions_of(task)
     names = _names_of(task)
-    shapes = [region for region in regions if any(_value(region).has(key) for key in _SHAPE_KEYS)]
-    if len(shapes) < len(regions) and any(
-        str(region.of_type(dict).get("type")).startswith("keypoint") for region in regions
-    ):
-        reading.warnings.append(f"{task.where}: key points cannot be filled and are left out")
+    shapes = [region for region in regions if _is_shape(region)]
+    others = {kind for region in regions if not _is_shape(region) for kind in _kinds(region)}
+    if others:
+        reading.warnings.append(f"{task.where}: {', '.join(sorted(others))} cannot be filled and are left out")
     labels = _labels_of(regions)
     sizes = {_size_of(region) for region in shapes}
     if len(sizes) > 1:
         raise GsegError(f"{task.where}: regions of pictures of different sizes, {sorted(sizes)}", HINT)
+    check_amount(next(iter(sizes), None), len(shapes), task.where)
     layers = [Layer(_label_of(region, labels), _shape_of(region)) for region in _each_once(shapes)]
     picture = next((files.picture(name) for name in names if files.find(name)), lambda: None)
     return Drawing(task.where, names, next(iter(sizes), None), layers, picture)
+
+
+def _is_shape(region: Node) -> bool:
+    """A key point has a width too, that of its mark."""
+    is_point = str(region.of_type(dict).get("type")).startswith("keypoint") or _value(region).has("keypointlabels")
+    return not is_point and any(map(_value(region).has, _SHAPE_KEYS))
+
+
+def _kinds(region: Node) -> list[str]:
+    """What a region that is no shape is called, such as keypointlabels. Choices have no place on the picture, and a
+    label may stand apart from its shape."""
+    keys = _value(region).of_type(dict) if region.has("original_width") else {}
+    return [key for key in keys if (key.endswith("labels") and key != "labels") or key == "vertices"]
 
 
 def _names_of(task: Node) -> tuple[str, ...]:
     """All texts that could be the picture's path or address."""
     data = task.value.get("data") if isinstance(task.value.get("data"), dict) else task.value
     texts = [task.value.get("file_upload"), *data.values()]
-    names = tuple(text for text in texts if isinstance(text, str) and "." in text and text.isprintable())
+    names = tuple(text for text in texts if isinstance(text, str) and _is_address(text))
     if not names:
         raise GsegError(f"{task.where}: no picture is named in it", HINT)
     return names
+
+
+def _is_address(text: str) -> bool:
+    return ("." in text or "fileuri=" in text) and text.isprintable()
 
 
 def _regions_of(task: Node) -> list[Node]:
@@ -146,7 +163,7 @@ def _shape_of(region: Node) -> Shape:
         data = value.child("rle")
         return Bitmap(decode_brush(data.of_type(list), height, width, data.where))
     if value.has("imageDataURL"):
-        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where))
+        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where, (width, height)))
     x, y = (float(side) for side in np.array([value.number("x"), value.number("y")]) * scale)
     degrees = value.number("rotation") if value.has("rotation") else 0.0
     if value.has("radiusX"):

@@ -11,7 +11,7 @@ from typing import Any
 
 from gseg_cli.annotate.bitmap import read_bitmap
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading, check_amount
 from gseg_cli.annotate.fields import HINT, Node, check_polygon
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, Stroke, rectangle
 from gseg_cli.annotate.source_files import Files
@@ -20,17 +20,18 @@ from gseg_runtime.errors import GsegError
 # The names labelme gives to what every project knows.
 _LABELS = {"__ignore__": IGNORED, "_background_": BACKGROUND}
 
+_LARGEST = (1024, 1024)  # of GANs of this kind; for files that do not tell the size of their picture
+
 
 def is_labelme(content: Any) -> bool:
     return isinstance(content, dict) and isinstance(content.get("shapes"), list)
 
 
 def read_labelme(document: Document, files: Files, reading: Reading) -> None:
-    node = document.node
-    layers = [_layer_of(shape) for shape in node.nodes("shapes")]
-    reading.drawings.append(
-        Drawing(document.where, _names_of(document), _size_of(node), layers, _picture_of(node, files))
-    )
+    node, size = document.node, _size_of(document.node)
+    check_amount(size or _LARGEST, len(node.child("shapes").of_type(list)), document.where)
+    layers = [_layer_of(shape, size or _LARGEST) for shape in node.nodes("shapes")]
+    reading.drawings.append(Drawing(document.where, _names_of(document), size, layers, _picture_of(node, files)))
 
 
 def _names_of(document: Document) -> tuple[str, ...]:
@@ -49,12 +50,12 @@ def _picture_of(node: Node, files: Files) -> Any:
     return files.picture(node.text("imagePath")) if node.has("imagePath") else lambda: None
 
 
-def _layer_of(shape: Node) -> Layer:
+def _layer_of(shape: Node, size: tuple[int, int]) -> Layer:
     label = shape.text("label")
-    return Layer(_LABELS.get(label, label), _shape_of(shape))
+    return Layer(_LABELS.get(label, label), _shape_of(shape, size))
 
 
-def _shape_of(shape: Node) -> Shape:
+def _shape_of(shape: Node, size: tuple[int, int]) -> Shape:
     kind = shape.text("shape_type") if shape.has("shape_type") else "polygon"  # versions before 3 know no other
     points = shape.points("points")
     expected = {"rectangle": (2, 4), "circle": (2,), "line": (2,), "point": (1,), "mask": (2,)}.get(kind)
@@ -74,7 +75,7 @@ def _shape_of(shape: Node) -> Shape:
             return Stroke(points)
         case "mask":  # corners inclusive, and a PNG of what lies between
             x, y = (int(value) for value in points[0])
-            return Bitmap(read_bitmap(_decode(shape.child("mask")), shape.where), (x, y))
+            return Bitmap(read_bitmap(_decode(shape.child("mask")), shape.where, size), (x, y))
     raise GsegError(f"{shape.where}: no shape that can be filled: {kind}", "draw it as a polygon, or delete it")
 
 

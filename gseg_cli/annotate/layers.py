@@ -11,9 +11,9 @@ import numpy as np
 
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.documents import parse_xml
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading, no_picture
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount, no_picture
 from gseg_cli.annotate.fields import HINT, check_number, check_text
-from gseg_cli.annotate.shapes import Bitmap, Mask
+from gseg_cli.annotate.shapes import Bitmap, Mask, cover
 from gseg_cli.annotate.source_files import OPEN_RASTER, Files, open_inner_zip
 from gseg_runtime.errors import GsegError
 
@@ -22,18 +22,20 @@ def read_layered(files: Files, names: list[str], reading: Reading) -> None:
     """One drawing per .ora file."""
     for name in names:
         with reading.attempt():
-            reading.drawings.append(_drawing_of(files, name))
+            reading.drawings.append(_drawing_of(files, name, reading))
 
 
-def _drawing_of(files: Files, name: str) -> Drawing:
+def _drawing_of(files: Files, name: str, reading: Reading) -> Drawing:
     where = files.where(name)
     inner = open_inner_zip(files.read(name), where)
     root = parse_xml(inner.read(OPEN_RASTER), inner.where(OPEN_RASTER))
     size = int(_number(root, "w", where)), int(_number(root, "h", where))
     elements = list(_visible(root))[::-1]  # the file begins with the uppermost
-    masks = [_mask_of(element, inner, where) for element in elements]
+    check_amount(size, len(elements), where)
+    masks = [_mask_of(element, inner, size, where) for element in elements]
+    reading.spend(len(masks) * size[0] * size[1], where)
     picture = no_picture
-    if masks and masks[0].mask.all() and masks[0].mask.shape == size[::-1]:
+    if masks and masks[0].mask.all():
         picture = partial(inner.read, _source(elements[0]))
         elements, masks = elements[1:], masks[1:]
     layers = [
@@ -54,13 +56,15 @@ def _visible(element: Element) -> Iterator[Element]:
             yield from _visible(child)
 
 
-def _mask_of(element: Element, inner: Files, where: str) -> Bitmap:
+def _mask_of(element: Element, inner: Files, size: tuple[int, int], where: str) -> Bitmap:
+    """Of the size of the whole picture: layers may be smaller or larger."""
     source = _source(element)
     if source not in inner.readers:
         raise GsegError(f"{where}: layer {element.get('name')!r}: its picture is not in the file", HINT)
     image = decode_picture(inner.read(source), inner.where(source))
     mask: Mask = np.asarray(image.convert("RGBA"))[:, :, 3] > 127
-    return Bitmap(mask, (int(_number(element, "x", where, "0")), int(_number(element, "y", where, "0"))))
+    corner = int(_number(element, "x", where, "0")), int(_number(element, "y", where, "0"))
+    return Bitmap(cover(Bitmap(mask, corner), size[1], size[0]))
 
 
 def _source(element: Element) -> str:

@@ -1,5 +1,6 @@
 """Which sample a drawing belongs to: by the names tools give pictures, else by what the picture shows."""
 
+import base64
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -119,7 +120,17 @@ def plain_stem(name: str) -> str:
     """A picture's name without its path, and without what tools and web servers put around it."""
     if "?" in name and re.match(r"^(\w+:)?/", name):
         address = urlsplit(name)
-        name = parse_qs(address.query).get("d", [address.path])[0]  # Label Studio's local files
+        query = parse_qs(address.query)
+        # Label Studio's local files, and its links to files in a cloud.
+        name = query["d"][0] if "d" in query else _of_link(query.get("fileuri", [""])[0]) or address.path
     base = unquote(name).replace("\\", "/").rpartition("/")[2]
     stem = _SUFFIX.sub("", base)
     return _SUFFIX.sub("", _UPLOAD.sub("", _ROBOFLOW.sub("", stem)))
+
+
+def _of_link(text: str) -> str:
+    """The address in base64; empty when it is none."""
+    try:
+        return base64.b64decode(text, validate=True).decode()
+    except ValueError:
+        return ""

@@ -80,6 +80,9 @@ def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
 def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
     """The classes, and new ones behind them: indices of earlier annotations and models stay."""
     added = [name for name in dict.fromkeys(new) if name not in classes.names]
+    if len(classes) + len(added) > IGNORE:
+        message = f"{len(added)} names are no classes yet, but there can be {IGNORE} classes at most"
+        raise GsegError(message, "--map takes several names as one class, such as --map 'hair_1=hair'")
     colors = [_free_color(classes, index) for index in range(len(classes), len(classes) + len(added))]
     return ClassMap((*classes.names, *added), (*classes.colors, *colors))
 
@@ -89,9 +92,8 @@ def _free_color(classes: ClassMap, index: int) -> tuple[int, int, int]:
     return next(color for color in map(default_color, range(index, index + 256)) if color not in classes.colors)
 
 
-def unknown_label(label: str, drawings: Sequence[Drawing], names: Names) -> GsegError:
-    """The error for one of them: where it stands, and the nearest class."""
-    places = [drawing.where for drawing in drawings if any(layer.label == label for layer in drawing.layers)]
+def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:
+    """The error for one of them: in which drawings it stands, and the nearest class."""
     name = names.class_name(label)
     called = f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"
     others = f" and {len(places) - 1} more" if len(places) > 1 else ""

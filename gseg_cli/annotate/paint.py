@@ -9,10 +9,13 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
-from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover
+from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover, effort
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
+
+MAX_TOLD = 20  # unknown names
+MAX_EFFORT = 2**32  # of all shapes of a picture; see `effort`
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +59,7 @@ def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line
         _check_within(drawing, resolution)
     width, height = drawing.size or (resolution, resolution)
     labels = np.full((height, width), unlabelled, np.uint8)
+    _check_effort(drawing, width, height, line_width)
     for number, layer in enumerate(drawing.layers):
         index = names.index(layer.label)
         if index is None:  # left out
@@ -65,6 +69,12 @@ def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line
         except GsegError as error:
             raise GsegError(f"{drawing.where}: shape {number}: {error.message}", error.hint) from error
     return check_label_map(labels, len(names.classes), drawing.where)
+
+
+def _check_effort(drawing: Drawing, width: int, height: int, line_width: float) -> None:
+    if sum(effort(layer.shape, height, width, line_width) for layer in drawing.layers) > MAX_EFFORT:
+        message = f"{drawing.where}: {len(drawing.layers)} shapes that would take minutes to fill"
+        raise GsegError(message, "simplify them, or export masks instead")
 
 
 def _check_within(drawing: Drawing, resolution: int) -> None:
@@ -93,8 +103,15 @@ def _without_empty(drawings: Sequence[Drawing], names: Names) -> tuple[list[Draw
 
 def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading) -> list[Drawing]:
     unknown = unknown_labels(drawings, names)
-    work.failures += [unknown_label(label, drawings, names) for label in unknown]
-    return [d for d in drawings if not any(layer.label in unknown for layer in d.layers)]
+    places: dict[str, list[str]] = {label: [] for label in unknown}
+    for drawing in drawings:
+        for label in dict.fromkeys(layer.label for layer in drawing.layers if layer.label in places):
+            places[label].append(drawing.where)
+    work.failures += [unknown_label(label, places[label], names) for label in unknown[:MAX_TOLD]]
+    if len(unknown) > MAX_TOLD:
+        message = f"{len(unknown) - MAX_TOLD} more names are no classes, such as {unknown[MAX_TOLD]!r}"
+        work.failures.append(GsegError(message, "--map takes each as a class, --yes adds all of them to gseg.toml"))
+    return [d for d in drawings if not any(layer.label in places for layer in d.layers)]
 
 
 def _match(drawings: Sequence[Drawing], samples: SampleSet, work: Reading) -> dict[int, Drawing]:

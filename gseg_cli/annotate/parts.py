@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 
 from gseg_cli.annotate.bitmap import read_bitmap
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
-from gseg_cli.annotate.shapes import Bitmap
+from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_cli.gan.sample_set import sample_name
+from gseg_runtime.errors import GsegError
 
 # In the order in which the data set's own script paints them.
 CELEBA_PARTS = (
@@ -33,18 +34,16 @@ def read_parts(files: Files, names: Sequence[str], reading: Reading) -> None:
     for number, parts in groups.items():
         with reading.attempt():
             order = sorted(parts, key=lambda part: CELEBA_PARTS.index(part) if part in CELEBA_PARTS else -1)
-            layers = [
-                Layer(part, Bitmap(read_bitmap(files.read(parts[part]), files.where(parts[part])))) for part in order
-            ]
-            reading.drawings.append(_drawing(files.where(parts[order[0]]), number, layers))
+            masks = {part: read_bitmap(files.read(parts[part]), files.where(parts[part])) for part in order}
+            where = files.where(parts[order[0]])
+            reading.spend(sum(mask.size for mask in masks.values()), where)
+            reading.drawings.append(_drawing(where, number, masks))
 
 
-def _drawing(where: str, number: int, layers: list[Layer]) -> Drawing:
-    masks = [layer.shape.mask for layer in layers if isinstance(layer.shape, Bitmap)]
-    height, width = masks[0].shape
-    return Drawing(
-        where,
-        (sample_name(number),),
-        (width, height),
-        [layer for layer, mask in zip(layers, masks, strict=True) if mask.any()],
-    )
+def _drawing(where: str, number: int, masks: dict[str, Mask]) -> Drawing:
+    sizes = {mask.shape[::-1] for mask in masks.values()}
+    if len(sizes) > 1:
+        found = " and ".join(f"{width}x{height}" for width, height in sorted(sizes))
+        raise GsegError(f"{where}: the masks of this picture differ in size, {found}", "save them at one size")
+    layers = [Layer(part, Bitmap(mask)) for part, mask in masks.items() if mask.any()]
+    return Drawing(where, (sample_name(number),), sizes.pop(), layers)

@@ -40,18 +40,15 @@ def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, readi
     for name in names:
         with reading.attempt():
             where = files.where(name)
-            layers, warnings = _layers_of(files.read(name), classes, where)
+            data = files.read(name)
+            image = decode_picture(data, where)
+            reading.spend(image.width * image.height, where)
+            layers, warnings = _layers_of(image, data, classes, where)
             reading.warnings += warnings
-            reading.drawings.append(Drawing(where, (name,), _size_of(layers), layers))
+            reading.drawings.append(Drawing(where, (name,), image.size, layers))
 
 
-def _size_of(layers: Sequence[Layer]) -> tuple[int, int] | None:
-    shape = layers[0].shape if layers else None
-    return (shape.mask.shape[1], shape.mask.shape[0]) if isinstance(shape, Bitmap) else None
-
-
-def _layers_of(data: bytes, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
-    image = decode_picture(data, where)
+def _layers_of(image: Image.Image, data: bytes, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
     if image.mode == "P":
         return _layers_of_indexed(image, classes, where)
     if image.mode in ("1", "L"):

@@ -41,12 +41,12 @@ def decode_brush(data: Sequence[int], height: int, width: int, where: str) -> Ma
     while done < num_values:
         is_run = bits.number(1)
         length = bits.number(length_bits[bits.number(2)]) + 1
-        block = bits.numbers(1 if is_run else length, value_bits)
+        block = bits.number(value_bits) if is_run else bits.numbers(length, value_bits)
         if done + length > num_values:
             raise GsegError(f"{where}: the runs are longer than the picture", HINT)
-        is_set[done : done + length] = block > 0
+        is_set[done : done + length] = np.greater(block, 0)
         done += length
-    return is_set.reshape(height, width, 4)[:, :, 3]
+    return is_set[3::4].reshape(height, width).copy()  # else the other three channels stay in memory
 
 
 def _expand(runs: Sequence[int], size: int, where: str) -> npt.NDArray[np.bool_]:
@@ -83,16 +83,25 @@ class _Bits:
     def __init__(self, data: Sequence[int], where: str) -> None:
         if any(type(byte) is not int or not 0 <= byte <= 255 for byte in data):
             raise GsegError(f"{where}: expected bytes from 0 to 255", HINT)
-        self._bits = np.unpackbits(np.array(data, np.uint8))
+        self._bytes = bytes(data)
+        self._bits = np.unpackbits(np.frombuffer(self._bytes, np.uint8))
         self._at = 0
         self._where = where
 
     def number(self, num_bits: int) -> int:
-        return int(self.numbers(1, num_bits)[0])
+        """As `numbers`, ten times faster for a single one: a brush is many short blocks."""
+        start = self._take(num_bits)
+        end = -(-self._at // 8)
+        return int.from_bytes(self._bytes[start // 8 : end], "big") >> (8 * end - self._at) & (1 << num_bits) - 1
 
     def numbers(self, count: int, num_bits: int) -> npt.NDArray[np.int64]:
-        bits = self._bits[self._at : self._at + count * num_bits]
-        if len(bits) < count * num_bits:
+        start = self._take(count * num_bits)
+        bits = self._bits[start : self._at].reshape(count, num_bits).astype(np.int64)
+        return bits @ (1 << np.arange(num_bits - 1, -1, -1, dtype=np.int64))
+
+    def _take(self, num_bits: int) -> int:
+        """Where these bits begin."""
+        if self._at + num_bits > len(self._bits):
             raise GsegError(f"{self._where}: the brush data are cut off", HINT)
-        self._at += count * num_bits
-        return bits.reshape(count, num_bits).astype(np.int64) @ (1 << np.arange(num_bits - 1, -1, -1, dtype=np.int64))
+        self._at += num_bits
+        return self._at - num_bits

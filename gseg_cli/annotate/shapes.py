@@ -76,6 +76,29 @@ def cover(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH)
             return _cover_bitmap(shape, height, width)
 
 
+def effort(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH) -> int:
+    """About how many pixels `cover` looks at; a row that an edge crosses costs as much as ten."""
+    match shape:
+        case Polygon():
+            return height * width + 10 * sum(_rows_crossed(ring, height) for ring in shape.rings)
+        case Stroke():
+            return height * width + _box_pixels(shape.points, line_width / 2, height, width)
+    return height * width
+
+
+def _rows_crossed(ring: Points, height: int) -> int:
+    y = ring[:, 1].clip(0, height)
+    return int(np.abs(y - np.roll(y, 1)).sum())
+
+
+def _box_pixels(points: Points, radius: float, height: int, width: int) -> int:
+    """In the boxes around the parts of a line, and 1000 for each part."""
+    starts, ends = points[: max(1, len(points) - 1)], points[1:] if len(points) > 1 else points
+    low = (np.minimum(starts, ends) - radius).clip(0, (width, height))
+    high = (np.maximum(starts, ends) + radius).clip(0, (width, height))
+    return int((high - low).prod(axis=1).sum()) + 1000 * len(points)
+
+
 def _cover_polygon(rings: tuple[Points, ...], height: int, width: int) -> Mask:
     """Where a row's centre line crosses an edge, inside and outside change places."""
     edges = np.concatenate([np.hstack([ring, np.roll(ring, -1, axis=0)]) for ring in rings])  # [E, 4]

@@ -6,7 +6,7 @@ from typing import Any
 
 from gseg_cli.annotate.bitmap import read_bitmap
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount
 from gseg_cli.annotate.fields import HINT, Node, check_polygon
 from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, Stroke, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
@@ -23,17 +23,18 @@ def is_supervisely(content: Any) -> bool:
 
 def read_supervisely(document: Document, files: Files, reading: Reading) -> None:
     node, name = document.node, base_name(document.name).removesuffix(".json")
-    layers = [Layer(row.text("classTitle"), _shape_of(row)) for row in node.nodes("objects")]
     size = node.child("size")
     wide_high = size.whole("width"), size.whole("height")
+    check_amount(wide_high, len(node.child("objects").of_type(list)), document.where)
+    layers = [Layer(row.text("classTitle"), _shape_of(row, wide_high)) for row in node.nodes("objects")]
     reading.drawings.append(Drawing(document.where, (name,), wide_high, layers, files.picture(name)))
 
 
-def _shape_of(row: Node) -> Shape:
+def _shape_of(row: Node, size: tuple[int, int]) -> Shape:
     kind = row.text("geometryType")
     if kind == "bitmap":
         bitmap = row.child("bitmap")
-        return Bitmap(read_bitmap(_unpack(bitmap.child("data")), row.where), _corner(bitmap.child("origin")))
+        return Bitmap(read_bitmap(_unpack(bitmap.child("data")), row.where, size), _corner(bitmap.child("origin")))
     points = row.child("points")
     outer = points.points("exterior")
     if kind == "rectangle":

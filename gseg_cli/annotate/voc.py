@@ -29,12 +29,9 @@ _LABELS = {"__ignore__": IGNORED, "void": IGNORED, "_background_": BACKGROUND}
 
 
 def mask_names(files: Files) -> list[str]:
-    """The PNGs in folders called SegmentationClass or SegmentationClassPNG."""
-    return [
-        name
-        for name in files.named(".png")
-        if name.split("/")[-2:-1] in (["SegmentationClass"], ["SegmentationClassPNG"])
-    ]
+    """The PNGs in folders called SegmentationClass or SegmentationClassPNG, and below: CVAT keeps its own folders."""
+    folders = {"SegmentationClass", "SegmentationClassPNG"}
+    return [name for name in files.named(".png") if folders.intersection(name.split("/")[:-1])]
 
 
 def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
@@ -45,6 +42,7 @@ def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
         with reading.attempt():
             where = files.where(name)
             image = decode_picture(files.read(name), where)
+            reading.spend(image.width * image.height, where)
             layers, warnings = _layers_of(image, key, where)
             reading.warnings += warnings
             photo = photos.get(base_name(name)[:-4])

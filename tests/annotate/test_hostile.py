@@ -8,16 +8,17 @@ import struct
 import zipfile
 import zlib
 
+import numpy as np
 import pytest
 
-from gseg_cli.annotate import source_files
+from gseg_cli.annotate import documents, drawing, source_files
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import tie
 from gseg_cli.annotate.recognise import read_source
 from gseg_cli.app import main
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
-from tests.annotate.exports import CLASSES, DATA, b64, coco, cvat, label_studio, labelme, square, write
+from tests.annotate.exports import CLASSES, DATA, b64, box, coco, cvat, label_studio, labelme, png, square, write
 
 SKIN = ("skin", "polygon", square(0, 0, 9, 9))
 RLE = {"size": [64, 64]}
@@ -45,6 +46,11 @@ BITMAP_BOMB = b64(zlib.compress(b"\0" * 70_000_000, 9))
 ZIP = zipped({"000003.json": json.dumps(labelme(SKIN))})
 ACCENT = zipped({"\u00e9.json": "{}"})
 MILLION_POINTS = '{"shapes": [{"label": "skin", "points": [' + ",".join(["[1,1]"] * 1_000_000) + "]}]}"
+ZIGZAG = ("skin", "polygon", [[index * 7 % 4096, index % 2 * 4095] for index in range(4800)])
+DIAGONALS = ("skin", "linestrip", [[0, 0], [4096, 4096]] * 200)
+LARGE_MASK = {"label": "skin", "shape_type": "mask", "points": [[0, 0], [64, 64]],
+              "mask": b64(png(np.ones((65, 65), np.uint8)))}  # fmt: skip
+WHOLE_PICTURE = {"segmentation": {"size": [4096, 4096], "counts": [0, 4096 * 4096]}}
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
     "traversal in a zip": ("a.zip", zipped({"../../000003.json": "{}"}), "outside of the zip's own folder"),
@@ -67,12 +73,19 @@ CASES = {
     "no size": ("000003.json", labelme(SKIN, size=0), "expected 1 to 4096 pixels a side"),
     "negative size in COCO": ("a.json", coco({"bbox": [0, 0, 1, 1]}, size=-64), "expected 1 to 4096 pixels a side"),
     "large mask in XML": ("a.xml", cvat('<mask label="skin" rle="9" left="0" top="0" width="99999" height="99999"/>'),
-                          "add up to 9999800001 pixels"),
+                          "expected a size of 1x1 to 64x64"),
     "brush of gigabytes": ("a.json", label_studio({"rle": [255] * 9, "brushlabels": ["skin"]}), "16384 values for"),
     "brush cut off": ("a.json", label_studio({"rle": [0, 0, 64, 0, 57, 0], "brushlabels": ["skin"]}), "are cut off"),
     "a million points": ("000003.json", MILLION_POINTS, "at most 100000 are taken"),
     "two points": ("000003.json", labelme(("skin", "polygon", [[1, 1], [2, 2]])), "a polygon needs 3 points, got 2"),
     "many shapes": ("000003.json", labelme(*[SKIN] * 10_001), "10001 shapes"),
+    "many masks of ten bytes": ("a.json", coco(*[WHOLE_PICTURE] * 200, size=4096), "200 shapes, but at most 128"),
+    "a mask larger than its picture": ("000003.json", labelme() | {"shapes": [LARGE_MASK]}, "a picture of 65x65"),
+    "polygons of hours": ("000003.json", labelme(*[ZIGZAG] * 30, size=4096), "would take minutes to fill"),
+    "a line of hours": ("000003.json", labelme(DIAGONALS, size=4096), "would take minutes to fill"),
+    "gigabytes once parsed": ("a.zip", zipped({"a.json": "[" + "[]," * 5_000_001 + "1]"}), "more than 10000000 values"),
+    "a name of a megabyte": ("000003.json", labelme(("x" * 10**6, "point", [[1, 1]])), "a name of 1000000 characters"),
+    "an error thousands of times": ("a.json", coco() | {"annotations": [{}] * 30_000}, "and 20000 errors before this"),
     "RLE that overruns": ("a.json", coco({"segmentation": RLE | {"counts": [0, 10**9]}}), "add up to 4096 pixels"),
     "negative RLE": ("a.json", coco({"segmentation": RLE | {"counts": [-5, 4101]}}), "add up to 4096 pixels"),
     "RLE of nonsense": ("a.json", coco({"segmentation": RLE | {"counts": "\x00\x01"}}), "not the text of a COCO RLE"),
@@ -128,6 +141,30 @@ def test_a_zip_bomb_is_stopped_while_it_is_read(tmp_path, monkeypatch):
     files.read("0.json"), files.read("1.json")
     with pytest.raises(GsegError, match="unpacks to more than"):
         files.read("2.json")
+
+
+def test_pictures_that_are_absurdly_large_together_are_refused(ten_samples, tmp_path, monkeypatch):
+    """Each alone is small when it is packed, and within bounds."""
+    for kind in ("label maps/{}.png", "parts/{}_hair.png", "voc/SegmentationClass/{}.png"):
+        for seed in range(3):
+            write(tmp_path / kind.format(seed), png(box(64, 0, 0, 8, 8)))
+    for folder in tmp_path.iterdir():
+        monkeypatch.setattr(drawing, "MAX_READ", 2**40)
+        read_source(folder, Names(CLASSES))
+        monkeypatch.setattr(drawing, "MAX_READ", 64 * 64 * 5)
+        with pytest.raises(GsegError, match="with this picture more than"):
+            read_source(folder, Names(CLASSES))
+
+
+@pytest.mark.parametrize("bound", ["MAX_VALUES", "MAX_TEXT"])
+def test_documents_that_are_too_large_together_are_not_parsed(tmp_path, monkeypatch, bound):
+    for name in ("a.xml", "b.xml"):
+        write(tmp_path / name, cvat('<tag label=""/>' * 600))
+    read_source(tmp_path, Names(CLASSES))
+    monkeypatch.setattr(documents, bound, {"MAX_VALUES": 2000, "MAX_TEXT": 10_000}[bound])
+    read_source(tmp_path / "a.xml", Names(CLASSES))
+    with pytest.raises(GsegError, match=r"b\.xml: with this file more than"):
+        read_source(tmp_path, Names(CLASSES))
 
 
 def test_a_source_of_too_many_files_is_refused(tmp_path, monkeypatch):

@@ -63,6 +63,15 @@ def test_unknown_names_are_errors_that_name_the_nearest_class(run, project, tmp_
     assert (project.dir / "gseg.toml").read_bytes() == before and not any(project.annotations_dir.iterdir())
 
 
+def test_hundreds_of_unknown_names_are_told_in_few_lines_and_are_too_many_classes(run, tmp_path, capsys):
+    source = drawn(tmp_path / "in", *(f"hair_{index}" for index in range(300)))
+    assert run(source) == 1
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) < 50 and "280 more names are no classes, such as 'hair_20'" in error
+    assert run(source, "--yes") == 1
+    assert "300 names are no classes yet, but there can be 255 classes at most\nhint: --map" in capsys.readouterr().err
+
+
 def test_map_renames_ignores_and_leaves_out(run, project, tmp_path):
     source = drawn(tmp_path / "in", "skin", "hiar", "shadow", "box")
     assert run(source, "--map", "hiar=hair", "--map", "shadow=ignore", "--map", "box=-") == 0

@@ -27,6 +27,7 @@ SKIN = ("skin", "rectangle", [[0, 0], [32, 32]])
         "/data/upload/1/3f2a1b4c-000003.png",
         "/data/upload/12/03040506-000003.png",
         "/data/local-files/?d=faces%2F4%2F000003.png",
+        "/tasks/12/resolve/?fileuri=czM6Ly9idWNrZXQvNy8wMDAwMDMucG5n",  # s3://bucket/7/000003.png
         "000003_png.rf.5f3e2a7c9d01.jpg",
         "000003 (1).png",
         "000003_mask.png",

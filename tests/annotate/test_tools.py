@@ -99,6 +99,23 @@ def test_coco_boxes_are_drawn_where_there_is_nothing_else(labels_in):
     assert (area(labels, 1), area(labels, 2)) == (350, 50)
 
 
+def test_coco_leaves_out_a_picture_with_a_broken_annotation_and_no_other(ten_samples, tmp_path):
+    """Its label map would lack a shape."""
+    document = coco({"segmentation": [[0, 0, 5, 5]]}, {"bbox": [0, 0, 20, 20]}, {"bbox": [0, 0, 9, 9], "image_id": 8})
+    document["images"].append({"id": 8, "file_name": "000004.png", "width": 64, "height": 64})
+    _, found = load(write(tmp_path / "a.json", document), ten_samples, CLASSES)
+    (failure,) = found.failures
+    assert "needs 3 points" in failure.message and found.annotations.seeds == (4,)
+
+
+def test_captions_beside_cocos_instances_are_passed_over(ten_samples, tmp_path):
+    instances = coco({"bbox": [0, 0, 20, 20]})
+    captions = {"images": instances["images"], "annotations": [{"id": 1, "image_id": 7, "caption": "a face"}]}
+    write(tmp_path / "annotations/instances_default.json", instances)
+    write(tmp_path / "annotations/captions_default.json", captions)
+    assert area(labels_of(tmp_path, ten_samples, CLASSES)) == 400
+
+
 def polygon_element(label, points, z=0):
     text = ";".join(f"{x},{y}" for x, y in points)
     return f'<polygon label="{label}" occluded="0" points="{text}" z_order="{z}"/>'
@@ -147,9 +164,8 @@ def test_cvat_segmentation_masks_are_read_by_the_colours_in_labelmap(ten_samples
     pixels = np.full((64, 64, 3), (10, 20, 30), np.uint8)
     pixels[8:16, 8:16] = (61, 245, 61)
     write(tmp_path / "labelmap.txt", "# label:color_rgb:parts:actions\nbackground:10,20,30::\nhair:61,245,61::\n")
-    write(tmp_path / "SegmentationClass/sub/000003.png", png(pixels))
-    write(tmp_path / "SegmentationObject/000003.png", png(pixels))
-    (tmp_path / "SegmentationClass/sub/000003.png").rename(tmp_path / "SegmentationClass/000003.png")
+    write(tmp_path / "SegmentationClass/faces/000003.png", png(pixels))  # CVAT keeps the folders of its server
+    write(tmp_path / "SegmentationObject/faces/000003.png", png(pixels))
     kind, found = load(tmp_path, ten_samples, CLASSES)
     assert kind == "segmentation masks" and np.array_equal(found.all().labels[0], box(64, 8, 8, 16, 16, 2))
     _, found = load(tmp_path, ten_samples, CLASSES, unlabelled=255)
@@ -200,6 +216,15 @@ def test_label_studio_regions_are_in_percent_of_the_picture(labels_in):
     assert labels[33, 17] == 2 and area(labels, 3) == pytest.approx(np.pi * 32, rel=0.1)
 
 
+def test_a_turned_rectangle_has_the_corners_that_label_studio_itself_gives_it(labels_in):
+    """The corners are from convert_annotation_to_yolo_obb of label-studio-sdk 2.1.2."""
+    turned = {"x": 30, "y": 20, "width": 40, "height": 15, "rotation": 25, "rectanglelabels": ["skin"]}
+    corners = [[30, 20], [66.2523, 36.9047], [59.9130, 50.4993], [23.6607, 33.5946]]
+    polygon = {"points": corners, "polygonlabels": ["skin"]}
+    labels = labels_in("a.json", label_studio(turned))
+    assert area(labels) > 200 and np.array_equal(labels, labels_in("a.json", label_studio(polygon)))
+
+
 def test_label_studio_json_min_and_labels_in_a_tag_of_their_own(labels_in):
     polygon = {"points": [[0, 0], [50, 0], [50, 50], [0, 50]], "polygonlabels": ["skin"], "original_width": 64}
     assert (
@@ -212,6 +237,20 @@ def test_label_studio_json_min_and_labels_in_a_tag_of_their_own(labels_in):
     for region in task[0]["annotations"][0]["result"]:
         region["id"] = "same"
     assert area(labels_in("a.json", task), 2) == 1024
+
+
+def test_what_label_studio_has_besides_shapes_is_left_out_and_said(ten_samples, tmp_path):
+    polygon = {"points": square(0, 0, 50, 50), "polygonlabels": ["skin"]}
+    point = {"x": 10, "y": 10, "width": 0.5, "keypointlabels": ["eyes"]}  # the width of its mark
+    vector = {"vertices": [{"x": 1, "y": 2}], "closed": True, "vectorlabels": ["hair"]}
+    task = label_studio(polygon, point, vector)
+    task[0]["annotations"][0]["result"] += [
+        {"type": "choices", "value": {"choices": ["good"]}},
+        {"type": "relation", "from_id": "r0", "to_id": "r1"},
+    ]
+    _, found = load(write(tmp_path / "a.json", task), ten_samples, CLASSES)
+    assert area(found.all().labels[0]) == 1024 and len(found.warnings) == 1
+    assert "keypointlabels, vectorlabels, vertices cannot be filled and are left out" in found.warnings[0]
 
 
 def test_label_studio_takes_the_one_annotation_that_stands(labels_in, ten_samples, tmp_path):
@@ -231,6 +270,13 @@ def test_masks_of_parts_lie_over_each_other_as_in_celebamask_hq(ten_samples, tmp
     kind, found = load(tmp_path, ten_samples, CLASSES)
     assert kind == "masks of parts" and area(found.all().labels[0], 2) == 32 * 32
     assert "resized from 512x512 to 64x64" in found.warnings[0]
+
+
+def test_masks_of_parts_that_differ_in_size_are_an_error(ten_samples, tmp_path):
+    write(tmp_path / "00003_hair.png", png(box(512, 0, 0, 256, 256, 255)))
+    write(tmp_path / "00003_skin.png", png(box(256, 0, 0, 256, 256, 255)))
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "differ in size, 256x256 and 512x512" in failure.message
 
 
 PALETTE = np.array(CLASSES.colors, np.uint8)
