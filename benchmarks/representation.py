@@ -151,7 +151,7 @@ so does gseg's CNN, while its MLP draws 4,096 labelled pixels. Memory is the pea
 Made by `python -m benchmarks.representation --rounds {rounds}`, each figure the median of {rounds} processes, both
 forms in turns; commit {commit}, {date}, {hardware}.
 
-| what | GAN, px | labels, px | hidden | plain, s | gseg, s | times less | of CPU time | plain, GB | gseg, GB | times less |
+| what | GAN, px | labels, px | hidden | plain, s | gseg, s | times less | CPU time | plain, GB | gseg, GB | less |
 |---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 {table}
 """

@@ -12,7 +12,9 @@ def fewshot_train(
     gan: GanOpt = None,
     annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
     model: Annotated[str, typer.Option(help="mlp, cnn-s, cnn-m or cnn-l.")] = "mlp",
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps per network; 400.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Training steps per network; 400 of an MLP, 1,600 of a CNN.")
+    ] = None,
     schedule: Annotated[
         str, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")
     ] = "short",
@@ -34,8 +36,7 @@ def fewshot_train(
 
     if steps is not None and schedule == "paper":
         raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "leave one of the two out")
-    length = {} if steps is None else {"steps": steps}
-    config = FewshotConfig(model=model, features=features, schedule=schedule, num_heads=heads, seed=seed, **length)
+    config = FewshotConfig(model=model, features=features, schedule=schedule, steps=steps, num_heads=heads, seed=seed)
     source = annotations or project_dir() / "annotations"
     with progress("fewshot-train", "steps") as on_step:
         done = start_fewshot(

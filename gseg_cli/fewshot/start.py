@@ -36,6 +36,7 @@ def start_fewshot(
         message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
         raise ProjectError(message, "give --gan the GAN the samples were made with, or annotate samples of this one")
     check_labels(labelled)
+    config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
     checkpoint = train_fewshot(generator, labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)

@@ -1,7 +1,7 @@
 """Teaching: from one to ten annotated samples to a segmenter of generated images."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,7 +22,7 @@ from gseg_runtime.errors import ConfigError, GsegError
 
 SCHEDULES = ("short", "paper")
 PAPER_EPOCHS = 1000
-MAX_PIXELS = 2**20  # that a CNN sees in a step, so that large label maps do not fill the memory
+STEPS = {"mlp": 400, "cnn-s": 1600, "cnn-m": 1600, "cnn-l": 1600}  # of the short schedule
 MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
 
 
@@ -30,15 +30,15 @@ MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
 class FewshotConfig:
     """How a teacher is taught. Which defaults were chosen by what measurement: benchmarks/teachers.md.
 
-    short: `steps` of a one-cycle schedule, which needs far fewer than a constant rate. paper: the published code's
+    short: STEPS of a one-cycle schedule, which needs far fewer than a constant rate. paper: the published code's
     1,000 epochs of single images, Adam at 1e-3, times 0.9 every 50 epochs; it overrules steps, batch, pixels and lr.
     """
 
     model: str = "mlp"
     features: str = "all"
     schedule: str = "short"
-    steps: int = 400
-    batch: int = 4  # annotated images per step, of a CNN
+    steps: int | None = None  # per network; None: as STEPS has it
+    batch: int = 1  # annotated images per step, of a CNN; four in a quarter of the steps teach less
     pixels: int = 4096  # per step, of the MLP
     lr: float = 2e-3  # the peak
     weight_decay: float = 1e-3
@@ -50,12 +50,17 @@ class FewshotConfig:
         _one_of("features", self.features, tuple(REPRESENTATIONS))
         _one_of("schedule", self.schedule, SCHEDULES)
 
-    def resolved(self, num_images: int, size: int) -> "FewshotConfig":
+    def resolved(self, num_images: int, size: int) -> "ResolvedConfig":
         """With the schedule's own numbers, for so many label maps of size x size pixels."""
+        given = asdict(self)
         if self.schedule == "paper":
-            steps = PAPER_EPOCHS * num_images
-            return replace(self, steps=steps, batch=1, pixels=size * size, lr=1e-3, weight_decay=1e-3)
-        return replace(self, batch=max(1, min(self.batch, MAX_PIXELS // size**2)))
+            given |= {"steps": PAPER_EPOCHS * num_images, "batch": 1, "pixels": size * size, "lr": 1e-3}
+        return ResolvedConfig(**{**given, "steps": given["steps"] or STEPS[self.model]})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResolvedConfig(FewshotConfig):
+    steps: int
 
 
 def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
@@ -96,7 +101,7 @@ def fit_teacher(
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
     labels = torch.as_tensor(annotations.labels).long().to(device)  # [N, S, S]
     size = labels.shape[-1]
-    config = config.resolved(len(labels), size)
+    how = config.resolved(len(labels), size)
     stack = collect_features(generator, torch.as_tensor(annotations.ws).to(device), size)
     seed_step(config.seed, 0)
     teacher = Teacher(
@@ -109,11 +114,11 @@ def fit_teacher(
             features=config.features,
         )
     ).to(device)
-    total = config.num_heads * config.steps
+    total = how.num_heads * how.steps
     for h, head in enumerate(teacher.heads):
         cast(Head, head).features.standardize(stack)
-        for step, loss in enumerate(_fit(cast(Head, head), stack, labels, config, config.seed * 1000 + h), start=1):
-            done = h * config.steps + step
+        for step, loss in enumerate(_fit(cast(Head, head), stack, labels, how, config.seed * 1000 + h), start=1):
+            done = h * how.steps + step
             if run and (done % 10 == 0 or done == total):
                 run.metric(done, loss=float(loss))
             on_step(Step(done, total, {"loss": float(loss)}))
@@ -130,7 +135,7 @@ def check_labels(annotations: AnnotationSet) -> None:
         raise GsegError("annotations: no labelled pixel, all are 255 (ignore)", "label some parts of the samples")
 
 
-def _fit(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig, seed: int) -> Iterator[Tensor]:
+def _fit(head: Head, stack: FeatureStack, labels: Tensor, config: ResolvedConfig, seed: int) -> Iterator[Tensor]:
     """Yield the loss of each step."""
     optimizer = torch.optim.Adam(head.parameters(), lr=config.lr, weight_decay=config.weight_decay)
     schedule = _schedule(optimizer, config, len(labels))
@@ -146,7 +151,7 @@ def _fit(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig,
         yield loss.detach()
 
 
-def _schedule(optimizer: torch.optim.Optimizer, config: FewshotConfig, num_images: int) -> LRScheduler:
+def _schedule(optimizer: torch.optim.Optimizer, config: ResolvedConfig, num_images: int) -> LRScheduler:
     if config.schedule == "paper":
         return StepLR(optimizer, step_size=50 * num_images, gamma=0.9)
     return OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
