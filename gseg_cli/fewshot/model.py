@@ -18,6 +18,7 @@ KIND = "fewshot"
 # Dilations of the 3x3 convolutions behind the first, 1x1 layer; cnn-l is the published code's network, 61 px wide.
 DILATIONS = {"cnn-s": (2, 1, 2, 1), "cnn-m": (2, 4, 1, 2, 4, 1), "cnn-l": (2, 4, 8, 1, 2, 4, 8, 1)}
 MODELS = (*DILATIONS, "mlp")
+SLOPE = 0.01  # of the leaky ReLUs
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +39,13 @@ class Head(nn.Module):
         self.size = config.size
         self.features = ProjectedFeatures(config.channels, 128, REPRESENTATIONS[config.features])
 
+    def initialize(self) -> None:
+        """He et al. 2015. PyTorch's own start shrinks the signal at every layer: cnn-l stands still for most of a run."""
+        for layer in self.modules():
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
+                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
+
     def forward(self, stack: FeatureStack) -> Tensor:
         """Logits [N, num_classes, size, size]."""
         return self.rest(self.features(stack, self.size))
@@ -57,10 +65,11 @@ class CNNHead(Head):
         self.convs = nn.ModuleList(
             nn.Conv2d(i, o, 3, padding=d, dilation=d) for i, o, d in zip(widths, widths[1:], dilations, strict=False)
         )
+        self.initialize()
 
     def rest(self, x: Tensor) -> Tensor:
         for conv in self.convs:
-            x = conv(F.leaky_relu(x, 0.01, inplace=True))
+            x = conv(F.leaky_relu(x, SLOPE, inplace=True))
         return x
 
 
@@ -71,6 +80,7 @@ class MLPHead(Head):
         super().__init__(config)
         self.hidden = nn.Linear(128, 32)
         self.out = nn.Linear(32, config.num_classes)
+        self.initialize()
 
     def rest(self, x: Tensor) -> Tensor:
         return self._pixels(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
@@ -80,8 +90,8 @@ class MLPHead(Head):
         return self._pixels(self.features.at_pixels(columns))
 
     def _pixels(self, x: Tensor) -> Tensor:
-        x = self.hidden(F.leaky_relu(x, 0.01, inplace=True))
-        return self.out(F.leaky_relu(x, 0.01, inplace=True))
+        x = self.hidden(F.leaky_relu(x, SLOPE, inplace=True))
+        return self.out(F.leaky_relu(x, SLOPE, inplace=True))
 
 
 class Teacher(nn.Module):
