@@ -52,7 +52,7 @@ def list_images(source: Path) -> list[Path]:
 def walk_images(folder: str) -> Iterator[str]:
     """The names, relative to `folder`, of all that is named like a picture. Follows links, each folder once.
 
-    At the end come folders that cannot be listed, so that whoever reads them learns why. GsegError when `folder` is one.
+    At the end come folders that cannot be listed: whoever reads them learns why. GsegError when `folder` is one itself.
     """
     seen: set[str] = set()
     unlisted: list[OSError] = []
