@@ -211,11 +211,11 @@ NOTES = (
     "- *Serial loop*: the same model in the manner of rembg's folder command: Pillow decodes at full size and writes",
     "  the PNG, ONNX Runtime has its defaults (a photo on all cores, spinning), one photo after the other.",
     "- *Ceiling / serial*: the most that any program with these codecs could gain over that loop on these cores. The",
-    "  loop's engine has all cores busy by itself; what it leaves idle is one core while the other decodes and encodes,",
+    "  loop's engine has all cores busy by itself; what it leaves idle is one core while the other decodes or encodes,",
     "  15 to 30 ms per photo. 1.4 times the loop is therefore out of reach from about 100 ms of inference on: for the",
     "  student of the paper's size even the bare engine, without any photo or mask, is short of it.",
-    "- A stage is measured alone, over and over, with the processor's caches full of what it needs. In a folder it finds",
-    "  them full of the other stages' data; for a network of a few milliseconds this is most of what is missing.",
+    "- A stage is measured alone, over and over, with the processor's caches full of what it needs. In a folder it",
+    "  finds them full of the other stages' data; for a network of a few milliseconds this is most of what is missing.",
     "- `gseg bench --model model.onnx --photos DIR` measures a model of yours on your photos.",
 )
 
