@@ -29,7 +29,7 @@ from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
 from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
-from gseg_cli.output import Output, current_output, new_output
+from gseg_cli.output import Output, accept_any_name, current_output, new_output
 from gseg_runtime.errors import GsegError, UsageError
 
 PARTIAL, BUG, INTERRUPTED = 3, 70, 130
@@ -93,6 +93,7 @@ def root(
 def main(args: Sequence[str] | None = None) -> int:
     """Run one command and return the exit code. args: without the program's name; None takes them from the process."""
     out = new_output()
+    accept_any_name()
     try:
         rest = take_globals(sys.argv[1:] if args is None else args)
         if settings.json and not rest:
@@ -117,12 +118,17 @@ def _report(error: BaseException, out: Output) -> int:
         case ModuleNotFoundError() if (error.name or "").split(".")[0] in EXTRAS:
             package = (error.name or "").split(".")[0]
             message = f"gseg {settings.command} needs {package}, which is not installed"
-            return _fail(out, message, f"pip install 'gseg[{EXTRAS[package]}]'", 1)
+            return _fail(out, message, _install_hint(package), 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:
             hint = None if settings.debug else "this is a bug in gseg; --debug shows where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
+
+
+def _install_hint(package: str) -> str:
+    hint = f"pip install 'gseg[{EXTRAS[package]}]'"
+    return f"{hint}; for a model that is exported already, pip install onnx is enough" if package == "onnx" else hint
 
 
 def _usage_hint(error: typer.TyperException) -> str | None:

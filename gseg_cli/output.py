@@ -1,5 +1,6 @@
 """What a command shows: data on stdout, talk on stderr, and one JSON object instead of text with `--json`."""
 
+import io
 import json
 import math
 import sys
@@ -51,7 +52,7 @@ class Output:
         self.say(f"warning: {text}")
 
     def show_error(self, message: str, hint: str | None) -> None:
-        self.say(f"error: {message}")
+        self.say(f"error: {_on_one_line(message)}")
         if hint:
             self.say(f"hint: {hint}")
 
@@ -60,6 +61,17 @@ class Output:
         rows = [{"message": error["message"], "hint": error.get("hint")} for error in errors]
         answer = {"command": settings.command, "status": status, "data": to_plain(data), "errors": rows}
         print(json.dumps(answer, indent=2, allow_nan=False))
+
+
+def _on_one_line(text: str) -> str:
+    """With escapes for what would end the line or steer the terminal: file names may hold anything."""
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def accept_any_name() -> None:
+    """What the terminal's encoding lacks, of a file name for instance, is printed as escapes, as on stderr."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
 
 
 _output = Output()

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import re
 import subprocess
 import sys
@@ -62,6 +63,18 @@ def test_an_error_is_two_lines_on_stderr_and_code_1(capsys):
     error, hint = captured.err.splitlines()
     assert error == "error: missing.onnx: no such file or folder"
     assert hint.startswith("hint: ")
+
+
+def test_a_name_with_a_line_end_or_a_control_character_does_not_break_the_error_line(capsys):
+    assert main(["info", "two\nlines\x1b[2J \udcff.jpg"]) == 1
+    assert capsys.readouterr().err.splitlines()[0].startswith(r"error: two\nlines\x1b[2J \udcff.jpg: ")
+
+
+def test_a_name_that_the_terminal_cannot_show_is_no_bug(tmp_path):
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii:strict"}
+    command = [sys.executable, "-m", "gseg_cli", "init", str(tmp_path / "顔")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert (done.returncode, r"\u9854" in done.stdout) == (0, True), done.stderr
 
 
 def test_the_installed_program_behaves_like_main(tmp_path):

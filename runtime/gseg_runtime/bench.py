@@ -74,7 +74,9 @@ def run_bench(
         folder = Path(temporary)
         paths = made_up_photos(folder / "photos", count) if photos is None else list_images(photos)[:count]
         work = PhotoWork(folder / "stages", segmenter.card, segmenter.model_sha256, Extras())
-        loaded = [item for path in paths if isinstance(item := work.load(Job(path, Path("x.png"))), Loaded)]
+        # Masks of their own: a file system takes longer over a name that is written again and again.
+        jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]
+        loaded = [item for job in jobs if isinstance(item := work.load(job), Loaded)]
         if not loaded:
             raise GsegError(f"{photos}: no photo there that can be read", "--photos DIR names a folder of photos")
         decode_s = _cpu_per_item(lambda item: work.load(item.job), loaded)

@@ -61,7 +61,7 @@ def _gpu(facts: Facts) -> Iterator[Finding]:
 
 def _wheels(facts: Facts) -> Iterator[Finding]:
     """Which wheels write onnxruntime/; the same folder serves whichever was installed last."""
-    wheels = [name for name in ORT_WHEELS if name in facts.packages]
+    wheels = _ort_wheels(facts)
     again = GPU if facts.gpu and (ORT_GPU in wheels or not wheels) else CPU
     if len(wheels) > 1:
         what = f"{' and '.join(wheels)} are installed together, and overwrite each other's files"
@@ -72,9 +72,13 @@ def _wheels(facts: Facts) -> Iterator[Finding]:
         yield Finding("error", f"{remains} cannot be used: {facts.probes[ORT].problem}", fix)
 
 
+def _ort_wheels(facts: Facts) -> list[str]:
+    return [name for name in ORT_WHEELS if name in facts.packages]
+
+
 def _onnxruntime(facts: Facts) -> Iterator[Finding]:
     probe = facts.probes.get(ORT)
-    if probe is None or not probe.works:
+    if probe is None or not probe.works or len(_ort_wheels(facts)) > 1:  # of several one must go first
         return
     has_cuda = "CUDAExecutionProvider" in probe.providers
     kind = f"for CUDA {probe.cuda}" if has_cuda else "for the CPU"
@@ -91,7 +95,7 @@ def _onnxruntime(facts: Facts) -> Iterator[Finding]:
     elif facts.gpu and not has_cuda:
         what = "a GPU is there, but ONNX Runtime was built without support for it"
         yield Finding("warning", what, f"pip uninstall -y {ORT} && {GPU}")
-    if probe.missing:
+    if probe.missing and facts.gpu:  # without one the wheel itself is the wrong one
         what = f"ONNX Runtime's GPU support lacks {', '.join(probe.missing)}"
         # In 1.27 the extra names packages that do not exist.
         version = ">=1.28" if probe.version.startswith("1.27.") else f"=={probe.version}"

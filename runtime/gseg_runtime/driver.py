@@ -12,7 +12,7 @@ from typing import Any
 from gseg_runtime.errors import BackendUnavailable
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-_HINT = "nvidia-smi must list the GPU; in a container it takes --gpus all"
+DRIVER_HINT = "nvidia-smi must list the GPU; in a container it takes --gpus all"
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 
 
@@ -53,7 +53,7 @@ def open_driver() -> Any:
     try:
         cuda = ctypes.CDLL(_LIBRARY)
     except OSError:
-        raise BackendUnavailable(f"no NVIDIA driver ({_LIBRARY} cannot be loaded)", _HINT) from None
+        raise BackendUnavailable(f"no NVIDIA driver ({_LIBRARY} cannot be loaded)", DRIVER_HINT) from None
     _check(cuda, cuda.cuInit(0))
     return cuda
 

@@ -50,9 +50,13 @@ def list_images(source: Path) -> list[Path]:
 
 
 def walk_images(folder: str) -> Iterator[str]:
-    """The names, relative to `folder`, of all that is named like a picture. Follows links, each folder once."""
+    """The names, relative to `folder`, of all that is named like a picture. Follows links, each folder once.
+
+    At the end come folders that cannot be listed: whoever reads them learns why. GsegError when `folder` is one itself.
+    """
     seen: set[str] = set()
-    for top, folders, files in os.walk(folder, followlinks=True):
+    unlisted: list[OSError] = []
+    for top, folders, files in os.walk(folder, onerror=unlisted.append, followlinks=True):
         real = os.path.realpath(top)
         if real in seen:
             folders.clear()
@@ -61,6 +65,11 @@ def walk_images(folder: str) -> Iterator[str]:
         below = os.path.relpath(top, folder)
         prefix = "" if below == os.curdir else below + os.sep
         yield from (prefix + name for name in folders + files if is_named_like_a_picture(name))
+    for error in unlisted:
+        if error.filename == folder:
+            raise GsegError(f"{folder}: cannot be listed: {error.strerror}", "its permissions, or the disk, forbid it")
+        if not is_named_like_a_picture(error.filename):  # else it is among the names already
+            yield os.path.relpath(error.filename, folder)
 
 
 def is_named_like_a_picture(name: str) -> bool:
@@ -84,7 +93,10 @@ def read_picture(path: Path) -> bytes:
     Looks before it reads: a pipe named x.jpg would never end, and a video named so need not be loaded.
     """
     with picture_errors(path):
-        if not stat.S_ISREG(mode := path.stat().st_mode) and not stat.S_ISDIR(mode):
+        mode = path.stat().st_mode
+        if stat.S_ISDIR(mode):
+            os.scandir(path).close()  # tells why, of one that cannot be listed
+        elif not stat.S_ISREG(mode):
             raise ValueError("not a regular file")
         with path.open("rb") as file:
             start = file.read(12)

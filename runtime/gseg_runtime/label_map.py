@@ -17,6 +17,7 @@ from gseg_runtime.png import is_gseg_png as is_gseg_png
 
 LabelMap = npt.NDArray[np.uint8]  # [H, W]
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
+_STRIP = 256  # rows that an overlay is made of at once
 
 
 def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: str) -> LabelMap:
@@ -62,11 +63,21 @@ def overlay(image: Pixels, labels: LabelMap, classes: ClassMap, alpha: float = 0
 
     image: uint8 [H, W, 3]; labels: [H, W] of the same size; alpha: weight of the class colour, 0..1.
     """
+    shown = np.empty_like(image)
+    for top in range(0, len(image), _STRIP):  # 100 megapixels at once would take 2 GB beside the photo
+        rows = slice(top, top + _STRIP)
+        edges = _contours(labels[top : top + _STRIP + 1])[:_STRIP]  # the row below belongs to the last one's contour
+        shown[rows] = _mix(image[rows], labels[rows], edges, classes, alpha)
+    return shown
+
+
+def _mix(
+    image: Pixels, labels: LabelMap, edges: npt.NDArray[np.bool_], classes: ClassMap, alpha: float
+) -> npt.NDArray[np.uint8]:
     is_shown = (labels != 0) & (labels != IGNORE)
     weight = round(alpha * 256)  # whole numbers: a quarter of the time
     mixed = image * np.uint16(256 - weight) + colorize(labels, classes) * np.uint16(weight)
     mixed = ((mixed + np.uint16(128)) >> 8).astype(np.uint8)  # [H, W, 3]
-    edges = _contours(labels)
     mixed[edges] = (mixed[edges] * 0.45).round()
     return np.where(is_shown[..., None], mixed, image)
 

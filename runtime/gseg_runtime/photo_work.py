@@ -1,5 +1,6 @@
 """What is done to one photo before and after the network: decode and letterbox it, write its mask and the rest."""
 
+import errno
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -84,14 +85,24 @@ class PhotoWork:
         return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.overlay else None)
 
     def save(self, loaded: Loaded, prediction: Prediction) -> Entry:
-        """Write what is wanted, the mask last. A full disk is a GsegError: it ends the run, not only this photo."""
-        plane, mask = prediction.label_plane, self._out / loaded.job.mask
-        if loaded.data is not None:
-            _write(beside(mask, OVERLAY), self._overlay(loaded.data, loaded.job.photo, prediction))
+        """Write what is wanted; an entry that says why when the photo's name leaves no room for that.
+
+        A full disk is a GsegError: it ends the run, not only this photo.
+        """
+        try:
+            self._write_files(loaded, prediction)
+        except ImageError as error:
+            return self._entry(loaded.job, loaded.stamp, loaded.start_s, error.message)
+        return self._entry(loaded.job, loaded.stamp, loaded.start_s, None, prediction)
+
+    def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
+        """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
+        mask = self._out / loaded.job.mask
         if self._extras.confidence and prediction.confidence_plane is not None:
             _write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
-        _write(mask, encode_png(plane, self._palette))
-        return self._entry(loaded.job, loaded.stamp, loaded.start_s, None, prediction)
+        if loaded.data is not None:
+            _write(beside(mask, OVERLAY), self._overlay(loaded.data, loaded.job.photo, prediction))
+        _write(mask, encode_png(prediction.label_plane, self._palette))
 
     def _overlay(self, data: bytes, source: Path, prediction: Prediction) -> bytes:
         pixels = decode_image(data, source).pixels
@@ -122,6 +133,8 @@ def _write(path: Path, data: bytes) -> None:
     try:
         write_bytes(path, data)
     except GsegError as error:
+        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG:
+            raise ImageError(f"its file {path.name} cannot be written: {error.__cause__.strerror}") from error
         raise GsegError(error.message, RESUME_HINT) from error
 
 

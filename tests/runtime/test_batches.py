@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from conftest import CLASSES, INPUT_SIZE, MakePhoto
 from fake_gpu import Driver, make_trt
+from onnxruntime import InferenceSession
 
 from gseg_runtime import GsegError, ModelCard, Segmenter
 from gseg_runtime.backends import choose
@@ -160,7 +161,22 @@ def test_what_an_engine_cannot_do_is_wrong_usage(engine: Path, driver: Driver) -
         choose(engine)
 
 
-def test_a_missing_provider_names_the_install(model: Path) -> None:
-    with pytest.raises(BackendUnavailable, match="device trt") as caught:
+def test_a_missing_provider_names_the_install_where_there_is_a_gpu(model: Path, driver: Driver) -> None:
+    with pytest.raises(BackendUnavailable, match="device trt: this ONNX Runtime was built without") as caught:
         choose(model, "trt")
     assert "gseg[ort-trt]" in str(caught.value.hint)
+    with pytest.raises(BackendUnavailable, match="device cuda:3: no GPU 3: the driver knows 1"):
+        choose(model, "cuda:3")
+
+
+def test_what_onnx_runtime_says_of_libraries_is_not_mixed_with_data(
+    model: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its wheel for GPUs prints to stdout, which carries JSON; this session then falls back to the CPU, as there."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: print("Failed to load libcublas.so.13"))
+    monkeypatch.setattr("gseg_runtime.backends.ort._open_session", lambda *_: InferenceSession(model))
+    with pytest.raises(BackendUnavailable, match="could not start it"):
+        choose(model, "cuda")
+    assert choose(model, "auto").why.startswith("device cuda: ONNX Runtime found the provider but could not")
+    assert capsys.readouterr().out == ""

@@ -65,7 +65,12 @@ def test_what_works_is_left_alone(facts: Facts) -> None:
             "pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'",
         ),
         (
-            Facts({"onnxruntime-gpu": "1.31.1"}, {"onnxruntime": GPU_WHEEL}, None, NO_DRIVER),
+            Facts(
+                {"onnxruntime-gpu": "1.31.1"},
+                {"onnxruntime": Probe("1.31.1", "", GPU_PROVIDERS, "13.0", ["libcublas.so.13"])},
+                None,
+                NO_DRIVER,
+            ),
             "onnxruntime-gpu is installed, but no NVIDIA driver",
             "pip uninstall -y onnxruntime-gpu && pip install onnxruntime",
         ),

@@ -1,3 +1,4 @@
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -93,6 +94,19 @@ def test_overlay_leaves_background_and_darkens_where_classes_meet() -> None:
     assert (shown[:, [0, 1, 5]] == 100).all()
     assert shown[0, 2].tolist() == [150, 100, 75]  # halfway between photo and colour
     assert shown[0, 3].tolist() == [68, 45, 34]  # its right neighbour is of another class
+
+
+def test_a_large_overlay_is_made_in_strips_that_nobody_sees() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (1100, 900, 3), dtype=np.uint8)
+    labels = rng.integers(0, len(CLASSES), (110, 9), dtype=np.uint8).repeat(10, axis=0).repeat(100, axis=1)
+    tracemalloc.start()
+    shown = overlay(image, labels, CLASSES)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * image.nbytes
+    for top in (200, 250, 255, 256, 500):  # whatever lies around it, a row looks the same
+        np.testing.assert_array_equal(shown[top : top + 20], overlay(image[top:], labels[top:], CLASSES)[:20])
 
 
 def test_contact_sheet_holds_all_pictures() -> None:

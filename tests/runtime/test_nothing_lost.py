@@ -145,3 +145,34 @@ def test_a_pipe_named_like_a_photo_is_not_waited_for(model: Path, photos: Path, 
     reasons = {Path(failure.path).name: failure.reason for failure in report.failures}
     assert reasons.pop("unreadable.jpg", "Permission denied") == "Permission denied"  # root may read everything
     assert reasons == {"pipe.jpg": "not a regular file", "video.jpg": "not a picture of a known format"}
+
+
+def test_a_name_that_leaves_no_room_for_its_mask_costs_only_that_photo(
+    model_with_confidence: Path, make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    long = make_photo(tmp_path / "in" / f"{'x' * 248}.jpg")  # of at most 255 bytes
+    make_photo(tmp_path / "in" / "y.jpg")
+    with Segmenter.load(model_with_confidence, "cpu") as segmenter:
+        assert segmenter.segment_folder(tmp_path / "in", tmp_path / "plain").done == 2
+        report = segmenter.segment_folder(tmp_path / "in", tmp_path / "more", overlay=True, confidence=True)
+    assert [(failure.path, failure.reason) for failure in report.failures] == [
+        (str(long), f"its file {'x' * 248}.confidence.png cannot be written: File name too long")
+    ]
+    assert sorted(path.name for path in (tmp_path / "more").glob("*.*")) == [
+        "gseg-manifest.jsonl", "gseg-report.json", "y.confidence.png", "y.overlay.jpg", "y.png"
+    ]  # fmt: skip
+
+
+def test_a_folder_that_cannot_be_listed_is_named(model: Path, photos: Path, tmp_path: Path) -> None:
+    """As one without permission; root is shown these, but nobody a path of more than 4096 bytes."""
+    here = os.open(photos, os.O_RDONLY)
+    for _ in range(20):
+        os.mkdir("x" * 250, dir_fd=here)
+        below = os.open("x" * 250, os.O_RDONLY, dir_fd=here)
+        os.close(here)
+        here = below
+    os.close(here)
+    with Segmenter.load(model, "cpu") as segmenter:
+        report = segmenter.segment_folder(photos, tmp_path / "out")
+    assert (report.done, report.failed) == (4, 1)
+    assert report.failures[0].reason == "File name too long"

@@ -1,14 +1,16 @@
 """ONNX Runtime: on the CPU, or on an NVIDIA GPU by its CUDA or its TensorRT provider."""
 
 import ctypes
+import io
 from collections.abc import Sequence
+from contextlib import redirect_stdout
 from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
-from gseg_runtime.driver import describe_gpu
+from gseg_runtime.driver import DRIVER_HINT, describe_gpu
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.files import sha256_file
@@ -99,6 +101,7 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
     kind = device.partition(":")[0]
     if kind == "cpu":
         return [_CPU]
+    _check_gpu(device)
     wanted = _TENSORRT if kind == "trt" else _CUDA
     if wanted not in ort.get_available_providers():
         message = (
@@ -106,10 +109,19 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
         )
         raise BackendUnavailable(message, _INSTALL[kind])
     if hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()  # the CUDA libraries that came as wheels
+        with redirect_stdout(io.StringIO()):  # where it prints what it does not find
+            ort.preload_dlls()  # the CUDA libraries that came as wheels
     # The exhaustive search is its default and makes the first images take seconds.
     cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC"})
     return [cuda, _CPU] if kind == "cuda" else [(_TENSORRT, trt_options()), cuda, _CPU]
+
+
+def _check_gpu(device: str) -> None:
+    """BackendUnavailable without a driver, or without a GPU of that number: no other ONNX Runtime would help."""
+    try:
+        describe_gpu(_index(device))
+    except BackendUnavailable as error:
+        raise BackendUnavailable(f"device {device}: {error.message}", f"{DRIVER_HINT}; or use --device cpu") from error
 
 
 def _index(device: str) -> int:
