@@ -1,16 +1,41 @@
 """gseg sample: images of the GAN to label."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, open_project
+from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, open_project, project_dir
+
+if TYPE_CHECKING:
+    from gseg_cli.fewshot.pick_config import PickConfig
+
+SEEDS, CANDIDATES = "0-15", "0-499"
 
 
 def sample(
     gan: GanOpt = None,
-    seeds: Annotated[str, typer.Option(help="Seeds and ranges, such as 0-9,12; one image each.")] = "0-15",
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            help=f"Seeds and ranges, such as 0-9,12; one image each ({SEEDS} unless given), or with --count or --pick "
+            f"the candidates ({CANDIDATES} unless given)."
+        ),
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, help="Pick so many of the seeds to label; 10 with --pick alone.")
+    ] = None,
+    pick: Annotated[
+        str | None,
+        typer.Option(
+            help="How to pick: random; diverse, those that together stand for all (the default with --count); "
+            "uncertain, those the teacher doubts and that differ. None that is annotated already."
+        ),
+    ] = None,
+    teacher: Annotated[
+        Path | None, typer.Option(help="Teacher of --pick uncertain, else the project's newest one.")
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --pick random.")] = 0,
     truncation_psi: Annotated[
         float, typer.Option(help="Towards the mean image: 0 is the mean itself, 1 leaves all variety.")
     ] = 0.7,
@@ -26,13 +51,20 @@ def sample(
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Generate images by seed, with the latents that make them again; a folder of samples is extended."""
+    """Generate images by seed, or those worth labelling, with the latents that make them again.
+
+    A folder of samples is extended.
+    """
     from gseg_cli.gan.seeds import format_seeds, parse_seeds
 
+    how = _how_to_pick(pick, count, teacher, truncation_psi, seed)
+    seeds = (CANDIDATES if how else SEEDS) if seeds is None else seeds
     wanted = parse_seeds(seeds)  # before PyTorch is loaded: a slip is answered at once
     gan_path = find_gan(gan)
     folder = out or open_project().samples_dir
     project = open_project() if template else None  # templates carry the project's class colours
+    if how and how.way == "uncertain":
+        teacher = teacher or _newest_teacher()
 
     from gseg_cli.device import pick_device
     from gseg_cli.gan.networks import load_generator
@@ -41,6 +73,16 @@ def sample(
     from gseg_cli.progress import progress
 
     generator = load_generator(gan_path, pick_device(device), class_index)
+    picked: dict[str, Any] = {}
+    if how:
+        from gseg_cli.fewshot.start_pick import start_pick
+
+        annotations = project_dir() / "annotations"
+        with progress("pick", "candidates") as on_step:
+            picked = start_pick(
+                generator, gan_path, wanted, how, annotations=annotations, teacher=teacher, on_step=on_step
+            )
+        wanted = picked["picked"]
     with progress("sample", "images") as on_step:
         samples = write_samples(
             generator, gan_path, wanted, truncation_psi, folder, overwrite=overwrite, on_step=on_step
@@ -59,8 +101,36 @@ def sample(
         "resolution": samples.resolution,
         "gan": {"path": gan_path, "sha256": samples.gan_sha256},
         "templates": templates.written if templates else (),
+        **picked,
     }
     size = f"{samples.resolution} px, truncation_psi {truncation_psi:g}"
-    current_output().result(
-        data, f"{folder}: {len(samples.seeds)} samples of {size}, seeds {format_seeds(samples.seeds)}"
-    )
+    text = f"{folder}: {len(samples.seeds)} samples of {size}, seeds {format_seeds(samples.seeds)}"
+    if how:
+        order = "" if how.way == "random" else ", the most useful first"
+        text += f"\nlabel next{order}: {', '.join(map(str, wanted))}"
+    current_output().result(data, text)
+
+
+def _how_to_pick(
+    pick: str | None, count: int | None, teacher: Path | None, truncation_psi: float, seed: int
+) -> "PickConfig | None":
+    """None when every seed is to be an image."""
+    from gseg_cli.fewshot.pick_config import PickConfig
+    from gseg_runtime.errors import UsageError
+
+    if teacher and pick != "uncertain":
+        raise UsageError("--teacher: is asked by --pick uncertain alone", "add --pick uncertain, or leave it out")
+    if pick is None and count is None:
+        return None
+    chosen: dict[str, Any] = {key: value for key, value in (("way", pick), ("count", count)) if value is not None}
+    return PickConfig(**chosen, truncation_psi=truncation_psi, seed=seed)
+
+
+def _newest_teacher() -> Path:
+    from gseg_runtime.errors import ProjectError
+
+    try:
+        return open_project().latest_run("fewshot") / "checkpoint.safetensors"
+    except ProjectError as error:
+        hint = "label some of --pick diverse first and run gseg fewshot-train, or name a checkpoint with --teacher"
+        raise ProjectError(f"--pick uncertain needs a teacher: {error.message}", hint) from error

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import torch
 
+from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
+from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.networks import GanModule
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.metrics import Matrix, confusion_matrix
@@ -22,6 +24,19 @@ BATCH = 32
 
 def reference_path() -> Path:
     return Path(str(resources.files("gseg_cli") / "assets" / "reference.safetensors"))
+
+
+@torch.no_grad()
+def annotate_samples(
+    generator: GanModule, seeds: Sequence[int], truncation_psi: float, gan_sha256: str
+) -> AnnotationSet:
+    """The samples of these seeds as the reference annotator labels them."""
+    device = next(generator.parameters()).device
+    reference, classes, _ = load_unet(reference_path(), device)
+    ws = ws_for_seeds(generator, seeds, truncation_psi)
+    images = torch.cat([to_uint8(generator.synthesis(part)) for part in ws.split(BATCH)])
+    labels = predict_labels(reference, images)
+    return AnnotationSet(labels, ws.cpu().numpy(), tuple(seeds), classes, gan_sha256, truncation_psi)
 
 
 @torch.no_grad()

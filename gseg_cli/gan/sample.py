@@ -32,7 +32,7 @@ def ws_for_seeds(generator: Generator, seeds: Sequence[int], truncation_psi: flo
 
     Mapped one by one: matrix products of another batch size round differently, and a seed shall mean one latent.
     """
-    z = z_for_seeds(seeds, generator.z_dim).to(_device_of(generator))
+    z = z_for_seeds(seeds, generator.z_dim).to(device_of(generator))
     rows = [generator.mapping(z[i : i + 1], truncation_psi) for i in range(len(z))]
     return torch.cat([generator.mapping(z[:0], truncation_psi), *rows])
 
@@ -55,8 +55,7 @@ def write_samples(
     are missing. GsegError when `out` holds samples of another making, or something else; `overwrite` replaces samples,
     but never files that are not gseg's.
     """
-    if not 0 <= truncation_psi <= 2:  # also refuses nan
-        raise UsageError(f"truncation_psi: expected 0 to 2, got {truncation_psi}", "0.7 is usual, 1 truncates nothing")
+    check_truncation(truncation_psi)
     gan_sha256 = sha256_file(gan)
     class_index = getattr(generator, "class_index", None)
     earlier = None if overwrite else _earlier(out, gan_sha256, truncation_psi, class_index)
@@ -76,6 +75,12 @@ def write_samples(
     write_sheet(samples)
     finish_folder(out)
     return samples
+
+
+def check_truncation(psi: float) -> None:
+    """UsageError when it is none."""
+    if not 0 <= psi <= 2:  # also refuses nan
+        raise UsageError(f"truncation_psi: expected 0 to 2, got {psi}", "0.7 is usual, 1 truncates nothing")
 
 
 def _earlier(out: Path, gan_sha256: str, truncation_psi: float, class_index: int | None) -> SampleSet | None:
@@ -105,7 +110,7 @@ def _join(earlier: SampleSet, new: SampleSet) -> SampleSet:
 
 @torch.no_grad()
 def _write_images(generator: Generator, samples: SampleSet, seeds: Sequence[int], batch: int, on_step: OnStep) -> None:
-    device = _device_of(generator)
+    device = device_of(generator)
     for start in range(0, len(seeds), batch):
         chunk = seeds[start : start + batch]
         ws = torch.from_numpy(samples.ws_of(chunk)).to(device)
@@ -116,7 +121,7 @@ def _write_images(generator: Generator, samples: SampleSet, seeds: Sequence[int]
         on_step(Step(start + len(chunk), len(seeds)))
 
 
-def _device_of(generator: Generator) -> torch.device:
+def device_of(generator: Generator) -> torch.device:
     return next(iter(generator.parameters())).device  # type: ignore[attr-defined]
 
 

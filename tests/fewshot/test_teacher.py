@@ -24,7 +24,7 @@ from tests.tiny import CLASSES, annotate, brightness_labels
 CPU = torch.device("cpu")
 SEEDS, HELD_OUT = [0, 1, 2, 3], range(50, 58)
 CONFIG = FewshotConfig(model="mlp", steps=60, pixels=512)
-CNN_STEPS = 400  # of one image each
+CNN_STEPS = 120  # of one image each
 
 
 @pytest.fixture(scope="module")
