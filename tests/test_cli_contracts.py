@@ -25,6 +25,7 @@ COMMANDS = [
     "sample",
     "annotate-import",
     "fewshot-train",
+    "fewshot-segment",
     "distill",
     "export",
     "segment",
