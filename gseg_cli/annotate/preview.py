@@ -23,6 +23,8 @@ def write_previews(annotations: AnnotationSet, samples: SampleSet, folder: Path)
     """
     rows = []
     for seed, labels in zip(annotations.seeds, annotations.labels, strict=True):
+        if seed in annotations.photos:  # shown beside their reconstructions, see photos.py
+            continue
         row = list(_row(annotations, labels, samples, seed))
         write_picture(folder / PREVIEWS / sample_name(seed), enlarged(row[1]))
         rows.append([titled(row[0], sample_name(seed)), *row[1:]])

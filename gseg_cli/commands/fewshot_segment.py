@@ -32,7 +32,7 @@ def fewshot_segment(
     gan: GanOpt = None,
     teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint, else the project's newest one.")] = None,
     space: SpaceOpt = "f",
-    steps: StepsOpt = 300,
+    steps: StepsOpt = 200,
     noise: Annotated[bool, typer.Option(help="Optimise the GAN's noise maps too.")] = True,
     fit: FitOpt = "letterbox",
     lpips: LpipsOpt = None,

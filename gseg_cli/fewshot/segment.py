@@ -61,7 +61,7 @@ class _Photo:
 
 
 class PhotoSegmenter:
-    """made_by: what decides the masks beside the photos, such as the hashes of teacher and GAN; --resume compares it."""
+    """made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it."""
 
     def __init__(self, inverter: Inverter, teacher: Teacher, classes: ClassMap, made_by: dict[str, Any]) -> None:
         self._inverter, self._teacher, self._classes = inverter, teacher, classes
@@ -142,10 +142,11 @@ class PhotoSegmenter:
         full = photo.framing.undo_labels(labels)
         write_label_png(mask, full, self._classes)
         distance = None if fitted.distances is None else round(float(fitted.distances[i]), 4)
+        figures = {"error": round(float(fitted.errors[i]), 3), "distance": distance}
         areas = np.bincount(full.ravel(), minlength=256)[: len(self._classes)].tolist()
         return Entry(
             str(photo.job.photo), str(photo.job.mask), "done", key, seconds, photo.stamp, None,
-            full.shape[0], full.shape[1], areas, figures={"error": round(float(fitted.errors[i]), 3), "distance": distance},
+            full.shape[0], full.shape[1], areas, figures=figures,
         )  # fmt: skip
 
 

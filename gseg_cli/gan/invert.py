@@ -33,7 +33,7 @@ class InvertConfig:
     """space: see above. noise: whether the noise maps are optimised too; without, the latents alone draw the image."""
 
     space: str = "f"
-    steps: int = 300
+    steps: int = 200
     noise: bool = True
     lr: float = 0.1
     prior: float = 0.05  # weight of a latent's distance from those of samples
@@ -55,6 +55,10 @@ class Inversion:
     ws: Tensor
     noise: NoiseMaps
     offset: Tensor | None
+
+    def detached(self) -> "Inversion":
+        offset = None if self.offset is None else self.offset.detach()
+        return Inversion(self.ws.detach(), {name: x.detach() for name, x in self.noise.items()}, offset)
 
     @contextmanager
     def drawn_by(self, generator: Any) -> Iterator[None]:
@@ -101,8 +105,7 @@ def invert(
         optimizer.step()
         renormalize(search.noise)
         on_step(step + 1, gap.detach())
-    with torch.no_grad():
-        return search.inversion()
+    return search.inversion().detached()
 
 
 class _Search:
@@ -127,8 +130,7 @@ class _Search:
 
     def inversion(self) -> Inversion:
         offset = None if self.change is None else self.change * self.deviation
-        noise = self.noise if torch.is_grad_enabled() else {name: x.detach() for name, x in self.noise.items()}
-        return Inversion(self._ws(), noise, offset)
+        return Inversion(self._ws(), self.noise, offset)
 
     def penalty(self) -> Tensor | float:
         """[N]: noise that is none, and features that are far from what the latents make."""
