@@ -150,9 +150,9 @@ def page(samples: dict[str, Any], rows: list[dict[str, Any]], flagged: dict[str,
     lines = [
         "# Few-shot segmentation of photos by inversion",
         "",
-        f"Mean IoU over all ten classes of the default teacher, trained on the ten annotations that come with gseg: on",
-        f"{len(FACES)} fresh toy faces of {SIZE} px, each inverted into the shipped GAN, against their exact labels; and",
-        f"on {len(TEACHER_SEEDS)} generated samples against the reference annotator. Spaces: see `gseg fewshot-segment`.",
+        "Mean IoU over all ten classes of the default teacher, trained on the ten annotations that come with gseg:",
+        f"on {len(FACES)} fresh toy faces of {SIZE} px, each inverted into the shipped GAN, against exact labels;",
+        f"and on {len(TEACHER_SEEDS)} samples against the reference annotator. Spaces: see `gseg fewshot-segment`.",
         "Error: root mean square of the difference between photo and reconstruction, in levels of 255.",
         "",
         f"Made by `python -m benchmarks.invert`. GAN `{gan_sha256()}`, reference annotator `{reference_sha256()}`.",
@@ -187,7 +187,8 @@ def _line(row: dict[str, Any], samples: float) -> str:
     f, config = row["figures"], row["config"]
     name = f"{config['space']} (default)" if (config["space"], config["steps"]) == DEFAULT else config["space"]
     figures = f"{f['miou']:.3f} | {samples - f['miou']:.3f} | {f['error']:.1f}"
-    return f"| {name} | {config['steps']} | {figures} | {f['wall_s_per_photo']:.1f} | {f['cpu_s_per_photo']:.1f} | {_made(row)} |"
+    seconds = f"{f['wall_s_per_photo']:.1f} | {f['cpu_s_per_photo']:.1f}"
+    return f"| {name} | {config['steps']} | {figures} | {seconds} | {_made(row)} |"
 
 
 def _made(row: dict[str, Any]) -> str:
