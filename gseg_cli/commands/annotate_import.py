@@ -63,6 +63,9 @@ def annotate_import(
     fit: Annotated[str, typer.Option(help="With --photos: letterbox, all of the photo, or crop, its middle.")] = (
         "letterbox"
     ),
+    class_index: Annotated[
+        int | None, typer.Option("--class", min=0, help="With --photos: class of the photos, of a conditional GAN.")
+    ] = None,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
@@ -98,7 +101,9 @@ def annotate_import(
         kind, found = import_source(source, sample_set, project.classes, **how)
     else:
         options = {"leave_out": leave_out or (), "max_error": max_error, "space": space, "steps": steps, "fit": fit}
-        kind, found, fits = _import_photos(source, photos, {**options, "seed": seed}, device, partial, how)
+        kind, found, fits = _import_photos(
+            source, photos, {**options, "class_index": class_index, "seed": seed}, device, partial, how
+        )
     errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
     annotations = found.annotations
     if annotations is None or (errors and not partial):

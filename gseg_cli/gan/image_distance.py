@@ -1,5 +1,6 @@
 """How unlike two pictures are, for latent optimisation: pixels at several sizes, and features of a network."""
 
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,9 @@ def _load_lpips(weights: Path) -> Any:
     hint = "torchvision's vgg16-397923af.pth holds them"
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)
-        net = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)  # random, or it would download them
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # it calls torchvision in an old way
+            net = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)  # random, or it would download them
         own = {name: state["features." + name.partition(".")[2]] for name in net.net.state_dict()}
         net.net.load_state_dict(own)
     except Exception as error:  # torch raises nearly anything on a file that is none of its own
