@@ -27,6 +27,7 @@ docs: $(STAMP)
 
 bench: $(STAMP)
 	$(VENV)/bin/python -m benchmarks.autoshot
+	$(VENV)/bin/python -m benchmarks.invert
 	$(VENV)/bin/python -m benchmarks.precision
 	$(VENV)/bin/python -m benchmarks.startup
 

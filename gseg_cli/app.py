@@ -21,6 +21,7 @@ from gseg_cli.commands.distill import distill
 from gseg_cli.commands.doctor import doctor
 from gseg_cli.commands.evaluate import evaluate
 from gseg_cli.commands.export import export
+from gseg_cli.commands.fewshot_segment import fewshot_segment
 from gseg_cli.commands.fewshot_train import fewshot_train
 from gseg_cli.commands.gan_train import gan_train
 from gseg_cli.commands.info import info
@@ -62,6 +63,7 @@ for command in (
     sample,
     annotate_import,
     fewshot_train,
+    fewshot_segment,
     distill,
     export,
     segment,

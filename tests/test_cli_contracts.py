@@ -26,6 +26,7 @@ COMMANDS = [
     "sample",
     "annotate-import",
     "fewshot-train",
+    "fewshot-segment",
     "distill",
     "export",
     "segment",

@@ -3,9 +3,13 @@
 Needs no PyTorch.
 """
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +24,7 @@ from gseg_runtime.files import finish_folder
 from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_label_png, write_label_png
 
 FILE = "annotations.json"
+FIRST_PHOTO = 1_000_000_000  # photos are numbered from here on; nobody draws a billion samples
 PREVIEWS = "preview"  # a folder of pictures for people, see preview.py
 HINT = "gseg annotate-import makes a folder of annotations; with --overwrite it makes a broken one anew"
 _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
@@ -29,7 +34,8 @@ _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
 class AnnotationSet:
     """N label maps and what they were drawn on; gan_sha256 and truncation_psi say where the latents come from.
 
-    GsegError when the parts do not fit together.
+    photos: real photos that were inverted have a number from FIRST_PHOTO on in place of a seed; here stands each one's
+    file name. GsegError when the parts do not fit together.
     """
 
     labels: npt.NDArray[np.uint8]  # [N, H, W], class index, 255 = ignore
@@ -39,6 +45,7 @@ class AnnotationSet:
     gan_sha256: str
     truncation_psi: float
     class_index: int | None = None  # of a conditional GAN
+    photos: Mapping[int, str] = field(default_factory=lambda: MappingProxyType({}))  # which of the seeds are photos
 
     def __post_init__(self) -> None:
         shapes = f"labels {list(self.labels.shape)}, ws {list(self.ws.shape)}, {len(self.seeds)} seeds"
@@ -48,6 +55,8 @@ class AnnotationSet:
             raise GsegError(f"annotations: expected at least one seed, each once, got {list(self.seeds)}")
         for seed, labels in zip(self.seeds, self.labels, strict=True):
             check_label_map(labels, len(self.classes), f"annotation {sample_name(seed)}")
+        if not set(self.photos) <= set(self.seeds):
+            raise GsegError(f"annotations: photos {sorted(set(self.photos) - set(self.seeds))} are not among the seeds")
 
     @property
     def pixel_counts(self) -> npt.NDArray[np.int64]:
@@ -74,7 +83,30 @@ class AnnotationSet:
         labels = _read_maps(folder, seeds, classes)
         ws = load_latents(folder / latents.FILE, seeds, hint=HINT)
         class_index = read_class(path, data, hint=HINT)
-        return cls(labels, ws, seeds, classes, data["gan"]["sha256"], float(data["truncation_psi"]), class_index)
+        made = (data["gan"]["sha256"], float(data["truncation_psi"]), class_index)
+        return cls(labels, ws, seeds, classes, *made, _read_photos(path, data))
+
+    def joined(self, other: "AnnotationSet") -> "AnnotationSet":
+        """These and those of `other`, which take the place of those of the same sample or photo.
+
+        The classes are those of `other`. GsegError when they are not of the same GAN, or samples of another truncation.
+        """
+        _check_joinable(self, other)
+        numbers = _numbers_beside(self, other)
+        new = dict(zip(numbers, range(len(numbers)), strict=True))
+        kept = [i for i, seed in enumerate(self.seeds) if seed not in new]
+        return replace(
+            other,
+            labels=np.concatenate([self.labels[kept], other.labels]),
+            ws=np.concatenate([self.ws[kept], other.ws]),
+            seeds=(*(self.seeds[i] for i in kept), *numbers),
+            truncation_psi=(self if self.has_samples else other).truncation_psi,
+            photos={**self.photos, **{numbers[other.seeds.index(old)]: name for old, name in other.photos.items()}},
+        )
+
+    @property
+    def has_samples(self) -> bool:
+        return len(self.photos) < len(self.seeds)
 
     def save(self, folder: Path, *, source: str, overwrite: bool = False) -> None:
         """Write the label maps as indexed PNGs, the latents and annotations.json.
@@ -93,10 +125,40 @@ class AnnotationSet:
             "truncation_psi": self.truncation_psi,
             **({} if self.class_index is None else {"class": self.class_index}),
             "seeds": list(self.seeds),
+            **({"photos": {str(number): name for number, name in self.photos.items()}} if self.photos else {}),
             "pixels_per_class": self.pixels_per_class,
         }
         write_description(folder / FILE, "annotations", facts)
         finish_folder(folder)
+
+
+def _read_photos(path: Path, data: dict[str, Any]) -> dict[int, str]:
+    photos = data.get("photos", {})
+    is_good = isinstance(photos, dict) and all(
+        number.isdecimal() and int(number) in data["seeds"] and isinstance(name, str) for number, name in photos.items()
+    )
+    if not is_good:
+        raise GsegError(f"{path}: photos: expected file names by number, each one of the seeds, got {photos!r}", HINT)
+    return {int(number): name for number, name in photos.items()}
+
+
+def _check_joinable(old: AnnotationSet, new: AnnotationSet) -> None:
+    hint = "--overwrite replaces the annotations that are there, or choose another folder"
+    if (old.gan_sha256, old.class_index) != (new.gan_sha256, new.class_index):
+        raise GsegError(f"annotations: those that are there come from GAN {old.gan_sha256[:12]}, another one", hint)
+    if old.has_samples and new.has_samples and old.truncation_psi != new.truncation_psi:
+        raise GsegError(f"annotations: those that are there have truncation_psi {old.truncation_psi:g}", hint)
+    if old.classes.names != new.classes.names[: len(old.classes)]:
+        raise GsegError(f"annotations: those that are there have the classes {', '.join(old.classes.names)}", hint)
+    if old.labels.shape[1:] != new.labels.shape[1:]:
+        raise GsegError(f"annotations: those that are there have {old.labels.shape[1]} pixels a side", hint)
+
+
+def _numbers_beside(old: AnnotationSet, new: AnnotationSet) -> list[int]:
+    """The seeds of `new`; its photos get the numbers their names have in `old`, or the next that are free."""
+    number_of = {name: number for number, name in old.photos.items()}
+    free = count(max([FIRST_PHOTO - 1, *old.photos]) + 1)
+    return [seed if seed not in new.photos else number_of.get(new.photos[seed]) or next(free) for seed in new.seeds]
 
 
 def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.NDArray[np.uint8]:

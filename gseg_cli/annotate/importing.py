@@ -3,12 +3,14 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.annotate.annotation_set import FILE, AnnotationSet
+from gseg_cli.annotate.drawing import Reading
 from gseg_cli.annotate.names import Names, unknown_labels, with_classes
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.preview import write_previews
 from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.shapes import LINE_WIDTH
+from gseg_cli.gan import sample_set
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
@@ -29,19 +31,42 @@ def import_source(
     unlabelled: what pixels become that no shape covers, 0 or 255. may_add: asked once, with the names that are no
     classes yet; on True they become classes behind the others, else each is a failure.
     """
+    kind, reading, names = read_drawings(source, classes, mapping, may_add)
+    return kind, tie(reading, samples, names, unlabelled=unlabelled, line_width=line_width)
+
+
+def read_drawings(
+    source: Path, classes: ClassMap, mapping: Mapping[str, str], may_add: Callable[[Sequence[str]], bool]
+) -> tuple[str, Reading, Names]:
+    """The format's name, what was drawn, and the classes with those that may be added."""
     names = Names(classes, mapping)
     kind, reading = read_source(source, names)
     new = [names.class_name(label) for label in unknown_labels(reading.drawings, names)]
     if new and may_add(list(dict.fromkeys(new))):
         names = Names(with_classes(classes, new), mapping)
-    return kind, tie(reading, samples, names, unlabelled=unlabelled, line_width=line_width)
+    return kind, reading, names
 
 
 def write_import(
-    annotations: AnnotationSet, samples: SampleSet, project: Project, folder: Path, *, source: Path, overwrite: bool
-) -> Path:
-    """Write annotations and previews to `folder`, and new classes to gseg.toml; returns the sheet of all previews."""
+    annotations: AnnotationSet,
+    samples: SampleSet | None,
+    project: Project,
+    folder: Path,
+    *,
+    source: Path,
+    overwrite: bool = False,
+    add: bool = False,
+) -> tuple[AnnotationSet, Path | None]:
+    """Write annotations and previews to `folder`, and new classes to gseg.toml.
+
+    add: those that are there stay, but for those of the same samples and photos. samples: None where photos were drawn
+    on; then only they are shown. Returns all that `folder` then holds, and the sheet of the samples.
+    """
     toml = project.extended(annotations.classes)  # before anything is written, since it may not be possible
+    if add and (folder / FILE).is_file():
+        annotations, overwrite = AnnotationSet.load(folder).joined(annotations), True
     annotations.save(folder, source=str(source), overwrite=overwrite)
     project.write_toml(toml)
-    return write_previews(annotations, samples, folder)
+    if samples is None and annotations.has_samples and (project.samples_dir / sample_set.FILE).is_file():
+        samples = SampleSet.load(project.samples_dir)
+    return annotations, write_previews(annotations, samples, folder) if samples else None

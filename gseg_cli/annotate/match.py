@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import numpy as np
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.annotate.drawing import Drawing
-from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_cli.gan.sample_set import sample_name
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import decode_image, read_image
 from gseg_runtime.label_map import Pixels
@@ -28,9 +29,29 @@ _SIDE = 16  # of the thumbnails that are compared
 SAME, SAME_AT_MOST = 1.0, 6.0
 
 
+class Pictures(Protocol):
+    """What can be drawn on: samples, or photos, by number."""
+
+    @property
+    def seeds(self) -> Sequence[int]: ...
+
+    def image_path(self, seed: int) -> Path: ...
+
+
 @dataclass(frozen=True)
 class Matcher:
-    samples: SampleSet
+    samples: Pictures
+
+    def called(self, seed: int) -> str:
+        """What to call it in messages."""
+        return f"sample {sample_name(seed)}"
+
+    def by_name(self, name: str, where: str) -> int:
+        """The seed of the sample that a picture of this name is; GsegError when there is none."""
+        return match_seed(name, self.samples.seeds, where)
+
+    def rename_hint(self, seed: int) -> str:
+        return f"rename it to {sample_name(seed)}, or draw on the other sample"
 
     def seed_of(self, drawing: Drawing) -> int:
         """The seed of the sample that was drawn on. GsegError when there is none, or name and picture disagree."""
@@ -40,8 +61,8 @@ class Matcher:
             return named
         seen = None if thumbnail is None else self._by_content(thumbnail)
         if isinstance(named, int) and seen not in (None, named):
-            message = f"{drawing.where}: named as sample {named}, but the picture is sample {seen}"
-            raise GsegError(message, f"rename it to {sample_name(seen or 0)}, or draw on the other sample")
+            message = f"{drawing.where}: named as {self.called(named)}, but the picture is {self.called(seen or 0)}"
+            raise GsegError(message, self.rename_hint(seen or 0))
         if isinstance(named, int):
             return named
         if seen is None:
@@ -52,7 +73,7 @@ class Matcher:
         errors = []
         for name in drawing.names:
             try:
-                return match_seed(name, self.samples.seeds, drawing.where)
+                return self.by_name(name, drawing.where)
             except GsegError as error:
                 errors.append(error)
         return errors[0]

@@ -1,6 +1,6 @@
 """From drawings to an AnnotationSet: match, paint, resize, tie to the latents."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
 from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover, effort
-from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
 
@@ -40,24 +40,52 @@ def tie(
 
     unlabelled: what pixels become that no shape covers, 0 or 255. line_width: of lines, in pixels of the picture.
     """
+    size = (samples.resolution, samples.resolution)
+    maps, work = paint_all(
+        reading,
+        Matcher(samples),
+        names,
+        lambda seed: size,
+        lambda labels, seed, where, work: _to_size(labels, samples.resolution, where, work),
+        unlabelled=unlabelled,
+        line_width=line_width,
+    )
+    return Import(_annotations(maps, samples, names), tuple(work.failures), tuple(work.warnings))
+
+
+def paint_all(
+    reading: Reading,
+    matcher: Matcher,
+    names: Names,
+    size_of: Callable[[int], tuple[int, int]],
+    to_size: Callable[[LabelMap, int, str, Reading], LabelMap],
+    *,
+    unlabelled: int,
+    line_width: float,
+) -> tuple[dict[int, LabelMap], Reading]:
+    """The label maps by the number of the picture they were drawn on, and what there is to say.
+
+    size_of: (width, height) of the picture of a number. to_size: from a drawing's own size to that of a label map;
+    it is given the number, what to call the drawing, and where its warnings go.
+    """
     drawings, empty = _without_empty(reading.drawings, names)
     work = Reading(failures=list(reading.failures), warnings=[*reading.warnings, *empty])
     work.warnings += unused_mappings(reading.drawings, names)
     drawings = _with_known_labels(drawings, names, work)
     maps: dict[int, LabelMap] = {}
-    for seed, drawing in sorted(_match(drawings, samples, work).items()):
+    for seed, drawing in sorted(_match(drawings, matcher, work).items()):
         with work.attempt():
-            labels = paint(drawing, samples.resolution, names, unlabelled, line_width)
-            maps[seed] = _to_size(labels, samples.resolution, drawing.where, work)
+            labels = paint(drawing, size_of(seed), names, unlabelled, line_width)
+            maps[seed] = to_size(labels, seed, drawing.where, work)
             work.warnings += _about_lines(drawing, line_width)
-    return Import(_annotations(maps, samples, names), tuple(work.failures), tuple(work.warnings))
+    return maps, work
 
 
-def paint(drawing: Drawing, resolution: int, names: Names, unlabelled: int, line_width: float) -> LabelMap:
-    """[H, W] at the drawing's own size; `resolution` where it does not tell. Its labels must be known."""
+def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int, line_width: float) -> LabelMap:
+    """[H, W] at the drawing's own size; `size`, (width, height), where it does not tell. Its labels must be known."""
     if drawing.size is None:
-        _check_within(drawing, resolution)
-    width, height = drawing.size or (resolution, resolution)
+        _check_within(drawing, max(size))
+    width, height = drawing.size or size
     labels = np.full((height, width), unlabelled, np.uint8)
     _check_effort(drawing, width, height, line_width)
     for number, layer in enumerate(drawing.layers):
@@ -83,9 +111,9 @@ def _check_within(drawing: Drawing, resolution: int) -> None:
         rings = layer.shape.rings if isinstance(layer.shape, Polygon) else ()
         reach = max((float(ring.max()) for ring in rings), default=0.0)
         if reach > resolution + 1:
-            message = f"{drawing.where}: reaches to {reach:g}, but the samples have {resolution} pixels"
+            message = f"{drawing.where}: reaches to {reach:g}, but the picture has {resolution} pixels"
             raise GsegError(
-                message, "it was drawn on a larger picture, whose size the file does not tell; draw on the sample"
+                message, "it was drawn on a larger one, whose size the file does not tell; draw on the picture itself"
             )
 
 
@@ -114,16 +142,16 @@ def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading)
     return [d for d in drawings if not any(layer.label in places for layer in d.layers)]
 
 
-def _match(drawings: Sequence[Drawing], samples: SampleSet, work: Reading) -> dict[int, Drawing]:
+def _match(drawings: Sequence[Drawing], matcher: Matcher, work: Reading) -> dict[int, Drawing]:
     """The drawings by seed; of several for one sample none is taken."""
-    matcher, matched = Matcher(samples), dict[int, list[Drawing]]()
+    matched = dict[int, list[Drawing]]()
     for drawing in drawings:
         with work.attempt():
             matched.setdefault(matcher.seed_of(drawing), []).append(drawing)
     for seed, found in matched.items():
         if len(found) > 1:
             wheres = " and ".join(drawing.where for drawing in found[:3])
-            message = f"{wheres}: expected one label map for sample {sample_name(seed)}, got {len(found)}"
+            message = f"{wheres}: expected one label map for {matcher.called(seed)}, got {len(found)}"
             work.failures.append(GsegError(message, "keep one of them"))
     return {seed: found[0] for seed, found in matched.items() if len(found) == 1}
 

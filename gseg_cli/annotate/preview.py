@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from gseg_cli.annotate.annotation_set import PREVIEWS, AnnotationSet
 from gseg_cli.gan.sample_set import SampleSet, sample_name
-from gseg_runtime.files import atomic_path
+from gseg_cli.pictures import enlarged, titled, write_picture
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, colorize, contact_sheet, overlay
 
@@ -24,11 +23,13 @@ def write_previews(annotations: AnnotationSet, samples: SampleSet, folder: Path)
     """
     rows = []
     for seed, labels in zip(annotations.seeds, annotations.labels, strict=True):
+        if seed in annotations.photos:  # shown beside their reconstructions, see photos.py
+            continue
         row = list(_row(annotations, labels, samples, seed))
-        _write(folder / PREVIEWS / sample_name(seed), _enlarged(row[1]))
-        rows.append([_titled(row[0], sample_name(seed)), *row[1:]])
+        write_picture(folder / PREVIEWS / sample_name(seed), enlarged(row[1]))
+        rows.append([titled(row[0], sample_name(seed)), *row[1:]])
     sheet = folder / PREVIEWS / SHEET
-    _write(sheet, contact_sheet(rows[:_MAX_ROWS], _CELL, ("sample", "overlay", "label map")))
+    write_picture(sheet, contact_sheet(rows[:_MAX_ROWS], _CELL, ("sample", "overlay", "label map")))
     return sheet
 
 
@@ -41,27 +42,3 @@ def _row(annotations: AnnotationSet, labels: LabelMap, samples: SampleSet, seed:
     yield image
     yield overlay(image, labels, annotations.classes)
     yield colors
-
-
-def _titled(picture: Pixels, title: str) -> Pixels:
-    image = Image.fromarray(_enlarged(picture))
-    side = image.height // 12
-    font = ImageFont.load_default(side)
-    ImageDraw.Draw(image).text(
-        (side // 3, side // 4), title, "white", font=font, stroke_width=1 + side // 16, stroke_fill="black"
-    )
-    return np.asarray(image)
-
-
-def _enlarged(picture: Pixels) -> Pixels:
-    """Small pictures to about 512 pixels, each pixel a square."""
-    factor = max(1, 512 // max(picture.shape[:2]))
-    return picture.repeat(factor, axis=0).repeat(factor, axis=1)
-
-
-def _write(path: Path, picture: Pixels) -> None:
-    """With the mark by which --overwrite knows gseg's own files."""
-    info = PngImagePlugin.PngInfo()
-    info.add_text("Software", "gseg")
-    with atomic_path(path) as temporary:
-        Image.fromarray(picture).save(temporary, pnginfo=info)

@@ -4,16 +4,18 @@ import sys
 from collections.abc import Sequence
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.options import OverwriteOpt, open_project, settings
+from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, open_project, settings
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from gseg_cli.annotate.annotation_set import AnnotationSet
+    from gseg_cli.annotate.paint import Import
+    from gseg_cli.annotate.photos import Fit
 
 
 class Unlabelled(StrEnum):
@@ -43,37 +45,78 @@ def annotate_import(
         int, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
     ] = 10,
     partial: Annotated[bool, typer.Option("--partial", help="Take the good ones, where some are not.")] = False,
+    add: Annotated[bool, typer.Option("--add", help="Keep the annotations of other samples that are there.")] = False,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="It was drawn on the photos in DIR, not on samples: invert them into the GAN."
+        ),
+    ] = None,
+    leave_out: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="With --photos: leave this one out; may be repeated.")
+    ] = None,
+    max_error: Annotated[
+        float | None, typer.Option(min=0, help="With --photos: leave out what the GAN draws worse than this.")
+    ] = None,
+    space: Annotated[str, typer.Option(help="With --photos: w+ or w.")] = "w+",
+    steps: Annotated[int, typer.Option(min=1, help="With --photos: steps of the optimisation.")] = 300,
+    fit: Annotated[str, typer.Option(help="With --photos: letterbox, all of the photo, or crop, its middle.")] = (
+        "letterbox"
+    ),
+    class_index: Annotated[
+        int | None, typer.Option("--class", min=0, help="With --photos: class of the photos, of a conditional GAN.")
+    ] = None,
+    seed: SeedOpt = 0,
+    device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Take in what was drawn on samples: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs."""
+    """Take in what was drawn on samples: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs.
+
+    With --photos also what was drawn on real photos, as far as the GAN can draw them.
+    """
     from gseg_cli.annotate.importing import import_source, write_import
     from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
     from gseg_runtime.class_map import IGNORE
+    from gseg_runtime.errors import UsageError
 
     mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
     folder = out or project.annotations_dir
     _refuse_own_output(source, folder)
-    sample_set = SampleSet.load(samples or project.samples_dir)
-    kind, found = import_source(
-        source,
-        sample_set,
-        project.classes,
-        mapping=mapping,
-        unlabelled=IGNORE if unlabelled is Unlabelled.ignore else 0,
-        line_width=line_width,
-        may_add=lambda new: yes or _confirmed(new),
-    )
+    if add and overwrite:
+        raise UsageError("--add and --overwrite exclude each other", "give one of them")
+    how: dict[str, Any] = {
+        "mapping": mapping,
+        "unlabelled": IGNORE if unlabelled is Unlabelled.ignore else 0,
+        "line_width": line_width,
+        "may_add": lambda new: yes or _confirmed(new),
+    }
+    sample_set: SampleSet | None = None
+    fits: list[Fit] = []
+    if photos is None:
+        sample_set = SampleSet.load(samples or project.samples_dir)
+        kind, found = import_source(source, sample_set, project.classes, **how)
+    else:
+        options = {"leave_out": leave_out or (), "max_error": max_error, "space": space, "steps": steps, "fit": fit}
+        kind, found, fits = _import_photos(
+            source, photos, {**options, "class_index": class_index, "seed": seed}, device, partial, how
+        )
     errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
     annotations = found.annotations
     if annotations is None or (errors and not partial):
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; --partial takes the good ones" if annotations else ""))
         return
-    sheet = write_import(annotations, sample_set, project, folder, source=source, overwrite=overwrite)
+    annotations, sheet = write_import(
+        annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
+    )
+    if fits:
+        from gseg_cli.annotate.photos import write_fits
+
+        sheet = write_fits(fits, annotations.classes, folder)
     warnings = [*found.warnings, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
@@ -84,11 +127,30 @@ def annotate_import(
         "pixels_per_class": annotations.pixels_per_class,
         "new_classes": annotations.classes.names[len(project.classes) :],
         "sheet": sheet,
+        "photos": [_fit_facts(fit) for fit in fits],
         "warnings": warnings,
     }
     output.say(f"look at {sheet}")
     text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
     output.result(data, text, status="partial" if errors else "success", errors=errors)
+
+
+def _import_photos(
+    source: Path, photos: Path, options: dict[str, Any], device: str, partial: bool, how: dict[str, Any]
+) -> "tuple[str, Import, list[Fit]]":
+    from gseg_cli.annotate.photo_import import PhotoOptions, import_photos
+    from gseg_cli.device import pick_device
+    from gseg_cli.progress import progress
+
+    project, chosen, where = open_project(), PhotoOptions(**options), pick_device(device)
+    with progress("invert", "photos") as on_step:
+        return import_photos(
+            source, photos, project.gan_path, project.classes, chosen, where, partial=partial, on_step=on_step, **how
+        )
+
+
+def _fit_facts(fit: "Fit") -> dict[str, Any]:
+    return {"name": fit.photo.name, "error": fit.error, "distance": fit.distance, "left_out": fit.reason}
 
 
 def _confirmed(new: Sequence[str]) -> bool:

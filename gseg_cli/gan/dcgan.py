@@ -95,4 +95,17 @@ class DCDiscriminator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, image: Tensor) -> Tensor:
-        return self.layers(image).flatten(1)  # [N, 1]
+        return self.judge(self.layers[:-1](image))
+
+    def judge(self, x: Tensor) -> Tensor:
+        """The logits [N, 1] from the last of the features [N, C, 4, 4]."""
+        return self.layers[-1](x).flatten(1)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """What every layer but the last gives [N, C, r, r], fine to coarse, r from R to 4."""
+        maps, x = [], image
+        for layer in list(self.layers)[:-1]:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                maps.append(x)
+        return maps

@@ -108,6 +108,16 @@ class Discriminator(nn.Module):
 
     def forward(self, image: Tensor) -> Tensor:
         """image [N, 3, R, R] in [-1, 1] -> logits [N, 1], larger for real."""
+        return self.judge(self.features(image)[-1])
+
+    def judge(self, x: Tensor) -> Tensor:
+        """The logits [N, 1] from the last of the features [N, C, 4, 4]."""
+        cmap = self.mapping(None, self.mapping.label(self.class_index, len(x))) if self.config.c_dim else None
+        return self.b4(x.float(), cmap)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """The output of every block [N, C, r, r], fine to coarse, r from R / 2 to 4."""
+        maps: list[Tensor] = []
         if self.config.img_channels == 1:
             image = image.mean(dim=1, keepdim=True)
         x = image.contiguous(memory_format=torch.channels_last)
@@ -119,5 +129,5 @@ class Discriminator(nn.Module):
             if self.is_skip:
                 image = ops.downsample2d(image, block.resample_filter)
                 x = x + getattr(self, f"b{r // 2}").fromrgb(image)
-        cmap = self.mapping(None, self.mapping.label(self.class_index, len(x))) if self.config.c_dim else None
-        return self.b4(x.float(), cmap)
+            maps.append(x)
+        return maps

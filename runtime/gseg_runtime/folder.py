@@ -12,7 +12,7 @@ from gseg_runtime.errors import UsageError
 from gseg_runtime.files import claim_folder, finish_folder, write_json
 from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter
 from gseg_runtime.photo_work import Extras, PhotoWork, is_gseg_overlay
-from gseg_runtime.plan import OVERLAY, Plan, Source, check_places, plan
+from gseg_runtime.plan import OVERLAY, Source, check_places, left_of, plan
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
 from gseg_runtime.workers import num_cores
@@ -114,7 +114,7 @@ def segment_into(
     check_places(jobs, out)
     done = Done(out, segmenter.model_sha256, lambda entry: extras.are_in(out, entry)) if options.resume else None
     claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=_is_ours)
-    todo = _left(jobs, done) if done else jobs
+    todo = left_of(jobs, done) if done else jobs
     work = PhotoWork(out, segmenter.card, segmenter.model_sha256, extras)
     with ManifestWriter(out) as manifest:
         tally = _Tally(manifest, len(todo), on_image)
@@ -161,15 +161,6 @@ class _Tally:
             model_sha256=segmenter.model_sha256,
             classes=segmenter.card.classes,
         )
-
-
-def _left(jobs: Plan, done: Done) -> Plan:
-    """The jobs that an earlier run did not do; its manifest keeps no line of them."""
-    todo = jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
-    for job in todo:
-        done.forget(job.mask)
-    done.rewrite()
-    return todo
 
 
 def _is_ours(path: Path) -> bool:

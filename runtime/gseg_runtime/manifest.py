@@ -12,6 +12,7 @@ from gseg_runtime.files import atomic_path
 from gseg_runtime.pictures import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
+_OPTIONAL = ("coco", "figures")
 
 
 class Stamp(NamedTuple):
@@ -26,7 +27,8 @@ class Entry:
     """What became of one photo.
 
     mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
-    displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only.
+    displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
+    what else was measured of the photo, by name.
     """
 
     input: str
@@ -40,6 +42,7 @@ class Entry:
     width: int | None = None
     areas: list[int] | None = None
     coco: list[dict[str, Any]] | None = None
+    figures: dict[str, float | None] | None = None
 
     @property
     def name(self) -> str:
@@ -47,7 +50,7 @@ class Entry:
         return str(PurePath(self.mask).with_name(PurePath(self.input).name))
 
     def to_line(self) -> str:
-        data = {name: value for name, value in vars(self).items() if name != "coco" or value is not None}
+        data = {name: value for name, value in vars(self).items() if name not in _OPTIONAL or value is not None}
         return json.dumps({**data, "stamp": self.stamp and self.stamp._asdict()}) + "\n"
 
     @classmethod
@@ -76,7 +79,7 @@ class Done:
         self._stamps: dict[str, tuple[str, Stamp | None]] = {}  # mask -> name and stamp of its photo
         for entry in read_manifest(folder):
             if entry.model_sha256 != model_sha256:
-                message = f"{folder}: these masks were made with another model, so they cannot be gone on with"
+                message = f"{folder}: made with another model or other settings, so these masks cannot be gone on with"
                 raise GsegError(message, "--overwrite makes all of them anew, or choose another folder")
             if is_enough(entry):
                 self._stamps[entry.mask] = (PurePath(entry.input).name, entry.stamp)

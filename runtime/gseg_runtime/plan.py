@@ -11,6 +11,7 @@ import numpy as np
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES
+from gseg_runtime.manifest import Done
 from gseg_runtime.sources import Source, list_photos
 
 OVERLAY, CONFIDENCE = ".overlay.jpg", ".confidence.png"  # what stands in their names instead of .png
@@ -79,6 +80,15 @@ def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Seque
         raise GsegError("no image found in what was given", f"looked for names that end in {', '.join(SUFFIXES)}")
     _check_collisions(found, suffixes)
     return found
+
+
+def left_of(jobs: Plan, done: Done) -> Plan:
+    """The jobs that an earlier run did not do; its manifest keeps no line of them."""
+    todo = jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
+    for job in todo:
+        done.forget(job.mask)
+    done.rewrite()
+    return todo
 
 
 def check_places(plan: Plan, out: Path) -> None:

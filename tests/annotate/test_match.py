@@ -73,7 +73,10 @@ def test_a_name_that_contradicts_the_picture_is_an_error(ten_samples, tmp_path):
     drawn = labelme(SKIN, path="000003.png", imageData=b64(picture(ten_samples, 6)))
     _, found = load(write(tmp_path / "000003.json", drawn), ten_samples, CLASSES)
     (failure,) = found.failures
-    assert "named as sample 3, but the picture is sample 6" in failure.message and "000006.png" in failure.hint
+    assert (
+        "named as sample 000003.png, but the picture is sample 000006.png" in failure.message
+        and "000006.png" in failure.hint
+    )
 
 
 def test_a_strange_picture_without_a_seed_in_its_name_matches_nothing(ten_samples, tmp_path):

@@ -390,7 +390,7 @@ def test_qupath_polygons_have_holes_and_parts(labels_in):
 def test_a_drawing_without_a_size_must_lie_within_the_sample(ten_samples, tmp_path):
     old = {"shapes": [{"label": "skin", "points": square(0, 0, 500, 500)}], "imagePath": "000003.png"}
     (failure,) = load(write(tmp_path / "000003.json", old), ten_samples, CLASSES)[1].failures
-    assert "reaches to 500, but the samples have 64 pixels" in failure.message
+    assert "reaches to 500, but the picture has 64 pixels" in failure.message
 
 
 def test_upper_layers_cover_lower_ones_and_hidden_ones_do_not_count(ten_samples, tmp_path):

@@ -1,0 +1,83 @@
+"""The whole import of labelled photos: read, match, paint, invert."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from gseg_cli.annotate.importing import read_drawings
+from gseg_cli.annotate.paint import Import
+from gseg_cli.annotate.photo_set import PhotoSet
+from gseg_cli.annotate.photos import Fit, annotations_of, fit_photos, read_labelled_photos
+from gseg_cli.gan.invert import InvertConfig
+from gseg_cli.gan.inverter import Inverter
+from gseg_cli.project import gan_resolution
+from gseg_cli.steps import OnStep, ignore_step
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.files import sha256_file
+
+SPACES = ("w", "w+")  # where the latents alone make the photo again, which is all that annotations hold
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """Of the photos that were drawn on. max_error: in levels of 255, beyond it a photo is left out; fit: framing.py."""
+
+    leave_out: Collection[str] = ()
+    max_error: float | None = None
+    space: str = "w+"
+    steps: int = 300
+    fit: str = "letterbox"
+    class_index: int | None = None  # of a conditional GAN
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.space not in SPACES:
+            raise UsageError(f"--space: expected {' or '.join(SPACES)}, got {self.space!r}")
+
+
+def import_photos(
+    source: Path,
+    photos: Path,
+    gan: Path,
+    classes: ClassMap,
+    options: PhotoOptions,
+    device: torch.device,
+    *,
+    mapping: Mapping[str, str],
+    unlabelled: int,
+    line_width: float,
+    may_add: Callable[[Sequence[str]], bool],
+    partial: bool,
+    on_step: OnStep = ignore_step,
+) -> tuple[str, Import, list[Fit]]:
+    """As `import_source`, and how well the GAN draws each photo. Writes nothing.
+
+    partial: without it nothing is inverted where a drawing cannot be taken, for that takes long.
+    """
+    kind, reading, names = read_drawings(source, classes, mapping, may_add)
+    labelled, work = read_labelled_photos(
+        reading, PhotoSet.of(photos), names, gan_resolution(gan), fit=options.fit, leave_out=options.leave_out,
+        unlabelled=unlabelled, line_width=line_width,
+    )  # fmt: skip
+    if not labelled or (work.failures and not partial):
+        return kind, Import(None, tuple(work.failures), tuple(work.warnings)), []
+    config = InvertConfig(space=options.space, steps=options.steps, noise=False)
+    inverter = Inverter.load(gan, config, device, seed=options.seed, class_index=options.class_index)
+    fits = fit_photos(labelled, inverter, max_error=options.max_error, on_step=on_step)
+    warnings = [*work.warnings, *_about(fits)]
+    try:
+        annotations = annotations_of(fits, names.classes, sha256_file(gan), options.class_index)
+    except GsegError as error:
+        return kind, Import(None, (*work.failures, error), tuple(warnings)), fits
+    return kind, Import(annotations, tuple(work.failures), tuple(warnings)), fits
+
+
+def _about(fits: Sequence[Fit]) -> list[str]:
+    left_out = [f"{fit.photo.name}: left out, {fit.reason}" for fit in fits if fit.reason]
+    far = [fit for fit in fits if fit.distance is not None and fit.distance > 1 and not fit.reason]
+    return left_out + [
+        f"{fit.photo.name}: unlike what the GAN draws; --leave-out if the sheet looks bad" for fit in far
+    ]

@@ -1,0 +1,174 @@
+"""The teacher on real photos, as in the paper: find the photo's latent, then classify the GAN's features (slow)."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.predict import predict
+from gseg_cli.fewshot.segment_files import RECONSTRUCTION, REPORT, owned, write_sheet, write_table
+from gseg_cli.gan.framing import Framing, frame
+from gseg_cli.gan.inverter import Fitted, Inverter
+from gseg_cli.pictures import write_picture
+from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import ImageError
+from gseg_runtime.files import claim_folder, finish_folder, write_json
+from gseg_runtime.images import read_image
+from gseg_runtime.label_map import LabelMap, Pixels, resize_labels, write_label_png
+from gseg_runtime.manifest import Done, Entry, ManifestWriter, Stamp, stamp_of
+from gseg_runtime.photo_work import beside
+from gseg_runtime.plan import Job, Plan, Source, check_places, left_of, plan
+
+
+@dataclass(frozen=True, kw_only=True)
+class PhotoOptions:
+    """fit: "letterbox" or "crop", see framing.py. batch: photos at once, None what suits the GAN. The rest as of
+    `gseg segment`."""
+
+    fit: str = "letterbox"
+    batch: int | None = None
+    overwrite: bool = False
+    resume: bool = False
+    full_names: bool = False
+
+
+@dataclass(frozen=True)
+class PhotosReport:
+    """far: photos that are not of the GAN's kind, of this run or an earlier one; skipped: done by an earlier one."""
+
+    done: int
+    failed: int
+    skipped: int
+    seconds: float
+    far: list[str] = field(default_factory=list)
+    failures: list[dict[str, str]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Photo:
+    job: Job
+    stamp: Stamp
+    square: Pixels
+    framing: Framing
+
+
+class PhotoSegmenter:
+    """made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it."""
+
+    def __init__(self, inverter: Inverter, teacher: Teacher, classes: ClassMap, made_by: dict[str, Any]) -> None:
+        self._inverter, self._teacher, self._classes = inverter, teacher, classes
+        self._made_by = {**made_by, **asdict(inverter.config)}
+
+    def segment(
+        self, sources: Iterable[Source], out: Path, options: PhotoOptions, on_step: OnStep = ignore_step
+    ) -> PhotosReport:
+        """Write mask and reconstruction of every photo below `out`, and what formats.md says beside them.
+
+        A photo that cannot be read is reported, and the others are done. GsegError as of `gseg_runtime.folder`.
+        """
+        start_s = time.perf_counter()
+        frame(1, 1, 1, options.fit)  # a slip is answered before anything is written
+        facts = {**self._made_by, "fit": options.fit}
+        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+        jobs = plan(sources, full_names=options.full_names, suffixes=(RECONSTRUCTION,))
+        check_places(jobs, out)
+        done = Done(out, key, lambda e: beside(out / e.mask, RECONSTRUCTION).is_file()) if options.resume else None
+        claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=owned)
+        todo = left_of(jobs, done) if done else jobs
+        entries = list(self._work(todo, out, options, key, on_step))
+        far = write_table(out)
+        write_sheet(out, self._classes)
+        failures = [{"path": e.input, "reason": e.error} for e in entries if e.error is not None]
+        seconds = round(time.perf_counter() - start_s, 3)
+        num_done = len(entries) - len(failures)
+        report = PhotosReport(num_done, len(failures), len(jobs) - len(todo), seconds, far, failures)
+        about = {"format": 1, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
+        write_json(out / REPORT, {**about, "classes": self._classes.to_json()})
+        finish_folder(out)
+        return report
+
+    def _work(self, todo: Plan, out: Path, options: PhotoOptions, key: str, on_step: OnStep) -> Iterator[Entry]:
+        """One entry per photo, each in the manifest before it is yielded."""
+        size, num_done = options.batch or self._inverter.batch, 0
+        jobs = iter(todo)
+        with ManifestWriter(out) as manifest:
+            while chunk := list(islice(jobs, size)):
+                progress = _Progress(on_step, num_done, len(todo), len(chunk), self._inverter.config.steps)
+                for entry in self._batch(chunk, out, options.fit, key, progress):
+                    manifest.add(entry)
+                    yield entry
+                num_done += len(chunk)
+                on_step(Step(num_done, len(todo)))
+
+    def _batch(self, jobs: Sequence[Job], out: Path, fit: str, key: str, progress: "_Progress") -> Iterator[Entry]:
+        start_s = time.perf_counter()
+        photos: list[_Photo] = []
+        for job in jobs:
+            try:
+                photos.append(_load(job, self._inverter.size, fit))
+            except ImageError as error:
+                reason = error.message.removeprefix(f"{job.photo}: ")
+                yield Entry(str(job.photo), str(job.mask), "failed", key, 0.0, None, reason)
+        if not photos:
+            return
+        squares = np.stack([photo.square for photo in photos])
+        fitted = self._inverter.fit(squares, np.stack([_inside(photo.framing) for photo in photos]), progress)
+        labels = self._label(fitted)
+        seconds = round((time.perf_counter() - start_s) / len(photos), 3)
+        for i, photo in enumerate(photos):
+            yield self._write(photo, labels[i], fitted, i, out, key, seconds)
+
+    def _label(self, fitted: Fitted) -> LabelMap:
+        """[N, R, R]; a teacher of another size is brought to the GAN's."""
+        with fitted.inversion.drawn_by(self._inverter.generator):
+            labels = predict(self._inverter.generator, self._teacher, fitted.inversion.ws).labels.cpu().numpy()
+        size = self._inverter.size
+        return np.stack([resize_labels(x, (size, size)) for x in labels])
+
+    def _write(
+        self, photo: _Photo, labels: LabelMap, fitted: Fitted, i: int, out: Path, key: str, seconds: float
+    ) -> Entry:
+        """The mask last: where it is, the rest is too."""
+        mask = out / photo.job.mask
+        write_picture(beside(mask, RECONSTRUCTION), fitted.images[i][photo.framing.window])
+        full = photo.framing.undo_labels(labels)
+        write_label_png(mask, full, self._classes)
+        distance = None if fitted.distances is None else round(float(fitted.distances[i]), 4)
+        figures = {"error": round(float(fitted.errors[i]), 3), "distance": distance}
+        areas = np.bincount(full.ravel(), minlength=256)[: len(self._classes)].tolist()
+        return Entry(
+            str(photo.job.photo), str(photo.job.mask), "done", key, seconds, photo.stamp, None,
+            full.shape[0], full.shape[1], areas, figures=figures,
+        )  # fmt: skip
+
+
+class _Progress:
+    """Tells of the steps within a batch as of parts of its photos."""
+
+    def __init__(self, on_step: OnStep, num_done: int, total: int, num_photos: int, num_steps: int) -> None:
+        self._on_step, self._done, self._total = on_step, num_done, total
+        self._share = num_photos / num_steps
+
+    def __call__(self, step: int, gap: float) -> None:
+        self._on_step(Step(self._done + int(step * self._share), self._total, {"distance": gap}))
+
+
+def _load(job: Job, size: int, fit: str) -> _Photo:
+    stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
+    photo = read_image(job.photo, size if fit == "letterbox" else None)
+    framing = frame(photo.height, photo.width, size, fit)
+    return _Photo(job, stamp, framing.apply(photo.pixels), framing)
+
+
+def _inside(framing: Framing) -> "np.ndarray[Any, np.dtype[np.bool_]]":
+    inside = np.zeros((framing.size, framing.size), bool)
+    inside[framing.window] = True
+    return inside

@@ -1,0 +1,75 @@
+"""What `gseg fewshot-segment` tells of all photos at once, made from the manifest: a table, and a sheet to look at."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from gseg_cli.pictures import titled, write_picture
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import atomic_path
+from gseg_runtime.folder import REPORT
+from gseg_runtime.images import read_image
+from gseg_runtime.label_map import Pixels, contact_sheet, overlay, read_label_png, resize_labels
+from gseg_runtime.manifest import MANIFEST, Entry, read_sorted
+from gseg_runtime.photo_work import beside
+from gseg_runtime.png import is_gseg_png
+
+__all__ = ["RECONSTRUCTION", "REPORT", "SHEET", "TABLE", "owned", "write_sheet", "write_table"]
+
+TABLE, SHEET = "gseg-fewshot.csv", "gseg-sheet.png"
+RECONSTRUCTION = ".reconstruction.png"  # what stands in its name instead of .png
+LIMIT = 1.0  # of a photo's distance, see gan/domain.py
+_CELL, _MAX_ROWS = 192, 64
+
+
+def owned(path: Path) -> bool:
+    """Whether `gseg fewshot-segment` wrote the file; a link never is."""
+    return not path.is_symlink() and (path.name in (MANIFEST, REPORT, TABLE) or is_gseg_png(path))
+
+
+def write_table(folder: Path) -> list[str]:
+    """gseg-fewshot.csv: image, error, distance, and whether that is too far; returns the photos that are."""
+    far = []
+    with (
+        atomic_path(folder / TABLE) as temporary,
+        temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
+    ):
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(["image", "error", "distance", "far"])
+        for entry in read_sorted(folder):
+            figures = entry.figures or {}
+            distance = figures.get("distance")
+            is_far = distance is not None and distance > LIMIT
+            table.writerow([entry.name, figures.get("error"), distance, "" if distance is None else int(is_far)])
+            far += [entry.input] if is_far else []
+    return far
+
+
+def write_sheet(folder: Path, classes: ClassMap) -> None:
+    """gseg-sheet.png: the first photos, each with its reconstruction, its mask laid over, and the error."""
+    rows: list[list[Pixels]] = []
+    for entry in read_sorted(folder):
+        if len(rows) == _MAX_ROWS:
+            break
+        try:
+            rows.append(_row(folder, entry, classes))
+        except GsegError:  # the photo was moved away since; its mask is still good
+            continue
+    if rows:
+        write_picture(folder / SHEET, contact_sheet(rows, _CELL, ("photo", "reconstruction", "mask")))
+
+
+def _row(folder: Path, entry: Entry, classes: ClassMap) -> list[Pixels]:
+    mask = folder / entry.mask
+    photo = read_image(Path(entry.input), 2 * _CELL).pixels
+    reconstruction = read_image(beside(mask, RECONSTRUCTION)).pixels
+    labels = resize_labels(read_label_png(mask), photo.shape[:2])
+    return [_titled(photo, entry), reconstruction, np.asarray(overlay(photo, labels, classes))]
+
+
+def _titled(photo: Pixels, entry: Entry) -> Pixels:
+    figures = entry.figures or {}
+    is_far = (figures.get("distance") or 0) > LIMIT
+    return titled(photo, f"error {figures.get('error') or 0:.0f}" + (", too far" if is_far else ""))

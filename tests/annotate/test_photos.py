@@ -1,0 +1,121 @@
+"""gseg annotate-import --photos: labelled photos become annotations that a teacher learns from."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
+from gseg_cli.app import main
+from gseg_cli.fewshot.start import start_fewshot
+from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.gan import sampled
+from gseg_cli.gan.generator import to_uint8
+from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.project import Project
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import write_label_png
+from tests.tiny import CLASSES, brightness_labels
+
+NAMES = ["anna", "bert", "carl"]
+
+
+@pytest.fixture(autouse=True)
+def few_samples(monkeypatch):
+    monkeypatch.setattr(sampled, "MAX_SAMPLES", 256)
+
+
+@pytest.fixture
+def project(tiny_gan, tmp_path):
+    """With photos/ and drawn/ beside it: images of the GAN, carl.jpg half as high, and label maps of their names."""
+    generator = load_generator(tiny_gan)
+    ws = ws_for_seeds(generator, range(9000, 9003), 1.0)
+    images = to_uint8(generator.synthesis(ws)).numpy()
+    labels = brightness_labels(generator, list(range(9000, 9003)))
+    (tmp_path / "photos").mkdir()
+    for name, image, drawn in zip(NAMES, images, labels, strict=True):
+        size = (32, 16) if name == "carl" else (32, 32)
+        Image.fromarray(image).resize(size, Image.Resampling.BOX).save(tmp_path / f"photos/{name}.jpg", quality=95)
+        rows = drawn[::2] if name == "carl" else drawn
+        write_label_png(tmp_path / f"drawn/{name}.png", rows, CLASSES)
+    return Project.create(tmp_path / "project", classes=CLASSES, gan=str(tiny_gan))
+
+
+@pytest.fixture
+def run(project, tmp_path):
+    def run(*args, source=None):
+        return main(["annotate-import", str(source or tmp_path / "drawn"), "-C", str(project.dir), *args])
+
+    def photos(*args, **kwargs):
+        return run("--photos", str(tmp_path / "photos"), "--steps", "10", "--device", "cpu", *args, **kwargs)
+
+    return run, photos
+
+
+def test_labelled_photos_become_annotations_with_latents_and_a_sheet(run, project, tiny_gan, capsys):
+    assert run[1]("--json") == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    found = AnnotationSet.load(project.annotations_dir)
+    assert found.photos == {FIRST_PHOTO + i: f"{name}.jpg" for i, name in enumerate(NAMES)}
+    assert found.labels.shape == (3, 16, 16) and not found.has_samples
+    carl = found.labels[2]
+    assert (carl[:4] == 255).all() and (carl[12:] == 255).all() and (carl[4:12] < 3).all()
+    with Image.open(project.annotations_dir / "preview/photos.png") as sheet:
+        assert sheet.height > 3 * 192 and sheet.width > 4 * 192
+    assert [fit["name"] for fit in data["photos"]] == [f"{name}.jpg" for name in NAMES]
+    # The error that is told is that of the image which the stored latent makes.
+    with torch.no_grad():
+        drawn = to_uint8(load_generator(tiny_gan).synthesis(torch.from_numpy(found.ws[:1]))).numpy()[0]
+    with Image.open(project.dir.parent / "photos/anna.jpg") as photo:
+        small = np.asarray(photo.resize((16, 16), Image.Resampling.BILINEAR), np.float32)
+    assert data["photos"][0]["error"] == pytest.approx(np.sqrt(np.square(drawn - small).mean()), rel=1e-3)
+
+
+def test_a_bad_fit_is_left_out_by_name_or_by_its_error(run, project, capsys):
+    assert run[1]("--leave-out", "bert", "--json") == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    errors = {fit["name"]: fit["error"] for fit in data["photos"]}
+    assert sorted(errors) == ["anna.jpg", "carl.jpg"]
+    limit = sum(errors.values()) / 2
+    worse = max(errors, key=lambda name: errors[name])
+    assert run[1]("--leave-out", "bert.jpg", "--max-error", str(limit), "--overwrite") == 0
+    assert f"warning: {worse}: left out, error" in capsys.readouterr().err
+    assert list(AnnotationSet.load(project.annotations_dir).photos.values()) == [min(errors, key=errors.__getitem__)]
+    assert run[1]("--max-error", "0.001", "--overwrite") == 1
+    assert "every photo is left out" in capsys.readouterr().err
+    assert len(AnnotationSet.load(project.annotations_dir).photos) == 1  # still there
+    assert run[1]("--leave-out", "dora") == 2 and "no photo dora" in capsys.readouterr().err
+
+
+def test_photos_join_samples_and_a_teacher_learns_from_both(run, project, tiny_gan, tmp_path):
+    generator = load_generator(tiny_gan)
+    assert main(["sample", "-C", str(project.dir), "--seeds", "0-3", "--truncation-psi", "1"]) == 0
+    write_label_png(tmp_path / "of-sample/000002.png", brightness_labels(generator, [2])[0], CLASSES)
+    assert run[0](source=tmp_path / "of-sample") == 0
+    assert run[1]("--add", "--leave-out", "carl") == 0
+    found = AnnotationSet.load(project.annotations_dir)
+    assert found.seeds == (2, FIRST_PHOTO, FIRST_PHOTO + 1) and found.truncation_psi == 1
+    assert run[1]("--add", "--leave-out", "anna") == 0  # bert is replaced, carl is new
+    again = AnnotationSet.load(project.annotations_dir)
+    assert sorted(again.photos.items()) == [(FIRST_PHOTO + i, f"{name}.jpg") for i, name in enumerate(NAMES)]
+    assert (project.annotations_dir / "preview/000002.png").is_file()
+    config = FewshotConfig(steps=3, pixels=64)
+    done = start_fewshot(tiny_gan, project.annotations_dir, config, project.runs_dir, torch.device("cpu"))
+    assert done["annotations"] == 4
+    other = AnnotationSet(found.labels, found.ws, found.seeds, found.classes, "1" * 64, 1.0)
+    with pytest.raises(GsegError, match="another one"):
+        again.joined(other)
+
+
+def test_a_drawing_of_another_shape_or_no_photo_stops_before_the_long_work(run, project, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr("gseg_cli.gan.inverter.Inverter.load", lambda *args, **kwargs: pytest.fail("inverted"))
+    write_label_png(tmp_path / "drawn/anna.png", np.zeros((32, 16), np.uint8), CLASSES)
+    write_label_png(tmp_path / "drawn/emil.png", np.ones((32, 32), np.uint8), CLASSES)
+    assert run[1]() == 1
+    error = capsys.readouterr().err
+    assert "anna.png: 16x32 pixels, but anna.jpg is displayed with 32x32" in error
+    assert "emil.png: expected the name of one photo" in error and not any(project.annotations_dir.iterdir())
+    assert run[1]("--space", "f") == 2 and "--space: expected w or w+" in capsys.readouterr().err
