@@ -13,7 +13,7 @@ def fewshot_train(
     annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
     model: Annotated[str, typer.Option(help="mlp, cnn-s, cnn-m or cnn-l.")] = "mlp",
     steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps per network; 400 of an MLP, 1,600 of a CNN.")
+        int | None, typer.Option(min=1, help="Training steps per network; 400 of an MLP, 800 of a CNN.")
     ] = None,
     schedule: Annotated[
         str, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")

@@ -39,13 +39,6 @@ class Head(nn.Module):
         self.size = config.size
         self.features = ProjectedFeatures(config.channels, 128, REPRESENTATIONS[config.features])
 
-    def initialize(self) -> None:
-        """He et al. 2015. PyTorch's own start shrinks the signal at every layer: cnn-l stands still for most of a run."""
-        for layer in self.modules():
-            if isinstance(layer, nn.Linear | nn.Conv2d):
-                nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
-                nn.init.zeros_(layer.bias)  # type: ignore[arg-type]
-
     def forward(self, stack: FeatureStack) -> Tensor:
         """Logits [N, num_classes, size, size]."""
         return self.rest(self.features(stack, self.size))
@@ -65,7 +58,10 @@ class CNNHead(Head):
         self.convs = nn.ModuleList(
             nn.Conv2d(i, o, 3, padding=d, dilation=d) for i, o, d in zip(widths, widths[1:], dilations, strict=False)
         )
-        self.initialize()
+        for layer in (self.features.linear, *self.convs):
+            # He et al. 2015. PyTorch's own start shrinks the signal layer by layer, and cnn-l stands still for long.
+            nn.init.kaiming_normal_(layer.weight, a=SLOPE, nonlinearity="leaky_relu")
+            nn.init.zeros_(layer.bias)
 
     def rest(self, x: Tensor) -> Tensor:
         for conv in self.convs:
@@ -80,7 +76,6 @@ class MLPHead(Head):
         super().__init__(config)
         self.hidden = nn.Linear(128, 32)
         self.out = nn.Linear(32, config.num_classes)
-        self.initialize()
 
     def rest(self, x: Tensor) -> Tensor:
         return self._pixels(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)

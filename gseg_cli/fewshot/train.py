@@ -22,7 +22,7 @@ from gseg_runtime.errors import ConfigError, GsegError
 
 SCHEDULES = ("short", "paper")
 PAPER_EPOCHS = 1000
-STEPS = {"mlp": 400, "cnn-s": 1600, "cnn-m": 1600, "cnn-l": 1600}  # of the short schedule
+STEPS = {"mlp": 400, "cnn-s": 800, "cnn-m": 800, "cnn-l": 800}  # of the short schedule
 MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
 
 
