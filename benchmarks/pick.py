@@ -1,6 +1,6 @@
 """Does it matter which samples are labelled: ten picked against ten random, and five against five.
 
-    python -m benchmarks.pick [--repetitions 5]
+    python -m benchmarks.pick [--repetitions 10]
 
 The reference annotator labels the samples, the default teacher learns from them, and is measured on other samples.
 Writes pick.md.
@@ -157,7 +157,7 @@ def with_sd(values: Sequence[float], sign: str = "") -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--repetitions", type=int, default=10)
     repetitions = parser.parse_args().repetitions
     cells: dict[int, Cells] = {count: {way: [] for way in ways} for count, ways in WAYS_OF.items()}
     for count, ways in WAYS_OF.items():
