@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.annotate import annotation_set
-from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
 from gseg_cli.distill.distill import check_same_gan
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.pick import pick_seeds
@@ -29,7 +29,8 @@ def start_pick(
 ) -> dict[str, Any]:
     """Pick out of the candidates; returns picked (the most useful first), labelled, and what it was picked from.
 
-    annotations: a folder that may be missing; what was labelled for another GAN or class counts for nothing.
+    annotations: a folder that may be missing; what was labelled for another GAN or class counts for nothing, and so do
+    photos, whose numbers are no seeds.
     """
     check_truncation(config.truncation_psi)
     labelled = set(_labelled(annotations, gan, getattr(generator, "class_index", None)))
@@ -39,6 +40,7 @@ def start_pick(
         check_same_gan(gan, teacher, meta)
         _check_class(teacher, meta, getattr(generator, "class_index", None))
         labelled |= set(meta["trained"]["seeds"])
+    labelled = {seed for seed in labelled if seed < FIRST_PHOTO}
     picked = pick_seeds(generator, candidates, config, labelled=sorted(labelled), teacher=network, on_step=on_step)
     return {
         "picked": picked,

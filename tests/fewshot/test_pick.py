@@ -1,11 +1,13 @@
 """Samples to label: they stand for all candidates, none twice, and the teacher's doubt counts when there is one."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 
+from gseg_cli.annotate.annotation_set import FIRST_PHOTO
 from gseg_cli.app import main
 from gseg_cli.fewshot.candidates import doubts, pooled_features
 from gseg_cli.fewshot.medoids import greedy_medoids
@@ -151,6 +153,19 @@ def test_what_the_project_has_annotated_is_not_picked_again(call, project):
 def test_annotations_of_another_gan_count_for_nothing(call, project):
     write_annotations(project, [0, 1], "f" * 64)
     assert json.loads(call("--count", "12", "--json")[1])["data"]["labelled"] == []
+
+
+def test_a_labelled_photo_is_not_taken_for_a_sample_of_its_number(call, project):
+    generator, annotations = write_annotations(project, [0, 1], sha256_file(project.gan_path))
+    without = json.loads(call("--count", "3", "--json")[1])["data"]["picked"]
+    drawn = annotate(generator, [2], annotations.labels[:1], annotations.gan_sha256)
+    photo = replace(drawn, seeds=(FIRST_PHOTO,), photos={FIRST_PHOTO: "a.jpg"})
+    annotations.joined(photo).save(project.annotations_dir, source="test", overwrite=True)
+    data = json.loads(call("--count", "3", "--json")[1])["data"]
+    assert data["labelled"] == [0, 1] and data["picked"] == without
+    assert main(["fewshot-train", "-C", str(project.dir), "--steps", "3", "--device", "cpu"]) == 0
+    out = call("--pick", "uncertain", "--count", "3", "--json")[1]
+    assert json.loads(out[out.index("{") :])["data"]["labelled"] == [0, 1]
 
 
 def test_uncertain_asks_the_projects_newest_teacher_and_is_refused_without_one(call, project):
