@@ -21,8 +21,9 @@ def resample_filter() -> Tensor:
 
 
 def normal(*shape: int, std: float = 1.0) -> Tensor:
-    """As torch.randn, which on the meta device (gseg_cli/gan/loading.py) takes a second to load."""
-    return torch.normal(0.0, std, shape)
+    """As torch.randn. On the meta device (gseg_cli/gan/loading.py) nothing is drawn: that takes torch a second to load."""
+    x = torch.empty(shape)
+    return x if x.is_meta else x.normal_(0, std)
 
 
 def _depthwise(f: Tensor, x: Tensor) -> Tensor:

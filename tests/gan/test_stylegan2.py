@@ -183,6 +183,14 @@ def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_pa
         load_generator(path)
 
 
+def test_a_network_on_the_meta_device_takes_no_memory():
+    """There it is built before a file's tensors are found to fit, and a file may claim any width."""
+    with torch.device("meta"):
+        networks = make_networks("stylegan2", make_config("stylegan2", GOLDEN["config"]))
+    for network in networks:
+        assert all(tensor.is_meta for tensor in network.state_dict().values())
+
+
 @pytest.mark.parametrize("resolution", [4, 48])
 def test_a_resolution_that_is_no_power_of_two_is_refused(resolution):
     for arch in ARCHITECTURES:
