@@ -7,7 +7,10 @@ import torch
 from torch import Tensor
 
 from gseg_cli.gan import ops
+from gseg_cli.gan.foreign.errors import shown
 from gseg_runtime.errors import CheckpointError
+
+MAX_REASON = 300  # letters; torch lists every tensor that is missing
 
 
 def build(network: Any, tensors: Mapping[str, Tensor], *args: Any) -> Any:
@@ -24,5 +27,6 @@ def build(network: Any, tensors: Mapping[str, Tensor], *args: Any) -> Any:
         module.load_state_dict(state, assign=True)
     except (RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[:2][-1].strip()  # the first line of two or more is a heading
-        raise CheckpointError(f"its tensors do not fit its config: {reason}") from error
+        message = f"its tensors do not fit its config: {shown(reason, MAX_REASON)}"
+        raise CheckpointError(message, "the file is damaged, or another network; get it again") from error
     return module

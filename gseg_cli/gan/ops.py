@@ -21,7 +21,7 @@ def resample_filter() -> Tensor:
 
 
 def normal(*shape: int, std: float = 1.0) -> Tensor:
-    """As torch.randn. On the meta device (gseg_cli/gan/loading.py) nothing is drawn: that takes torch a second to load."""
+    """As torch.randn, but for the meta device (loading.py): drawing there takes torch a second to load."""
     x = torch.empty(shape)
     return x if x.is_meta else x.normal_(0, std)
 
