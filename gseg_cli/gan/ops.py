@@ -21,9 +21,8 @@ def resample_filter() -> Tensor:
 
 
 def normal(*shape: int, std: float = 1.0) -> Tensor:
-    """As torch.randn, but for the meta device (loading.py): drawing there takes torch a second to load."""
-    x = torch.empty(shape)
-    return x if x.is_meta else x.normal_(0, std)
+    """As torch.randn, which on the meta device (gseg_cli/gan/loading.py) takes a second to load."""
+    return torch.normal(0.0, std, shape)
 
 
 def _depthwise(f: Tensor, x: Tensor) -> Tensor:
