@@ -81,6 +81,8 @@ def read_meta(path: Path) -> dict[str, Any]:
         raise _damaged(path, f"its gseg metadata is not JSON ({error})") from error
     if not isinstance(meta, dict) or not {"format", "kind", "config", "parents"} <= meta.keys():
         raise _damaged(path, "its gseg metadata lacks one of format, kind, config, parents")
+    if not (isinstance(meta["kind"], str) and isinstance(meta["config"], dict) and isinstance(meta["parents"], list)):
+        raise _damaged(path, "the kind, config or parents in its gseg metadata are of another type")
     if meta["format"] != FORMAT:
         raise CheckpointError(
             f"{path}: expected checkpoint format {FORMAT}, got {meta['format']!r}", hint="update gseg to read this file"
@@ -89,13 +91,26 @@ def read_meta(path: Path) -> dict[str, Any]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether gseg wrote this file, as its header says; a broken .safetensors file counts, so that it is called so."""
+    """Whether gseg wrote this file, as its header says.
+
+    A broken .safetensors file counts, so that it is called so; not another kind of file that bears this name.
+    """
     if path.exists() and not path.is_file():  # opening a pipe would wait for whoever writes to it
         return False
     try:
         return "gseg" in read_header(path).get("__metadata__", {})
     except CheckpointError:
-        return path.suffix == ".safetensors"
+        return path.suffix == ".safetensors" and _begins_as_safetensors(path)
+
+
+def _begins_as_safetensors(path: Path) -> bool:
+    """The length of a header, and a brace; true of a file that is not there or was cut before that."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(9)
+    except OSError:
+        return True
+    return len(head) < 9 or (int.from_bytes(head[:8], "little") <= MAX_HEADER_BYTES and head[8:] == b"{")
 
 
 def read_header(path: Path) -> dict[str, Any]:

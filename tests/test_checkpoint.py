@@ -107,3 +107,21 @@ def test_a_failed_write_leaves_the_old_file(checkpoint):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert not is_ours(tmp_path / "pipe")
+
+
+def test_a_broken_file_of_ours_is_told_from_another_kind_of_that_name(checkpoint, tmp_path):
+    whole = checkpoint.read_bytes()
+    other = tmp_path / "other.safetensors"
+    for num_bytes in (0, 8, 40, len(whole) - 1):
+        other.write_bytes(whole[:num_bytes])
+        assert is_ours(other)
+    for content in (b"<!DOCTYPE html><html></html>", b"version https://git-lfs.github.com/spec/v1", b"\x80\x04}" * 9):
+        other.write_bytes(content)
+        assert not is_ours(other)
+
+
+@pytest.mark.parametrize("wrong", [{"kind": []}, {"config": "a"}, {"parents": 5}])
+def test_metadata_of_another_type_are_one_line(tmp_path, wrong):
+    save_checkpoint(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {"kind": "student", **wrong})
+    with pytest.raises(CheckpointError, match="of another type"):
+        read_meta(tmp_path / "x.safetensors")

@@ -1,14 +1,31 @@
 """What decides the shape of a StyleGAN2; it travels in the checkpoint. Needs no PyTorch."""
 
 import math
+import reprlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from gseg_runtime.errors import ConfigError
 
 ARCHITECTURES = ("skip", "orig", "resnet")
 MAX_RESOLUTION = 4096
+MAX_WIDTH = 16384
+MAX_BASE = MAX_WIDTH * MAX_RESOLUTION
+# Least and most of the whole numbers. Beyond them a file is broken, or made to cost time and memory.
+_LIMITS = {
+    "z_dim": (1, MAX_WIDTH),
+    "w_dim": (1, MAX_WIDTH),
+    "c_dim": (0, MAX_WIDTH),
+    "cmap_dim": (1, MAX_WIDTH),
+    "mapping_layers": (1, 100),
+    "channel_base": (1, MAX_BASE),
+    "channel_max": (1, MAX_WIDTH),
+    "num_lowp_res": (0, MAX_RESOLUTION),
+    "mbstd_group_size": (1, 2**31),
+    "mbstd_num_channels": (0, MAX_WIDTH),
+}
+_POSITIVE = ("conv_clamp", "mapping_lr_multiplier")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +44,7 @@ class DiscriminatorConfig:
 
     def __post_init__(self) -> None:
         _check_choice("discriminator architecture", self.architecture, ARCHITECTURES)
+        _check_numbers(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,15 +68,19 @@ class StyleGAN2Config:
 
     def __post_init__(self) -> None:
         r = self.img_resolution
-        if not 8 <= r <= MAX_RESOLUTION or r & (r - 1):
-            raise ConfigError(
-                f"img_resolution: expected a power of two, 8 or more, got {r}",
-                f"{MAX_RESOLUTION} is the most" if r > 8 else None,
-            )
+        if type(r) is not int or not 8 <= r <= MAX_RESOLUTION or r & (r - 1):
+            got = f"img_resolution: expected a power of two, 8 or more, got {reprlib.repr(r)}"
+            raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
         _check_choice("img_channels", self.img_channels, (1, 3))
         _check_choice("architecture", self.architecture, ARCHITECTURES)
+        _check_choice("use_noise", self.use_noise, (True, False))
+        _check_numbers(self)
         if isinstance(self.discriminator, Mapping):
             object.__setattr__(self, "discriminator", DiscriminatorConfig(**self.discriminator))
+        if not isinstance(self.discriminator, DiscriminatorConfig):
+            raise ConfigError(f"discriminator: expected a table, got {reprlib.repr(self.discriminator)}")
+        if min(self.channels(r), self.channels_of_discriminator(r)) < 1:
+            raise ConfigError(f"channel_base: expected {r}, the resolution, or more, got {self.channel_base}")
 
     def channels(self, resolution: int) -> int:
         return min(self.channel_base // resolution, self.channel_max)
@@ -79,4 +101,17 @@ class StyleGAN2Config:
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:
     if value not in choices:
-        raise ConfigError(f"{name}: expected one of {', '.join(map(str, choices))}, got {value!r}")
+        raise ConfigError(f"{name}: expected one of {', '.join(map(str, choices))}, got {reprlib.repr(value)}")
+
+
+def _check_numbers(config: Any) -> None:
+    """ConfigError for a number that no network has. None is allowed where it is the default."""
+    for each in fields(config):
+        name, value = each.name, getattr(config, each.name)
+        if value is None and each.default is None:
+            continue
+        least, most = _LIMITS.get(name, (0, 0))
+        if name in _LIMITS and (type(value) is not int or not least <= value <= most):
+            raise ConfigError(f"{name}: expected a whole number from {least} to {most}, got {reprlib.repr(value)}")
+        if name in _POSITIVE and (type(value) not in (int, float) or not value > 0):
+            raise ConfigError(f"{name}: expected a number above 0, got {reprlib.repr(value)}")

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.gan.config import StyleGAN2Config
+from gseg_cli.gan.foreign.errors import shown
 from gseg_runtime.errors import CheckpointError, ConfigError
 
 BYTES_OF_FLOAT32 = 4
@@ -24,7 +25,7 @@ def gan_facts(
         c = StyleGAN2Config(**config)
     except (TypeError, ConfigError) as error:
         raise CheckpointError(
-            f"{path}: its config describes no GAN: {error}", "make or convert the file again"
+            f"{path}: its config describes no GAN: {shown(str(error), 300)}", "make or convert the file again"
         ) from error
     return {
         "family": f"StyleGAN2, architecture {c.architecture}",

@@ -15,6 +15,7 @@ from gseg_cli.gan.dcgan import DCGAN, DCDiscriminator, DCGANConfig
 from gseg_cli.gan.discriminator import Discriminator
 from gseg_cli.gan.foreign.adopt import adopt
 from gseg_cli.gan.foreign.checkpoint import read_foreign
+from gseg_cli.gan.foreign.errors import shown
 from gseg_cli.gan.loading import build
 from gseg_cli.gan.stylegan2 import StyleGAN2
 from gseg_runtime.errors import CheckpointError, ConfigError, UsageError
@@ -107,7 +108,8 @@ def _read_own(path: Path) -> GanFile:
     try:
         return GanFile(path, meta["kind"], make_config(meta["kind"], meta["config"]), tensors, meta)
     except (TypeError, ConfigError) as e:
-        raise CheckpointError(f"{path}: its config describes no GAN: {e}") from e
+        hint = "the file is damaged; make or convert it again"
+        raise CheckpointError(f"{path}: its config describes no GAN: {shown(str(e), 300)}", hint) from e
 
 
 def _read_foreign(path: Path) -> GanFile:
@@ -117,7 +119,9 @@ def _read_foreign(path: Path) -> GanFile:
     except CheckpointError as error:
         hint = "gseg opens StyleGAN2 as NVIDIA's and rosinality's code writes it; see docs/checkpoints.md"
         raise CheckpointError(f"{path}: {foreign.origin}: {error.message}", hint) from error
-    return GanFile(path, StyleGAN2.kind, adopted.config, adopted.tensors, adopted.meta)
+    gan = GanFile(path, StyleGAN2.kind, adopted.config, adopted.tensors, adopted.meta)
+    _build(gan, "G_ema.")  # what does not fit is refused by `gseg info` and `gseg convert` too
+    return gan
 
 
 def _generator(gan: GanFile, class_index: int | None) -> GanModule:
@@ -142,7 +146,7 @@ def _build(gan: GanFile, part: str) -> Any:
     try:
         return build(network, _private(_part(gan.tensors, part), part), gan.config)
     except CheckpointError as error:
-        raise CheckpointError(f"{gan.path}: {error.message}") from error
+        raise CheckpointError(f"{gan.path}: {error.message.replace('_network.', '.')}", error.hint) from error
 
 
 def _part(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -73,6 +73,7 @@ def nvidia(golden):
     return ForeignGan("nvidia", g, d, golden["arguments"], None, "NVIDIA pickle"), rng
 
 
+@torch.no_grad()  # as samples and features are made; test_stylegan2.py has the way with gradients
 @pytest.mark.parametrize("name", NVIDIA)
 def test_every_architecture_of_nvidias_gives_its_images_features_and_logits(name, opened):
     golden = json.loads((GOLDEN / f"{name}.json").read_text())
@@ -93,6 +94,7 @@ def test_every_architecture_of_nvidias_gives_its_images_features_and_logits(name
     assert_golden(discriminator(images.expand(-1, 3, -1, -1)).flatten(), golden["logits"])
 
 
+@torch.no_grad()
 def test_rosinalitys_networks_give_their_images_features_and_logits(opened):
     golden = json.loads((GOLDEN / "rosinality.json").read_text())
     rng = np.random.RandomState(0)

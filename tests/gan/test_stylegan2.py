@@ -7,12 +7,15 @@ import numpy as np
 import pytest
 import torch
 
+from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
 from gseg_cli.gan import ops
+from gseg_cli.gan.loading import build
 from gseg_cli.gan.loss import r1_penalty
 from gseg_cli.gan.networks import ARCHITECTURES, load_gan, load_generator, make_config, make_networks, save_gan
+from gseg_cli.gan.stylegan2 import StyleGAN2
 from gseg_runtime.errors import CheckpointError, ConfigError
-from tests.tiny import make_generator
+from tests.tiny import CONFIG, make_generator
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "stylegan2.json").read_text())
 
@@ -174,13 +177,43 @@ def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_pa
     save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], "channel_max": 8}})
     with pytest.raises(CheckpointError, match=r"other\.safetensors: its tensors do not fit its config"):
         load_generator(path)
-    for wrong in ({"channel_base": 10**15, "channel_max": 10**9}, {"channel_max": "16"}, {"w_dim": -1}):
-        save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], **wrong}})
-        with pytest.raises(CheckpointError, match=r"other\.safetensors: its tensors do not fit its config"):
-            load_generator(path)  # and nothing of that size is allocated
-    save_checkpoint(path, tensors, {**meta, "config": {"num_wings": 2}})
-    with pytest.raises(CheckpointError, match=r"other\.safetensors: its config describes no GAN.*num_wings"):
-        load_generator(path)
+
+
+WRONG = (
+    {"num_wings": 2}, {"w_dim": 10**12}, {"w_dim": -1}, {"z_dim": "16"}, {"c_dim": 10**30}, {"channel_max": None},
+    {"channel_base": 0}, {"channel_base": 15}, {"channel_base": 10**15}, {"mapping_layers": 10**5},
+    {"mapping_layers": 1.5}, {"mapping_lr_multiplier": 0}, {"conv_clamp": "a"}, {"conv_clamp": [1] * 10**4},
+    {"img_resolution": 16.0}, {"img_resolution": 2**40}, {"num_lowp_res": -1}, {"use_noise": "a"},
+    {"architecture": "a\n" * 10**4}, {"discriminator": 5}, {"discriminator": {"cmap_dim": 10**30}},
+    {"discriminator": {"mbstd_group_size": "a"}}, {"discriminator": {"channel_base": 1}},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=lambda wrong: str(wrong)[:40])
+def test_a_config_that_no_network_has_is_one_line_with_a_hint(wrong, tiny_gan, tmp_path, capsys):
+    """Nor is anything of that size allocated."""
+    path = tmp_path / "other.safetensors"
+    tensors, meta = load_checkpoint(tiny_gan)
+    save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], **wrong}})
+    for command in (["info"], ["sample", "--out", str(tmp_path / "samples"), "--gan"]):
+        assert main([*command, str(path)]) == 1
+        error, hint = capsys.readouterr().err.splitlines()
+        assert error.startswith(f"error: {path}: its config describes no GAN: ") and len(error) < 700
+        assert hint.startswith("hint: ") and not (tmp_path / "samples").exists()
+
+
+def test_a_network_takes_no_memory_before_a_file_is_found_to_fit():
+    """A file may claim any width."""
+    tensors = []
+
+    class Watched(StyleGAN2):
+        def load_state_dict(self, *args, **kwargs):
+            tensors.extend(self.state_dict().values())
+            return super().load_state_dict(*args, **kwargs)
+
+    with pytest.raises(CheckpointError, match="do not fit"):
+        build(Watched, {}, CONFIG)
+    assert len(tensors) > 30 and all(tensor.is_meta for tensor in tensors)
 
 
 @pytest.mark.parametrize("resolution", [4, 48])

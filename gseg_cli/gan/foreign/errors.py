@@ -7,6 +7,6 @@ def damaged(what: str) -> CheckpointError:
     return CheckpointError(what, "the file is damaged, or made to do harm; get it again from where it was published")
 
 
-def shown(name: str) -> str:
+def shown(name: str, most: int = 100) -> str:
     """A name from a file, fit to be printed: short, on one line, without control characters and look-alike letters."""
-    return ascii(name[:100])[1:-1]
+    return ascii(name[:most])[1:-1]

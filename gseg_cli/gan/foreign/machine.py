@@ -160,6 +160,9 @@ class Machine:
         return self.persistent(persistent_id)
 
     def memoize(self, index: int) -> None:
+        """Picklers count from 0, Python 2's from 1; numbers at choice could be made to collide, for hours."""
+        if index > len(self.memo) + 1:
+            raise damaged(f"its pickle keeps value {index}, expected up to {len(self.memo) + 1}")
         self.memo[index] = self.stack[-1]
 
     def skip_frame(self) -> None:
@@ -175,11 +178,13 @@ class Machine:
 def key(value: Any) -> Any:
     """A key of a dictionary or an item of a set.
 
-    Only what takes no time to hash: a tuple of tuples would be walked in depth, and long integers can be chosen so that
-    all of them collide.
+    Only what takes no time to hash: a tuple of tuples would be walked in depth. A number becomes text, because which
+    numbers collide is known, and which texts do differs from one process to the next.
     """
-    if value is None or isinstance(value, str | bool) or (isinstance(value, int) and -(2**63) <= value < 2**63):
+    if value is None or isinstance(value, str | bool):
         return value
+    if isinstance(value, int) and -(2**63) <= value < 2**63:
+        return str(value)
     raise damaged(f"its pickle uses a key of type {type(value).__name__}, expected text or a number of 64 bits")
 
 

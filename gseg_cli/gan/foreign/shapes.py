@@ -10,12 +10,13 @@ from typing import Any
 
 from torch import Tensor
 
-from gseg_cli.gan.config import DiscriminatorConfig, StyleGAN2Config
+from gseg_cli.gan.config import MAX_WIDTH, DiscriminatorConfig, StyleGAN2Config
+from gseg_cli.gan.foreign.errors import shown
 from gseg_runtime.errors import CheckpointError
 
 Tensors = Mapping[str, Tensor]
 Hints = Mapping[str, Any]
-MAX_WIDTH = 16384  # of z, w and classes; what claims more is broken
+MAX_GROUP = 2**20  # images; more than any batch, and a number where a file says infinity
 
 
 def generator_config(tensors: Tensors, hints: Hints) -> dict[str, Any]:
@@ -69,7 +70,7 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
         cmap_dim=_size(tensors, "b4.out.weight", 0) if is_conditional else None,
         mapping_layers=_count(tensors, r"mapping\.fc(\d{1,3})\.weight") if is_conditional else 8,
         mapping_lr_multiplier=_number(mapping, "lr_multiplier", 0.01),
-        mbstd_group_size=None if group is None else max(1, int(group)),
+        mbstd_group_size=None if group is None else max(1, int(min(group, MAX_GROUP))),
         mbstd_num_channels=num_std,
     )
 
@@ -117,11 +118,11 @@ def _nested(hints: Hints, name: str) -> Hints:
 def _number(hints: Hints, name: str, default: float | None) -> Any:
     value = hints.get(name, default)
     if value is not None and (isinstance(value, bool) or not isinstance(value, int | float) or not value > 0):
-        raise CheckpointError(f"{name}: expected a number above 0, got {value!r}")
+        raise CheckpointError(f"{name}: expected a number above 0, got {shown(repr(value))}")
     return value
 
 
 def _check_activation(*hints: Hints) -> None:
     for activation in {str(part.get("activation", "lrelu")) for part in hints}:
         if activation != "lrelu":
-            raise CheckpointError(f"activation: expected lrelu, got {activation}")
+            raise CheckpointError(f"activation: expected lrelu, got {shown(activation)}")

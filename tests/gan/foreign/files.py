@@ -14,6 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gseg_cli.gan.config import StyleGAN2Config
+from gseg_cli.gan.networks import make_networks
+
 SOURCE = "import os\nos.system('touch sentinel')\n"  # NVIDIA's loader would run it
 
 
@@ -120,6 +123,33 @@ def nvidia_pickle(protocol: int = 4, **attributes: Any) -> bytes:
             "G_ema": network(nvidia_tensors(), _init_args=(), _init_kwargs=given, img_channels=3, **attributes),
         }
         return pickle.dumps(snapshot, protocol)
+
+
+def whole_tensors() -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """A generator and a discriminator of 8 px under NVIDIA's names, with nothing missing."""
+    torch.manual_seed(0)
+    config = StyleGAN2Config(img_resolution=8, z_dim=4, w_dim=4, channel_base=32, channel_max=4)
+    g, d = make_networks("stylegan2", config)
+    return {name.replace("_network.", "."): tensor for name, tensor in g.state_dict().items()}, d.state_dict()
+
+
+def whole_pickle(protocol: int = 4, of_g: Any = None, **tensors: Tensor) -> bytes:
+    """A snapshot that gseg opens. of_g: arguments of its generator; tensors: to put in place, with __ for a dot."""
+    g, d = whole_tensors()
+    g |= {name.replace("__", "."): tensor for name, tensor in tensors.items()}
+    with nvidia_modules():
+        networks = {"G_ema": network(g, _init_kwargs=of_g or {}), "D": network(d, _init_kwargs={})}
+        return pickle.dumps({"training_set_kwargs": None, "augment_pipe": None, "G": None, **networks}, protocol)
+
+
+def whole_files() -> dict[str, bytes]:
+    """One of each kind that is opened, from the first byte to the images."""
+    from safetensors.torch import save
+
+    g, d = whole_tensors()
+    files = {f"nvidia-{protocol}": whole_pickle(protocol) for protocol in (3, 4)}
+    files |= {"zip": torch_bytes({"g_ema": g, "d": d}), "older": torch_bytes({"g_ema": g, "d": d}, is_zip=False)}
+    return files | {"safetensors": save(g)}
 
 
 def rosinality_state() -> dict[str, Any]:

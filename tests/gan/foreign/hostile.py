@@ -18,7 +18,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from tests.gan.foreign.files import Persistent, network, nvidia_modules, nvidia_pickle, nvidia_tensors, torch_bytes
+from tests.gan.foreign.files import (
+    Persistent,
+    network,
+    nvidia_modules,
+    nvidia_pickle,
+    nvidia_tensors,
+    torch_bytes,
+    whole_pickle,
+)
 
 COMMAND = "touch sentinel"
 PETA = 2**50
@@ -342,6 +350,25 @@ def loops() -> dict[str, bytes]:
     }
 
 
+def generators() -> dict[str, bytes]:
+    """Whole StyleGAN2s but for one thing, which only shows once a network is built of them."""
+    wide = {"mapping__fc0__weight": torch.zeros(1, 16384, dtype=torch.uint8)}
+    wide |= {f"mapping__fc{i}__weight": torch.zeros(1, dtype=torch.uint8) for i in range(1, 99)}
+    deep = {f"mapping__fc{i}__weight": torch.zeros(1, 1, dtype=torch.uint8) for i in range(1, 120)}
+    return {
+        "a hundred layers far wider than they are": whole_pickle(
+            mapping__fc99__weight=torch.zeros(16384, 1, dtype=torch.uint8), **wide
+        ),
+        "more layers than any mapping network has": whole_pickle(**deep),
+        "a layer that has no numbers for its bias": whole_pickle(synthesis__b8__conv1__bias=torch.zeros(1)),
+        "a tensor too many": whole_pickle(synthesis__b8__conv2__bias=torch.zeros(4)),
+        "a multiplier that is a long list": whole_pickle(of_g={"lr_multiplier": ["a" * 100] * 5000}),
+        "an activation of a long list": whole_pickle(of_g={"activation": ["a" * 100] * 5000}),
+        "a multiplier that is no number": whole_pickle(of_g={"lr_multiplier": float("nan")}),
+        "a filter of nothing": whole_pickle(synthesis__b8__resample_filter=torch.zeros(4, 4)),
+    }
+
+
 def hostile_files() -> dict[str, bytes]:
     groups = {
         "calls": calls(),
@@ -349,5 +376,6 @@ def hostile_files() -> dict[str, bytes]:
         "ids": persistent_ids(),
         "sizes": sizes(),
         "loops": loops(),
+        "generators": generators(),
     }
     return {f"{group}: {key}": data for group, made in groups.items() for key, data in made.items()}

@@ -13,6 +13,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gseg_cli.app import main
 from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.gan.foreign import checkpoint
 from gseg_cli.gan.foreign.checkpoint import read_foreign
@@ -159,11 +160,16 @@ def refusal(path) -> CheckpointError:
 
 
 @pytest.mark.parametrize("kind", FILES)
-def test_what_is_something_else_is_named(kind, tmp_path):
+def test_what_is_something_else_is_named(kind, tmp_path, capsys):
     what, hint, make = FILES[kind]
     (tmp_path / "gan.pkl").write_bytes(make())
     error = refusal(tmp_path / "gan.pkl")
     assert what in error.message and hint in error.hint
+    for name in ("gan.pkl", "gan.safetensors"):  # a name tells nothing
+        (tmp_path / name).write_bytes(make())
+        assert main(["sample", "--gan", str(tmp_path / name), "--out", str(tmp_path / "samples")]) == 1
+        told, to_do = capsys.readouterr().err.splitlines()
+        assert what in told and hint in to_do and not (tmp_path / "samples").exists()
 
 
 def test_a_student_is_no_gan(tmp_path):
