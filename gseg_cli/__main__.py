@@ -1,7 +1,5 @@
 """`python -m gseg_cli` is `gseg`."""
 
-import sys
+from gseg_cli.app import run
 
-from gseg_cli.app import main
-
-sys.exit(main())
+run()

@@ -4,10 +4,12 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed and the rest is done
 """
 
 import errno
+import os
 import sys
+import threading
 import traceback
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -90,6 +92,18 @@ def root(
     ] = False,
 ) -> None:
     pass
+
+
+def run() -> NoReturn:
+    """The program `gseg`: `main`, and the end of its process."""
+    code = main()
+    if code == INTERRUPTED and any(thread.daemon for thread in threading.enumerate()):
+        # Ctrl-C does not wait for a thread that is inside an engine, and one that comes back from C++ while Python is
+        # taken down would abort the process.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(args: Sequence[str] | None = None) -> int:

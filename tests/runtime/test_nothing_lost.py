@@ -32,6 +32,19 @@ OrtBackend.infer = slow
 from gseg_cli.app import main
 sys.exit(main(sys.argv[2:]))
 """
+# An engine that never comes back but is in C++ nearly all the time; the program as it is installed.
+BUSY = """
+import sys
+from gseg_runtime.backends.ort import OrtBackend
+infer = OrtBackend.infer
+def forever(self, images, outputs):
+    images = images.repeat(3000, axis=0)
+    while True:
+        infer(self, images, outputs)
+OrtBackend.infer = forever
+from gseg_cli.app import run
+run()
+"""
 NUM_PHOTOS = 30
 
 
@@ -100,6 +113,19 @@ def test_ctrl_c_does_not_wait_for_a_slow_engine(model: Path, many: Path, tmp_pat
     assert "interrupted" in stuck.communicate(timeout=60)[1]
     assert stuck.returncode == 130
     assert main(["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--resume"]) == 0
+
+
+def test_ctrl_c_does_not_abort_the_process_when_an_engine_is_still_at_work(
+    model: Path, many: Path, tmp_path: Path
+) -> None:
+    call = ["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--device", "cpu"]
+    process = subprocess.Popen([sys.executable, "-c", BUSY, *call], stderr=subprocess.PIPE, text=True)
+    while not (tmp_path / "out" / "gseg-manifest.jsonl").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    shown = process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert shown.splitlines()[-1] == "error: interrupted"  # and no word of C++ after it
 
 
 def test_a_full_disk_ends_the_run_with_what_to_do(
