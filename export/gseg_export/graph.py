@@ -24,7 +24,7 @@ OUTPUTS = {
 def read_graph(path: Path) -> tuple[onnx.ModelProto, ModelCard]:
     """An exported model and its card; GsegError when the file is not one that `gseg export` wrote."""
     if not path.is_file():
-        raise GsegError(f"{path}: no such model")
+        raise GsegError(f"{path}: no such model", "gseg export makes one from a checkpoint")
     try:
         graph = onnx.load(path, load_external_data=False)
         is_whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in graph.graph.initializer)

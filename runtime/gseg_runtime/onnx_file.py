@@ -35,7 +35,7 @@ def read_metadata(model: Path) -> dict[str, str]:
         entries = [dict(_fields(io.BytesIO(pair), len(pair), (_KEY, _VALUE))) for pair in pairs]
         return {entry[_KEY].decode(): entry.get(_VALUE, b"").decode() for entry in entries}
     except FileNotFoundError as error:
-        raise GsegError(f"{model}: no such model") from error
+        raise GsegError(f"{model}: no such model", "gseg export makes one from a checkpoint") from error
     except OSError as error:
         raise GsegError(f"{model}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError) as error:

@@ -42,7 +42,7 @@ def list_photos(sources: Iterable[Source], searched: set[str]) -> Iterator[tuple
         elif glob.has_magic(path):
             yield _rebase(*_glob(path, searched), source.base)
         else:
-            raise GsegError(f"{path}: no such file or folder")
+            raise GsegError(f"{path}: no such file or folder", "name photos, folders, or a pattern in quotes")
 
 
 def _file(path: str, source: Source) -> tuple[str, list[str]]:
