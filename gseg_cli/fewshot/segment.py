@@ -21,11 +21,12 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ImageError
 from gseg_runtime.files import claim_folder, finish_folder, write_json
+from gseg_runtime.folder import check_untaken
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, resize_labels, write_label_png
 from gseg_runtime.manifest import Done, Entry, ManifestWriter, Stamp, stamp_of
 from gseg_runtime.photo_work import beside
-from gseg_runtime.plan import Job, Plan, Source, check_places, left_of, plan
+from gseg_runtime.plan import Job, Plan, Source, check_places, forget, missing, plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +82,12 @@ class PhotoSegmenter:
         jobs = plan(sources, full_names=options.full_names, suffixes=(RECONSTRUCTION,))
         check_places(jobs, out)
         done = Done(out, key, lambda e: beside(out / e.mask, RECONSTRUCTION).is_file()) if options.resume else None
+        todo = missing(jobs, done) if done else jobs
+        if done:
+            check_untaken(out, todo, (RECONSTRUCTION,), owned)
         claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=owned)
-        todo = left_of(jobs, done) if done else jobs
+        if done:
+            forget(todo, done)
         entries = list(self._work(todo, out, options, key, on_step))
         far = write_table(out)
         write_sheet(out, self._classes)

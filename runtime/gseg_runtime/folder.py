@@ -1,18 +1,19 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
+import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import UsageError
-from gseg_runtime.files import claim_folder, finish_folder, write_json
+from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.files import INCOMPLETE, MARKERS, claim_folder, finish_folder, write_json
 from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter
-from gseg_runtime.photo_work import Extras, PhotoWork, is_gseg_overlay
-from gseg_runtime.plan import OVERLAY, Source, check_places, left_of, plan
+from gseg_runtime.photo_work import Extras, PhotoWork, beside, is_gseg_overlay
+from gseg_runtime.plan import OVERLAY, Plan, Source, check_places, forget, missing, plan
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
 from gseg_runtime.workers import num_cores
@@ -113,8 +114,12 @@ def segment_into(
     jobs = plan(sources, full_names=options.full_names, suffixes=extras.suffixes).shard(*options.shard)
     check_places(jobs, out)
     done = Done(out, segmenter.model_sha256, lambda entry: extras.are_in(out, entry)) if options.resume else None
+    todo = missing(jobs, done) if done else jobs
+    if done:
+        check_untaken(out, todo, extras.suffixes, _is_ours)
     claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=_is_ours)
-    todo = left_of(jobs, done) if done else jobs
+    if done:
+        forget(todo, done)
     work = PhotoWork(out, segmenter.card, segmenter.model_sha256, extras)
     with ManifestWriter(out) as manifest:
         tally = _Tally(manifest, len(todo), on_image)
@@ -161,6 +166,18 @@ class _Tally:
             model_sha256=segmenter.model_sha256,
             classes=segmenter.card.classes,
         )
+
+
+def check_untaken(out: Path, todo: Plan, suffixes: Sequence[str], owned: Callable[[Path], bool]) -> None:
+    """GsegError when --resume would write among or over what was not written by the same command."""
+    for marker in MARKERS:
+        if marker not in (INCOMPLETE, MANIFEST, REPORT) and (out / marker).is_file():
+            raise GsegError(f"{out}: holds {marker}, so it is not a folder of masks", "choose another folder")
+    for mask in (out / job.mask for job in todo):
+        for path in (mask, *(beside(mask, suffix) for suffix in suffixes)):
+            if os.path.lexists(path) and not (path.is_file() and owned(path)):
+                message = f"{path}: is in the way, and not a file that gseg wrote here"
+                raise GsegError(message, "choose another folder, or move it away")
 
 
 def _is_ours(path: Path) -> bool:

@@ -82,13 +82,16 @@ def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Seque
     return found
 
 
-def left_of(jobs: Plan, done: Done) -> Plan:
-    """The jobs that an earlier run did not do; its manifest keeps no line of them."""
-    todo = jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
-    for job in todo:
+def missing(jobs: Plan, done: Done) -> Plan:
+    """The jobs that an earlier run did not do, or not as they are now."""
+    return jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
+
+
+def forget(jobs: Plan, done: Done) -> None:
+    """The earlier run's manifest keeps no line of these."""
+    for job in jobs:
         done.forget(job.mask)
     done.rewrite()
-    return todo
 
 
 def check_places(plan: Plan, out: Path) -> None:

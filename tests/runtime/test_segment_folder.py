@@ -152,6 +152,24 @@ def test_overwrite_replaces_masks_but_never_files_of_others(segmenter: Segmenter
     assert "a.png" in tree(out)
 
 
+def test_resume_writes_over_nothing_that_segment_did_not_write(
+    segmenter: Segmenter, photos: Path, tmp_path: Path
+) -> None:
+    out, annotations = tmp_path / "out", tmp_path / "annotations"
+    segmenter.segment_folder(photos, out)
+    (photos / "b.png").rename(photos / "mine.png")
+    Image.new("P", (2, 2)).save(out / "mine.png")
+    annotations.mkdir()
+    (annotations / "annotations.json").write_text("{}")
+    for folder, message in ((out, r"mine\.png: is in the way"), (annotations, r"holds annotations\.json")):
+        before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        with pytest.raises(GsegError, match=message):
+            segmenter.segment_folder(photos, folder, resume=True)
+        assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before
+    (out / "mine.png").unlink()
+    assert segmenter.segment_folder(photos, out, resume=True).done == 1
+
+
 def test_resume_does_only_what_is_missing_or_changed(
     segmenter: Segmenter, photos: Path, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
