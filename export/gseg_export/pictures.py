@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gseg_export.source import Images
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.model_card import ModelCard
@@ -84,5 +84,8 @@ def _read(paths: list[Path], card: ModelCard) -> Images:
 
 
 def _letterboxed(path: Path, card: ModelCard) -> Images:
-    photo = read_image(path, min_size=card.input_size)
+    try:
+        photo = read_image(path, min_size=card.input_size)
+    except ImageError as error:
+        raise ImageError(error.message, "move it away, or name a folder of sound photos") from error
     return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill)

@@ -45,7 +45,7 @@ def list_images(source: Path) -> list[Path]:
     if source.is_dir():
         return sorted(source / name for name in walk_images(os.fspath(source)))
     if not source.exists():
-        raise GsegError(f"{source}: no such file or folder")
+        raise GsegError(f"{source}: no such file or folder", "name a folder of photos, or a photo")
     return [source]
 
 

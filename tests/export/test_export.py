@@ -154,17 +154,20 @@ def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp
         ("folder.onnx", None, "folder.onnx: exists already"),
         ("model.onnx", "empty", "holds 0 photos, expected at least 1"),
         ("model.onnx", "missing", "no such file or folder"),
+        ("model.onnx", "broken", "x.jpg: not a picture of a known format"),
     ],
 )
 def test_what_cannot_succeed_is_refused(
     checkpoint: Path, tmp_path: Path, name: str, verify: str | None, message: str
 ) -> None:
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "folder.onnx").mkdir()
+    for folder in ("broken", "empty", "folder.onnx"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "broken" / "x.jpg").write_text("no photo")
     options = Options(verify=tmp_path / verify if verify else None, overwrite=True)
-    with pytest.raises(GsegError, match=message):
+    with pytest.raises(GsegError, match=message) as caught:
         export_student(checkpoint, tmp_path / name, options)
-    assert names_in(tmp_path) == ["empty", "folder.onnx"]
+    assert caught.value.hint
+    assert names_in(tmp_path) == ["broken", "empty", "folder.onnx"]
 
 
 @pytest.mark.parametrize(
