@@ -33,7 +33,7 @@ CODE = (
     "gseg_cli.gan.ops",
     "gseg_cli.gan.sample",
     "gseg_cli.seeding",
-    *(f"gseg_cli.fewshot.{name}" for name in ("candidates", "features", "medoids", "model", "pick", "pick_config")),
+    *(f"gseg_cli.fewshot.{name}" for name in ("candidates", "features", "medoids", "model", "pick")),
     *(f"gseg_cli.fewshot.{name}" for name in ("predict", "train")),
     "gseg_cli.distill.unet",
     "gseg_cli.evaluate.reference",

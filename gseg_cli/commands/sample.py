@@ -28,14 +28,14 @@ def sample(
     pick: Annotated[
         str | None,
         typer.Option(
-            help="How to pick: random; diverse, those that together stand for all (the default with --count); "
+            help="How to pick: random (the default with --count); diverse, those that together stand for all; "
             "uncertain, those the teacher doubts and that differ. None that is annotated already."
         ),
     ] = None,
     teacher: Annotated[
         Path | None, typer.Option(help="Teacher of --pick uncertain, else the project's newest one.")
     ] = None,
-    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --pick random.")] = 0,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of --pick random; 0.")] = None,
     truncation_psi: Annotated[
         float, typer.Option(help="Towards the mean image: 0 is the mean itself, 1 leaves all variety.")
     ] = 0.7,
@@ -112,7 +112,7 @@ def sample(
 
 
 def _how_to_pick(
-    pick: str | None, count: int | None, teacher: Path | None, truncation_psi: float, seed: int
+    pick: str | None, count: int | None, teacher: Path | None, truncation_psi: float, seed: int | None
 ) -> "PickConfig | None":
     """None when every seed is to be an image."""
     from gseg_cli.fewshot.pick_config import PickConfig
@@ -120,10 +120,13 @@ def _how_to_pick(
 
     if teacher and pick != "uncertain":
         raise UsageError("--teacher: is asked by --pick uncertain alone", "add --pick uncertain, or leave it out")
+    if seed is not None and (pick or ("random" if count else "")) != "random":
+        raise UsageError("--seed: draws the samples of --pick random, and nothing else", "--seeds names images")
     if pick is None and count is None:
         return None
-    chosen: dict[str, Any] = {key: value for key, value in (("way", pick), ("count", count)) if value is not None}
-    return PickConfig(**chosen, truncation_psi=truncation_psi, seed=seed)
+    given = {"way": pick, "count": count, "seed": seed}
+    chosen: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    return PickConfig(**chosen, truncation_psi=truncation_psi)
 
 
 def _newest_teacher() -> Path:

@@ -133,12 +133,14 @@ def write_annotations(project, seeds, gan_sha256):
 
 
 def test_the_command_makes_only_what_it_picked_and_says_what_to_label_next(call, project):
-    code, out, _ = call("--count", "3", "--json")
+    code, out, _ = call("--count", "3", "--pick", "diverse", "--json")
     data = json.loads(out)["data"]
     assert code == 0 and (data["pick"], data["candidates"], len(data["picked"])) == ("diverse", 12, 3)
     assert sorted(data["picked"]) == data["seeds"] == sorted(int(p.stem) for p in project.samples_dir.glob("*.png"))
     order = ", ".join(map(str, data["picked"]))
-    assert call("--count", "3")[1].splitlines()[-1] == f"label next, the most useful first: {order}"
+    again = call("--count", "3", "--pick", "diverse")[1]
+    assert again.splitlines()[-1] == f"label next, the most useful first: {order}"
+    assert call("--count", "3")[1].splitlines()[-1].startswith("label next: ")  # random, in no order
 
 
 def test_what_the_project_has_annotated_is_not_picked_again(call, project):
@@ -193,6 +195,8 @@ def test_the_teacher_of_another_gan_or_class_is_refused(call, project, teacher, 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
+        (["--count", "2", "--pick", "diverse", "--seed", "1"], "draws the samples of --pick random, and nothing else"),
+        (["--seed", "1"], "draws the samples of --pick random, and nothing else"),
         (["--pick", "best"], "expected one of random, diverse, uncertain, got 'best'"),
         (["--seeds", ""], "expected a number or a range, got ''"),
         (["--teacher", "t.safetensors"], "--pick uncertain alone"),
