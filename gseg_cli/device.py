@@ -37,7 +37,8 @@ def cpu_has_bf16() -> bool:
     return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
-def autocast(device: torch.device) -> torch.autocast:
-    """A context computing in bfloat16 where that is faster, and in float32 elsewhere."""
-    enabled = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
+    """A context computing in bfloat16 (bf16), in float32 (fp32), or in bfloat16 where that is faster (auto)."""
+    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
+    enabled = has_bf16 if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gseg_cli import __version__
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import atomic_path, write_json
+from gseg_runtime.files import atomic_path, write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -48,6 +48,14 @@ class Run:
         wall_s = round(time.monotonic() - self.start_s, 3)
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no nan
         _append(self.dir / "metrics.jsonl", json.dumps({"step": step, "wall_s": wall_s, **finite}))
+
+    def forget_after(self, step: int) -> None:
+        """Drop the metrics that a killed process wrote after it last saved its state: they are written again."""
+        path = self.dir / "metrics.jsonl"
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        if len(kept) < len(lines):
+            write_text(path, "".join(line + "\n" for line in kept))
 
     def preview(self, name: str, image: "npt.NDArray[np.uint8]") -> Path:
         """Write an image, uint8 [H, W, 3], to previews/NAME.png; the path."""

@@ -1,48 +1,87 @@
 """gseg distill: a small network that needs no GAN, from pairs the teacher labelled."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, open_project, project_dir
+from gseg_cli.options import DeviceOpt, GanOpt, find_gan, open_project, project_dir
 
 
 def distill(
     gan: GanOpt = None,
     teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint, else the project's newest one.")] = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Generated pairs to train on.")] = 4000,
-    steps: Annotated[int, typer.Option(min=1, help="Training steps.")] = 1000,
-    batch: Annotated[int, typer.Option(min=2, help="Pairs per step.")] = 32,
-    student: Annotated[str, typer.Option(help="tiny, default or paper.")] = "default",
-    truncation_psi: Annotated[float, typer.Option(help="Truncation of the generated pairs.")] = 1.0,
-    drop: Annotated[float, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful.")] = 0.1,
-    mirror: Annotated[bool, typer.Option(help="Mirror at random; not where left and right differ.")] = True,
+    pairs: Annotated[int | None, typer.Option(min=1, help="Generated pairs to train on; 4000.")] = None,
+    truncation_psi: Annotated[float | None, typer.Option(help="Truncation of the generated pairs; 1.")] = None,
+    drop: Annotated[
+        float | None, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful; 0.1.")
+    ] = None,
+    labels: Annotated[
+        str | None, typer.Option(help="soft: the teacher's two likeliest classes (default); hard: the likeliest.")
+    ] = None,
+    ignore_below: Annotated[
+        float | None, typer.Option(min=0, max=0.99, help="Ignore pixels less certain than this, 0.5 to 1; none.")
+    ] = None,
+    student: Annotated[str | None, typer.Option(help="tiny, default or paper.")] = None,
+    loss: Annotated[str | None, typer.Option(help="ce (default), dice, balanced or focal.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; 1000.")] = None,
+    minutes: Annotated[float | None, typer.Option(min=0.001, help="Time to train for, instead of --steps.")] = None,
+    batch: Annotated[int | None, typer.Option(min=2, help="Pairs per step; 32.")] = None,
+    microbatch: Annotated[
+        int | None, typer.Option(min=2, help="Pairs computed at once, to save memory; all of a process's.")
+    ] = None,
     geometry: Annotated[
-        str, typer.Option(help="aligned: photos framed as the GAN's; paper: any size and position in the picture.")
-    ] = "aligned",
+        str | None,
+        typer.Option(help="aligned: photos framed as the GAN's (default); paper: any size and place in the picture."),
+    ] = None,
+    mirror: Annotated[bool | None, typer.Option(help="Mirror at random (default); not where sides differ.")] = None,
+    colour: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Strength of random changes of colour; 0.2.")
+    ] = None,
+    background: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Share of images that get another background; 0.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
-    seed: SeedOpt = 0,
+    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; 0.")] = None,
     device: DeviceOpt = "auto",
 ) -> None:
-    """Train the student UNet on generated pairs."""
-    from gseg_cli.device import pick_device
-    from gseg_cli.distill.augment import find_geometry
-    from gseg_cli.distill.distill import PairsConfig, StudentConfig
-    from gseg_cli.distill.start import start_distill
-    from gseg_cli.distill.train import DistillConfig
+    """Train the student UNet on generated pairs.
+
+    Under torchrun all its processes train together: torchrun --nproc-per-node 8 -m gseg_cli distill.
+    """
+    from gseg_cli.distill.config import configure
+    from gseg_cli.distill.start import resume_distill, start_distill
+    from gseg_cli.gan.world import join_world
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.steps import ignore_say
 
-    augment = replace(find_geometry(geometry), mirror=mirror)
-    train = DistillConfig(student=student, steps=steps, batch=batch, drop=drop, seed=seed, augment=augment)
-    config = StudentConfig(pairs=PairsConfig(count=pairs, truncation_psi=truncation_psi), train=train)
-    teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
-    with progress("pairs", "pairs") as on_pairs, progress("distill", "steps") as on_step:
-        done = start_distill(
-            find_gan(gan), teacher, config, runs or project_dir() / "runs", pick_device(device),
-            on_pairs=on_pairs, on_step=on_step,
-        )  # fmt: skip
-    text = f"{done['checkpoint']}: mean IoU {done['held_out_miou']:.3f} against its teacher on held-out samples"
-    current_output().result(done, text)
+    out, runs = current_output(), runs or project_dir() / "runs"
+    options = {
+        "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
+        "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
+        "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
+        "precision": precision, "seed": seed,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    config = configure(given)  # refuses what is wrong before any work
+    with (
+        join_world(device) as (world, torch_device),
+        progress("pairs", "pairs") as on_pairs,
+        progress("distill", "steps") as on_step,
+    ):
+        if resume:
+            done = resume_distill(
+                given, runs, torch_device, gan=find_gan(gan) if gan else None, teacher=teacher, world=world,
+                say=out.say if world.is_first else ignore_say, on_pairs=on_pairs, on_step=on_step,
+            )  # fmt: skip
+        else:
+            teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
+            done = start_distill(
+                find_gan(gan), teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
+            )
+        if world.is_first:
+            text = f"{done['checkpoint']}: mean IoU {done['held_out_miou']:.3f} against its teacher on held-out samples"
+            out.result(done, text)

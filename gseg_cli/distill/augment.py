@@ -1,16 +1,24 @@
-"""One random change of position, size and colours, for images and their labels together."""
+"""One random change of position, size and colours, for images and their labels together.
 
-import math
+The moves are kornia's, batched and different for every pair. Images are resampled bilinearly over the letterbox's fill,
+labels by nearest neighbour over ignore, both from pixel centre to pixel centre. kornia draws its parameters on the CPU
+from torch's global generator, so that one seed is one change on every device.
+"""
+
 from dataclasses import dataclass
 
+import kornia.augmentation as K
 import torch
 import torch.nn.functional as F
+from kornia.constants import DataKey
 from torch import Tensor
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ConfigError
 from gseg_runtime.geometry import FILL
+
+CLOUD = 8  # random colours along each side of a background that is put in
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,7 +30,8 @@ class AugmentConfig:
     scale_max: float = 1.25
     rotation_deg: float = 10.0
     shift: float = 0.1  # share of the image's side
-    colour: float = 0.2  # strength of brightness, contrast and tint
+    colour: float = 0.2  # strength of brightness, contrast, saturation and tint
+    background: float = 0.0  # share of the images that get another background
 
 
 GEOMETRIES = {
@@ -48,41 +57,54 @@ class Batch:
     share: Tensor
 
 
-def augment(pairs: PairSet, config: AugmentConfig, device: torch.device) -> Batch:
-    """Images are resampled bilinearly over the letterbox's fill, labels by nearest neighbour over ignore."""
-    images = pairs.images.to(device).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
-    grid = F.affine_grid(_random_affine(len(pairs), config, device), list(images.shape), align_corners=False)
-    fill = torch.tensor(FILL, device=device)[:, None, None] / 255
-    moved = F.grid_sample(images - fill, grid, mode="bilinear", align_corners=False) + fill
-    image = _recolour(moved, config.colour) * 2 - 1
-    return Batch(image.contiguous(memory_format=torch.channels_last), *_move_labels(pairs, grid))
+class Augmentation:
+    """Turns pairs into a batch to train on: `Augmentation(config, device)(pairs)`."""
+
+    def __init__(self, config: AugmentConfig, device: torch.device) -> None:
+        self.config, self.device = config, device
+        self.move = _moves(config)
+        self.recolour = _colours(config.colour)
+
+    def __call__(self, pairs: PairSet) -> Batch:
+        images = pairs.images.to(self.device).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
+        labels = torch.stack([pairs.first, pairs.second, pairs.share], dim=1).to(self.device)
+        images, labels = self.move(images, labels)
+        if self.config.background:
+            images = _replace_background(images, labels, self.config.background)
+        images = self.recolour(images).clamp(0, 1) * 2 - 1
+        return Batch(images.contiguous(memory_format=torch.channels_last), *labels.unbind(1))
 
 
-def _move_labels(pairs: PairSet, grid: Tensor) -> list[Tensor]:
-    """The labels travel as one float picture; 1 is added so that the outside, 0, can be told from background."""
-    labels = torch.stack([pairs.first, pairs.second, pairs.share], dim=1).to(grid.device).float() + 1
-    first, second, share = F.grid_sample(labels, grid, mode="nearest", align_corners=False).round().unbind(1)
-    first = torch.where(first == 0, IGNORE + 1.0, first)
-    return [(t - 1).clamp_min(0).to(torch.uint8) for t in (first, second, share)]
+def _moves(config: AugmentConfig) -> K.AugmentationSequential:
+    """Sizes are drawn evenly from their range and shifts are of the enlarged picture, as in the published code."""
+    affine = K.RandomAffine(
+        config.rotation_deg, translate=(config.shift, config.shift), scale=(config.scale_min, config.scale_max),
+        padding_mode="fill", fill_value=torch.tensor(FILL) / 255, p=1.0,
+    )  # fmt: skip
+    mirror = [K.RandomHorizontalFlip(p=0.5)] if config.mirror else []
+    uncovered = torch.tensor([IGNORE, 0.0, 0.0])  # of first, second and share
+    return K.AugmentationSequential(
+        *mirror, affine, data_keys=["input", "mask"], transformation_matrix_mode="skip",
+        extra_args={DataKey.MASK: {"resample": "nearest", "fill_value": uncovered}},
+    )  # fmt: skip
 
 
-def _random_affine(n: int, config: AugmentConfig, device: torch.device) -> Tensor:
-    """Matrices [N, 2, 3] from output to input coordinates in [-1, 1]."""
-    angle = (torch.rand(n) * 2 - 1) * math.radians(config.rotation_deg)
-    low, high = math.log(config.scale_min), math.log(config.scale_max)
-    zoom = torch.exp(-(torch.rand(n) * (high - low) + low))
-    mirror = torch.where(torch.rand(n) < 0.5, -1.0, 1.0) if config.mirror else torch.ones(n)
-    shift = (torch.rand(2, n) * 2 - 1) * config.shift * 2
-    cos, sin = angle.cos() * zoom, angle.sin() * zoom
-    rows = [torch.stack([cos * mirror, -sin, shift[0]], dim=1), torch.stack([sin * mirror, cos, shift[1]], dim=1)]
-    return torch.stack(rows, dim=1).to(device)
-
-
-def _recolour(x: Tensor, strength: float) -> Tensor:
-    """Brightness, contrast and a tint per image, each up to the given strength: [N, 3, S, S] in [0, 1]."""
+def _colours(strength: float) -> torch.nn.Module:
     if strength == 0:
-        return x
-    n = len(x)
-    gain = 1 + (torch.rand(n, 1, 1, 1) * 2 - 1) * strength
-    offset = (torch.rand(n, 1, 1, 1) * 2 - 1) * strength / 2 + (torch.rand(n, 3, 1, 1) * 2 - 1) * strength / 4
-    return ((x - 0.5) * gain.to(x.device) + 0.5 + offset.to(x.device)).clamp(0, 1)
+        return torch.nn.Identity()
+    tint = strength / 4
+    jitter = K.ColorJitter(brightness=strength, contrast=strength, saturation=strength, p=1.0)
+    return torch.nn.Sequential(jitter, K.RandomRGBShift(tint, tint, tint, p=1.0))
+
+
+def _replace_background(images: Tensor, labels: Tensor, share: float) -> Tensor:
+    """Clouds of colour instead of class 0, in this share of the images; the soft labels say how much of a pixel."""
+    first, second, certain = labels[:, 0], labels[:, 1], labels[:, 2] / 255
+    amount = certain * (first == 0) + (1 - certain) * (second == 0)  # [N, S, S]
+    amount = amount.masked_fill(first == IGNORE, 0)[:, None]
+    n, _, height, width = images.shape
+    is_chosen = torch.rand(n, 1, 1, 1) < share
+    plain, clouds, spread = torch.rand(n, 3, 1, 1), torch.rand(n, 3, CLOUD, CLOUD), torch.rand(n, 1, 1, 1)
+    colours = (plain + spread * (clouds - 0.5)).clamp(0, 1).to(images.device)  # from one colour to many
+    other = F.interpolate(colours, (height, width), mode="bilinear", align_corners=False)
+    return torch.lerp(images, other, amount * is_chosen.to(images.device))

@@ -1,39 +1,29 @@
 """The stage `gseg distill`: pairs from the GAN and its teacher, then a student trained on them."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.checkpoint import parent_of
+from gseg_cli.checkpoint import parent_of, read_meta
+from gseg_cli.distill.config import PAIR_SEED, DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.distill.pairs import PairSet, make_pairs
-from gseg_cli.distill.train import DistillConfig, fit_student, score_student
+from gseg_cli.distill.sheet import draw_pairs
+from gseg_cli.distill.train import STATE, fit_student, score_student
+from gseg_cli.distill.trainer import ALONE
 from gseg_cli.distill.unet import save_unet
 from gseg_cli.fewshot.model import Teacher, load_teacher
 from gseg_cli.gan.generator import Generator
+from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
 
-PAIR_SEED = 100_000  # behind the seeds people annotate
+__all__ = ["HELD_OUT_SEED", "NUM_HELD_OUT", "PAIR_SEED", "PairsConfig", "StudentConfig", "distill"]
+
 HELD_OUT_SEED = 90_000
 NUM_HELD_OUT = 200
-
-
-@dataclass(frozen=True, kw_only=True)
-class PairsConfig:
-    count: int = 4000
-    truncation_psi: float = 1.0  # 1 keeps the GAN's whole variety
-    first_seed: int = PAIR_SEED
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudentConfig:
-    """Everything `gseg distill` can be told."""
-
-    pairs: PairsConfig = field(default_factory=PairsConfig)
-    train: DistillConfig = field(default_factory=DistillConfig)
 
 
 def distill(
@@ -43,36 +33,66 @@ def distill(
     config: StudentConfig,
     run: Run,
     *,
+    resume: bool = False,
+    world: World = ALONE,
     on_pairs: OnStep = ignore_step,
     on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
     """Train a student; returns its checkpoint and quality. gan and teacher are the checkpoints used.
 
-    quality: held_out_miou, mean IoU against the teacher's labels on 200 samples that no pair holds.
+    quality: held_out_miou, mean IoU against the teacher's labels on 200 samples that no pair holds. resume: go on with
+    what an earlier call left in the run. Of many processes only the first writes the student.
     CheckpointError when the teacher was trained on another GAN's features.
     """
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
     network, classes, meta = load_teacher(teacher, device)
     check_same_gan(gan, teacher, meta)
-    pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs)
+    pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
     held_out = make_pairs(
         generator, network, range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT), run.dir / "held-out",
-        truncation_psi=config.pairs.truncation_psi,
+        truncation_psi=config.pairs.truncation_psi, world=world,
     )  # fmt: skip
-    kept = pairs.without_doubtful(config.train.drop)
-    run.log(f"{len(kept)} of {len(pairs)} pairs kept")
-    student = fit_student(kept, len(classes), config.train, device, held_out=held_out, run=run, on_step=on_step)
-    quality = {"held_out_miou": score_student(student, held_out, len(classes))}
-    parents = [parent_of(teacher, "fewshot"), parent_of(gan, "gan")]
-    save_unet(run.checkpoint, student, classes, {"trained": asdict(config), "parents": parents, "quality": quality})
-    return {"checkpoint": run.checkpoint, "pairs": len(kept), **quality}
+    chosen = choose_pairs(pairs, config.train)
+    if world.is_first:
+        run.log(f"{len(chosen)} of {len(pairs)} pairs kept")
+        run.picture("pairs", draw_pairs(pairs, config.train, classes))
+    student = fit_student(
+        chosen, len(classes), config.train, device,
+        held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
+    )  # fmt: skip
+    if world.is_first:
+        quality = {"held_out_miou": score_student(student, held_out, len(classes))}
+        about = {"trained": asdict(config), "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan")]}
+        save_unet(run.checkpoint, student, classes, {**about, "num_pairs": len(chosen), "quality": quality})
+        (run.dir / STATE).unlink(missing_ok=True)
+    world.wait()
+    return outcome(run)
+
+
+def outcome(run: Run) -> dict[str, Any]:
+    """What a finished run came to, as its checkpoint says."""
+    meta = read_meta(run.checkpoint)
+    return {"checkpoint": run.checkpoint, "pairs": meta["num_pairs"], **meta["quality"]}
+
+
+def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:
+    """Without the most doubtful ones and pixels, and with hard labels, where the config says so."""
+    chosen = pairs.without_doubtful(config.drop).ignoring_below(config.ignore_below)
+    return chosen.hard() if config.labels == "hard" else chosen
 
 
 def make_training_pairs(
-    generator: Generator, teacher: Teacher, config: PairsConfig, out: Path, on_step: OnStep = ignore_step
+    generator: Generator,
+    teacher: Teacher,
+    config: PairsConfig,
+    out: Path,
+    on_step: OnStep = ignore_step,
+    world: World = ALONE,
 ) -> PairSet:
     seeds = range(config.first_seed, config.first_seed + config.count)
-    return make_pairs(generator, teacher, seeds, out, truncation_psi=config.truncation_psi, on_step=on_step)
+    return make_pairs(
+        generator, teacher, seeds, out, truncation_psi=config.truncation_psi, world=world, on_step=on_step
+    )
 
 
 def check_same_gan(gan: Path, teacher: Path, meta: Mapping[str, Any]) -> None:

@@ -7,7 +7,7 @@ classes and the first one's share of the two: three bytes, and almost all of the
 import zipfile
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,9 @@ from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.gan.world import World
 from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json, write_json
 from gseg_runtime.label_map import LabelMap
@@ -27,6 +29,7 @@ from gseg_runtime.label_map import LabelMap
 SHARD = 500
 MAX_PIXELS = 2**21  # labelled at once
 SETTINGS = "pairs.json"
+ALONE = World()
 NAMES = ("images", "first", "second", "share", "score")
 
 
@@ -65,8 +68,22 @@ class PairSet:
 
     def without_doubtful(self, drop: float) -> "PairSet":
         """All but the given share of pairs, those with the highest score; at least one is kept."""
-        keep = max(1, len(self) - int(drop * len(self)))
-        return self[self.score.argsort()[:keep].sort().values]
+        return self[self.is_kept(drop)]
+
+    def is_kept(self, drop: float) -> Tensor:
+        """Which of the pairs `without_doubtful` keeps, bool [N]; of equal scores the later ones go first."""
+        keep = max(1, len(self) - round(drop * len(self)))
+        kept = torch.zeros(len(self), dtype=torch.bool)
+        kept[self.score.argsort(stable=True)[:keep]] = True
+        return kept
+
+    def ignoring_below(self, share: float) -> "PairSet":
+        """With the pixels ignored whose first class has less than this share (0 to 1) of the two likeliest."""
+        return replace(self, first=self.first.masked_fill(self.share < share * 255, IGNORE))
+
+    def hard(self) -> "PairSet":
+        """With the likeliest class alone, as if it were certain."""
+        return replace(self, share=torch.full_like(self.share, 255))
 
 
 def make_pairs(
@@ -77,24 +94,27 @@ def make_pairs(
     *,
     truncation_psi: float = 1.0,
     batch: int | None = None,
+    world: World = ALONE,
     on_step: OnStep = ignore_step,
 ) -> PairSet:
     """Label the samples of these seeds; shards that stand in `out` already are read, not made again.
 
-    batch: None takes 32, fewer above 256 px: an image of 1024 px has half a gigabyte of features.
+    batch: None takes 32, fewer above 256 px: an image of 1024 px has half a gigabyte of features. Many processes share
+    the shards among themselves, and all of them get all the pairs.
     """
     batch = batch or max(1, min(32, MAX_PIXELS // generator.img_resolution**2))
     settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
     _check_settings(out / SETTINGS, settings)
-    shards = []
-    for start in range(0, len(seeds), SHARD):
-        path = out / f"{start // SHARD:05d}.npz"
-        if not path.is_file():
-            chunk = seeds[start : start + SHARD]
-            _write(path, _label(generator, teacher, chunk, truncation_psi, batch, _after(on_step, start, len(seeds))))
-        shards.append(_read(path))
+    paths = [out / f"{shard:05d}.npz" for shard in range(-(-len(seeds) // SHARD))]
+    for shard in range(world.rank, len(paths), world.size):
+        start = shard * SHARD
+        if not paths[shard].is_file():
+            on_done = _after(on_step, start, len(seeds))
+            pairs = _label(generator, teacher, seeds[start : start + SHARD], truncation_psi, batch, on_done)
+            _write(paths[shard], pairs)
+    world.wait()
     on_step(Step(len(seeds), len(seeds)))
-    return PairSet.join(shards)
+    return PairSet.join([_read(path) for path in paths])
 
 
 def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:

@@ -1,38 +1,29 @@
 """Distillation: a UNet that learns from generated pairs to segment photos in one pass, without the GAN."""
 
-from collections.abc import Iterator
+import math
+import time
 from dataclasses import dataclass, field
-from functools import partial
-from typing import cast
 
-import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import Tensor
 
-from gseg_cli.device import autocast
-from gseg_cli.distill.augment import AugmentConfig, Batch, augment
+from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.distill.score import predict_labels, score_student
+from gseg_cli.distill.trainer import ALONE, StudentTrainer
+from gseg_cli.distill.unet import UNet
+from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
-from gseg_cli.seeding import seed_step
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_runtime.class_map import IGNORE
-from gseg_runtime.label_map import LabelMap
-from gseg_runtime.metrics import confusion_matrix, mean_iou
+from gseg_runtime.errors import GsegError
 
+__all__ = ["STATE", "DistillConfig", "fit_student", "predict_labels", "score_student"]
 
-@dataclass(frozen=True, kw_only=True)
-class DistillConfig:
-    student: str = "default"  # tiny | default | paper
-    steps: int = 1000
-    batch: int = 32
-    lr: float = 3e-3  # peak of a one-cycle schedule
-    weight_decay: float = 1e-4
-    ema: float = 0.99  # decay per step of the averaged weights, which are the ones kept
-    drop: float = 0.1  # share of the pairs left out, those the teacher doubts most
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    seed: int = 0
+STATE = "state.safetensors"
+STATE_KIND = "unet-state"
+REPORT_STEPS = 20
+NUM_SCORES = 10  # of the held-out pairs, on the way
 
 
 def fit_student(
@@ -43,82 +34,84 @@ def fit_student(
     *,
     held_out: PairSet | None = None,
     run: Run | None = None,
+    resume: bool = False,
+    world: World = ALONE,
     on_step: OnStep = ignore_step,
 ) -> UNet:
     """Train a student on pairs (of a teacher, or with exact labels); its averaged weights, in evaluation mode.
 
-    held_out pairs are scored ten times on the way, against their first labels.
+    held_out pairs are scored ten times on the way, against their first labels. A run keeps the figures, and a state
+    from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and run,
+    and only the first writes. GsegError when the loss is no longer finite.
     """
-    seed_step(config.seed, 0)
-    net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
-    net = net.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    average = AveragedModel(net, multi_avg_fn=partial(_average, config.ema), use_buffers=True)
-    values: dict[str, float] = {}
-    for step, loss in enumerate(_fit(net, average, pairs, config, device), start=1):
-        if held_out is not None and (step % max(1, config.steps // 10) == 0 or step == config.steps):
-            values["held_out_miou"] = score_student(average.module, held_out, num_classes)
-        if run and (step % 20 == 0 or step == config.steps):
-            run.metric(step, loss=float(loss), **values)
-        on_step(Step(step, config.steps, {"loss": float(loss), **values}))
-    return cast(UNet, average.module).eval().requires_grad_(False)
+    trainer = StudentTrainer(pairs, num_classes, config, device, world)
+    if run and resume and (run.dir / STATE).is_file():
+        trainer.load_state(load_checkpoint(run.dir / STATE, STATE_KIND)[0])
+    session = _Session(trainer, held_out, num_classes, run if world.is_first else None, on_step)
+    session.begin()
+    progress = session.progress()
+    while progress < 1:
+        loss = trainer.step(progress)
+        before, progress = progress, session.progress()
+        session.after_step(loss, before, progress)
+    return trainer.student.eval().requires_grad_(False)
 
 
-def _average(decay: float, averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
-    """The decay grows with the steps taken, so that a short training does not end in its first weights."""
-    n = int(num_averaged)
-    get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, num_averaged)
+@dataclass
+class _Session:
+    """How far a training is, and what one call of `fit_student` tells and writes."""
+
+    trainer: StudentTrainer
+    held_out: PairSet | None
+    num_classes: int
+    run: Run | None  # the first process's
+    on_step: OnStep
+    values: dict[str, float] = field(default_factory=dict)
+    start_s: float = field(default_factory=time.monotonic)
+    earlier_s: float = field(init=False)  # what was spent before this call
+    saved_s: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self.earlier_s = self.trainer.elapsed_s
+
+    def begin(self) -> None:
+        if self.run:
+            self.run.forget_after(self.trainer.num_steps)
+
+    def progress(self) -> float:
+        """0 to 1, by the steps taken or by the first process's clock."""
+        trainer, config = self.trainer, self.trainer.config
+        trainer.elapsed_s = self.earlier_s + time.monotonic() - self.start_s
+        if config.minutes is None:
+            return min(1.0, trainer.num_steps / config.steps)
+        return trainer.world.agree(min(1.0, trainer.elapsed_s / (config.minutes * 60)))
+
+    def after_step(self, loss: Tensor, before: float, progress: float) -> None:
+        trainer, is_last = self.trainer, progress >= 1
+        is_report = trainer.num_steps % REPORT_STEPS == 0 or is_last
+        if is_report and not math.isfinite(float(loss)):
+            raise _diverged(trainer)
+        if not trainer.world.is_first:
+            return
+        if self.held_out is not None and int(progress * NUM_SCORES) > int(before * NUM_SCORES):
+            self.values["held_out_miou"] = score_student(trainer.student, self.held_out, self.num_classes)
+        if self.run and is_report:
+            self.run.metric(trainer.num_steps, loss=float(loss), **self.values)
+        if self.run and not is_last and time.monotonic() - self.saved_s >= trainer.config.save_minutes * 60:
+            save_checkpoint(self.run.dir / STATE, trainer.state(), {"kind": STATE_KIND})
+            self.saved_s = time.monotonic()
+        self.on_step(Step(trainer.num_steps, self._total(progress), {"loss": float(loss), **self.values}))
+
+    def _total(self, progress: float) -> int:
+        """Steps in all, as far as the clock lets them be foreseen."""
+        trainer = self.trainer
+        if trainer.config.minutes is None:
+            return trainer.config.steps
+        return max(trainer.num_steps, round(trainer.num_steps / max(progress, 1e-9)))
 
 
-def _fit(
-    net: nn.Module, average: AveragedModel, pairs: PairSet, config: DistillConfig, device: torch.device
-) -> Iterator[Tensor]:
-    """Yield the loss of each step."""
-    optimizer = torch.optim.AdamW(net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
-    net.train()
-    for step in range(config.steps):
-        seed_step(config.seed, step + 1)
-        batch = augment(pairs[torch.randint(len(pairs), [config.batch])], config.augment, device)
-        with autocast(device):
-            logits = net(batch.image)
-        loss = soft_cross_entropy(logits.float(), batch)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-        average.update_parameters(net)
-        yield loss.detach()
-
-
-def soft_cross_entropy(logits: Tensor, target: Batch) -> Tensor:
-    """Cross-entropy [] with two-class soft labels, ignored pixels left out; logits [N, C, S, S]."""
-    log_probs = logits.log_softmax(dim=1)
-    ignored = target.first == IGNORE
-    share = target.share.float() / 255
-    first = _pick(log_probs, target.first.masked_fill(ignored, 0))
-    second = _pick(log_probs, target.second.masked_fill(ignored, 0))
-    loss = -(share * first + (1 - share) * second).masked_fill(ignored, 0)
-    return loss.sum() / (~ignored).sum().clamp_min(1)
-
-
-def _pick(log_probs: Tensor, classes: Tensor) -> Tensor:
-    return log_probs.gather(1, classes.long()[:, None])[:, 0]
-
-
-@torch.no_grad()
-def predict_labels(net: nn.Module, images: Tensor, batch: int = 64) -> LabelMap:
-    """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3], in float32."""
-    was_training = net.training
-    net.eval()
-    device = next(net.parameters()).device
-    chunks = []
-    for chunk in images.split(batch):
-        x = chunk.to(device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        chunks.append(net(x.contiguous(memory_format=torch.channels_last)).argmax(dim=1).to(torch.uint8).cpu())
-    net.train(was_training)
-    return np.asarray(torch.cat(chunks))
-
-
-def score_student(net: nn.Module, pairs: PairSet, num_classes: int) -> float:
-    """Mean IoU against the pairs' first labels."""
-    return mean_iou(confusion_matrix(predict_labels(net, pairs.images), pairs.first.numpy(), num_classes))
+def _diverged(trainer: StudentTrainer) -> GsegError:
+    return GsegError(
+        f"training diverged: the loss of step {trainer.num_steps} is not finite",
+        hint="use --precision fp32, or another --loss",
+    )

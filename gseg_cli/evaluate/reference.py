@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.distill.train import predict_labels
+from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict

@@ -1,6 +1,5 @@
 """Training a GAN from pictures in memory: the loop, what it writes, and when it speaks up."""
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -22,7 +21,6 @@ from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import write_text
 
 __all__ = ["STATE", "GanTrainConfig", "GanTrainer", "sample_grid", "train_gan"]
 
@@ -61,7 +59,7 @@ def train_gan(
     inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
     session = _Session(trainer, run, meta, say, on_step, inception)
     if resume and world.is_first:
-        forget_after(run, trainer.num_images)
+        run.forget_after(trainer.num_images)
     start_s = snapshot_s = time.monotonic()
     while trainer.num_images < config.kimg * 1000:
         stats = trainer.step()
@@ -177,15 +175,6 @@ def spread(rows: Tensor, count: int) -> Tensor:
     """At most `count` of the rows, evenly spaced: photos are sorted by name, and neighbours are alike."""
     n = min(count, len(rows))
     return rows[torch.arange(n) * len(rows) // max(n, 1)]
-
-
-def forget_after(run: Run, num_images: int) -> None:
-    """Drop the metrics that a killed process wrote after its last snapshot: they are written again."""
-    path = run.dir / "metrics.jsonl"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-    kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= num_images]
-    if len(kept) < len(lines):
-        write_text(path, "".join(line + "\n" for line in kept))
 
 
 def _diverged(trainer: GanTrainer, what: str) -> GsegError:

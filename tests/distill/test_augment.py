@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from gseg_cli.distill.augment import GEOMETRIES, AugmentConfig, augment, find_geometry
+from gseg_cli.distill.augment import GEOMETRIES, Augmentation, AugmentConfig, find_geometry
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ConfigError
@@ -27,7 +27,7 @@ def blocks(n=32, size=32):
 
 def moved(pairs, config, seed=0):
     torch.manual_seed(seed)
-    return augment(pairs, config, CPU)
+    return Augmentation(config, CPU)(pairs)
 
 
 def to_uint8(image):
@@ -110,7 +110,7 @@ def test_moves_keep_within_their_bounds_and_use_them(config):
         scales.append(abs(determinant) ** -0.5)
         mirrored.append(determinant < 0)
         angles.append(math.degrees(math.atan2(-matrix[0, 1], matrix[1, 1])))
-        shifts += ((matrix[:, 2] - 31.5) / 64).tolist()
+        shifts += (matrix[:, :2].inverse() @ (matrix[:, 2] - 31.5) / 64).tolist()
     low, high = config.scale_min, config.scale_max
     assert low * 0.98 < min(scales) < low * 1.1 and high * 0.9 < max(scales) < high * 1.02
     assert 8 < max(map(abs, angles)) < 10.3 and 0.35 < np.mean(mirrored) < 0.65
@@ -123,6 +123,32 @@ def test_colours_change_by_image_and_stay_in_range_while_labels_do_not_move():
     assert torch.equal(batch.first, pairs.first) and batch.image.abs().max() <= 1
     change = (to_uint8(batch.image) - pairs.images.long()).float().mean(dim=[1, 2, 3])
     assert change.std() > 3 and change.abs().max() < 0.3 * 255
+
+
+def test_one_seed_is_one_change_whatever_was_drawn_before():
+    pairs, augmentation = blocks(), Augmentation(replace(GEOMETRIES["paper"], background=0.5), CPU)
+    torch.manual_seed(3)
+    first = augmentation(pairs)
+    augmentation(pairs)
+    torch.manual_seed(3)
+    again = augmentation(pairs)
+    assert torch.equal(first.image, again.image) and torch.equal(first.first, again.first)
+
+
+def test_another_background_comes_to_some_images_and_follows_the_soft_labels():
+    pairs = replace(blocks(n=64), second=torch.zeros(64, 32, 32, dtype=torch.uint8))
+    pairs.images[:] = 128
+    pairs.share[:, :, 16:] = 128  # half background, where another class is first
+    pairs.first[:, :8] = IGNORE
+    before, after = moved(pairs, STILL), moved(pairs, replace(STILL, background=0.5))
+    change = (after.image - before.image).abs().amax(dim=1)
+    is_changed = change.amax(dim=[1, 2]) > 0
+    assert 20 <= is_changed.sum() <= 44 and torch.equal(after.first, before.first)
+    other, certain = after.first != 0, after.share == 255
+    assert (change[(after.first == IGNORE) | (other & certain)] == 0).all()
+    pure, mixed = (after.first == 0), other & ~certain & (after.first != IGNORE)
+    pure[~is_changed], mixed[~is_changed] = False, False
+    assert change[pure].mean() > 0.3 and 0.4 < change[mixed].mean() / change[pure].mean() < 0.6
 
 
 def test_an_unknown_geometry_is_told():

@@ -163,7 +163,8 @@ def scored(*scores):
 
 
 @pytest.mark.parametrize(
-    ("n", "drop", "kept"), [(1, 0.9, 1), (5, 0.0, 5), (5, 0.1, 5), (5, 0.5, 3), (10, 0.1, 9), (10, 0.9, 1)]
+    ("n", "drop", "kept"),
+    [(1, 0.9, 1), (5, 0, 5), (5, 0.1, 5), (5, 0.5, 3), (6, 0.1, 5), (10, 0.1, 9), (10, 0.9, 1), (100, 0.29, 71)],
 )
 def test_the_most_doubtful_are_left_out_in_number(n, drop, kept):
     pairs = scored(*np.random.RandomState(0).permutation(n).astype(float))
@@ -172,6 +173,19 @@ def test_the_most_doubtful_are_left_out_in_number(n, drop, kept):
     assert (left.images[:, 0, 0, 0].int().diff() > 0).all()  # in their old order
     for i, score in zip(left.first[:, 0, 0].tolist(), left.score.tolist(), strict=True):
         assert pairs.score[i] == score
+
+
+def test_of_pairs_as_doubtful_as_each_other_the_first_are_kept():
+    assert scored(*[0.5] * 100).without_doubtful(0.3).first[:, 0, 0].tolist() == list(range(70))
+
+
+def test_doubtful_pixels_are_ignored_and_hard_labels_are_certain():
+    share = torch.tensor([[[128, 178, 179, 255]]], dtype=torch.uint8)
+    first = torch.ones_like(share)
+    pairs = PairSet(torch.zeros(1, 1, 4, 3, dtype=torch.uint8), first, first + 1, share, torch.zeros(1))
+    assert pairs.ignoring_below(0.7).first.tolist() == [[[255, 255, 1, 1]]]
+    assert pairs.ignoring_below(0).first.tolist() == first.tolist() == pairs.hard().first.tolist()
+    assert (pairs.hard().share == 255).all() and pairs.share.tolist() == share.tolist()
 
 
 def test_exact_labels_are_certain():

@@ -14,7 +14,7 @@ from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.networks import load_generator
 from gseg_cli.gan.start import resume_gan_training, start_gan_training
-from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, forget_after, train_gan
+from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, train_gan
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
@@ -236,5 +236,5 @@ def test_metrics_after_the_last_snapshot_are_forgotten(tmp_path):
         run.metric(step, loss_D=1.0)
     with (run.dir / "metrics.jsonl").open("a") as file:
         file.write('{"step": 640, "lo')  # killed while it wrote
-    forget_after(run, 320)
+    run.forget_after(320)
     assert list(losses(run)) == [160, 320]

@@ -1,0 +1,82 @@
+"""What a student is told of its errors: cross-entropy with two-class soft labels, and what may help small parts."""
+
+from collections.abc import Callable
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from gseg_cli.distill.augment import Batch
+from gseg_cli.distill.pairs import PairSet
+from gseg_runtime.class_map import IGNORE
+from gseg_runtime.errors import ConfigError
+
+Loss = Callable[[Tensor, Batch], Tensor]  # logits [N, C, S, S] and their batch to a value []
+LOSSES = ("ce", "dice", "balanced", "focal")
+FOCUS = 2.0  # gamma of Lin et al. 2017
+
+
+def make_loss(name: str, pairs: PairSet, num_classes: int) -> Loss:
+    """One of LOSSES for training on these pairs; ConfigError for another name.
+
+    ce: cross-entropy. dice: with soft Dice added. balanced: classes weighted by their rarity. focal: pixels weighted by
+    how wrong they are.
+    """
+    if name == "ce":
+        return soft_cross_entropy
+    if name == "dice":
+        return lambda logits, target: soft_cross_entropy(logits, target) + soft_dice(logits, target)
+    if name == "balanced":
+        return partial(soft_cross_entropy, weights=class_weights(pairs, num_classes))
+    if name == "focal":
+        return partial(soft_cross_entropy, focus=FOCUS)
+    raise ConfigError(f"loss: expected one of {', '.join(LOSSES)}, got {name!r}")
+
+
+def soft_cross_entropy(logits: Tensor, target: Batch, *, weights: Tensor | None = None, focus: float = 0.0) -> Tensor:
+    """Cross-entropy [] with two-class soft labels, ignored pixels left out; logits [N, C, S, S].
+
+    weights: of the classes [C]; the mean over the pixels is weighted too. focus: the power of 1 - p of the focal loss.
+    """
+    log_probs = logits.log_softmax(dim=1)
+    total, weight = logits.new_zeros([]), logits.new_zeros([])
+    for classes, share in _two_classes(target):
+        log_p = log_probs.gather(1, classes[:, None])[:, 0]
+        amount = share if weights is None else share * weights.to(share.device)[classes]
+        total = total - (amount * (1 - log_p.exp()) ** focus * log_p if focus else amount * log_p).sum()
+        weight = weight + amount.sum()
+    return total / weight.clamp_min(1e-6)
+
+
+def soft_dice(logits: Tensor, target: Batch) -> Tensor:
+    """1 - Dice [] of the batch as a whole, the mean over its classes; ignored pixels left out.
+
+    With squares in the denominator (V-Net, Milletari et al. 2016): only then the soft labels themselves are the best.
+    """
+    truth = torch.zeros_like(logits)
+    for classes, share in _two_classes(target):
+        truth.scatter_add_(1, classes[:, None], share[:, None])
+    probs = logits.softmax(dim=1) * (target.first != IGNORE)[:, None]
+    both, either = ((t.sum(dim=(0, 2, 3))) for t in (probs * truth, probs**2 + truth**2))
+    is_there = truth.sum(dim=(0, 2, 3)) > 0
+    lost = (1 - 2 * both / either.clamp_min(1e-6)) * is_there
+    return lost.sum() / is_there.sum().clamp_min(1)
+
+
+def class_weights(pairs: PairSet, num_classes: int) -> Tensor:
+    """[C], one over the square root of each class's share of the labelled pixels, 1 in the mean of a pixel.
+
+    The plain inverse makes a class of a thousandth of the pixels outweigh all others.
+    """
+    known = pairs.first[pairs.first != IGNORE]
+    counts = torch.bincount(known.flatten(), minlength=num_classes).double()
+    weights = counts.clamp_min(1).rsqrt()
+    return (weights * counts.sum().clamp_min(1) / (weights * counts).sum().clamp_min(1e-6)).float()
+
+
+def _two_classes(target: Batch) -> list[tuple[Tensor, Tensor]]:
+    """The two classes of each pixel, int64 [N, S, S], with their shares, 0 where it is ignored."""
+    ignored = target.first == IGNORE
+    share = target.share.float() / 255
+    first, second = (t.masked_fill(ignored, 0).long() for t in (target.first, target.second))
+    return [(first, share.masked_fill(ignored, 0)), (second, (1 - share).masked_fill(ignored, 0))]

@@ -1,0 +1,173 @@
+"""A student in training: its step, and all that the next step depends on.
+
+A step computes its batch in chunks (microbatches) that the processes share among themselves: chunk i belongs to
+process i mod their number. Every random number follows from (seed, step, chunk), and batch normalisation looks at one
+chunk at a time; its running statistics take the mean over the chunks. So a resumed training takes the very steps of an
+uninterrupted one, and many processes take those of one with the same microbatch.
+"""
+
+import math
+from functools import partial
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gseg_cli.device import autocast
+from gseg_cli.distill.augment import Augmentation
+from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.loss import make_loss
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.gan.world import World
+from gseg_cli.seeding import seed_step
+from gseg_runtime.errors import ConfigError
+
+ALONE = World()
+WARM_UP = 0.1  # share of the training in which the learning rate rises
+
+
+class StudentTrainer:
+    """The student, its average and its optimiser; `step` takes one step.
+
+    pairs stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
+    """
+
+    def __init__(
+        self, pairs: PairSet, num_classes: int, config: DistillConfig, device: torch.device, world: World = ALONE
+    ) -> None:
+        self.pairs, self.config, self.device, self.world = pairs, config, device, world
+        self.chunk_size = config.microbatch or config.batch // world.size
+        self.num_chunks = config.batch // max(self.chunk_size, 1)
+        self.chunks = range(world.rank, self.num_chunks, world.size)
+        _check_chunks(config, self.chunk_size, self.num_chunks, world)
+        seed_step(config.seed, 0)
+        net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
+        self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
+        self.average = AveragedModel(self.net, multi_avg_fn=partial(_average, config.ema), use_buffers=True)
+        self.optimizer = torch.optim.AdamW(
+            self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+        )
+        self.augmentation = Augmentation(config.augment, device)
+        self.loss = make_loss(config.loss, pairs, num_classes)
+        self.num_steps = 0
+        self.elapsed_s = 0.0
+
+    @property
+    def student(self) -> UNet:
+        """The averaged weights, which are the ones that are kept."""
+        return cast(UNet, self.average.module)
+
+    def step(self, progress: float) -> Tensor:
+        """One update, at this share of the training (0 to 1); returns the loss, not yet synchronised."""
+        self.num_steps += 1
+        self._schedule(progress)
+        self.optimizer.zero_grad(set_to_none=True)
+        statistics = _Statistics(self.net, self.num_chunks)
+        total = torch.zeros([], device=self.device)
+        for chunk in self.chunks:
+            statistics.begin()
+            value = self._chunk_loss(chunk) / self.num_chunks
+            value.backward()
+            total += value.detach()
+            statistics.end()
+        gradients = [p.grad for p in self.net.parameters() if p.grad is not None]
+        self.world.sum([*gradients, *statistics.total, total])
+        statistics.keep()
+        self.optimizer.step()
+        self.average.update_parameters(self.net)
+        return total
+
+    def _chunk_loss(self, chunk: int) -> Tensor:
+        seed_step(self.config.seed, self.num_steps, chunk)
+        batch = self.augmentation(self.pairs[torch.randint(len(self.pairs), [self.chunk_size])])
+        with autocast(self.device, self.config.precision):
+            logits = self.net(batch.image)
+        return self.loss(logits.float(), batch)
+
+    def _schedule(self, progress: float) -> None:
+        for group in self.optimizer.param_groups:
+            rate, beta1 = one_cycle(progress)
+            group["lr"], group["betas"] = self.config.lr * rate, (beta1, group["betas"][1])
+
+    # Saving and resuming: everything a step depends on, as flat tensors.
+    def state(self) -> dict[str, Tensor]:
+        tensors = {
+            "num_steps": torch.tensor(self.num_steps),
+            "elapsed_s": torch.tensor(self.elapsed_s, dtype=torch.float64),
+        }
+        for name, net in self._networks().items():
+            tensors |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
+        for i, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{key}": value for key, value in moments.items()}
+        return tensors
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        self.num_steps, self.elapsed_s = int(tensors["num_steps"]), float(tensors["elapsed_s"])
+        for name, net in self._networks().items():
+            prefix = name + "."
+            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": self._moments(tensors), "param_groups": groups})
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {"net": self.net, "average": self.average}
+
+    def _moments(self, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
+        """The optimiser's, each in the memory order of its parameter: the fused step walks them side by side."""
+        state: dict[int, dict[str, Tensor]] = {}
+        for i, parameter in enumerate(self.net.parameters()):
+            moments = {k: tensors[f"optimizer.{i}.{k}"] for k in ("exp_avg", "exp_avg_sq")}
+            ordered = {k: torch.empty_like(parameter).copy_(v) for k, v in moments.items()}
+            state[i] = {"step": tensors[f"optimizer.{i}.step"], **ordered}
+        return state
+
+
+class _Statistics:
+    """The running statistics of batch normalisation: each chunk starts from the step's, and their mean is kept."""
+
+    def __init__(self, net: nn.Module, num_chunks: int) -> None:
+        self.running = [b for b in net.buffers() if b.is_floating_point()]
+        self.num_chunks = num_chunks
+        self.before = [b.clone() for b in self.running]
+        self.total = [torch.zeros_like(b) for b in self.running]
+
+    def begin(self) -> None:
+        torch._foreach_copy_(self.running, self.before)
+
+    def end(self) -> None:
+        torch._foreach_add_(self.total, self.running, alpha=1 / self.num_chunks)
+
+    def keep(self) -> None:
+        torch._foreach_copy_(self.running, self.total)
+
+
+def one_cycle(progress: float) -> tuple[float, float]:
+    """Share of the peak learning rate, and Adam's beta1, at this share of the training.
+
+    Smith and Topin 2018 with the cosines and constants of PyTorch's OneCycleLR, which counts steps; this also follows a
+    clock.
+    """
+    if progress < WARM_UP:
+        return _cosine(1 / 25, 1, progress / WARM_UP), _cosine(0.95, 0.85, progress / WARM_UP)
+    after = min(1.0, (progress - WARM_UP) / (1 - WARM_UP))
+    return _cosine(1, 4e-6, after), _cosine(0.85, 0.95, after)
+
+
+def _cosine(start: float, end: float, share: float) -> float:
+    return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
+
+
+def _average(decay: float, averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
+    """Over about the last ninth of the steps taken: short and long trainings alike end in their own late weights."""
+    n = int(num_averaged)
+    get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, num_averaged)
+
+
+def _check_chunks(config: DistillConfig, chunk_size: int, num_chunks: int, world: World) -> None:
+    if chunk_size < 2 or chunk_size * num_chunks != config.batch or num_chunks % world.size:
+        raise ConfigError(
+            f"batch {config.batch} in microbatches of {chunk_size} cannot be shared evenly by {world.size} processes",
+            hint="choose --batch and --microbatch so that each process gets as many microbatches, of 2 pairs or more",
+        )

@@ -1,0 +1,20 @@
+"""A teacher of the tiny GAN."""
+
+import pytest
+import torch
+
+from gseg_cli.fewshot.start import start_fewshot
+from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.gan.networks import load_generator
+from gseg_runtime.files import sha256_file
+from tests.tiny import annotate, brightness_labels
+
+
+@pytest.fixture(scope="module")
+def teacher(tiny_gan, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("teacher")
+    generator, seeds = load_generator(tiny_gan), [0, 1, 2]
+    annotations = annotate(generator, seeds, brightness_labels(generator, seeds), sha256_file(tiny_gan))
+    annotations.save(folder / "annotations", source="a test")
+    config = FewshotConfig(model="mlp", steps=20, pixels=256)
+    return start_fewshot(tiny_gan, folder / "annotations", config, folder / "runs", torch.device("cpu"))["checkpoint"]
