@@ -22,7 +22,10 @@ from gseg_cli.distill.train import fit_student, predict_labels
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
-CODE = ("gseg_cli.distill.train", "gseg_cli.distill.augment", "gseg_cli.distill.unet", *TOY_FACES)
+CODE = (
+    *(f"gseg_cli.distill.{name}" for name in ("augment", "config", "loss", "score", "train", "trainer", "unet")),
+    *TOY_FACES,
+)
 COUNTS = (1, 10, 100)
 ONE_DRAW = 100  # from here on draws hardly differ, so there is one
 

@@ -1,0 +1,403 @@
+"""How good students are beside their teachers and beside exact labels, and what each option of `gseg distill` brings.
+
+    python -m benchmarks.distill [--minutes 5] [--draws 3] [--only PART]
+
+At 64 px, with the GAN that comes along and the reference annotator in the place of a person. Each training is a cell;
+writes distill.md. Pairs are kept in a temporary folder and made once for each teacher.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from functools import cache
+from math import exp, log
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import teachers
+from benchmarks.cells import ROOT, TOY_FACES, cell, code_hash, made
+from benchmarks.precision import milliseconds, open_session
+from benchmarks.toy_data import TOY, toy_pairs
+from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
+from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.demo import TEACHER_SEEDS
+from gseg_cli.device import pick_device
+from gseg_cli.distill.config import PairsConfig, StudentConfig, configure
+from gseg_cli.distill.distill import choose_pairs, make_training_pairs
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
+from gseg_cli.distill.unet import SIZES, UNet, UNetConfig
+from gseg_cli.evaluate.reference import annotate_samples
+from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.gan.generator import to_uint8
+from gseg_cli.progress import progress
+from gseg_export.graph import finish
+from gseg_export.to_onnx import from_network
+from gseg_runtime.files import write_text
+from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou
+from gseg_runtime.model_card import ModelCard
+
+TRAINING = tuple(
+    f"gseg_cli.distill.{name}" for name in ("augment", "config", "loss", "pairs", "score", "train", "trainer", "unet")
+)
+TEACHING = (*teachers.CODE, "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample")
+SHOTS = (1, 5, 10)
+COUNTS = (1, 3, 10, 30, 100, 300, 1000)  # of exact labels
+FEW = 100  # from so many exact labels on draws hardly differ, and there is one
+BAR_MINUTES = (10.0, 40.0)
+SIZE = 64
+SMALL = ("eyes", "brows", "nose", "mouth", "ears")  # about a hundredth of the picture each, or less
+# What the options table compares with the default, in the words of the command; heads are the teacher's.
+OPTIONS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "--labels hard": {"labels": "hard"},
+    "--drop 0": {"drop": 0.0},
+    "--drop 0.3": {"drop": 0.3},
+    "five heads": {"heads": 5},
+    "five heads, --drop 0": {"heads": 5, "drop": 0.0},
+    "five heads, --drop 0.3": {"heads": 5, "drop": 0.3},
+    "--ignore-below 0.7": {"ignore_below": 0.7},
+    "--ignore-below 0.9": {"ignore_below": 0.9},
+    "--loss dice": {"loss": "dice"},
+    "--loss balanced": {"loss": "balanced"},
+    "--loss focal": {"loss": "focal"},
+    "--colour 0": {"colour": 0.0},
+    "--colour 0.4": {"colour": 0.4},
+    "--background 0.5": {"background": 0.5},
+    "--geometry paper": {"geometry": "paper"},
+    "--student tiny": {"student": "tiny"},
+}
+Figures = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Setting:
+    """minutes: of each training in the options table, and beside exact labels."""
+
+    minutes: float = 5.0
+    draws: int = 3
+    pairs: int = PairsConfig().count
+
+    def config(self, given: Mapping[str, Any] | None = None) -> DistillConfig:
+        base = StudentConfig(train=DistillConfig(minutes=self.minutes))
+        return configure(given or {}, base).train
+
+
+# The pieces: teachers, their pairs, and what students are judged by. Each is made when the first cell asks for it.
+@cache
+def teacher(shots: int, heads: int, draw: int) -> Teacher:
+    return fit_teacher(teachers.generator(), teachers.drawn(shots, draw), FewshotConfig(num_heads=heads, seed=draw))
+
+
+@cache
+def pairs(shots: int, heads: int, draw: int, count: int) -> PairSet:
+    code = code_hash((*TEACHING, "gseg_cli.distill.pairs"))
+    name = f"{TOY.gan_sha256[:12]}-{code}-{shots}-{heads}-{draw}-{count}"
+    folder = Path(tempfile.gettempdir()) / "gseg-benchmark-pairs" / name
+    with progress(f"pairs of {shots} annotations, draw {draw}", "pairs") as on_step:
+        network = teacher(shots, heads, draw)
+        return make_training_pairs(teachers.generator(), network, PairsConfig(count=count), folder, on_step)
+
+
+@cache
+def faces() -> PairSet:
+    """Fresh toy faces with their exact labels."""
+    return toy_pairs(TEST_SEEDS)
+
+
+@cache
+@torch.no_grad()
+def generated() -> PairSet:
+    """The samples that teachers are measured on, with the reference annotator's labels."""
+    samples = annotate_samples(teachers.generator(), TEACHER_SEEDS, 1.0, TOY.gan_sha256)
+    ws = torch.from_numpy(samples.ws).to(pick_device())
+    images = torch.cat([to_uint8(teachers.generator().synthesis(part)).cpu() for part in ws.split(32)])
+    return PairSet.exact(images.numpy(), samples.labels)
+
+
+def judged(net: UNet) -> Figures:
+    def matrix(on: PairSet) -> Matrix:
+        return confusion_matrix(predict_labels(net, on.images), on.first.numpy(), len(CLASSES))
+
+    on_faces, on_generated = matrix(faces()), matrix(generated())
+    return {
+        "faces": mean_iou(on_faces),
+        "generated": mean_iou(on_generated),
+        "faces_per_class": dict(zip(CLASSES.names, iou_per_class(on_faces).tolist(), strict=True)),
+        "generated_per_class": dict(zip(CLASSES.names, iou_per_class(on_generated).tolist(), strict=True)),
+    }
+
+
+# The cells.
+def student(config: DistillConfig, setting: Setting, draw: int, *, shots: int = 10, heads: int = 1) -> Figures:
+    """One student; draw is also its seed."""
+    config = replace(config, seed=draw)
+
+    def compute() -> Figures:
+        chosen = choose_pairs(pairs(shots, heads, draw, setting.pairs), config)
+        return trained(chosen, config, f"student of {shots} annotations, draw {draw}")
+
+    keyed = {
+        "train": asdict(config), "shots": shots, "heads": heads, "draw": draw, "pairs": setting.pairs,
+        "reference": TOY.reference_sha256,
+    }  # fmt: skip
+    code = (*TEACHING, *TRAINING, *TOY_FACES)
+    return cell("distill", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+
+
+def exact(config: DistillConfig, count: int, draw: int) -> Figures:
+    """The same training on toy faces with exact labels."""
+    config = replace(config, seed=draw)
+
+    def compute() -> Figures:
+        first = SUPERVISED_SEED + draw * 10_000
+        return trained(toy_pairs(range(first, first + count)), config, f"{count} exact labels, draw {draw}")
+
+    keyed = {"train": asdict(config), "labels": count, "draw": draw, "reference": TOY.reference_sha256}
+    code = (*TRAINING, *TOY_FACES)
+    return cell("distill-exact", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+
+
+def trained(on: PairSet, config: DistillConfig, title: str) -> Figures:
+    steps = 0
+    with progress(title, "steps") as on_step:
+
+        def count(step: Any) -> None:
+            nonlocal steps
+            steps = step.done
+            on_step(step)
+
+        net = fit_student(on, len(CLASSES), config, pick_device(), on_step=count)
+    return {**judged(net), "steps": steps}
+
+
+def cost(size: str) -> Figures:
+    """Parameters, multiply-adds and milliseconds of one image of 64 px, through ONNX Runtime on one core."""
+
+    def compute() -> Figures:
+        net = UNet(UNetConfig(size=size, num_classes=len(CLASSES), input_size=SIZE)).eval().requires_grad_(False)
+        model = finish((source := _source(net)).graph, source.card).onnx
+        image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
+        with FlopCounterMode(display=False) as counter:
+            net(torch.zeros(1, 3, SIZE, SIZE))
+        return {
+            "parameters": sum(p.numel() for p in net.parameters()),
+            "macs": counter.get_total_flops() // 2,
+            "ms": milliseconds({size: open_session(model)}, image)[size],
+            "mb": len(model) / 1e6,
+        }
+
+    return cell("distill-cost", {"size": size}, ("gseg_cli.distill.unet",), compute)["figures"]
+
+
+def _source(net: nn.Module) -> Any:
+    return from_network(net, ModelCard(classes=CLASSES, input_size=SIZE))
+
+
+# The tables.
+def spread(values: list[float], sign: str = "") -> str:
+    return f"{mean(values):{sign}.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def taught(draw: int, shots: int = 10, heads: int = 1) -> Figures:
+    return teachers.teach(FewshotConfig(num_heads=heads), shots, draw)
+
+
+def gap(s: Setting) -> str:
+    """Students and their teachers on the same generated samples."""
+    rows = []
+    for minutes in BAR_MINUTES:
+        config = DistillConfig(minutes=minutes)
+        made_by = [student(config, s, draw) for draw in range(s.draws)]
+        above = [taught(draw)["miou"] for draw in range(s.draws)]
+        below = [t - m["generated"] for t, m in zip(above, made_by, strict=True)]
+        steps = round(mean(m["steps"] for m in made_by))
+        own = spread([m["generated"] for m in made_by])
+        rows.append(f"| {minutes:g} | {steps} | {spread(above)} | {own} | {spread(below)} | {max(below):.3f} |")
+    return "\n".join(rows)
+
+
+def against_exact(s: Setting) -> str:
+    """As many annotations as exact labels, and the same steps."""
+    config, rows = DistillConfig(), []
+    for shots in SHOTS:
+        ours = [student(config, s, draw, shots=shots)["faces"] for draw in range(s.draws)]
+        theirs = [exact(config, shots, draw)["faces"] for draw in range(s.draws)]
+        gain = [one - other for one, other in zip(ours, theirs, strict=True)]
+        rows.append(f"| {shots} | {spread(ours)} | {spread(theirs)} | {spread(gain, '+')} |")
+    return "\n".join(rows)
+
+
+def per_class(s: Setting) -> str:
+    config, draws = s.config(), range(s.draws)
+    made_by, above = [student(config, s, draw) for draw in draws], [taught(draw) for draw in draws]
+    lines = {
+        "teacher, generated": [t["per_class_iou"] for t in above],
+        "student, generated": [m["generated_per_class"] for m in made_by],
+        "student, faces": [m["faces_per_class"] for m in made_by],
+    }
+    rows = [f"| | {' | '.join(CLASSES.names)} |", f"|---|{'---:|' * len(CLASSES)}"]
+    for name, cells in lines.items():
+        rows.append(f"| {name} | " + " | ".join(f"{mean(c[n] for c in cells):.3f}" for n in CLASSES.names) + " |")
+    return "\n".join(rows)
+
+
+def options(s: Setting) -> str:
+    rows, default = [], [student(s.config(), s, draw) for draw in range(s.draws)]
+    for name, given in OPTIONS.items():
+        heads = given.get("heads", 1)
+        config = s.config({key: value for key, value in given.items() if key != "heads"})
+        own = [student(config, s, draw, heads=heads) for draw in range(s.draws)]
+        gain = [one["faces"] - other["faces"] for one, other in zip(own, default, strict=True)]
+        small = [mean(o["faces_per_class"][n] for n in SMALL) for o in own]
+        values = [spread([o[key] for o in own]) for key in ("faces", "generated")]
+        difference = spread(gain, "+") if given else ""
+        rows.append(f"| {name} | {values[0]} | {difference} | {spread(small)} | {values[1]} |")
+    return "\n".join(rows)
+
+
+def exact_counts(s: Setting) -> list[tuple[int, list[float]]]:
+    """Mean IoU on fresh faces of each draw, by the number of exact labels."""
+    runs = {count: range(1 if count >= FEW else s.draws) for count in COUNTS}
+    return [(count, [exact(s.config(), count, draw)["faces"] for draw in runs[count]]) for count in COUNTS]
+
+
+def worth(s: Setting) -> str:
+    table = [(count, mean(values)) for count, values in exact_counts(s)]
+    rows = []
+    for shots in SHOTS:
+        own = [student(s.config(), s, draw, shots=shots)["faces"] for draw in range(s.draws)]
+        rows.append(f"| {shots} | {spread(own)} | {labels_worth(mean(own), table)} |")
+    return "\n".join(rows)
+
+
+def labels_worth(miou: float, table: list[tuple[int, float]]) -> str:
+    """How many exact labels give this mean IoU, interpolated by the logarithm of their number."""
+    if miou < table[0][1]:
+        return f"less than {table[0][0]}"
+    for (few, low), (many, high) in zip(table, table[1:], strict=False):
+        if low <= miou < high:
+            share = (miou - low) / (high - low)
+            return f"{exp(log(few) + share * (log(many) - log(few))):.0f}"
+    return f"{table[-1][0]} or more"
+
+
+def exact_rows(s: Setting) -> str:
+    return "\n".join(f"| {count} | {spread(values)} | {len(values)} |" for count, values in exact_counts(s))
+
+
+def sizes(s: Setting) -> str:
+    rows = []
+    for size in SIZES:
+        c = cost(size)
+        quality = "-"
+        if size != "paper":  # it is too slow to train on a CPU
+            config = s.config({"student": size})
+            quality = spread([student(config, s, draw)["faces"] for draw in range(s.draws)])
+        macs, millions = c["macs"] / 1e9, c["parameters"] / 1e6
+        rows.append(f"| {size} | {millions:.2f} | {macs:.2f} | {c['ms']:.1f} | {c['mb']:.1f} | {quality} |")
+    return "\n".join(rows)
+
+
+PARTS = {
+    "gap": gap, "against_exact": against_exact, "per_class": per_class, "options": options, "worth": worth,
+    "exact_rows": exact_rows, "sizes": sizes,
+}  # fmt: skip
+
+TEXT = """# Students
+
+All at 64 px. *Faces*: mean IoU over all ten classes on {num_faces} fresh toy faces with exact labels. *Generated*: on
+{num_generated} generated samples of truncation_psi 1 that no training saw, against the reference annotator, which stands
+in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it is also
+the seed of teacher and student. {pairs} pairs. Figures after ± are standard deviations over {draws} draws.
+
+Made by `python -m benchmarks.distill --minutes {minutes:g} --draws {draws}`, commit {commit}, {date}, {hardware}.
+
+GAN `{gan}`, reference annotator `{reference}`.
+
+## Students and their teachers
+
+Ten annotations, `gseg distill` with nothing but `--minutes`, which counts training alone; generated samples.
+
+| minutes | steps | teacher | student | below its teacher | at most |
+|---:|---:|---:|---:|---:|---:|
+{gap}
+
+By class, students of {minutes:g} minutes, mean over the draws:
+
+{per_class}
+
+## Annotations and exact labels
+
+On faces: `gseg distill` with no options, and the same network, steps, augmentation and optimiser on exact labels.
+
+| number | student of as many annotations | exact labels | difference |
+|---:|---:|---:|---:|
+{against_exact}
+
+## How many exact labels a student is worth
+
+Both trained for {minutes:g} minutes. Between the numbers of exact labels that were tried, the logarithm of the number is
+interpolated.
+
+| annotations | student on faces | worth so many exact labels |
+|---:|---:|---:|
+{worth}
+
+| exact labels | on faces | draws |
+|---:|---:|---:|
+{exact_rows}
+
+## Options
+
+Ten annotations, {minutes:g} minutes each. The difference is on faces, to the default of the same draw. *Small parts*:
+mean IoU on faces of {small}.
+
+| option | faces | difference | small parts | generated |
+|---|---:|---:|---:|---:|
+{options}
+
+## Sizes
+
+One image of 64 px, ONNX Runtime on one core, CPU time; trained for {minutes:g} minutes. The paper's size stands here for
+its cost.
+
+| size | million parameters | billion multiply-adds | ms | MB | faces |
+|---|---:|---:|---:|---:|---:|
+{sizes}
+"""
+
+
+def page(s: Setting) -> str:
+    tables = {name: part(s) for name, part in PARTS.items()}
+    return TEXT.format(
+        num_faces=len(TEST_SEEDS), num_generated=len(TEACHER_SEEDS), gan=TOY.gan_sha256,
+        reference=TOY.reference_sha256, small=", ".join(SMALL), **asdict(s), **tables, **made(),
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=Setting.minutes)
+    parser.add_argument("--draws", type=int, default=Setting.draws, choices=range(1, teachers.MAX_DRAWS + 1))
+    parser.add_argument("--only", choices=PARTS, help="compute and show this part; the page is not written")
+    args = parser.parse_args()
+    setting = Setting(minutes=args.minutes, draws=args.draws)
+    if args.only:
+        print(PARTS[args.only](setting))
+        return
+    text = page(setting)
+    write_text(ROOT / "distill.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
