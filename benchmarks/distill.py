@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
+from itertools import pairwise
 from math import exp, log
 from pathlib import Path
 from statistics import mean, stdev
@@ -283,7 +284,7 @@ def labels_worth(miou: float, table: list[tuple[int, float]]) -> str:
     """How many exact labels give this mean IoU, interpolated by the logarithm of their number."""
     if miou < table[0][1]:
         return f"less than {table[0][0]}"
-    for (few, low), (many, high) in zip(table, table[1:], strict=False):
+    for (few, low), (many, high) in pairwise(table):
         if low <= miou < high:
             share = (miou - low) / (high - low)
             return f"{exp(log(few) + share * (log(many) - log(few))):.0f}"
@@ -315,9 +316,9 @@ PARTS = {
 TEXT = """# Students
 
 All at 64 px. *Faces*: mean IoU over all ten classes on {num_faces} fresh toy faces with exact labels. *Generated*: on
-{num_generated} generated samples of truncation_psi 1 that no training saw, against the reference annotator, which stands
-in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it is also
-the seed of teacher and student. {pairs} pairs. Figures after ± are standard deviations over {draws} draws.
+{num_generated} generated samples of truncation_psi 1 that no training saw, against the reference annotator, which
+stands in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it is
+also the seed of teacher and student. {pairs} pairs. Figures after ± are standard deviations over {draws} draws.
 
 Made by `python -m benchmarks.distill --minutes {minutes:g} --draws {draws}`, commit {commit}, {date}, {hardware}.
 
@@ -345,8 +346,8 @@ On faces: `gseg distill` with no options, and the same network, steps, augmentat
 
 ## How many exact labels a student is worth
 
-Both trained for {minutes:g} minutes. Between the numbers of exact labels that were tried, the logarithm of the number is
-interpolated.
+Both trained for {minutes:g} minutes. Between the numbers of exact labels that were tried, the logarithm of the number
+is interpolated.
 
 | annotations | student on faces | worth so many exact labels |
 |---:|---:|---:|
@@ -367,8 +368,8 @@ mean IoU on faces of {small}.
 
 ## Sizes
 
-One image of 64 px, ONNX Runtime on one core, CPU time; trained for {minutes:g} minutes. The paper's size stands here for
-its cost.
+One image of 64 px, ONNX Runtime on one core, CPU time; trained for {minutes:g} minutes. The paper's size stands here
+for its cost.
 
 | size | million parameters | billion multiply-adds | ms | MB | faces |
 |---|---:|---:|---:|---:|---:|
