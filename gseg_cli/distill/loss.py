@@ -38,14 +38,12 @@ def soft_cross_entropy(logits: Tensor, target: Batch, *, weights: Tensor | None 
 
     weights: of the classes [C]; the mean over the pixels is weighted too. focus: the power of 1 - p of the focal loss.
     """
-    log_probs = logits.log_softmax(dim=1)
-    total, weight = logits.new_zeros([]), logits.new_zeros([])
-    for classes, share in _two_classes(target):
-        log_p = log_probs.gather(1, classes[:, None])[:, 0]
-        amount = share if weights is None else share * weights.to(share.device)[classes]
-        total = total - (amount * (1 - log_p.exp()) ** focus * log_p if focus else amount * log_p).sum()
-        weight = weight + amount.sum()
-    return total / weight.clamp_min(1e-6)
+    classes, amount = _two_classes(target)
+    log_p = logits.log_softmax(dim=1).gather(1, classes)
+    if weights is not None:
+        amount = amount * weights.to(amount.device)[classes]
+    error = (1 - log_p.exp()) ** focus * log_p if focus else log_p
+    return -(amount * error).sum() / amount.sum().clamp_min(1e-6)
 
 
 def soft_dice(logits: Tensor, target: Batch) -> Tensor:
@@ -53,11 +51,9 @@ def soft_dice(logits: Tensor, target: Batch) -> Tensor:
 
     With squares in the denominator (V-Net, Milletari et al. 2016): only then the soft labels themselves are the best.
     """
-    truth = torch.zeros_like(logits)
-    for classes, share in _two_classes(target):
-        truth.scatter_add_(1, classes[:, None], share[:, None])
+    truth = torch.zeros_like(logits).scatter_add_(1, *_two_classes(target))
     probs = logits.softmax(dim=1) * (target.first != IGNORE)[:, None]
-    both, either = ((t.sum(dim=(0, 2, 3))) for t in (probs * truth, probs**2 + truth**2))
+    both, either = (t.sum(dim=(0, 2, 3)) for t in (probs * truth, probs**2 + truth**2))
     is_there = truth.sum(dim=(0, 2, 3)) > 0
     lost = (1 - 2 * both / either.clamp_min(1e-6)) * is_there
     return lost.sum() / is_there.sum().clamp_min(1)
@@ -74,9 +70,9 @@ def class_weights(pairs: PairSet, num_classes: int) -> Tensor:
     return (weights * counts.sum().clamp_min(1) / (weights * counts).sum().clamp_min(1e-6)).float()
 
 
-def _two_classes(target: Batch) -> list[tuple[Tensor, Tensor]]:
-    """The two classes of each pixel, int64 [N, S, S], with their shares, 0 where it is ignored."""
-    ignored = target.first == IGNORE
+def _two_classes(target: Batch) -> tuple[Tensor, Tensor]:
+    """The two classes of each pixel, int64 [N, 2, S, S], and their shares, 0 where it is ignored."""
+    ignored = (target.first == IGNORE)[:, None]
     share = target.share.float() / 255
-    first, second = (t.masked_fill(ignored, 0).long() for t in (target.first, target.second))
-    return [(first, share.masked_fill(ignored, 0)), (second, (1 - share).masked_fill(ignored, 0))]
+    classes = torch.stack([target.first, target.second], dim=1).masked_fill(ignored, 0).long()
+    return classes, torch.stack([share, 1 - share], dim=1).masked_fill(ignored, 0)
