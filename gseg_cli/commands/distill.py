@@ -22,7 +22,7 @@ def distill(
     ignore_below: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="Ignore pixels less certain than this, 0.5 to 1; none.")
     ] = None,
-    student: Annotated[str | None, typer.Option(help="tiny, default or paper.")] = None,
+    student: Annotated[str | None, typer.Option(help="tiny, default (2 million parameters) or paper (17).")] = None,
     loss: Annotated[str | None, typer.Option(help="ce (default), dice, balanced or focal.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; 1000.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.001, help="Time to train for, instead of --steps.")] = None,

@@ -36,7 +36,7 @@ class DistillConfig:
     microbatch: int | None = None  # pairs computed at once; None takes all of a process's
     lr: float = 3e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-4
-    ema: float = 0.999  # highest decay per step of the averaged weights, which are the ones kept
+    ema: float = 0.9999  # highest decay per step of the averaged weights, which are the ones kept
     precision: str = "auto"  # auto: bf16 where the hardware has it | fp32 | bf16
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     save_minutes: float = 1.0  # between two states to resume from
