@@ -68,11 +68,11 @@ class Augmentation:
     def __call__(self, pairs: PairSet) -> Batch:
         images = pairs.images.to(self.device).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
         labels = torch.stack([pairs.first, pairs.second, pairs.share], dim=1).to(self.device)
-        images, labels = self.move(images, labels)
         if self.config.background:
             images = _replace_background(images, labels, self.config.background)
-        images = self.recolour(images).clamp(0, 1) * 2 - 1
-        return Batch(images.contiguous(memory_format=torch.channels_last), *labels.unbind(1))
+        # Moved last: what surrounds a photo at run time has one colour, whatever the photo's are.
+        images, labels = self.move(self.recolour(images), labels)
+        return Batch((images * 2 - 1).contiguous(memory_format=torch.channels_last), *labels.unbind(1))
 
 
 def _moves(config: AugmentConfig) -> K.AugmentationSequential:

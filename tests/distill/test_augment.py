@@ -54,7 +54,7 @@ def test_labels_stay_on_what_they_label(geometry):
 
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_what_is_uncovered_is_filled_as_a_letterbox_and_ignored(geometry):
-    batch = moved(blocks(), replace(GEOMETRIES[geometry], colour=0))
+    batch = moved(blocks(), replace(GEOMETRIES[geometry], background=0.5))
     outside = is_interior(batch.first) & (batch.first == IGNORE)
     assert 0.02 < outside.float().mean() < 0.8
     assert (to_uint8(batch.image)[outside] == torch.tensor(FILL)).all()
