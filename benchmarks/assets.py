@@ -1,123 +1,162 @@
-"""Rebuild everything that is shipped, from the renderer on: GAN, reference annotator, annotations, figures.
+"""Rebuild what is shipped, from the renderer on: GAN, reference annotator, annotations, figures.
 
-    python -m benchmarks.assets [--gan-kimg 100] [--work build/assets] [--only reference ...]
+    python -m benchmarks.assets [--builtin toy-faces] [--kimg 100] [--work build/assets] [--only reference ...]
 
-The GAN continues from the shipped one; what follows depends on it and is made anew. Stages: gan, reference,
-annotations, figures.
+The GAN continues from the shipped one (that of 128 px grew out of that of 64); what follows depends on it and is made
+anew. Stages: gan, reference, annotations, figures.
 """
 
 import argparse
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from benchmarks import autoshot, reference
+from benchmarks import autoshot, gan_faces
+from benchmarks.reference import SIZE_OF, make_reference
+from gseg_cli.builtin import DEFAULT, PREFIX, SMALL, Builtin, assets, builtin_names
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
-from gseg_cli.demo import assets
 from gseg_cli.device import pick_device
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet
-from gseg_cli.evaluate.reference import reference_path
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.networks import load_gan, load_generator, save_gan
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import sample_name
-from gseg_cli.gan.start import start_gan_training
-from gseg_cli.gan.train import GanTrainConfig
+from gseg_cli.gan.start import train_or_resume
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
-from gseg_runtime.files import sha256_file, write_text
+from gseg_runtime.files import read_json, write_json, write_text
 from gseg_runtime.label_map import write_label_png
 
 STAGES = ("gan", "reference", "annotations", "figures")
-GAN = assets() / "toy-faces.safetensors"
 NUM_ANNOTATIONS = 10
-MIN_PIXELS = 6  # of every class: whoever labels few samples picks ones that show all parts
+MIN_PIXELS = {64: 6, 128: 24}  # of every class: whoever labels few samples picks ones that show all parts
+SHOWN = ("config.json", "metrics.jsonl", "curves.png")  # of the training, beside its GAN
 
 
-def make_gan(work: Path, kimg: float) -> None:
-    """Render the photos and train on from the shipped GAN."""
-    photos = work / "photos"
+def make_gan(shipped: Builtin, work: Path, kimg: float) -> None:
+    """Render the photos and train on from the shipped GAN, or grow that of 64 px where there is none yet."""
+    size = SIZE_OF[shipped.name]
+    photos, parent = work / f"photos-{size}", shipped if shipped.gan.is_file() else Builtin(SMALL)
     with progress("toy faces", "faces") as on_step:
         count, seed = len(GAN_SEEDS), GAN_SEEDS[0]
-        write_dataset(photos, count=count, seed=seed, size=64, resume=photos.exists(), on_step=on_step)
+        write_dataset(photos, count=count, seed=seed, size=size, resume=photos.exists(), on_step=on_step)
     # Where the last training ended: with its seed the same latents and photos would come again.
-    config = GanTrainConfig(kimg=kimg, seed=images_shown())
+    given = {"kimg": kimg, "seed": images_shown(parent), "resolution": size}
     with progress("gan-train", "images") as on_step:
-        trained = start_gan_training(
-            photos / "images", config, work / "runs", pick_device(), init_from=GAN if GAN.is_file() else None,
-            on_step=on_step,
-        )  # fmt: skip
-    ship_gan(trained["checkpoint"])
+        trained = train_or_resume(
+            photos / "images", given, work / "runs", pick_device(), init_from=parent.gan, on_step=on_step
+        )
+    ship_gan(shipped, trained["run"], parent)
 
 
-def images_shown() -> int:
-    """Over all trainings of the shipped GAN; 0 without one."""
-    return read_meta(GAN)["num_images_in_all"] if GAN.is_file() else 0
+def images_shown(shipped: Builtin) -> int:
+    """Over all trainings that led to this GAN."""
+    return read_meta(shipped.gan)["num_images_in_all"]
 
 
-def ship_gan(checkpoint: Path) -> None:
-    """Copy a training's checkpoint into the package, without the paths of the machine it was trained on."""
-    meta = read_meta(checkpoint)
-    kept = {key: meta[key] for key in ("trained", "num_images")}
-    earlier = images_shown() if meta["parents"] else 0
-    save_gan(GAN, *load_gan(checkpoint), {**kept, "num_images_in_all": earlier + meta["num_images"]})
+def ship_gan(shipped: Builtin, run: Path, parent: Builtin) -> None:
+    """Copy a training into the package, without the paths of the machine it was trained on."""
+    meta = read_meta(run / "checkpoint.safetensors")
+    in_all = images_shown(parent) + meta["num_images"]
+    about = {"trained": _portable(meta["trained"], parent), "num_images": meta["num_images"]}
+    shipped.dir.mkdir(exist_ok=True)
+    save_gan(shipped.gan, *load_gan(run / "checkpoint.safetensors"), {**about, "num_images_in_all": in_all})
+    for name in SHOWN:
+        shutil.copyfile(run / name, shipped.dir / name)
+    config = read_json(run / "config.json")
+    write_json(shipped.dir / "config.json", {**config, "config": _portable(config["config"], parent), "parents": []})
+
+
+def _portable(config: Mapping[str, Any], parent: Builtin) -> dict[str, Any]:
+    return {**config, "init_from": PREFIX + parent.name}
 
 
 @torch.no_grad()
-def make_annotations() -> None:
+def make_annotations(shipped: Builtin) -> None:
     """The reference annotator labels the first samples that show every class; indexed PNGs named by seed."""
-    generator, net = load_generator(GAN), load_unet(reference_path())[0]
-    images = to_uint8(generator.synthesis(ws_for_seeds(generator, range(500), Recipe.truncation_psi)))
-    labels = predict_labels(net, images)
-    shown = [np.bincount(m.ravel(), minlength=len(CLASSES)).min() >= MIN_PIXELS for m in labels]
-    seeds = [int(seed) for seed in np.flatnonzero(shown)[:NUM_ANNOTATIONS]]
-    folder = assets() / "annotations"
-    for old in folder.glob("*.png"):
-        old.unlink()
-    for seed in seeds:
-        write_label_png(folder / sample_name(seed), labels[seed], CLASSES)
-    write_text(assets() / "README.md", about(seeds))
+    generator, net = load_generator(shipped.gan), load_unet(shipped.reference)[0]
+    batches = np.split(np.arange(500), 10)
+    images = [to_uint8(generator.synthesis(ws_for_seeds(generator, b, Recipe.truncation_psi))) for b in batches]
+    labels = predict_labels(net, torch.cat(images))
+    shown = [np.bincount(m.ravel(), minlength=len(CLASSES)).min() >= MIN_PIXELS[m.shape[0]] for m in labels]
+    folder = shipped.dir / "annotations"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    for seed in np.flatnonzero(shown)[:NUM_ANNOTATIONS]:
+        write_label_png(folder / sample_name(int(seed)), labels[seed], CLASSES)
 
 
-def about(seeds: list[int]) -> str:
-    """The page beside the assets: what each file is and how it was made."""
-    gan, net = read_meta(GAN), read_meta(reference_path())
+def about_all() -> str:
+    """The page of the assets: what each file is and how it was made."""
+    parts = "\n".join(about(Builtin(name)) for name in builtin_names())
     return f"""# What is shipped
 
-Made by `make assets`; GAN `{sha256_file(GAN)}`.
+Made by `make assets`. `figures.json` holds the tables of benchmarks/autoshot.md and supervised.md, as data.
 
-- `toy-faces.safetensors`: StyleGAN2 of 64 px, generator average and discriminator, trained by `gseg gan-train` on
-  {gan["trained"]["num_photos"]} toy faces without labels; {gan["num_images_in_all"] / 1000:.0f} kimg shown.
+{parts}"""
+
+
+def about(shipped: Builtin) -> str:
+    gan, net = read_meta(shipped.gan), read_meta(shipped.reference)
+    size = gan["config"]["img_resolution"]
+    return f"""## {shipped.name}
+
+GAN `{shipped.gan_sha256}`.
+
+- `gan.safetensors`: StyleGAN2 of {size} px, generator average and discriminator, trained by `gseg gan-train` on
+  {gan["trained"]["num_photos"]} toy faces without labels; {_length(shipped)}.
 - `reference.safetensors`: the reference annotator, a UNet trained on {net["trained"]["faces"]} exactly labelled toy
-  faces, in half precision; mean IoU {net["quality"]["mean_iou"]:.3f} on {len(TEST_SEEDS)} fresh ones.
-- `annotations/`: {len(seeds)} label maps of generated samples as indexed PNGs, named by seed (truncation_psi
-  {Recipe.truncation_psi}). They were not drawn by hand: the reference annotator labelled the first samples in which it
-  finds at least {MIN_PIXELS} pixels of every class.
-- `figures.json`: the tables of benchmarks/autoshot.md and supervised.md, as data.
+  faces of {size} px, in half precision; mean IoU {net["quality"]["mean_iou"]:.3f} on {len(TEST_SEEDS)} fresh ones.
+- `annotations/`: {len(shipped.annotations)} label maps of generated samples as indexed PNGs, named by seed
+  (truncation_psi {Recipe.truncation_psi}). They were not drawn by hand: the reference annotator labelled the first
+  samples in which it finds at least {MIN_PIXELS[size]} pixels of every class.
 """
+
+
+def _length(shipped: Builtin) -> str:
+    meta = read_meta(shipped.gan)
+    in_all = f"{meta['num_images_in_all'] / 1000:.0f} kimg shown"
+    if not meta["trained"].get("init_from"):
+        return in_all
+    return f"""{in_all}, the last
+  {meta["num_images"] / 1000:.0f} of them from `{meta["trained"]["init_from"]}` on, the training whose `config.json`,
+  `metrics.jsonl` and `curves.png` stand beside"""
+
+
+def make_figures(shipped: Builtin) -> None:
+    """Those of the default GAN alone; what is measured at 64 px stands on the other pages."""
+    gan_faces.main([f"--gan={PREFIX}{shipped.name}"])
+    if shipped.name == DEFAULT:
+        autoshot.main()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gan-kimg", type=float, default=100.0)
+    parser.add_argument("--builtin", choices=sorted(SIZE_OF), default=DEFAULT)
+    parser.add_argument("--kimg", type=float, default=100.0)
     parser.add_argument("--work", type=Path, default=Path("build/assets"))
     parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
     args = parser.parse_args()
     sys.argv = sys.argv[:1]
+    shipped = Builtin(args.builtin)
     make = {
-        "gan": lambda: make_gan(args.work, args.gan_kimg),
-        "reference": reference.main,
-        "annotations": make_annotations,
-        "figures": autoshot.main,
+        "gan": lambda: make_gan(shipped, args.work, args.kimg),
+        "reference": lambda: make_reference(shipped),
+        "annotations": lambda: make_annotations(shipped),
+        "figures": lambda: make_figures(shipped),
     }
     for stage in STAGES:
         if stage in args.only:
             make[stage]()
+    write_text(assets() / "README.md", about_all())
 
 
 if __name__ == "__main__":

@@ -14,12 +14,12 @@ from typing import Any
 
 from benchmarks import supervised
 from benchmarks.cells import ROOT, TOY_FACES, cell
+from gseg_cli.builtin import DEFAULT, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.demo import DemoSize, assets, run_demo
+from gseg_cli.demo import DemoSize, run_demo
 from gseg_cli.device import pick_device
 from gseg_cli.progress import progress
-from gseg_cli.project import DEFAULT_GAN, locate_gan
-from gseg_runtime.files import sha256_file, write_json, write_text
+from gseg_runtime.files import write_json, write_text
 
 CODE = (
     "gseg_cli.recipe",
@@ -31,6 +31,7 @@ CODE = (
     *TOY_FACES,
 )
 SHOTS = (1, 10)
+SHIPPED = Builtin(DEFAULT)
 
 
 def autoshot(shots: int, draw: int) -> dict[str, Any]:
@@ -43,16 +44,8 @@ def autoshot(shots: int, draw: int) -> dict[str, Any]:
         wanted = ("miou_teacher", "miou_student", "held_out_miou", "per_class_iou", "seconds")
         return {name: figures[name] for name in wanted}
 
-    config = {"size": asdict(size), "draw": draw, "reference": reference_sha256()}
-    return cell("autoshot", config, CODE, compute, gan=gan_sha256())
-
-
-def gan_sha256() -> str:
-    return sha256_file(locate_gan(DEFAULT_GAN, Path(), source="benchmark"))
-
-
-def reference_sha256() -> str:
-    return sha256_file(assets() / "reference.safetensors")
+    config = {"size": asdict(size), "draw": draw, "reference": SHIPPED.reference_sha256}
+    return cell("autoshot", config, CODE, compute, gan=SHIPPED.gan_sha256)
 
 
 def row(shots: int, draws: int) -> dict[str, Any]:
@@ -83,7 +76,7 @@ def page(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> str:
         "",
         "Made by `python -m benchmarks.autoshot`.",
         "",
-        f"GAN `{gan_sha256()}`, reference annotator `{reference_sha256()}`.",
+        f"GAN `{SHIPPED.gan_sha256}`, reference annotator `{SHIPPED.reference_sha256}`.",
         "",
         "| annotations | teacher | student | supervised | gain | draws | commit | date | hardware |",
         "|---:|---:|---:|---:|---:|---:|---|---|---|",
@@ -118,7 +111,7 @@ def update_readme(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> No
     lines = ["| annotated samples | student on fresh faces | same UNet on as many exact labels |", "|---:|---:|---:|"]
     lines += [f"| {r['annotations']} | {r['miou_student']:.3f} | {by_count[r['annotations']]:.3f} |" for r in rows]
     page_link = "[benchmarks/autoshot.md](benchmarks/autoshot.md)"
-    source = f"Mean IoU, {rows[0]['draws']} draw, {page_link}, GAN `{gan_sha256()[:12]}`."
+    source = f"Mean IoU, {rows[0]['draws']} draw, {page_link}, GAN `{SHIPPED.gan_sha256[:12]}`."
     start, end = "<!-- figures:start -->", "<!-- figures:end -->"
     head, _, rest = path.read_text().partition(start)
     write_text(path, "\n".join([head + start, "", *lines, "", source, "", end + rest.partition(end)[2]]))
@@ -134,10 +127,8 @@ def main() -> None:
     plain = [{key: r[key] for key in ("labels", "miou", "draws")} for r in exact]
     table = {"rows": plain, "file": "benchmarks/supervised.md", **{k: exact[0][k] for k in about}}
     figures = [{k: v for k, v in r.items() if k != "cell"} for r in rows]
-    write_json(
-        assets() / "figures.json",
-        {"gan_sha256": gan_sha256(), "reference_sha256": reference_sha256(), "supervised": table, "autoshot": figures},
-    )
+    hashes = {"gan_sha256": SHIPPED.gan_sha256, "reference_sha256": SHIPPED.reference_sha256}
+    write_json(assets() / "figures.json", {**hashes, "supervised": table, "autoshot": figures})
     (ROOT / "autoshot.md").write_text(page(rows, exact))
     update_readme(rows, exact)
     print(page(rows, exact))

@@ -9,7 +9,7 @@ no training saw, stand beside. Writes gan_faces.md and grids of 64 samples.
 """
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -70,7 +70,7 @@ def shares(images: Tensor, usual: list[list[float]] | None = None) -> dict[str, 
 
     usual: the smallest and the largest size of each part; by default those of these very pictures, as "usual".
     """
-    labels = predict_labels(load_unet(reference_path())[0], images)
+    labels = predict_labels(load_unet(reference_path(SIZE))[0], images)
     counts, pixels = count_parts(labels), sizes(labels)
     right = {name: counts[name] == expected for name, (_, expected, _) in PARTS.items()}
     whole = np.logical_and.reduce(list(right.values()))
@@ -145,12 +145,12 @@ def page(gan: Path, rows: list[tuple[str, dict[str, Any]]], count: int, size: in
     )  # fmt: skip
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--gan", default="builtin:toy-faces", help="checkpoint, or builtin:NAME")
     parser.add_argument("--count", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=ROOT, help="folder of gan_faces.md and the grids")
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     gan = locate_gan(args.gan, Path(), source="--gan")
     digest, size = sha256_file(gan), load_generator(gan).img_resolution
     real = judged({"what": "real", "size": size, "count": args.count}, partial(real_faces, args.count, size))

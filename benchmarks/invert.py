@@ -14,12 +14,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.autoshot import gan_sha256, reference_sha256
 from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.toy_data import TOY
 from gseg_cli.annotate.png import import_files
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, render
-from gseg_cli.demo import TEACHER_SEEDS, assets
+from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.fewshot.model import Teacher
@@ -32,7 +32,6 @@ from gseg_cli.gan.networks import GanModule, load_gan, load_generator
 from gseg_cli.gan.sample import write_samples
 from gseg_cli.gan.sampled import draw_samples, look_at
 from gseg_cli.progress import progress
-from gseg_cli.project import DEFAULT_GAN, locate_gan
 from gseg_cli.steps import Step
 from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou
 
@@ -51,15 +50,11 @@ TEACHER_CODE = ("gseg_cli.fewshot.features", "gseg_cli.fewshot.model", "gseg_cli
 CODE = (*GAN_CODE, *TEACHER_CODE, "gseg_cli.fewshot.train", *TOY_FACES)
 
 
-def gan() -> Path:
-    return locate_gan(DEFAULT_GAN, Path(), source="benchmark")
-
-
 def make_teacher(generator: GanModule) -> Teacher:
     """The default teacher on the ten annotations that come with gseg."""
-    maps = sorted((assets() / "annotations").glob("*.png"))
+    maps = TOY.annotations
     with tempfile.TemporaryDirectory() as folder:
-        samples = write_samples(generator, gan(), [int(p.stem) for p in maps], 0.7, Path(folder) / "samples")
+        samples = write_samples(generator, TOY.gan, [int(p.stem) for p in maps], 0.7, Path(folder) / "samples")
         annotations = import_files(maps, samples, CLASSES).all()
     return fit_teacher(generator, annotations, FewshotConfig())
 
@@ -73,11 +68,11 @@ def generated() -> dict[str, Any]:
     """The teacher on samples, against the reference annotator."""
 
     def compute() -> dict[str, Any]:
-        generator = load_generator(gan(), pick_device())
+        generator = load_generator(TOY.gan, pick_device())
         return figures_of(compare_teacher(generator, make_teacher(generator), TEACHER_SEEDS, 1.0))
 
-    config = {"what": "generated", "seeds": len(TEACHER_SEEDS), "reference": reference_sha256()}
-    return cell("invert", config, CODE, compute, gan_sha256())
+    config = {"what": "generated", "seeds": len(TEACHER_SEEDS), "reference": TOY.reference_sha256}
+    return cell("invert", config, CODE, compute, TOY.gan_sha256)
 
 
 def inverted(space: str, steps: int) -> dict[str, Any]:
@@ -85,7 +80,7 @@ def inverted(space: str, steps: int) -> dict[str, Any]:
 
     def compute() -> dict[str, Any]:
         device = pick_device()
-        inverter = Inverter.load(gan(), InvertConfig(space=space, steps=steps), device)
+        inverter = Inverter.load(TOY.gan, InvertConfig(space=space, steps=steps), device)
         faces = [render(seed, SIZE) for seed in FACES]
         photos, truth = np.stack([image for image, _ in faces]), np.stack([labels for _, labels in faces])
         start_s, start_cpu_s = time.perf_counter(), time.process_time()
@@ -97,7 +92,7 @@ def inverted(space: str, steps: int) -> dict[str, Any]:
         return {**figures, **per_photo, "error": round(float(errors.mean()), 2), "device": str(device)}
 
     config = {"what": "inverted", "space": space, "steps": steps, "faces": len(FACES)}
-    return cell("invert", config, CODE, compute, gan_sha256())
+    return cell("invert", config, CODE, compute, TOY.gan_sha256)
 
 
 def _segment(inverter: Inverter, teacher: Teacher, photos: np.ndarray, on_step: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -116,7 +111,7 @@ def domain() -> dict[str, Any]:
 
     def compute() -> dict[str, Any]:
         device = pick_device()
-        generator, discriminator = load_gan(gan(), device)
+        generator, discriminator = load_gan(TOY.gan, device)
         for network in (generator, discriminator):
             network.eval().requires_grad_(False)
         known = Domain.of(draw_samples(generator, discriminator, 0, device).look)
@@ -129,7 +124,8 @@ def domain() -> dict[str, Any]:
         faces = np.stack([render(seed, SIZE)[0] for seed in TEST_SEEDS])
         return {name: share(images) for name, images in {"faces": faces, **dict(others(faces))}.items()}
 
-    return cell("invert", {"what": "domain", "faces": len(TEST_SEEDS)}, (*GAN_CODE, *TOY_FACES), compute, gan_sha256())
+    config = {"what": "domain", "faces": len(TEST_SEEDS)}
+    return cell("invert", config, (*GAN_CODE, *TOY_FACES), compute, TOY.gan_sha256)
 
 
 def others(faces: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -155,7 +151,7 @@ def page(samples: dict[str, Any], rows: list[dict[str, Any]], flagged: dict[str,
         f"and on {len(TEACHER_SEEDS)} samples against the reference annotator. Spaces: see `gseg fewshot-segment`.",
         "Error: root mean square of the difference between photo and reconstruction, in levels of 255.",
         "",
-        f"Made by `python -m benchmarks.invert`. GAN `{gan_sha256()}`, reference annotator `{reference_sha256()}`.",
+        f"Made by `python -m benchmarks.invert`. GAN `{TOY.gan_sha256}`, reference annotator `{TOY.reference_sha256}`.",
         "",
         "| | steps | mean IoU | below samples | error | s per photo | CPU s per photo | commit | date | hardware |",
         "|---|---:|---:|---:|---:|---:|---:|---|---|---|",

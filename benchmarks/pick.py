@@ -14,8 +14,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.autoshot import gan_sha256, reference_sha256
 from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.toy_data import TOY
 from gseg_cli.datasets.toy_faces import CLASSES
 from gseg_cli.distill.distill import PairsConfig
 from gseg_cli.evaluate.reference import annotate_samples, compare_teacher
@@ -24,7 +24,6 @@ from gseg_cli.fewshot.pick import pick_seeds
 from gseg_cli.fewshot.pick_config import WAYS, PickConfig
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
 from gseg_cli.gan.networks import GanModule, load_generator
-from gseg_cli.project import DEFAULT_GAN, locate_gan
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
@@ -54,13 +53,12 @@ def pool(repetition: int) -> range:
 
 @cache
 def generator() -> GanModule:
-    from pathlib import Path
 
-    return load_generator(locate_gan(DEFAULT_GAN, Path(), source="benchmark"))
+    return load_generator(TOY.gan)
 
 
 def teach(seeds: Sequence[int]) -> Teacher:
-    return fit_teacher(generator(), annotate_samples(generator(), seeds, PSI, gan_sha256()), FewshotConfig())
+    return fit_teacher(generator(), annotate_samples(generator(), seeds, PSI, TOY.gan_sha256), FewshotConfig())
 
 
 def choose(way: str, repetition: int, count: int) -> list[int]:
@@ -83,7 +81,7 @@ def measure(way: str, repetition: int, count: int) -> dict[str, Any]:
         "first": FIRST if way == "uncertain" else None,
         "truncation_psi": [PSI, TEST_PSI],
         "test": [TESTS[0], TESTS[-1]],
-        "reference": reference_sha256(),
+        "reference": TOY.reference_sha256,
     }
 
     def compute() -> dict[str, Any]:
@@ -91,7 +89,7 @@ def measure(way: str, repetition: int, count: int) -> dict[str, Any]:
         matrix = compare_teacher(generator(), teach(seeds), TESTS, TEST_PSI)
         return {"seeds": seeds, "miou": mean_iou(matrix), "iou": iou_per_class(matrix).tolist()}
 
-    return cell("pick", config, CODE, compute, gan=gan_sha256())
+    return cell("pick", config, CODE, compute, gan=TOY.gan_sha256)
 
 
 TEXT = """# Which samples to label
@@ -122,7 +120,7 @@ def page(cells: dict[int, Cells]) -> str:
     about = cells[COUNT]["random"][0]
     text = TEXT.format(
         pool=POOL, psi=PSI, test_psi=TEST_PSI, tests=len(TESTS), repetitions=len(cells[COUNT]["random"]), first=FIRST,
-        more=COUNT - FIRST, count=COUNT, gan=gan_sha256(), reference=reference_sha256(),
+        more=COUNT - FIRST, count=COUNT, gan=TOY.gan_sha256, reference=TOY.reference_sha256,
     )  # fmt: skip
     lines = [text]
     for count, rows in cells.items():

@@ -6,16 +6,19 @@ Writes supervised.md; `gseg demo` prints its rows beside the student's figure.
 """
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.reference import SIZE_OF
 from benchmarks.toy_data import toy_pairs
+from gseg_cli.builtin import DEFAULT
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.demo import DemoSize
 from gseg_cli.device import pick_device
-from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
+from gseg_cli.distill.train import fit_student, predict_labels
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
@@ -26,20 +29,20 @@ ONE_DRAW = 100  # from here on draws hardly differ, so there is one
 
 def supervised(count: int, draw: int) -> dict[str, Any]:
     """The cell of one training: mean and per-class IoU on the test faces."""
-    config = DistillConfig(seed=draw)
+    config, size = replace(DemoSize().student.train, seed=draw), SIZE_OF[DEFAULT]
 
     def compute() -> dict[str, Any]:
         first = SUPERVISED_SEED + draw * 10_000
         with progress(f"{count} labels, draw {draw}", "steps") as on_step:
             net = fit_student(
-                toy_pairs(range(first, first + count)), len(CLASSES), config, pick_device(), on_step=on_step
+                toy_pairs(range(first, first + count), size), len(CLASSES), config, pick_device(), on_step=on_step
             )
-        test = toy_pairs(TEST_SEEDS)
+        test = toy_pairs(TEST_SEEDS, size)
         matrix = confusion_matrix(predict_labels(net, test.images), test.first.numpy(), len(CLASSES))
         iou = [round(float(v), 4) for v in iou_per_class(matrix)]
         return {"miou": round(mean_iou(matrix), 4), "per_class_iou": dict(zip(CLASSES.names, iou, strict=True))}
 
-    return cell("supervised", {"labels": count, "draw": draw, "train": asdict(config)}, CODE, compute)
+    return cell("supervised", {"labels": count, "draw": draw, "size": size, "train": asdict(config)}, CODE, compute)
 
 
 def rows(draws: int) -> list[dict[str, Any]]:

@@ -9,14 +9,13 @@ import argparse
 import time
 from dataclasses import asdict, replace
 from functools import cache
-from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 import numpy as np
 
-from benchmarks.autoshot import gan_sha256, reference_sha256
 from benchmarks.cells import ROOT, cell, made
+from benchmarks.toy_data import TOY
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.datasets.toy_faces import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
@@ -27,7 +26,6 @@ from gseg_cli.gan.config import StyleGAN2Config
 from gseg_cli.gan.networks import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.stylegan2 import StyleGAN2
-from gseg_cli.project import DEFAULT_GAN, locate_gan
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
@@ -41,13 +39,13 @@ MAX_DRAWS = 5
 
 @cache
 def generator() -> GanModule:
-    return load_generator(locate_gan(DEFAULT_GAN, Path(), source="benchmark"), pick_device())
+    return load_generator(TOY.gan, pick_device())
 
 
 @cache
 def annotated() -> AnnotationSet:
     """The first samples on which the reference annotator finds every class, ten for each draw."""
-    a = annotate_samples(generator(), range(1000), PSI, gan_sha256())
+    a = annotate_samples(generator(), range(1000), PSI, TOY.gan_sha256)
     return _rows(a, np.flatnonzero(a.pixel_counts.min(axis=1) >= MIN_PIXELS)[: 10 * MAX_DRAWS])
 
 
@@ -77,8 +75,8 @@ def teach(config: FewshotConfig, shots: int, draw: int) -> dict[str, Any]:
             "train_cpu_s": round(cpu_s, 1),
         }
 
-    keyed = {"train": asdict(config), "shots": shots, "draw": draw, "reference": reference_sha256()}
-    return cell("teacher", keyed, CODE, compute, gan=gan_sha256())["figures"]
+    keyed = {"train": asdict(config), "shots": shots, "draw": draw, "reference": TOY.reference_sha256}
+    return cell("teacher", keyed, CODE, compute, gan=TOY.gan_sha256)["figures"]
 
 
 def figures(config: FewshotConfig, shots: int, draws: int, name: str = "miou") -> str:
@@ -221,8 +219,8 @@ def main() -> None:
     draws = parser.parse_args().draws
     time_128 = at_128_px()
     text = TEXT.format(
-        num=len(TEACHER_SEEDS), psi=PSI, min_pixels=MIN_PIXELS, draws=draws, gan=gan_sha256(),
-        reference=reference_sha256(), models=models(draws), per_class=per_class(draws), features=features(draws),
+        num=len(TEACHER_SEEDS), psi=PSI, min_pixels=MIN_PIXELS, draws=draws, gan=TOY.gan_sha256,
+        reference=TOY.reference_sha256, models=models(draws), per_class=per_class(draws), features=features(draws),
         schedules=schedules(), ensembles=ensembles(), wall=time_128["wall_s"], cpu=time_128["cpu_s"], **made(),
     )  # fmt: skip
     write_text(ROOT / "teachers.md", text)

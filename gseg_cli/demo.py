@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gseg_cli.builtin import DEFAULT, PREFIX, SMALL, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
 from gseg_cli.distill.distill import PairsConfig, StudentConfig
@@ -21,7 +21,7 @@ from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.train import FewshotConfig
 from gseg_cli.gan.networks import load_generator
-from gseg_cli.project import DEFAULT_GAN
+from gseg_cli.project import gan_resolution
 from gseg_cli.recipe import Outcome, Recipe, Stage, run_recipe
 from gseg_cli.steps import OnStep
 from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_json, sha256_file, write_json
@@ -38,7 +38,8 @@ CONTENTS = ("photos", "project", "contact-sheet.png", "demo.json")
 class DemoSize:
     """How much is done; the quick one shows that everything runs, not how good it gets."""
 
-    shots: int = 10  # of the shipped annotations
+    gan: str = DEFAULT  # the name of one that comes with gseg
+    shots: int = 10  # of its annotations
     num_photos: int = len(TEST_SEEDS)
     num_teacher_samples: int = len(TEACHER_SEEDS)
     fewshot: FewshotConfig = field(default_factory=FewshotConfig)
@@ -46,16 +47,12 @@ class DemoSize:
 
 
 QUICK = DemoSize(
+    gan=SMALL,
     num_photos=24,
     num_teacher_samples=24,
     fewshot=FewshotConfig(steps=60),
     student=StudentConfig(pairs=PairsConfig(count=300), train=DistillConfig(steps=120, batch=16)),
 )
-
-
-def assets() -> Path:
-    """The package's data: the shipped GAN, its annotations, the reference annotator, and their figures."""
-    return Path(str(resources.files("gseg_cli") / "assets"))
 
 
 def shipped_figures() -> dict[str, Any]:
@@ -80,10 +77,13 @@ def run_demo(
             yield on_step
         seconds[name] = round(time.perf_counter() - start_s, 1)
 
+    shipped = Builtin(size.gan)
     with timed("toy-faces", "faces") as on_step:
-        write_dataset(out / "photos", count=size.num_photos, seed=TEST_SEEDS[0], size=64, on_step=on_step)
+        side = gan_resolution(shipped.gan)
+        write_dataset(out / "photos", count=size.num_photos, seed=TEST_SEEDS[0], size=side, on_step=on_step)
     recipe = Recipe(
-        gan=DEFAULT_GAN, label_maps=_choose(size.shots, seed), classes=CLASSES, photos=out / "photos" / "images",
+        gan=PREFIX + size.gan, label_maps=_choose(shipped.annotations, size.shots, seed), classes=CLASSES,
+        photos=out / "photos" / "images",
         fewshot=replace(size.fewshot, seed=seed), student=_seeded(size.student, seed),
     )  # fmt: skip
     outcome = run_recipe(recipe, out / "project", device, timed)
@@ -95,9 +95,8 @@ def run_demo(
     return figures
 
 
-def _choose(shots: int, seed: int) -> list[Path]:
-    """Shipped label maps, the first ones unless the seed says otherwise."""
-    maps = sorted((assets() / "annotations").glob("*.png"))
+def _choose(maps: list[Path], shots: int, seed: int) -> list[Path]:
+    """So many label maps, the first ones unless the seed says otherwise."""
     return [maps[(seed * shots + i) % len(maps)] for i in range(min(shots, len(maps)))]
 
 

@@ -1,9 +1,9 @@
 """A project: a folder with gseg.toml, and where each stage keeps its files in it."""
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
+from gseg_cli.builtin import DEFAULT_GAN, PREFIX, Builtin, builtin_names
 from gseg_cli.checkpoint import is_ours, read_meta
 from gseg_cli.project_file import FILE, extended_project, format_project, nearest, read_project
 from gseg_cli.runs import CHECKPOINT, list_runs
@@ -12,8 +12,6 @@ from gseg_runtime.errors import CheckpointError, ProjectError
 from gseg_runtime.files import write_text
 
 FOLDERS = ("samples", "annotations", "runs", "exports")
-BUILTIN = "builtin:"
-DEFAULT_GAN = BUILTIN + "toy-faces"
 
 
 @dataclass(frozen=True)
@@ -51,7 +49,7 @@ class Project:
         path = folder / FILE
         if path.exists() and not overwrite:
             raise ProjectError(f"{path}: exists already", hint="--overwrite writes it anew, or choose another folder")
-        if not gan.startswith(BUILTIN):
+        if not gan.startswith(PREFIX):
             gan = _portable(Path(gan), folder)
         resolution = resolution or gan_resolution(locate_gan(gan, folder, source="--gan"))
         name = name or folder.resolve().name
@@ -110,8 +108,8 @@ class Project:
 
 def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
     """The checkpoint that `gan` ("builtin:NAME", or a path relative to `folder`) means; ProjectError if missing."""
-    if gan.startswith(BUILTIN):
-        return _builtin_gan(gan.removeprefix(BUILTIN), source=source)
+    if gan.startswith(PREFIX):
+        return _builtin_gan(gan.removeprefix(PREFIX), source=source)
     path = folder / gan  # an absolute path stays what it is
     if not path.is_file():
         hint = f"gseg gan-train makes one; {DEFAULT_GAN} is the one that comes with gseg"
@@ -133,12 +131,9 @@ def gan_resolution(path: Path) -> int:
 
 
 def _builtin_gan(name: str, *, source: str) -> Path:
-    assets = Path(str(resources.files("gseg_cli") / "assets"))
-    path = assets / f"{name}.safetensors"
-    if not path.is_file():
-        names = sorted(path.stem for path in assets.glob("*.safetensors"))
-        raise ProjectError(f"{source}: gseg comes with no GAN {name!r}", hint=nearest(name, names))
-    return path
+    if name not in builtin_names():
+        raise ProjectError(f"{source}: gseg comes with no GAN {name!r}", hint=nearest(name, builtin_names()))
+    return Builtin(name).gan
 
 
 def _portable(path: Path, folder: Path) -> str:

@@ -22,7 +22,7 @@ name = {name}
 resolution = {resolution}  # pixels; the side of the images the GAN makes
 
 [gan]
-# A checkpoint, relative to this folder; "builtin:toy-faces" is the one that comes with gseg.
+# A checkpoint, relative to this folder; "builtin:toy-faces" (128 px) and "builtin:toy-faces-64" come with gseg.
 path = {gan}
 
 # The classes in index order: the first is the background (0), the next has index 1, and so on.

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from gseg_cli.app import main
+from gseg_cli.builtin import DEFAULT, DEFAULT_GAN, Builtin
 from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.describe import describe
 from gseg_cli.device import autocast, pick_device
@@ -101,10 +102,10 @@ def test_a_missing_gan_is_named_where_it_is_asked_for(project):
 def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
     assert main(["-C", str(tmp_path), "init", "faces", "--json"]) == 0
     data = json.loads(capsys.readouterr().out)["data"]
-    assert (data["name"], data["gan"]) == ("faces", "builtin:toy-faces")
+    assert (data["name"], data["gan"]) == ("faces", DEFAULT_GAN)
     assert len(data["classes"]) == 10 and data["classes"][0] == "background"
     project = Project.open(tmp_path / "faces")
-    assert project.gan_path.name == "toy-faces.safetensors" and project.gan_path.is_file()
+    assert project.gan_path == Builtin(DEFAULT).gan and project.gan_path.is_file()
     assert main(["init", str(tmp_path / "faces")]) == 1
     assert "--overwrite" in capsys.readouterr().err
 

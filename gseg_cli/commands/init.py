@@ -5,13 +5,14 @@ from typing import Annotated
 
 import typer
 
+from gseg_cli.builtin import DEFAULT_GAN
 from gseg_cli.options import OverwriteOpt, project_dir
 
 
 def init(
     folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project folder; made if missing.")] = Path(),
     name: Annotated[str | None, typer.Option(help="Project name, else the folder's.")] = None,
-    gan: Annotated[str, typer.Option(help="GAN checkpoint; the default comes with gseg.")] = "builtin:toy-faces",
+    gan: Annotated[str, typer.Option(help="GAN checkpoint; the default comes with gseg.")] = DEFAULT_GAN,
     resolution: Annotated[int | None, typer.Option(min=1, help="Image side in pixels, else the GAN's.")] = None,
     classes: Annotated[
         str, typer.Option(help="toy-faces, a protocol of gseg dataset, a .toml or text file, or 'name,name,...'.")

@@ -4,12 +4,12 @@ It stands in for a person who labels any number of generated samples, so that te
 """
 
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.builtin import BY_SIZE, Builtin
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.model import Teacher
@@ -17,13 +17,17 @@ from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.networks import GanModule
 from gseg_cli.gan.sample import ws_for_seeds
+from gseg_runtime.errors import ConfigError
 from gseg_runtime.metrics import Matrix, confusion_matrix
 
 BATCH = 32
 
 
-def reference_path() -> Path:
-    return Path(str(resources.files("gseg_cli") / "assets" / "reference.safetensors"))
+def reference_path(size: int) -> Path:
+    """The annotator of pictures of `size` px; ConfigError where none comes with gseg."""
+    if size not in BY_SIZE:
+        raise ConfigError(f"reference annotator: expected pictures of {', '.join(map(str, BY_SIZE))} px, got {size}")
+    return Builtin(BY_SIZE[size]).reference
 
 
 @torch.no_grad()
@@ -32,7 +36,7 @@ def annotate_samples(
 ) -> AnnotationSet:
     """The samples of these seeds as the reference annotator labels them."""
     device = next(generator.parameters()).device
-    reference, classes, _ = load_unet(reference_path(), device)
+    reference, classes, _ = load_unet(reference_path(generator.img_resolution), device)
     ws = ws_for_seeds(generator, seeds, truncation_psi)
     images = torch.cat([to_uint8(generator.synthesis(part)) for part in ws.split(BATCH)])
     labels = predict_labels(reference, images)
@@ -42,7 +46,7 @@ def annotate_samples(
 @torch.no_grad()
 def compare_teacher(generator: GanModule, teacher: Teacher, seeds: Sequence[int], truncation_psi: float) -> Matrix:
     """Confusion matrix of the teacher's labels against the reference annotator's, on the samples of these seeds."""
-    reference, classes, _ = load_unet(reference_path(), next(teacher.parameters()).device)
+    reference, classes, _ = load_unet(reference_path(generator.img_resolution), next(teacher.parameters()).device)
     total = None
     for start in range(0, len(seeds), BATCH):
         ws = ws_for_seeds(generator, seeds[start : start + BATCH], truncation_psi)

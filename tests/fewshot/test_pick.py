@@ -209,11 +209,10 @@ def test_a_slip_is_a_usage_error(call, args, message):
 
 
 def test_the_reference_annotator_labels_the_samples_that_the_seeds_make():
+    from gseg_cli.builtin import SMALL, Builtin
     from gseg_cli.evaluate.reference import annotate_samples
-    from gseg_cli.project import DEFAULT_GAN, locate_gan
 
-    gan = locate_gan(DEFAULT_GAN, None, source="test")
-    generator = load_generator(gan)
+    generator = load_generator(Builtin(SMALL).gan)
     made = annotate_samples(generator, [7, 3], 0.7, "f" * 64)
     assert made.seeds == (7, 3) and made.labels.shape == (2, 64, 64) and len(made.classes) == 10
     assert np.array_equal(made.ws, ws_for_seeds(generator, [7, 3], 0.7).numpy())

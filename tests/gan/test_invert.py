@@ -2,12 +2,12 @@
 
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.datasets.toy_faces import render
 from gseg_cli.gan import sampled
 from gseg_cli.gan.dcgan import DCGAN, DCDiscriminator, DCGANConfig
@@ -21,7 +21,6 @@ from gseg_cli.gan.networks import load_gan
 from gseg_cli.gan.noise_maps import copy_noise, structure, with_noise
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sampled import draw_samples, look_at
-from gseg_cli.project import DEFAULT_GAN, locate_gan
 from gseg_runtime.errors import BackendUnavailable, ConfigError, UsageError
 from tests.tiny import make_generator
 
@@ -134,7 +133,7 @@ def test_a_gan_without_noise_or_coarse_layer_is_inverted_too_and_space_f_is_refu
 
 def test_faces_are_of_the_face_gans_kind_and_upside_down_ones_and_noise_are_not():
     """With a sixth of the usual samples; benchmarks/invert.md has the figures."""
-    generator, discriminator = load_gan(locate_gan(DEFAULT_GAN, Path(), source="test"))
+    generator, discriminator = load_gan(Builtin(SMALL).gan)
     domain = Domain.of(draw_samples(generator.eval(), discriminator.eval(), 0, CPU).look)
     faces = np.stack([render(seed, 64)[0] for seed in range(7_000_000, 7_000_024)])
     noise = np.random.default_rng(0).integers(0, 256, (4, 64, 64, 3), np.uint8)
