@@ -1,4 +1,4 @@
-"""Jobs: each is one cell, a config and what computes its figures. In whatever table, the same config is the same job."""
+"""Jobs: each is one cell, a config and what computes its figures. Of the same config they are the same job."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace

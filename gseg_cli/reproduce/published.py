@@ -107,7 +107,7 @@ FACE = Published(
         Row("SLiMe", "10", (63.1, 62.0, 64.2, 65.5, 85.3, 82.1, 79.4, 79.1, 88.8, 87.1), 75.7, SLIME.format(4)),
     ),
     (
-        "The ten values of the paper's row average 70.65, not the 69.9 that is printed: the mean or a cell is off there."
-        " With one label and the three classes alone the paper has eye 57.8, mouth 71.1 and nose 76.0 (SLiMe, table 4).",
+        "The ten values of the paper's row average 70.65, not the printed 69.9: the mean or a cell is off there. "
+        "With one label and the three classes alone the paper has eye 57.8, mouth 71.1, nose 76.0 (SLiMe, table 4).",
     ),
 )  # fmt: skip

@@ -99,9 +99,8 @@ def _add(score: Score, photos: Sequence[Photo], labels: LabelMap) -> None:
 
 def per_photo(seconds: np.ndarray, count: int) -> dict[str, float]:
     """seconds: wall and CPU, of all photos."""
-    return dict(
-        zip(("s_per_photo", "cpu_s_per_photo"), (float(f"{s / max(1, count):.3g}") for s in seconds), strict=True)
-    )
+    wall_s, cpu_s = (float(f"{s / max(1, count):.3g}") for s in seconds)
+    return {"s_per_photo": wall_s, "cpu_s_per_photo": cpu_s}
 
 
 def _clocks() -> np.ndarray:

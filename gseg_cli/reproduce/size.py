@@ -13,8 +13,8 @@ from gseg_cli.gan.invert import InvertConfig
 class Size:
     """draws: repetitions, each with other annotations, other labels and another seed; the first is `first_draw`.
 
-    num_photos: that networks are scored on, the same ones in every table; None for all. num_samples: generated ones for teachers,
-    where somebody can label them. num_viewed: photos in each view of the geometry table.
+    num_photos: that networks are scored on, the same ones in every table; None for all. num_samples: generated ones for
+    teachers, where somebody can label them. num_viewed: photos in each view of the geometry table.
     """
 
     draws: int = 3

@@ -1,4 +1,4 @@
-"""What the tables are measured on: a GAN, annotated samples of it, photos with their true labels, and labels to train on."""
+"""What the tables are measured on: a GAN, annotated samples of it, labelled photos to test on and to train on."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
@@ -50,7 +50,8 @@ class Photo:
 
     @classmethod
     def of(cls, pixels: Pixels, truth: LabelMap, size: int) -> "Photo":
-        framing = Letterbox(*pixels.shape[:2], size)
+        height, width = pixels.shape[:2]
+        framing = Letterbox(height, width, size)
         return cls(framing.apply(pixels), framing, truth)
 
 
@@ -70,10 +71,9 @@ class PhotoSet:
 
 
 class Subject(ABC):
-    """name: as tables know it; title: for headings; suffix: of file names; code: modules that decide what its pictures and labels are.
-
-    tasks: the first is the finest, and the one of students and supervised networks. num_annotations, num_labelled:
-    how many there are. What the methods return for a draw overlaps as little as can be with other draws.
+    """name: as tables know it; title: for headings; suffix: of file names; code: modules that decide its pictures and
+    labels. tasks: the first is the finest, and the one of students and supervised networks. num_annotations,
+    num_labelled: how many there are. What the methods return for one draw overlaps little with that of others.
     """
 
     name: str

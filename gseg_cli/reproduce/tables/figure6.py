@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from statistics import mean
 from typing import Any
 
@@ -94,7 +95,7 @@ def crossing(points: Sequence[Point], y: float) -> float | None:
     """
     if points[0][1] >= y:
         return points[0][0]
-    for (x0, y0), (x1, y1) in zip(points, points[1:], strict=False):
+    for (x0, y0), (x1, y1) in pairwise(points):
         if y0 < y <= y1:
             return math.exp(math.log(x0) + (math.log(x1) - math.log(x0)) * (y - y0) / (y1 - y0))
     return None

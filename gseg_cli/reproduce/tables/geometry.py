@@ -15,8 +15,8 @@ INVERTED = "by inversion"
 TEXT = """\
 Mean IoU from {shots} annotations on {photos} toy faces in each column, painted anew at another size, at another place
 (a share of the picture's side, to the right) or turned as a whole. *Auto-shot, aligned*: a student with the default
-augmentation, for photos framed as the GAN's. *Auto-shot, paper*: with the paper's, sizes from a half to twice and shifts
-up to half the picture (`gseg distill --geometry paper`). Both turn by up to 10°.
+augmentation, for photos framed as the GAN's. *Auto-shot, paper*: with the paper's, sizes from a half to twice and
+shifts up to half the picture (`gseg distill --geometry paper`). Both turn by up to 10°.
 
 {table}
 

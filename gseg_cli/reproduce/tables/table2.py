@@ -12,9 +12,9 @@ from gseg_cli.reproduce.tables.table import CELEBAMASK, FACES, Page, Table
 
 TEXT = """\
 IoU by class from {shots} annotations, on the same {photos} test photos. *By inversion*: the latent of each photo is
-found, and the teacher ({model}) classifies the GAN's features. *Auto-shot*: a UNet that learned from {pairs:,} generated
-images with that teacher's labels sees the photo itself. *s*: seconds per photo on the hardware below, *CPU s* those of
-all threads together.
+found, and the teacher ({model}) classifies the GAN's features. *Auto-shot*: a UNet that learned from {pairs:,}
+generated images with that teacher's labels sees the photo itself. *s*: seconds per photo on the hardware below,
+*CPU s* those of all threads together.
 
 {table}
 
