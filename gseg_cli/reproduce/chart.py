@@ -156,7 +156,8 @@ class _Panel:
         points = [(self._x(x), self._y(y)) for x, y in curve.points]
         for (x, _), (_, y), spread in zip(points, curve.points, curve.spread, strict=True):
             if spread:
-                self._line([(x, self._y(y - spread)), (x, self._y(y + spread))], curve.color, 1.5)
+                ends = max(self.low, y - spread), min(self.high, y + spread)
+                self._line([(x, self._y(end)) for end in ends], curve.color, 1.5)
         if curve.joined:
             self._line(points, curve.color, 3)
         for x, y in points:

@@ -26,7 +26,8 @@ def spread_of(values: Sequence[float]) -> float:
 def table(head: Sequence[str], rows: Iterable[Sequence[str]], text_columns: int = 1) -> str:
     """The first columns hold text, the others figures, which are aligned to the right."""
     marks = ["---"] * text_columns + ["---:"] * (len(head) - text_columns)
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, marks, *rows)).replace("| --- |", "|---|")
+    lines = [f"| {' | '.join(row)} |" for row in (head, *rows)]
+    return "\n".join([lines[0], f"|{'|'.join(marks)}|", *lines[1:]])
 
 
 def per_class(names: Sequence[str], per_draw: Sequence[Mapping[str, Any]], scale: float = 1.0) -> list[str]:

@@ -11,14 +11,22 @@ from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
 
+WEIGHTED = "weighted_iou"  # as the paper reports it
 TEXT = """\
-Weighted IoU: of each class in proportion to its share of the true pixels, background included. Teachers on {photos}
-test photos, each inverted into the GAN. {tasks}
+Teachers on {photos} test photos, each inverted into the GAN.
 
-{test}
+{tasks}
+
+Weighted IoU, each class in proportion to its share of the true pixels, background included:
+
+{weighted}
+
+Mean IoU of the same, in which small classes count as much as large ones:
+
+{mean}
 """
 SAMPLES = """
-The same teachers on {count} generated samples that no training saw, against the reference annotator:
+Weighted IoU of the same teachers on {count} generated samples that no training saw, against the reference annotator:
 
 {table}
 """
@@ -36,9 +44,11 @@ def jobs(setup: Setup) -> list[Job]:
 
 def page(setup: Setup) -> Page:
     first = _figures(setup, setup.size.models[0], setup.subject.tasks[0], setup.shots[0])[0]
-    text = TEXT.format(photos=first["test"]["photos"], tasks=_about(setup.subject.tasks), test=_table(setup, "test"))
+    weighted, mean_iou = (_table(setup, "test", metric) for metric in (WEIGHTED, "miou"))
+    tasks = _about(setup.subject.tasks)
+    text = TEXT.format(photos=first["test"]["photos"], tasks=tasks, weighted=weighted, mean=mean_iou)
     if first["samples"]:
-        text += SAMPLES.format(count=first["samples"]["photos"], table=_table(setup, "samples"))
+        text += SAMPLES.format(count=first["samples"]["photos"], table=_table(setup, "samples", WEIGHTED))
     steps = ", ".join(f"{model} {setup.size.fewshot(model, 0).steps}" for model in setup.size.models)
     text += NOTE.format(steps=steps, name=TABLE.name)
     return Page(text, {TABLE.name: draw_chart([_panel(setup, task) for task in setup.subject.tasks])})
@@ -49,20 +59,20 @@ def _figures(setup: Setup, model: str, task: Task, shots: int) -> list[dict[str,
     return [teacher(setup, model, task, shots, draw).figures for draw in setup.size.numbers]
 
 
-def _values(setup: Setup, model: str, task: Task, shots: int, where: str) -> list[float]:
-    return [figures[where]["weighted_iou"] for figures in _figures(setup, model, task, shots)]
+def _values(setup: Setup, model: str, task: Task, shots: int, where: str, metric: str = WEIGHTED) -> list[float]:
+    return [figures[where][metric] for figures in _figures(setup, model, task, shots)]
 
 
-def _table(setup: Setup, where: str) -> str:
+def _table(setup: Setup, where: str, metric: str) -> str:
     rows = []
     for task, model in product(setup.subject.tasks, setup.size.models):
-        rows.append([task.name, model, *(figure(_values(setup, model, task, n, where)) for n in setup.shots)])
+        rows.append([task.name, model, *(figure(_values(setup, model, task, n, where, metric)) for n in setup.shots)])
     head = ["classes", "network", *(f"{n} annotation" + ("s" if n > 1 else "") for n in setup.shots)]
     return table(head, rows, text_columns=2)
 
 
 def _about(tasks: Sequence[Task]) -> str:
-    return " ".join(f"{task.name}: {', '.join(task.classes.names)}." for task in tasks)
+    return "\n".join(f"- {task.name}: {', '.join(task.classes.names)}" for task in tasks)
 
 
 def _panel(setup: Setup, task: Task) -> Panel:
