@@ -120,30 +120,25 @@ def student(setup: Setup, shots: int, draw: int, geometry: str = "aligned") -> J
     size, task = setup.size, setup.subject.tasks[0]
     fewshot = size.fewshot(TEACHER, draw)
     train = replace(size.distill(draw), augment=find_geometry(geometry))
-    config = _unet_config(setup, train=asdict(train), fewshot=asdict(fewshot), pairs=asdict(size.pairs), shots=shots)
-    work = {TEACHER: fewshot.steps or 0, "pair": size.pairs.count, "student": train.steps, "photo": _num_scored(setup)}
+    config = setup.key(
+        train=asdict(train), fewshot=asdict(fewshot), pairs=asdict(size.pairs), task=task.name, shots=shots, draw=draw,
+        photos=setup.test.key, views={name: photos.key for name, photos in setup.views.items()},
+    )  # fmt: skip
+    scored = sum(photos.count for photos in (setup.test, *setup.views.values()))
+    work = {TEACHER: fewshot.steps or 0, "pair": size.pairs.count, "student": train.steps, "photo": scored}
     title = f"auto-shot, {geometry}, {_annotations(shots)}, draw {draw}"
     compute = partial(networks.student_figures, setup, task, fewshot, train, shots, draw)
-    return Job(setup, "student", title, {**config, "draw": draw}, (*_GAN, *_FEWSHOT, *_UNET), work, compute)
+    return Job(setup, "student", title, config, (*_GAN, *_FEWSHOT, *_UNET), work, compute)
 
 
 def supervised(setup: Setup, count: int, draw: int) -> Job:
     """The student's network on so many photos with their true labels."""
     train, task = setup.size.distill(draw), setup.subject.tasks[0]
-    config = _unet_config(setup, train=asdict(train), labels=count, draw=draw)
-    work = {"student": train.steps, "photo": count + _num_scored(setup)}
+    config = setup.key(train=asdict(train), task=task.name, labels=count, draw=draw, photos=setup.test.key)
+    work = {"student": train.steps, "photo": count + setup.test.count}
     title = f"supervised, {count} labels, draw {draw}"
     compute = partial(networks.supervised_figures, setup, task, train, count, draw)
     return Job(setup, "supervised", title, config, _UNET, work, compute)
-
-
-def _unet_config(setup: Setup, **config: Any) -> dict[str, Any]:
-    views = {name: photos.key for name, photos in setup.views.items()}
-    return setup.key(**config, task=setup.subject.tasks[0].name, photos=setup.test.key, views=views)
-
-
-def _num_scored(setup: Setup) -> int:
-    return sum(photos.count for photos in (setup.test, *setup.views.values()))
 
 
 def _annotations(shots: int) -> str:

@@ -5,8 +5,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from gseg_cli.distill.distill import make_training_pairs
 from gseg_cli.distill.train import DistillConfig, fit_student
 from gseg_cli.fewshot.model import Teacher
@@ -55,13 +53,15 @@ def inverted_figures(setup: Setup, teacher: Teacher, photos: PhotoSet, task: Tas
 def student_figures(
     setup: Setup, task: Task, fewshot: FewshotConfig, config: DistillConfig, shots: int, draw: int, on_step: OnStep
 ) -> Figures:
-    """Auto-shot: of a student that learned from what a teacher said of generated images."""
+    """Auto-shot: of a student that learned from what a teacher said of generated images, on test photos and views."""
     subject = setup.subject
     teacher = teach(setup, task, fewshot, shots, draw, ignore_step)
     with tempfile.TemporaryDirectory(prefix="gseg-") as folder:
         pairs = make_training_pairs(subject.generator, teacher, setup.size.pairs, Path(folder), on_step)
     kept = pairs.without_doubtful(config.drop)
-    return unet_figures(setup, fit_student(kept, len(task.classes), config, subject.device, on_step=on_step), task)
+    net = fit_student(kept, len(task.classes), config, subject.device, on_step=on_step)
+    views = {name: score_unet(net, photos, task) for name, photos in setup.views.items()}
+    return {"test": score_unet(net, setup.test, task), "views": views}
 
 
 def supervised_figures(
@@ -71,10 +71,4 @@ def supervised_figures(
     subject = setup.subject
     labelled = subject.labelled(count, draw)
     net = fit_student(labelled, len(task.classes), config, subject.device, on_step=on_step)
-    return unet_figures(setup, net, task)
-
-
-def unet_figures(setup: Setup, net: nn.Module, task: Task) -> Figures:
-    """On the test photos and on every view."""
-    views = {name: score_unet(net, photos, task) for name, photos in setup.views.items()}
-    return {"test": score_unet(net, setup.test, task), **({"views": views} if views else {})}
+    return {"test": score_unet(net, setup.test, task)}
