@@ -114,7 +114,7 @@ def _panel(setup: Setup, points: Sequence[Point]) -> Panel:
     for i, (name, shots, jobs) in enumerate(_ways(setup)):
         values = _values(jobs, "miou")
         color = COLORS[1 + i // 2]
-        title = f"{name}, {shots} annotation" + ("s" if shots > 1 else "")
+        title = f"{name},\n{shots} annotation" + ("s" if shots > 1 else "")
         levels.append(Level(title, mean(values), spread_of(values), color, dashed=name != "auto-shot"))
         x = crossing(points, mean(values))
         if name == "auto-shot" and x is not None and points[0][1] < mean(values):
