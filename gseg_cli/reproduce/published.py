@@ -40,7 +40,7 @@ class Published:
 
 
 def _cell(value: float | None) -> str:
-    return MISSING if value is None else f"{value:g}"
+    return MISSING if value is None else f"{value:.2f}".removesuffix("0")  # as printed: 84.0, but 52.15
 
 
 def _unknown(count: int) -> tuple[None, ...]:
