@@ -15,6 +15,7 @@ from gseg_cli.steps import OnStep
 from gseg_runtime.files import read_json
 
 TEACHER = "mlp"  # of auto-shot, and wherever a table does not compare models: the default of gseg
+INVERSIONS, PAIRS = "inversions", "pairs"  # folders beside the cells
 _GAN = tuple(f"gseg_cli.gan.{name}" for name in ("stylegan2", "ops", "sample"))
 _INVERT = tuple(
     f"gseg_cli.gan.{name}"
@@ -74,16 +75,15 @@ def inversion(setup: Setup, photos: PhotoSet) -> Job:
     task = setup.subject.tasks[0]
 
     def compute(on_step: OnStep) -> dict[str, Any]:
-        return summary(inverted_photos(setup.inverter, photos, task, folder, on_step))
+        return summary(inverted_photos(setup.inverter, photos, task, folder_of(job), on_step))
 
     job = Job(setup, "inversion", f"inverting photos: {photos.name}", config, _INVERSION, work, compute)
-    folder = setup.folder / "inversions" / job.path.stem
     return job
 
 
 def folder_of(job: Job) -> Path:
     """Where an inversion keeps its latents."""
-    return job.setup.folder / "inversions" / job.path.stem
+    return job.setup.folder / INVERSIONS / job.path.stem
 
 
 def teacher(setup: Setup, model: str, task: Task, shots: int, draw: int) -> Job:
@@ -127,8 +127,13 @@ def student(setup: Setup, shots: int, draw: int, geometry: str = "aligned") -> J
     scored = sum(photos.count for photos in (setup.test, *setup.views.values()))
     work = {TEACHER: fewshot.steps or 0, "pair": size.pairs.count, "student": train.steps, "photo": scored}
     title = f"auto-shot, {geometry}, {_annotations(shots)}, draw {draw}"
-    compute = partial(networks.student_figures, setup, task, fewshot, train, shots, draw)
-    return Job(setup, "student", title, config, (*_GAN, *_FEWSHOT, *_UNET), work, compute)
+
+    def compute(on_step: OnStep) -> dict[str, Any]:
+        folder = setup.folder / PAIRS / job.path.stem
+        return networks.student_figures(setup, task, fewshot, train, shots, draw, folder, on_step)
+
+    job = Job(setup, "student", title, config, (*_GAN, *_FEWSHOT, *_UNET), work, compute)
+    return job
 
 
 def supervised(setup: Setup, count: int, draw: int) -> Job:

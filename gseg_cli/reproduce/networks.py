@@ -1,6 +1,6 @@
 """Training one network and scoring it: what the cells of the tables are computed by."""
 
-import tempfile
+import shutil
 import time
 from pathlib import Path
 from typing import Any
@@ -51,15 +51,25 @@ def inverted_figures(setup: Setup, teacher: Teacher, photos: PhotoSet, task: Tas
 
 
 def student_figures(
-    setup: Setup, task: Task, fewshot: FewshotConfig, config: DistillConfig, shots: int, draw: int, on_step: OnStep
+    setup: Setup,
+    task: Task,
+    fewshot: FewshotConfig,
+    config: DistillConfig,
+    shots: int,
+    draw: int,
+    folder: Path,
+    on_step: OnStep,
 ) -> Figures:
-    """Auto-shot: of a student that learned from what a teacher said of generated images, on test photos and views."""
+    """Auto-shot: of a student that learned from what a teacher said of generated images, on test photos and views.
+
+    folder: for the generated pairs, which are deleted when the student has learned from them.
+    """
     subject = setup.subject
     teacher = teach(setup, task, fewshot, shots, draw, ignore_step)
-    with tempfile.TemporaryDirectory(prefix="gseg-") as folder:
-        pairs = make_training_pairs(subject.generator, teacher, setup.size.pairs, Path(folder), on_step)
+    pairs = make_training_pairs(subject.generator, teacher, setup.size.pairs, folder, on_step)
     kept = pairs.without_doubtful(config.drop)
     net = fit_student(kept, len(task.classes), config, subject.device, on_step=on_step)
+    shutil.rmtree(folder)
     views = {name: score_unet(net, photos, task) for name, photos in setup.views.items()}
     return {"test": score_unet(net, setup.test, task), "views": views}
 

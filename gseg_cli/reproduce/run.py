@@ -1,5 +1,6 @@
 """The figures that are missing, one after the other, and every table as soon as its figures are there."""
 
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -9,7 +10,7 @@ from typing import Any
 
 from gseg_cli.described import write_description
 from gseg_cli.pictures import write_picture
-from gseg_cli.reproduce.jobs import Job
+from gseg_cli.reproduce.jobs import PAIRS, Job
 from gseg_cli.reproduce.markdown import made_by
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.tables.table import Table
@@ -55,6 +56,7 @@ def reproduce(
         pages[table.name], shown, text = _write(table, setup, command, suffix)
         pictures += shown
         texts.append(text)
+    shutil.rmtree(setup.folder / PAIRS, ignore_errors=True)  # a killed run may have left some of another config
     finish_folder(setup.folder)
     seconds = round(time.monotonic() - start_s, 1)
     return Report(pages, pictures, len(missing), len(jobs) - len(missing), seconds, "\n".join(texts))
@@ -103,7 +105,7 @@ def duration(seconds: float) -> str:
 
 def _run(job: Job, stage: Stage, clock: _Clock) -> None:
     start_s = time.monotonic()
-    with stage(job.title, "steps") as on_step:
+    with stage(job.title, "photos" if job.kind == "inversion" else "steps") as on_step:
         cell = job.run(on_step)
     clock.took(job, time.monotonic() - start_s, cell)
 

@@ -55,6 +55,7 @@ def test_all_tables_of_faces_are_written_from_figures_that_each_were_computed_on
     setup, report, said = done
     assert (list(report.pages), report.kept) == (FACES, 0)
     cells = stamps(setup.folder / "cells")
+    assert not (setup.folder / "pairs").exists(), "what only the training needed is gone"
     models, tasks, shots, draws, labels, views = 2, 2, 2, 2, 2, 4
     few = models * tasks * shots * draws
     assert report.computed == len(cells) == (1 + views) + few + (shots + 1) * draws + labels * draws + draws
