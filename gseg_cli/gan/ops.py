@@ -51,17 +51,43 @@ def blur(x: Tensor, f: Tensor, *, padding: int, gain: float = 1.0) -> Tensor:
     return _Blur.apply(x, f * gain, padding)
 
 
-def upsample2d(x: Tensor, f: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, C, 2H, 2W]: zero insertion, then the filter with gain 4 and padding (2, 1).
+class _Halve(torch.autograd.Function):
+    """The symmetric 4x4 filter at every second pixel; its gradient is `_Double`, and the other way round."""
 
-    A strided transposed convolution is the same thing, because the filter is symmetric.
-    """
-    return F.conv_transpose2d(x, _depthwise(f * 4, x), stride=2, padding=1, groups=x.shape[1])
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, f: Tensor) -> Tensor:
+        ctx.save_for_backward(f)
+        return F.conv2d(x, _depthwise(f, x), stride=2, padding=1, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Double.apply(gradients[0], *ctx.saved_tensors), None
+
+
+class _Double(torch.autograd.Function):
+    """Zero insertion, then the symmetric 4x4 filter: a strided transposed convolution."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, f: Tensor) -> Tensor:
+        ctx.save_for_backward(f)
+        # On a CPU this convolution is eight times slower in bfloat16 than in float32.
+        wide = x.float() if x.device.type == "cpu" and x.dtype == torch.bfloat16 else x
+        doubled = F.conv_transpose2d(wide, _depthwise(f, wide), stride=2, padding=1, groups=x.shape[1])
+        return doubled.to(x.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        return _Halve.apply(gradients[0], *ctx.saved_tensors), None
+
+
+def upsample2d(x: Tensor, f: Tensor) -> Tensor:
+    """[N, C, H, W] -> [N, C, 2H, 2W], the filter with gain 4 and padding (2, 1)."""
+    return _Double.apply(x, f * 4)
 
 
 def downsample2d(x: Tensor, f: Tensor) -> Tensor:
-    """[N, C, H, W] -> [N, C, H/2, W/2], padding (1, 1)."""
-    return blur(x, f, padding=1)[:, :, ::2, ::2]
+    """[N, C, H, W] -> [N, C, H/2, W/2], H and W even, padding (1, 1)."""
+    return _Halve.apply(x, f)
 
 
 def conv_up(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
@@ -70,11 +96,20 @@ def conv_up(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
     return blur(x, f, padding=1, gain=4)
 
 
-def conv_down(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
+def conv_down(x: Tensor, weight: Tensor, f: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution that halves the resolution: the filter, then a strided convolution (1x1 or 3x3)."""
     if weight.shape[-1] == 1:
-        return F.conv2d(downsample2d(x, f), weight.to(x.dtype))
-    return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), stride=2)
+        return F.conv2d(downsample2d(x, f), weight.to(x.dtype), bias)
+    return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), bias, stride=2)
+
+
+def grain_and_bias(noise: Tensor, strength: Tensor, bias: Tensor) -> Tensor:
+    """noise [N, 1, H, W] * strength [] + bias [C]: [N, C, H, W], channels last.
+
+    A matrix product, because bfloat16 sums that broadcast over 16 channels are four times slower than it on a CPU.
+    """
+    weight = strength.expand(len(bias), 1)
+    return F.linear(noise.permute(0, 2, 3, 1), weight.to(noise.dtype), bias.to(noise.dtype)).permute(0, 3, 1, 2)
 
 
 def clamp(x: Tensor, limit: float | None, gain: float = 1.0) -> Tensor:
@@ -112,7 +147,7 @@ class EqualLinear(nn.Module):
 
 
 class ConvLayer(nn.Module):
-    """Equalised convolution of odd size; half the resolution where down, twice (1x1 only) where up.
+    """Equalised convolution of odd size; half the resolution where down, twice (1x1 without bias only) where up.
 
     Leaky ReLU unless linear. clamp: the output, before `gain`, is held within +-clamp.
     """
@@ -142,12 +177,11 @@ class ConvLayer(nn.Module):
     def forward(self, x: Tensor, gain: float = 1.0) -> Tensor:
         act_gain = gain if self.linear else gain * LRELU_GAIN
         w = self.weight * (self.weight_gain * act_gain)
+        bias = None if self.bias is None else (self.bias * act_gain).to(x.dtype)
         if self.down:
-            x = conv_down(x, w, self.resample_filter)
+            x = conv_down(x, w, self.resample_filter, bias)
         else:
-            x = F.conv2d(x, w.to(x.dtype), padding=w.shape[-1] // 2)
+            x = F.conv2d(x, w.to(x.dtype), bias, padding=w.shape[-1] // 2)
         if self.up:
             x = upsample2d(x, self.resample_filter)
-        if self.bias is not None:
-            x = x + (self.bias * act_gain).to(x.dtype)[:, None, None]
         return clamp(x if self.linear else F.leaky_relu(x, 0.2), self.clamp, gain)

@@ -49,15 +49,18 @@ class SynthesisLayer(ModulatedConv):
         x = ops.conv_up(x, weight, self.resample_filter) if self.up else F.conv2d(x, weight.to(x.dtype), padding=1)
         act_gain = gain * ops.LRELU_GAIN
         scale = (_demodulation(weight, styles) * act_gain).to(x.dtype)[:, :, None, None]
-        bias = (self.bias * act_gain).to(x.dtype)[:, None, None]
-        out = None if torch.is_grad_enabled() else x  # saves a large allocation
-        if self.use_noise:
-            noise = torch.randn(len(x), 1, *x.shape[2:], device=x.device) if random_noise else self.noise_const
-            noise = (noise * (self.noise_strength * act_gain)).to(x.dtype)
-            x = torch.addcmul(noise, x, scale, out=out).add_(bias)
-        else:
-            x = torch.addcmul(bias, x, scale, out=out)
+        x = x * scale if torch.is_grad_enabled() else x.mul_(scale)  # in place it saves a large allocation
+        x = x.add_(self._noise_and_bias(x, random_noise, act_gain))
         return ops.clamp(F.leaky_relu(x, 0.2, inplace=True), self.clamp, gain)
+
+    def _noise_and_bias(self, x: Tensor, random_noise: bool, gain: float) -> Tensor:
+        """What is added to x [N, O, H, W]: of a shape that spreads over it."""
+        bias = self.bias * gain
+        if not self.use_noise:
+            return bias.to(x.dtype)[:, None, None]
+        size = (-1, 1, *x.shape[2:])  # the constant one is the same for all images, unless inversion gave each its own
+        noise = torch.randn(len(x), *size[1:], device=x.device) if random_noise else self.noise_const.view(size)
+        return ops.grain_and_bias(noise.to(x.dtype), self.noise_strength * gain, bias)
 
 
 def _bounded(weight: Tensor, styles: Tensor) -> tuple[Tensor, Tensor]:

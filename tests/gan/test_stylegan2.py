@@ -1,6 +1,7 @@
 """StyleGAN2 is NVIDIA's to the constant; the numbers in golden/stylegan2.json were computed by their code."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -94,12 +95,21 @@ def test_upsampling_is_zero_insertion_and_a_filter():
     np.testing.assert_allclose(actual.numpy(), expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("padding", [1, 2])
-def test_the_hand_written_gradient_of_the_filter_is_the_gradient(padding):
-    x = torch.randn(2, 2, 5, 5, dtype=torch.float64, requires_grad=True)
+def test_halving_is_the_filter_at_every_second_pixel():
+    x, f = torch.randn(2, 3, 6, 6), ops.resample_filter()
+    torch.testing.assert_close(ops.downsample2d(x, f), ops.blur(x, f, padding=1)[:, :, ::2, ::2])
+
+
+@pytest.mark.parametrize(
+    "filtered",
+    [partial(ops.blur, padding=1), partial(ops.blur, padding=2), ops.upsample2d, ops.downsample2d],
+    ids=["blur1", "blur2", "up", "down"],
+)
+def test_the_hand_written_gradients_of_the_filter_are_its_gradients(filtered):
+    x = torch.randn(2, 2, 4, 4, dtype=torch.float64, requires_grad=True)
     f = ops.resample_filter().double()
-    assert torch.autograd.gradcheck(lambda x: ops.blur(x, f, padding=padding), x)
-    assert torch.autograd.gradgradcheck(lambda x: ops.blur(x, f, padding=padding) ** 2, x)
+    assert torch.autograd.gradcheck(lambda x: filtered(x, f), x)
+    assert torch.autograd.gradgradcheck(lambda x: filtered(x, f) ** 2, x)
 
 
 def test_a_new_generator_starts_as_nvidias_does():

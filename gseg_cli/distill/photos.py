@@ -1,0 +1,56 @@
+"""Photos for a student to look at, in its own square and in the GAN's."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gseg_cli.gan.framing import frame
+from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.errors import GsegError, ImageError
+from gseg_runtime.images import list_images, read_image
+from gseg_runtime.label_map import Pixels
+
+MAX_PHOTOS = 500  # spread evenly over the folder; more would change no figure
+
+
+@dataclass(frozen=True)
+class Photos:
+    """N photos in the student's square. images uint8 [N, S, S, 3]; inside bool [N, S, S]; crops uint8 [N, R, R, 3]: the
+    squares in their middle, as a GAN is shown photos."""
+
+    paths: list[Path]
+    images: Tensor
+    inside: Tensor
+    crops: Tensor
+    unreadable: list[str]
+
+
+def read_photos(folder: Path, size: int, gan_size: int, on_step: OnStep = ignore_step) -> Photos:
+    """Up to MAX_PHOTOS of the folder and what is below it; GsegError when none can be read."""
+    found = list_images(folder)
+    chosen = [found[i] for i in np.linspace(0, len(found) - 1, min(MAX_PHOTOS, len(found))).round().astype(int)]
+    rows: list[tuple[Path, Pixels, np.ndarray, Pixels]] = []
+    unreadable = []
+    for i, path in enumerate(chosen):
+        try:
+            rows.append((path, *_framed(path, size, gan_size)))
+        except ImageError as error:
+            unreadable.append(error.message)
+        on_step(Step(i + 1, len(chosen)))
+    if not rows:
+        raise GsegError(f"{folder}: holds no photo that can be read, of {len(chosen)} tried", "name a folder of photos")
+    paths, *arrays = zip(*rows, strict=True)
+    images, inside, crops = (torch.from_numpy(np.stack(a)) for a in arrays)
+    return Photos(list(paths), images, inside, crops, unreadable)
+
+
+def _framed(path: Path, size: int, gan_size: int) -> tuple[Pixels, np.ndarray, Pixels]:
+    photo = read_image(path)
+    letterbox = frame(photo.height, photo.width, size, "letterbox")
+    crop = frame(photo.height, photo.width, gan_size, "crop")
+    inside = np.zeros((size, size), bool)
+    inside[letterbox.window] = True
+    return letterbox.apply(photo.pixels), inside, crop.apply(photo.pixels)
