@@ -11,6 +11,7 @@ from gseg_cli.reproduce import networks
 from gseg_cli.reproduce.inversions import inverted_photos, summary
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import PhotoSet, Task
+from gseg_cli.reproduce.words import counted
 from gseg_cli.steps import OnStep
 from gseg_runtime.files import read_json
 
@@ -95,7 +96,7 @@ def teacher(setup: Setup, model: str, task: Task, shots: int, draw: int) -> Job:
         invert=asdict(setup.size.invert()), samples=setup.size.num_samples,
     )  # fmt: skip
     work = {model: train.steps or 0, "sample": setup.test.count + setup.size.num_samples, "photo": setup.test.count}
-    title = f"few-shot {model}, {task.name}, {_annotations(shots)}, draw {draw}"
+    title = f"few-shot {model}, {task.name}, {counted(shots, 'annotation')}, draw {draw}"
     compute = partial(networks.teacher_figures, setup, task, train, shots, draw, folder_of(inverted))
     return Job(setup, "teacher", title, config, _TEACHER, work, compute)
 
@@ -110,7 +111,7 @@ def viewed_teacher(setup: Setup, shots: int, draw: int) -> Job:
     )  # fmt: skip
     count = sum(photos.count for photos in setup.views.values())
     work = {TEACHER: train.steps or 0, "sample": count, "photo": count}
-    title = f"few-shot {TEACHER} on views, {_annotations(shots)}, draw {draw}"
+    title = f"few-shot {TEACHER} on views, {counted(shots, 'annotation')}, draw {draw}"
     compute = partial(networks.viewed_figures, setup, task, train, shots, draw, folders)
     return Job(setup, "viewed", title, config, _TEACHER, work, compute)
 
@@ -126,7 +127,7 @@ def student(setup: Setup, shots: int, draw: int, geometry: str = "aligned") -> J
     )  # fmt: skip
     scored = sum(photos.count for photos in (setup.test, *setup.views.values()))
     work = {TEACHER: fewshot.steps or 0, "pair": size.pairs.count, "student": train.steps, "photo": scored}
-    title = f"auto-shot, {geometry}, {_annotations(shots)}, draw {draw}"
+    title = f"auto-shot, {geometry}, {counted(shots, 'annotation')}, draw {draw}"
 
     def compute(on_step: OnStep) -> dict[str, Any]:
         folder = setup.folder / PAIRS / job.path.stem
@@ -141,10 +142,6 @@ def supervised(setup: Setup, count: int, draw: int) -> Job:
     train, task = setup.size.distill(draw), setup.subject.tasks[0]
     config = setup.key(train=asdict(train), task=task.name, labels=count, draw=draw, photos=setup.test.key)
     work = {"student": train.steps, "photo": count + setup.test.count}
-    title = f"supervised, {count} labels, draw {draw}"
+    title = f"supervised, {counted(count, 'label')}, draw {draw}"
     compute = partial(networks.supervised_figures, setup, task, train, count, draw)
     return Job(setup, "supervised", title, config, _UNET, work, compute)
-
-
-def _annotations(shots: int) -> str:
-    return f"{shots} annotation" + ("s" if shots > 1 else "")

@@ -15,6 +15,7 @@ from gseg_cli.reproduce.markdown import made_by
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.tables.table import Table
 from gseg_cli.reproduce.timing import estimate, seconds_per_unit, total_work
+from gseg_cli.reproduce.words import duration
 from gseg_cli.steps import OnStep, Say, ignore_say
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import claim_folder, finish_folder, write_text
@@ -94,13 +95,6 @@ class _Clock:
 
 def _headline(figures: dict[str, Any]) -> str:
     return f"mean IoU {figures['test']['miou']:.3f}, " if "test" in figures else ""
-
-
-def duration(seconds: float) -> str:
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _run(job: Job, stage: Stage, clock: _Clock) -> None:

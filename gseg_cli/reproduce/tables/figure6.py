@@ -11,6 +11,7 @@ from gseg_cli.reproduce.jobs import TEACHER, Job, inversion, student, supervised
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
+from gseg_cli.reproduce.words import counted
 
 METRICS = {"miou": "mean IoU", "weighted_iou": "weighted IoU"}
 TEXT = """\
@@ -114,7 +115,7 @@ def _panel(setup: Setup, points: Sequence[Point]) -> Panel:
     for i, (name, shots, jobs) in enumerate(_ways(setup)):
         values = _values(jobs, "miou")
         color = COLORS[1 + i // 2]
-        title = f"{name},\n{shots} annotation" + ("s" if shots > 1 else "")
+        title = f"{name},\n{counted(shots, 'annotation')}"
         levels.append(Level(title, mean(values), spread_of(values), color, dashed=name != "auto-shot"))
         x = crossing(points, mean(values))
         if name == "auto-shot" and x is not None and points[0][1] < mean(values):

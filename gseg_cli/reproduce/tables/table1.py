@@ -10,6 +10,7 @@ from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
+from gseg_cli.reproduce.words import counted
 
 WEIGHTED = "weighted_iou"  # as the paper reports it
 TEXT = """\
@@ -67,7 +68,7 @@ def _table(setup: Setup, where: str, metric: str) -> str:
     rows = []
     for task, model in product(setup.subject.tasks, setup.size.models):
         rows.append([task.name, model, *(figure(_values(setup, model, task, n, where, metric)) for n in setup.shots)])
-    head = ["classes", "network", *(f"{n} annotation" + ("s" if n > 1 else "") for n in setup.shots)]
+    head = ["classes", "network", *(counted(n, "annotation") for n in setup.shots)]
     return table(head, rows, text_columns=2)
 
 

@@ -9,6 +9,7 @@ from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables.per_class import class_chart
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
+from gseg_cli.reproduce.words import counted
 
 MODELS = ("cnn-s", "mlp")  # the paper's table is of its CNN; the MLP is the default of gseg
 TEXT = """\
@@ -36,7 +37,7 @@ def _figures(setup: Setup, model: str, task: Task, shots: int) -> list[dict[str,
 def page(setup: Setup) -> Page:
     models, task = _models(setup), setup.subject.tasks[0]
     tables = "\n\n".join(_table(setup, task) for task in setup.subject.tasks)
-    series = {f"{n} annotation" + ("s" if n > 1 else ""): _figures(setup, models[0], task, n) for n in setup.shots}
+    series = {counted(n, "annotation"): _figures(setup, models[0], task, n) for n in setup.shots}
     photos = _figures(setup, models[0], task, setup.shots[0])[0]["photos"]
     picture = class_chart(task.classes.names, series, f"{models[0]}, {task.name}")
     return Page(TEXT.format(photos=photos, tables=tables, name=TABLE.name), {TABLE.name: picture})
