@@ -18,9 +18,9 @@ from benchmarks.cells import ROOT, cell, made
 from benchmarks.toy_data import TOY
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.datasets.toy_faces import CLASSES
-from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
+from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
 from gseg_cli.gan.config import StyleGAN2Config
 from gseg_cli.gan.networks import GanModule, load_generator

@@ -14,9 +14,9 @@ from gseg_cli.builtin import PREFIX, SMALL
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, render
 from gseg_cli.datasets.toy_views import View, render_view
-from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.evaluate.reference import annotate_samples, reference_path
+from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.gan.networks import GanModule
 from gseg_cli.reproduce.subject import Photo, PhotoSet, Subject, Task
 from gseg_runtime.class_map import ClassMap
@@ -60,6 +60,7 @@ class ToyFaces(Subject):
         "gseg_cli.reproduce.subject",
         "gseg_cli.reproduce.toy",
         "gseg_cli.evaluate.reference",
+        "gseg_cli.evaluate.samples",
         *(f"gseg_cli.datasets.toy_{name}" for name in ("face", "face_canvas", "face_draw", "face_dress")),
         *(f"gseg_cli.datasets.toy_{name}" for name in ("face_features", "face_parts", "face_shapes", "faces", "views")),
         "gseg_cli.datasets.splits",
