@@ -19,9 +19,9 @@ from benchmarks.toy_data import TOY
 from gseg_cli.annotate.png import import_files
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, render
-from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
+from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher

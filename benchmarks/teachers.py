@@ -18,22 +18,22 @@ from benchmarks.cells import ROOT, cell, made
 from benchmarks.toy_data import TOY
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.datasets.toy_faces import CLASSES
-from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
-from gseg_cli.evaluate.reference import annotate_samples, compare_teacher
+from gseg_cli.evaluate.reference import compare_teacher
+from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
 from gseg_cli.gan.config import StyleGAN2Config
 from gseg_cli.gan.networks import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.stylegan2 import StyleGAN2
+from gseg_cli.reproduce.toy import MIN_PIXELS, PSI, complete_samples
+from gseg_cli.reproduce.toy import SHOTS as SHOTS_PER_DRAW
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
 CODE = ("gseg_cli.fewshot.features", "gseg_cli.fewshot.model", "gseg_cli.fewshot.train", "gseg_cli.fewshot.predict")
 SHOTS = (1, 5, 10)
 CHOICE_SEEDS = range(81_000, 81_200)  # what defaults are chosen by; the table's figures are on TEACHER_SEEDS
-PSI = 0.7  # of the annotated samples
-MIN_PIXELS = 6  # of every class: whoever labels few samples picks ones that show all parts
 MAX_DRAWS = 5
 
 
@@ -45,18 +45,12 @@ def generator() -> GanModule:
 @cache
 def annotated() -> AnnotationSet:
     """The first samples on which the reference annotator finds every class, ten for each draw."""
-    a = annotate_samples(generator(), range(1000), PSI, TOY.gan_sha256)
-    return _rows(a, np.flatnonzero(a.pixel_counts.min(axis=1) >= MIN_PIXELS)[: 10 * MAX_DRAWS])
-
-
-def _rows(a: AnnotationSet, rows: Any) -> AnnotationSet:
-    seeds = tuple(np.array(a.seeds)[rows].tolist())
-    return replace(a, labels=a.labels[rows], ws=a.ws[rows], seeds=seeds)
+    return complete_samples(generator(), TOY.gan_sha256, SHOTS_PER_DRAW * MAX_DRAWS)
 
 
 def drawn(shots: int, draw: int) -> AnnotationSet:
     """The first of the draw's ten."""
-    return _rows(annotated(), slice(10 * draw, 10 * draw + shots))
+    return annotated().rows(range(SHOTS_PER_DRAW * draw, SHOTS_PER_DRAW * draw + shots))
 
 
 def teach(config: FewshotConfig, shots: int, draw: int) -> dict[str, Any]:

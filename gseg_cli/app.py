@@ -28,6 +28,7 @@ from gseg_cli.commands.fewshot_train import fewshot_train
 from gseg_cli.commands.gan_train import gan_train
 from gseg_cli.commands.info import info
 from gseg_cli.commands.init import init
+from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
 from gseg_cli.commands.toy_faces import toy_faces
@@ -72,6 +73,7 @@ for command in (
     bench,
     dataset,
     evaluate,
+    reproduce,
     info,
     doctor,
     demo,

@@ -18,6 +18,7 @@ from gseg_cli.distill.distill import PairsConfig, StudentConfig
 from gseg_cli.distill.train import DistillConfig
 from gseg_cli.evaluate.compare import compare_folders
 from gseg_cli.evaluate.reference import compare_teacher
+from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.train import FewshotConfig
 from gseg_cli.gan.networks import load_generator
@@ -28,8 +29,6 @@ from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_js
 from gseg_runtime.label_map import colorize, contact_sheet, overlay, read_label_png
 from gseg_runtime.metrics import mean_iou
 
-# Samples that neither the annotations nor the pairs hold, on which the teacher is measured.
-TEACHER_SEEDS = range(80_000, 80_200)
 SHEET_COLUMNS = 8
 CONTENTS = ("photos", "project", "contact-sheet.png", "demo.json")
 

@@ -21,6 +21,7 @@ DESCRIBED_BY = {
     "gseg-report.json": "masks",
     "toy-faces.json": "toy-faces",
     "dataset.json": "dataset",
+    "reproduce.json": "reproduce",
 }
 HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
 

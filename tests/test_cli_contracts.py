@@ -33,6 +33,7 @@ COMMANDS = [
     "bench",
     "dataset",
     "evaluate",
+    "reproduce",
     "info",
     "doctor",
     "demo",

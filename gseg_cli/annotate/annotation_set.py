@@ -3,7 +3,7 @@
 Needs no PyTorch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
@@ -103,6 +103,13 @@ class AnnotationSet:
             truncation_psi=(self if self.has_samples else other).truncation_psi,
             photos={**self.photos, **{numbers[other.seeds.index(old)]: name for old, name in other.photos.items()}},
         )
+
+    def rows(self, rows: Sequence[int]) -> "AnnotationSet":
+        """Some of them, in this order."""
+        chosen = list(rows)
+        seeds = tuple(self.seeds[i] for i in chosen)
+        photos = {number: name for number, name in self.photos.items() if number in seeds}
+        return replace(self, labels=self.labels[chosen], ws=self.ws[chosen], seeds=seeds, photos=photos)
 
     @property
     def has_samples(self) -> bool:

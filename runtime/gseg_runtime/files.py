@@ -24,6 +24,7 @@ MARKERS = (
     "dataset.json",
     "config.json",
     "demo.json",
+    "reproduce.json",
 )
 
 
