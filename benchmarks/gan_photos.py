@@ -23,14 +23,19 @@ COLUMNS = ("swd", "overfit", "real_sign", "held_out_sign", "p")
 ROWS = 8
 TEXT = """# A GAN of real photographs
 
-{photos} face photographs at {size} px, {kimg:.0f} kimg shown, {hours:.1f} hours of training on {hardware}, of which
-this run had one core and shared it.
+{photos} face photographs at {size} px, {kimg:.0f} kimg shown; {hours:.1f} hours at the run's median speed, on
+{hardware}, one thread beside other work. Made by
 
-Made by `{command}`; this page by `python -m benchmarks.gan_photos RUN`. GAN `{gan}`.
+```sh
+{command}
+```
 
-Sliced Wasserstein distance to {held_out} photographs that were held out, times 1000, less is better; memorised: the
-share of its certainty that the discriminator owes to knowing its photographs by heart; signs of the discriminator's
-scores of photographs it trains on and of held-out ones; p: strength of adaptive augmentation.
+and this page by `python -m benchmarks.gan_photos RUN`. GAN `{gan}`.
+
+Means over the stretch of {width:.0f} kimg that ends at each row. Sliced Wasserstein distance to {held_out} photographs
+that were held out, times 1000, less is better; memorised: the share of its certainty that the discriminator owes to
+knowing its photographs by heart, where it hardly tells photographs from samples there is no such figure; signs of the
+discriminator's scores of photographs it trains on and of held-out ones; p: strength of adaptive augmentation.
 
 | kimg | distance | memorised | sign, trained | sign, held out | p |
 |---:|---:|---:|---:|---:|---:|
@@ -41,9 +46,9 @@ scores of photographs it trains on and of held-out ones; p: strength of adaptive
 {notes}"""
 
 
-def near(curve: Curve | None, kimg: float) -> str:
-    """The curve's last value up to this point, the mean of what was noted in the tenth before it."""
-    if curve is None or not len(shown := curve[1][(curve[0] <= kimg) & (curve[0] > kimg * 0.9)]):
+def near(curve: Curve | None, kimg: float, width: float) -> str:
+    """The mean of what was noted in the stretch of `width` kimg that ends here."""
+    if curve is None or not len(shown := curve[1][(curve[0] <= kimg) & (curve[0] > kimg - width)]):
         return "-"
     return f"{np.mean(shown):.2f}"
 
@@ -51,7 +56,8 @@ def near(curve: Curve | None, kimg: float) -> str:
 def table(curves: dict[str, Curve], kimg: float) -> str:
     points = [kimg * (i + 1) / ROWS for i in range(ROWS)]
     return "\n".join(
-        f"| {point:.0f} | " + " | ".join(near(curves.get(name), point) for name in COLUMNS) + " |" for point in points
+        f"| {point:.0f} | " + " | ".join(near(curves.get(name), point, kimg / ROWS) for name in COLUMNS) + " |"
+        for point in points
     )
 
 
@@ -61,7 +67,7 @@ def page(run: Path, command: str, curves: dict[str, Curve]) -> str:
     seconds = float(np.median(curves["s_per_kimg"][1])) * kimg  # a pause is no training
     return TEXT.format(
         photos=trained["num_photos"], held_out=trained["held_out"], size=trained["resolution"], kimg=kimg,
-        hours=seconds / 3600, hardware=hardware(), command=command, gan=sha256_file(run / "checkpoint.safetensors"),
+        hours=seconds / 3600, width=kimg / ROWS, hardware=hardware(), command=command, gan=sha256_file(run / "checkpoint.safetensors"),
         table=table(curves, kimg), notes=NOTES.read_text(encoding="utf-8"),
     )  # fmt: skip
 
