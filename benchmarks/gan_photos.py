@@ -67,7 +67,8 @@ def page(run: Path, command: str, curves: dict[str, Curve]) -> str:
     seconds = float(np.median(curves["s_per_kimg"][1])) * kimg  # a pause is no training
     return TEXT.format(
         photos=trained["num_photos"], held_out=trained["held_out"], size=trained["resolution"], kimg=kimg,
-        hours=seconds / 3600, width=kimg / ROWS, hardware=hardware(), command=command, gan=sha256_file(run / "checkpoint.safetensors"),
+        hours=seconds / 3600, width=kimg / ROWS, hardware=hardware(), command=command,
+        gan=sha256_file(run / "checkpoint.safetensors"),
         table=table(curves, kimg), notes=NOTES.read_text(encoding="utf-8"),
     )  # fmt: skip
 

@@ -1,7 +1,7 @@
 """gseg distill: a small network that needs no GAN, from pairs the teacher labelled."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -42,6 +42,9 @@ def distill(
         float | None, typer.Option(min=0, max=1, help="Share of images that get another background; 0.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
+    photos: Annotated[
+        Path | None, typer.Option(help="Photos the student is meant for: how it behaves on them, without labels.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; 0.")] = None,
@@ -57,6 +60,7 @@ def distill(
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
+    from gseg_runtime.images import list_images
 
     out, runs = current_output(), runs or project_dir() / "runs"
     options = {
@@ -67,6 +71,8 @@ def distill(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if value is not None}
     config = configure(given)  # refuses what is wrong before any work
+    if photos:
+        list_images(photos)
     with (
         join_world(device) as (world, torch_device),
         progress("pairs", "pairs") as on_pairs,
@@ -82,6 +88,22 @@ def distill(
             done = start_distill(
                 find_gan(gan), teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
             )
-        if world.is_first:
-            text = f"{done['checkpoint']}: mean IoU {done['held_out_miou']:.3f} against its teacher on held-out samples"
-            out.result(done, text)
+    if world.is_first:
+        text = f"{done['checkpoint']}: mean IoU {done['held_out_miou']:.3f} against its teacher on held-out samples"
+        out.result(done | (_look_at(photos, done, torch_device) if photos else {}), text)
+
+
+def _look_at(photos: Path, done: dict[str, Any], device: Any) -> dict[str, Any]:
+    from gseg_cli.distill.photo_report import SHEET, report_run
+    from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+    from gseg_cli.runs import Run
+
+    out, run = current_output(), Run(done["run"])
+    with progress("photos", "photos") as on_step:
+        report = report_run(run, photos, done["gan"], device, on_step)
+    for what in [*report["unreadable"], *report["warnings"]]:
+        out.warn(what)
+    sure = ", ".join(f"{name} {report[name]['agreement']:.1%}" for name in ("photos", "generated"))
+    out.say(f"labels that small changes leave alone: {sure}; look at {run.dir / SHEET}.png")
+    return {"photos": report}

@@ -24,6 +24,7 @@ __all__ = ["HELD_OUT_SEED", "NUM_HELD_OUT", "PAIR_SEED", "PairsConfig", "Student
 
 HELD_OUT_SEED = 90_000
 NUM_HELD_OUT = 200
+HELD_OUT = "held-out"  # their folder in the run
 
 
 def distill(
@@ -49,7 +50,7 @@ def distill(
     check_same_gan(gan, teacher, meta)
     pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
     held_out = make_pairs(
-        generator, network, range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT), run.dir / "held-out",
+        generator, network, range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT), run.dir / HELD_OUT,
         truncation_psi=config.pairs.truncation_psi, world=world,
     )  # fmt: skip
     chosen = choose_pairs(pairs, config.train)
@@ -62,8 +63,12 @@ def distill(
     )  # fmt: skip
     if world.is_first:
         quality = {"held_out_miou": score_student(student, held_out, len(classes))}
-        about = {"trained": asdict(config), "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan")]}
-        save_unet(run.checkpoint, student, classes, {**about, "num_pairs": len(chosen), "quality": quality})
+        about: dict[str, Any] = {
+            "trained": asdict(config),
+            "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan")],
+        }
+        about |= {"num_pairs": len(chosen), "gan_class": meta.get("gan_class")}
+        save_unet(run.checkpoint, student, classes, {**about, "quality": quality})
         (run.dir / STATE).unlink(missing_ok=True)
     world.wait()
     return outcome(run)

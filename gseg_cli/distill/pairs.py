@@ -117,6 +117,12 @@ def make_pairs(
     return PairSet.join([_read(path) for path in paths])
 
 
+def read_pairs(folder: Path) -> PairSet:
+    """What `make_pairs` wrote there; GsegError when it is not all there, or damaged."""
+    settings = read_json(folder / SETTINGS)
+    return PairSet.join([_read(folder / f"{shard:05d}.npz") for shard in range(-(-settings["count"] // SHARD))])
+
+
 def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:
     return lambda done: on_step(Step(start + done, total))
 

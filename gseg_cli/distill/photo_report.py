@@ -11,8 +11,10 @@ import torch
 from torch import Tensor
 
 from gseg_cli.distill.behaviour import Behaviour, observe
+from gseg_cli.distill.distill import HELD_OUT
+from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
-from gseg_cli.distill.unet import UNet
+from gseg_cli.distill.unet import UNet, load_unet
 from gseg_cli.gan.domain import Domain
 from gseg_cli.gan.networks import load_gan, read_gan
 from gseg_cli.gan.sampled import draw_samples, look_at
@@ -74,6 +76,17 @@ def report_photos(
     report = {"folder": folder.name, **figures, "warnings": warnings(figures), "worst": _worst(photos, on_photos)}
     write_json(run.dir / REPORT, {"format": 1, "kind": "distill-photos", **report})
     return report
+
+
+def report_run(
+    run: Run, folder: Path, gan: Path, device: torch.device, on_step: OnStep = ignore_step
+) -> dict[str, Any]:
+    """`report_photos` for the student of a finished run, beside the run's held-out pairs. gan: of that run."""
+    student, classes, meta = load_unet(run.checkpoint, device)
+    generated = read_pairs(run.dir / HELD_OUT).images
+    mirror = meta["trained"]["train"]["augment"]["mirror"]
+    how: dict[str, Any] = {"mirror": mirror, "gan_class": meta.get("gan_class"), "on_step": on_step}
+    return report_photos(student, classes, folder, generated, gan, run, **how)
 
 
 def _figures(seen: Behaviour, classes: ClassMap) -> dict[str, Any]:

@@ -32,7 +32,7 @@ def start_distill(
     on_pairs: OnStep = ignore_step,
     on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
-    """Make pairs and train; returns run, checkpoint, number of pairs and held_out_miou.
+    """Make pairs and train; returns run, gan, checkpoint, number of pairs and held_out_miou.
 
     Of many processes the first writes the run.
     """
@@ -70,7 +70,7 @@ def resume_distill(
     gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
     if run.checkpoint.is_file():
         say(f"{run.dir}: is finished already")
-        return {"run": run.dir, **outcome(run)}
+        return {"run": run.dir, "gan": gan, **outcome(run)}
     say(f"{run.dir}: goes on")
     how: dict[str, Any] = {"world": world, "on_pairs": on_pairs, "on_step": on_step}
     return _train(gan, teacher, config, run, device, resume=True, **how)
@@ -81,7 +81,7 @@ def _train(
 ) -> dict[str, Any]:
     """how: of `distill`."""
     generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
-    return {"run": run.dir, **distill(generator, gan, teacher, config, run, **how)}
+    return {"run": run.dir, "gan": gan, **distill(generator, gan, teacher, config, run, **how)}
 
 
 def _newest_run(runs_dir: Path) -> Run:

@@ -20,7 +20,7 @@ from gseg_cli.gan.networks import load_generator
 from gseg_cli.runs import open_run
 from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
-from tests.tiny import CLASSES, write_gan
+from tests.tiny import CLASSES, write_gan, write_photos
 
 CPU = torch.device("cpu")
 STILL = AugmentConfig(mirror=False, scale_min=1, scale_max=1, rotation_deg=0, shift=0, colour=0)
@@ -98,3 +98,14 @@ def test_the_command_answers_with_its_checkpoint_and_quality(tiny_gan, teacher, 
     trained = read_meta(tmp_path / "0001-distill" / "checkpoint.safetensors")["trained"]
     assert data["pairs"] == 5 and 0 <= data["held_out_miou"] <= 1
     assert trained["train"]["augment"] == {**trained["train"]["augment"], "mirror": False, "shift": 0.5}
+    photos = ["--photos", str(write_photos(tmp_path / "photos", count=3))]
+    assert main(["distill", *args, "--resume", *photos]) == 0  # the finished student is looked at, not trained again
+    report = json.loads(capsys.readouterr().out)["data"]["photos"]
+    assert report["photos"]["count"] == 3 and 0 <= report["photos"]["agreement"] <= 1
+    assert (tmp_path / "0001-distill" / "photos-worst.png").is_file()
+
+
+def test_a_missing_folder_of_photos_is_said_before_any_work(tiny_gan, teacher, tmp_path, capsys):
+    args = ["--gan", str(tiny_gan), "--teacher", str(teacher), "--runs", str(tmp_path / "runs")]
+    assert main(["distill", *args, "--photos", str(tmp_path / "nowhere")]) == 1
+    assert "nowhere: no such file or folder" in capsys.readouterr().err and not (tmp_path / "runs").exists()
