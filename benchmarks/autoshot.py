@@ -14,6 +14,7 @@ from typing import Any
 
 from benchmarks import supervised
 from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.reference import SIZE_OF
 from gseg_cli.builtin import DEFAULT, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.demo import DemoSize, run_demo
@@ -66,7 +67,8 @@ def page(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> str:
         "# Few annotations against few exact labels",
         "",
         "Mean IoU over all ten classes. Teacher: on 200 generated samples it was not trained on, against the",
-        f"reference annotator. Student: the ONNX model on {len(TEST_SEEDS)} fresh toy faces of 64 px, exact labels.",
+        f"reference annotator. Student: the ONNX model on {len(TEST_SEEDS)} fresh toy faces of {SIZE_OF[DEFAULT]} px,",
+        "exact labels.",
         "Supervised: the same UNet, steps, augmentation and optimiser on as many exactly labelled toy faces",
         "([supervised.md](supervised.md)). With one annotation each draw uses another one of the ten; a draw",
         "is also the seed of teacher and student.",

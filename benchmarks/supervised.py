@@ -64,8 +64,8 @@ def page(table: list[dict[str, Any]]) -> str:
     lines = [
         "# The student's UNet on exact labels",
         "",
-        f"Mean IoU on {len(TEST_SEEDS)} fresh toy faces of 64 px (seeds from {TEST_SEEDS[0]}), all ten classes.",
-        "The same network, number of steps, augmentation and optimiser as `gseg distill` without options, trained on",
+        f"Mean IoU on {len(TEST_SEEDS)} fresh toy faces of {SIZE_OF[DEFAULT]} px (seeds from {TEST_SEEDS[0]}),",
+        "all ten classes. The same network, number of steps, augmentation and optimiser as in `gseg demo`, trained on",
         "N exactly labelled toy faces instead of generated pairs. No GAN is involved.",
         "",
         "Made by `python -m benchmarks.supervised`.",
