@@ -154,7 +154,8 @@ def _fit(head: Head, stack: FeatureStack, labels: Tensor, config: ResolvedConfig
 def _schedule(optimizer: torch.optim.Optimizer, config: ResolvedConfig, num_images: int) -> LRScheduler:
     if config.schedule == "paper":
         return StepLR(optimizer, step_size=50 * num_images, gamma=0.9)
-    return OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=0.1)
+    rise = 0.1 if config.steps != 10 else 0.15  # PyTorch divides by zero where the rise is one step
+    return OneCycleLR(optimizer, config.lr, total_steps=config.steps, pct_start=rise)
 
 
 def _image_loss(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig) -> Callable[[], Tensor]:

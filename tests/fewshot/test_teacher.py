@@ -208,6 +208,11 @@ def test_a_single_annotation_is_enough_to_begin_with(generator, labels):
     assert mean_iou(confusion_matrix(predicted, labels[:1], len(CLASSES))) > 0.5
 
 
+@pytest.mark.parametrize("steps", [1, 2, 10, 11])
+def test_the_shortest_trainings_end_too(generator, labels, steps):
+    fit_teacher(generator, annotate(generator, SEEDS, labels), replace(CONFIG, steps=steps))
+
+
 def test_an_unknown_model_and_a_broken_checkpoint_are_told(generator, tmp_path):
     with pytest.raises(ConfigError, match="expected one of cnn-s, cnn-m, cnn-l, mlp, got 'vit'"):
         FewshotConfig(model="vit")
