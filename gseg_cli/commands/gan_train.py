@@ -42,7 +42,8 @@ def gan_train(
         str | None, typer.Option(help="fp32, bf16, fp16 (CUDA), or auto: bf16 where the hardware has it.")
     ] = None,
     init_from: Annotated[
-        str | None, typer.Option(help="Start from this GAN, of this resolution or a half of it, or builtin:toy-faces.")
+        str | None,
+        typer.Option(help="Start from this GAN, of this size or 2, 4 ... times larger or smaller; builtin:NAME too."),
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
     fid_weights: Annotated[

@@ -1,7 +1,8 @@
-"""Where a training begins: new networks, those of a checkpoint, or those of a smaller GAN grown to twice its size.
+"""Where a training begins: the networks of a checkpoint, or of a GAN of another size, grown or shrunk to this one.
 
 A grown GAN starts as what it was (the idea of Karras et al. 2018, without their fading): G's new block adds nothing to
-the upsampled picture, D's new block hands the halved picture to the old ones.
+the upsampled picture, D's new block hands the halved picture to the old ones. A shrunk one starts as the sum of colours
+that its generator has reached at the smaller size, which already is the picture, a little too sharp.
 """
 
 import math
@@ -22,23 +23,24 @@ LRELU_SLOPE = 0.2
 def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
     """The networks of a checkpoint at this resolution, on the CPU; a fresh discriminator where the file has none.
 
-    ConfigError when the checkpoint is neither of this resolution nor of a half, a quarter ... of it.
+    ConfigError when the checkpoint is neither of this resolution nor of one that can be grown or shrunk to it.
     """
     G, D = load_gan(path)
-    if G.img_resolution != resolution and not _can_grow(G, resolution):
+    if G.img_resolution != resolution and not _can_change(G, resolution):
         raise ConfigError(
             f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",
-            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that",
+            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that, "
+            "a half, a quarter ...",
         )
-    while G.img_resolution < resolution:
+    while G.img_resolution != resolution:
         assert isinstance(G, StyleGAN2) and isinstance(D, Discriminator)
-        G, D = grow(G, D)
+        G, D = grow(G, D) if G.img_resolution < resolution else shrink(G, D)
     return G, D
 
 
-def _can_grow(G: GanModule, resolution: int) -> bool:
-    """Pictures that are sums over all sizes can grow, and a discriminator with shortcuts."""
-    if not isinstance(G, StyleGAN2) or resolution < G.img_resolution:
+def _can_change(G: GanModule, resolution: int) -> bool:
+    """Pictures that are sums over all sizes can grow and shrink, and a discriminator with shortcuts."""
+    if not isinstance(G, StyleGAN2):
         return False
     architectures = (G.config.architecture, G.config.discriminator.architecture)
     return architectures == ("skip", "resnet") and math.log2(resolution / G.img_resolution).is_integer()
@@ -60,6 +62,21 @@ def grow(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
     new_G.class_index, new_D.class_index = G.class_index, D.class_index
     if config.channels_of_discriminator(config.img_resolution) >= 2 * config.img_channels:
         _pass_halved_picture(getattr(new_D, f"b{config.img_resolution}"), first.fromrgb)
+    return new_G, new_D
+
+
+def shrink(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
+    """Both at half the resolution.
+
+    G makes the sum of colours that the old G has when it reaches this size. D keeps its blocks from there on; the layer
+    that reads the picture is new, and random.
+    """
+    config = replace(G.config, img_resolution=G.img_resolution // 2)
+    new_G, new_D = StyleGAN2(config), Discriminator(config)
+    for new, old in ((new_G, G), (new_D, D)):
+        names, tensors = new.state_dict().keys(), old.state_dict()
+        new.load_state_dict(new.state_dict() | {name: tensors[name] for name in names & tensors.keys()})
+    new_G.class_index, new_D.class_index = G.class_index, D.class_index
     return new_G, new_D
 
 

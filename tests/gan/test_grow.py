@@ -1,4 +1,4 @@
-"""Growing: a GAN trained small goes on at twice the size as what it was, not from scratch."""
+"""Growing and shrinking: a GAN goes on at twice or half the size as what it was, not from scratch."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ import torch
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
 from gseg_cli.gan import ops
 from gseg_cli.gan.discriminator import Discriminator
-from gseg_cli.gan.grow import grow, load_start
+from gseg_cli.gan.grow import grow, load_start, shrink
 from gseg_cli.gan.networks import load_gan, make_config, make_networks, save_gan
 from gseg_cli.gan.start import start_gan_training, train_or_resume
 from gseg_cli.gan.stylegan2 import StyleGAN2
@@ -48,11 +48,38 @@ def test_a_grown_discriminator_starts_by_judging_the_halved_picture(gan):
     assert (logits - old(torch.nn.functional.avg_pool2d(image, 2))).abs().max() > 1e-3  # so the comparison can tell
 
 
-@pytest.mark.parametrize("times", [2, 4])
-def test_every_layer_of_a_grown_gan_learns(gan, tmp_path, times):
+def test_a_shrunk_generator_starts_with_the_colours_it_had_at_that_size(gan):
+    old, (new, _) = gan[0], shrink(*gan)
+    ws, reached = old.mapping(torch.randn(3, 16)), {}
+    last = old.synthesis_network.b16
+    last.torgb.register_forward_pre_hook(lambda module, given: reached.update(x=given[0], w=given[1]))
+    whole = old.synthesis(ws)
+    added = last.torgb(reached["x"], reached["w"])
+    image = new.synthesis(ws[:, : new.num_ws])
+    assert image.shape == (3, 3, 8, 8) and image.std() > 0.1
+    torch.testing.assert_close(ops.upsample2d(image, ops.resample_filter()) + added, whole, rtol=0, atol=1e-5)
+
+
+def test_a_gan_that_was_grown_and_shrunk_makes_the_pictures_it_made(gan):
+    new, _ = shrink(*grow(*gan))
+    z = torch.randn(3, 16)
+    assert torch.equal(new.synthesis(new.mapping(z)), gan[0].synthesis(gan[0].mapping(z)))
+
+
+def test_a_shrunk_discriminator_keeps_all_but_the_layer_that_reads_the_picture(gan):
+    _, new = shrink(*gan)
+    old, kept = gan[1].state_dict(), new.state_dict()
+    fresh = [name for name in kept if name not in old or not torch.equal(kept[name], old[name])]
+    assert sorted(fresh) == ["b8.fromrgb.bias", "b8.fromrgb.weight"]
+    assert new(torch.zeros(4, 3, 8, 8)).shape == (4, 1)
+
+
+@pytest.mark.parametrize("times", [0.5, 2, 4])
+def test_every_layer_of_a_gan_of_another_size_learns(gan, tmp_path, times):
     save_gan(tmp_path / "gan.safetensors", *gan, {})
-    images = torch.randint(0, 256, (16, 3, 16 * times, 16 * times), dtype=torch.uint8)
-    trainer = GanTrainer(replace(GROWN, resolution=16 * times), images, CPU, init_from=tmp_path / "gan.safetensors")
+    size = int(16 * times)
+    images = torch.randint(0, 256, (16, 3, size, size), dtype=torch.uint8)
+    trainer = GanTrainer(replace(GROWN, resolution=size), images, CPU, init_from=tmp_path / "gan.safetensors")
     before = {key: value.clone() for key, value in trainer.state().items()}
     for _ in range(6):
         trainer.step()
@@ -85,12 +112,12 @@ def test_a_gan_without_a_discriminator_gets_a_fresh_one(gan, tmp_path):
     assert D(torch.zeros(4, 3, 16, 16)).shape == (4, 1)
 
 
-def test_what_cannot_grow_is_refused(gan, tmp_path):
+def test_what_can_neither_grow_nor_shrink_is_refused(gan, tmp_path):
     save_gan(tmp_path / "small.safetensors", *gan, {})
     torch.manual_seed(0)
     dcgan = make_networks("dcgan", make_config("dcgan", {"img_resolution": 16, "z_dim": 8, "channel_base": 64}))
     save_gan(tmp_path / "dcgan.safetensors", *dcgan, {})
-    for name, resolution in (("small", 8), ("dcgan", 32)):
+    for name, resolution in (("small", 24), ("dcgan", 32), ("dcgan", 8)):
         with pytest.raises(ConfigError, match=f"a GAN of 16 px cannot train at {resolution} px") as caught:
             load_start(tmp_path / f"{name}.safetensors", resolution)
         assert "train at 16 px" in caught.value.hint
