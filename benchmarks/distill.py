@@ -32,12 +32,12 @@ from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import PairsConfig, StudentConfig, configure
 from gseg_cli.distill.distill import choose_pairs, make_training_pairs
-from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
 from gseg_cli.distill.unet import SIZES, UNet, UNetConfig
 from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.fewshot.model import Teacher
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.progress import progress
 from gseg_export.graph import finish
@@ -59,6 +59,8 @@ SMALL = ("eyes", "brows", "nose", "mouth", "ears")  # about a hundredth of the p
 # What the options table compares with the default, in the words of the command; heads are the teacher's.
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
+    "--annotated 0": {"annotated": 0.0},
+    "--annotated 0.5": {"annotated": 0.5},
     "--labels hard": {"labels": "hard"},
     "--drop 0": {"drop": 0.0},
     "--drop 0.3": {"drop": 0.3},
@@ -144,7 +146,8 @@ def student(config: DistillConfig, setting: Setting, draw: int, *, shots: int = 
 
     def compute() -> Figures:
         chosen = choose_pairs(pairs(shots, heads, draw, setting.pairs), config)
-        return trained(chosen, config, f"student of {shots} annotations, draw {draw}")
+        annotated = annotated_pairs(teachers.generator(), taught(teachers.drawn(shots, draw)))
+        return trained(chosen, config, f"student of {shots} annotations, draw {draw}", annotated)
 
     keyed = {
         "train": asdict(config), "shots": shots, "heads": heads, "draw": draw, "pairs": setting.pairs,
@@ -167,7 +170,7 @@ def exact(config: DistillConfig, count: int, draw: int) -> Figures:
     return cell("distill-exact", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
 
 
-def trained(on: PairSet, config: DistillConfig, title: str) -> Figures:
+def trained(on: PairSet, config: DistillConfig, title: str, annotated: PairSet | None = None) -> Figures:
     steps = 0
     with progress(title, "steps") as on_step:
 
@@ -176,7 +179,7 @@ def trained(on: PairSet, config: DistillConfig, title: str) -> Figures:
             steps = step.done
             on_step(step)
 
-        net = fit_student(on, len(CLASSES), config, pick_device(), on_step=count)
+        net = fit_student(on, len(CLASSES), config, pick_device(), annotated=annotated, on_step=count)
     return {**judged(net), "steps": steps}
 
 
@@ -208,7 +211,7 @@ def spread(values: list[float], sign: str = "") -> str:
     return f"{mean(values):{sign}.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def taught(draw: int, shots: int = 10, heads: int = 1) -> Figures:
+def teacher_figures(draw: int, shots: int = 10, heads: int = 1) -> Figures:
     return teachers.teach(FewshotConfig(num_heads=heads), shots, draw)
 
 
@@ -218,7 +221,7 @@ def gap(s: Setting) -> str:
     for minutes in BAR_MINUTES:
         config = DistillConfig(minutes=minutes)
         made_by = [student(config, s, draw) for draw in range(s.draws)]
-        above = [taught(draw)["miou"] for draw in range(s.draws)]
+        above = [teacher_figures(draw)["miou"] for draw in range(s.draws)]
         below = [t - m["generated"] for t, m in zip(above, made_by, strict=True)]
         steps = round(mean(m["steps"] for m in made_by))
         own = spread([m["generated"] for m in made_by])
@@ -239,7 +242,7 @@ def against_exact(s: Setting) -> str:
 
 def per_class(s: Setting) -> str:
     config, draws = s.config(), range(s.draws)
-    made_by, above = [student(config, s, draw) for draw in draws], [taught(draw) for draw in draws]
+    made_by, above = [student(config, s, draw) for draw in draws], [teacher_figures(draw) for draw in draws]
     lines = {
         "teacher, generated": [t["per_class_iou"] for t in above],
         "student, generated": [m["generated_per_class"] for m in made_by],

@@ -22,6 +22,10 @@ def distill(
     ignore_below: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="Ignore pixels less certain than this, 0.5 to 1; none.")
     ] = None,
+    annotated: Annotated[
+        float | None,
+        typer.Option(min=0, max=0.9, help="Share of each step that is annotated samples, as drawn; 0.25."),
+    ] = None,
     student: Annotated[str | None, typer.Option(help="tiny, default (2 million parameters) or paper (17).")] = None,
     loss: Annotated[str | None, typer.Option(help="ce (default), dice, balanced or focal.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; 1000.")] = None,
@@ -65,7 +69,7 @@ def distill(
     out, runs = current_output(), runs or project_dir() / "runs"
     options = {
         "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
-        "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
+        "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
         "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
         "precision": precision, "seed": seed,
     }  # fmt: skip

@@ -29,6 +29,7 @@ class DistillConfig:
     labels: str = "soft"  # soft | hard: the likeliest class alone
     drop: float = 0.1  # share of the pairs left out, those the teacher doubts most
     ignore_below: float = 0.0  # pixels whose first class has less than this share of the two likeliest are ignored
+    annotated: float = 0.25  # share of each step's pairs that are the annotated samples, with their labels as drawn
     loss: str = "ce"  # ce | dice | balanced | focal
     steps: int = 1000
     minutes: float | None = None  # how long to train, instead of steps

@@ -7,12 +7,12 @@ from typing import Any
 
 from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.distill.config import PAIR_SEED, DistillConfig, PairsConfig, StudentConfig
-from gseg_cli.distill.pairs import PairSet, make_pairs
+from gseg_cli.distill.pairs import PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.sheet import draw_pairs
 from gseg_cli.distill.train import STATE, fit_student, score_student
 from gseg_cli.distill.trainer import ALONE
 from gseg_cli.distill.unet import save_unet
-from gseg_cli.fewshot.model import Teacher, load_teacher
+from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
@@ -54,12 +54,14 @@ def distill(
         truncation_psi=config.pairs.truncation_psi, world=world,
     )  # fmt: skip
     chosen = choose_pairs(pairs, config.train)
+    taught = load_annotated(teacher)
+    annotated = annotated_pairs(generator, taught) if taught else None
     if world.is_first:
-        run.log(f"{len(chosen)} of {len(pairs)} pairs kept")
+        run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {len(annotated) if annotated else 'no'} annotated samples")
         run.picture("pairs", draw_pairs(pairs, config.train, classes))
     student = fit_student(
         chosen, len(classes), config.train, device,
-        held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
+        annotated=annotated, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if world.is_first:
         quality = {"held_out_miou": score_student(student, held_out, len(classes))}

@@ -15,9 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gseg_cli.fewshot.model import Teacher
+from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
-from gseg_cli.gan.generator import Generator
+from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.world import World
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -115,6 +115,14 @@ def make_pairs(
     world.wait()
     on_step(Step(len(seeds), len(seeds)))
     return PairSet.join([_read(path) for path in paths])
+
+
+@torch.no_grad()
+def annotated_pairs(generator: Generator, annotated: Annotated) -> PairSet:
+    """The annotated samples themselves, with their label maps as drawn; what was not labelled is ignored."""
+    device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
+    images = [to_uint8(generator.synthesis(ws[None].to(device))).cpu() for ws in annotated.ws]
+    return PairSet.exact(torch.cat(images).numpy(), annotated.labels.numpy())
 
 
 def read_pairs(folder: Path) -> PairSet:

@@ -32,6 +32,7 @@ def fit_student(
     config: DistillConfig,
     device: torch.device,
     *,
+    annotated: PairSet | None = None,
     held_out: PairSet | None = None,
     run: Run | None = None,
     resume: bool = False,
@@ -40,11 +41,12 @@ def fit_student(
 ) -> UNet:
     """Train a student on pairs (of a teacher, or with exact labels); its averaged weights, in evaluation mode.
 
-    held_out pairs are scored ten times on the way, against their first labels. A run keeps the figures, and a state
-    from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and run,
-    and only the first writes. GsegError when the loss is no longer finite.
+    annotated: the samples that the teacher learned from, mixed in as the config says. held_out pairs are scored ten
+    times on the way, against their first labels. A run keeps the figures, and a state from which `resume` goes on;
+    without one it starts anew. Of many processes, all are given the same pairs and run, and only the first writes.
+    GsegError when the loss is no longer finite.
     """
-    trainer = StudentTrainer(pairs, num_classes, config, device, world)
+    trainer = StudentTrainer(pairs, num_classes, config, device, world, annotated)
     if run and resume and (run.dir / STATE).is_file():
         trainer.load_state(load_checkpoint(run.dir / STATE, STATE_KIND)[0])
     session = _Session(trainer, held_out, num_classes, run if world.is_first else None, on_step)

@@ -31,13 +31,21 @@ WARM_UP = 0.1  # share of the training in which the learning rate rises
 class StudentTrainer:
     """The student, its average and its optimiser; `step` takes one step.
 
-    pairs stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
+    annotated: samples with the labels that a person drew, a share of every chunk. Both sets stay on the CPU. elapsed_s
+    is the time spent so far, of all processes that worked on it one after another.
     """
 
     def __init__(
-        self, pairs: PairSet, num_classes: int, config: DistillConfig, device: torch.device, world: World = ALONE
+        self,
+        pairs: PairSet,
+        num_classes: int,
+        config: DistillConfig,
+        device: torch.device,
+        world: World = ALONE,
+        annotated: PairSet | None = None,
     ) -> None:
         self.pairs, self.config, self.device, self.world = pairs, config, device, world
+        self.annotated = annotated
         self.chunk_size = config.microbatch or config.batch // world.size
         self.num_chunks = config.batch // max(self.chunk_size, 1)
         self.chunks = range(world.rank, self.num_chunks, world.size)
@@ -81,10 +89,17 @@ class StudentTrainer:
 
     def _chunk_loss(self, chunk: int) -> Tensor:
         seed_step(self.config.seed, self.num_steps, chunk)
-        batch = self.augmentation(self.pairs[torch.randint(len(self.pairs), [self.chunk_size])])
+        batch = self.augmentation(self._draw())
         with autocast(self.device, self.config.precision):
             logits = self.net(batch.image)
         return self.loss(logits.float(), batch)
+
+    def _draw(self) -> PairSet:
+        num_annotated = round(self.config.annotated * self.chunk_size) if self.annotated else 0
+        drawn = self.pairs[torch.randint(len(self.pairs), [self.chunk_size - num_annotated])]
+        if not self.annotated or not num_annotated:
+            return drawn
+        return PairSet.join([drawn, self.annotated[torch.randint(len(self.annotated), [num_annotated])]])
 
     def _schedule(self, progress: float) -> None:
         for group in self.optimizer.param_groups:

@@ -2,7 +2,7 @@
 
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +15,7 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError
 
 KIND = "fewshot"
+ANNOTATED = "annotated."  # prefix of the tensors that hold what the teacher was taught
 # Dilations of the 3x3 convolutions behind the first, 1x1 layer; cnn-l is the published code's network, 61 px wide.
 DILATIONS = {"cnn-s": (2, 1, 2, 1), "cnn-m": (2, 4, 1, 2, 4, 1), "cnn-l": (2, 4, 8, 1, 2, 4, 8, 1)}
 MODELS = (*DILATIONS, "mlp")
@@ -123,14 +124,25 @@ class Reading:
         return torch.stack([logits.softmax(dim=1) for logits in rest])
 
 
-def save_teacher(path: Path, teacher: Teacher, classes: ClassMap, meta: dict[str, Any]) -> None:
+class Annotated(NamedTuple):
+    """What a teacher was taught: latents float32 [N, num_ws, w_dim] and label maps uint8 [N, S, S], 255 is ignored."""
+
+    ws: Tensor
+    labels: Tensor
+
+
+def save_teacher(
+    path: Path, teacher: Teacher, classes: ClassMap, meta: dict[str, Any], annotated: Annotated | None = None
+) -> None:
     config = {**asdict(teacher.config), "classes": classes.to_json()}
-    save_checkpoint(path, teacher.state_dict(), {"kind": KIND, "config": config, **meta})
+    taught = {ANNOTATED + name: tensor for name, tensor in annotated._asdict().items()} if annotated else {}
+    save_checkpoint(path, {**teacher.state_dict(), **taught}, {"kind": KIND, "config": config, **meta})
 
 
 def load_teacher(path: Path, device: torch.device | str = "cpu") -> tuple[Teacher, ClassMap, dict[str, Any]]:
     """The teacher in evaluation mode, its classes, and what its file says of itself."""
     tensors, meta = load_checkpoint(path, KIND)
+    tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(ANNOTATED)}
     config = dict(meta["config"])
     classes = ClassMap.from_json(config.pop("classes"))
     teacher = Teacher(TeacherConfig(**{**config, "channels": tuple(config["channels"])}))
@@ -139,3 +151,10 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> tuple[Teache
     except RuntimeError as error:
         raise CheckpointError(f"{path}: its tensors do not fit its config", "train the teacher again") from error
     return teacher.eval().requires_grad_(False).to(device), classes, meta
+
+
+def load_annotated(path: Path) -> Annotated | None:
+    """What the teacher in this file was taught; None of a file that does not hold it."""
+    tensors, _ = load_checkpoint(path, KIND)
+    names = [ANNOTATED + name for name in Annotated._fields]
+    return Annotated(*(tensors[name] for name in names)) if set(names) <= tensors.keys() else None

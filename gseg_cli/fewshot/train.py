@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.fewshot.features import REPRESENTATIONS, Representation, collect_features, gather_hypercolumns
-from gseg_cli.fewshot.model import MODELS, Head, MLPHead, Teacher, TeacherConfig, save_teacher
+from gseg_cli.fewshot.model import MODELS, Annotated, Head, MLPHead, Teacher, TeacherConfig, save_teacher
 from gseg_cli.gan.generator import FeatureStack, Generator
 from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step
@@ -85,7 +85,7 @@ def train_fewshot(
         "gan_class": annotations.class_index,
         "trained": {**asdict(config), "seeds": list(annotations.seeds)},
     }
-    save_teacher(run.checkpoint, teacher, annotations.classes, meta)
+    save_teacher(run.checkpoint, teacher, annotations.classes, meta, taught(annotations))
     return run.checkpoint
 
 
@@ -123,6 +123,11 @@ def fit_teacher(
                 run.metric(done, loss=float(loss))
             on_step(Step(done, total, {"loss": float(loss)}))
     return teacher.eval().requires_grad_(False)
+
+
+def taught(annotations: AnnotationSet) -> Annotated:
+    """What a teacher of these annotations is taught, as its file keeps it."""
+    return Annotated(torch.as_tensor(annotations.ws), torch.as_tensor(annotations.labels))
 
 
 def check_labels(annotations: AnnotationSet) -> None:

@@ -5,10 +5,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.distill.distill import make_training_pairs
+from gseg_cli.distill.distill import choose_pairs, make_training_pairs
+from gseg_cli.distill.pairs import annotated_pairs
 from gseg_cli.distill.train import DistillConfig, fit_student
 from gseg_cli.fewshot.model import Teacher
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
 from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.scoring import score_inverted, score_samples, score_unet
 from gseg_cli.reproduce.setup import Setup
@@ -67,8 +68,9 @@ def student_figures(
     subject = setup.subject
     teacher = teach(setup, task, fewshot, shots, draw, ignore_step)
     pairs = make_training_pairs(subject.generator, teacher, setup.size.pairs, folder, on_step)
-    kept = pairs.without_doubtful(config.drop)
-    net = fit_student(kept, len(task.classes), config, subject.device, on_step=on_step)
+    annotated = annotated_pairs(subject.generator, taught(subject.annotations(task, shots, draw)))
+    kept = choose_pairs(pairs, config)
+    net = fit_student(kept, len(task.classes), config, subject.device, annotated=annotated, on_step=on_step)
     shutil.rmtree(folder)
     views = {name: score_unet(net, photos, task) for name, photos in setup.views.items()}
     return {"test": score_unet(net, setup.test, task), "views": views}

@@ -12,15 +12,18 @@ from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import distill as module
 from gseg_cli.distill.augment import AugmentConfig
 from gseg_cli.distill.distill import PairsConfig, StudentConfig
-from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.start import start_distill
 from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels, score_student
 from gseg_cli.distill.unet import UNet, UNetConfig, load_unet
+from gseg_cli.fewshot.model import load_annotated, load_teacher, save_teacher
+from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.runs import open_run
 from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
-from tests.tiny import CLASSES, write_gan, write_photos
+from tests.tiny import CLASSES, brightness_labels, write_gan, write_photos
 
 CPU = torch.device("cpu")
 STILL = AugmentConfig(mirror=False, scale_min=1, scale_max=1, rotation_deg=0, shift=0, colour=0)
@@ -109,3 +112,35 @@ def test_a_missing_folder_of_photos_is_said_before_any_work(tiny_gan, teacher, t
     args = ["--gan", str(tiny_gan), "--teacher", str(teacher), "--runs", str(tmp_path / "runs")]
     assert main(["distill", *args, "--photos", str(tmp_path / "nowhere")]) == 1
     assert "nowhere: no such file or folder" in capsys.readouterr().err and not (tmp_path / "runs").exists()
+
+
+def test_the_labels_that_a_person_drew_correct_what_the_teacher_says(exact):
+    always_one = replace(exact, first=torch.ones_like(exact.first))
+    config = replace(CONFIG, annotated=0.5, steps=120)
+    student = fit_student(always_one, 3, config, CPU, annotated=exact)
+    alone = fit_student(always_one, 3, config, CPU)
+    assert (predict_labels(alone, exact.images) == 1).all()
+    right = [predict_labels(net, exact.images)[exact.first != 1] != 1 for net in (student, alone)]
+    assert right[0].mean() > 0.2 > right[1].mean()
+
+
+@pytest.mark.usefixtures("few_held_out")
+def test_a_distillation_learns_from_the_annotated_samples_too(tiny_gan, teacher, tmp_path):
+    generator, taught = load_generator(tiny_gan), load_annotated(teacher)
+    assert np.array_equal(taught.labels, brightness_labels(generator, [0, 1, 2]))
+    drawn = annotated_pairs(generator, taught)
+    assert torch.equal(drawn.images, to_uint8(generator.synthesis(ws_for_seeds(generator, [0, 1, 2], 1.0))))
+    assert (drawn.share == 255).all() and torch.equal(drawn.first, taught.labels)
+    with_them, without = (
+        load_unet(start_distill(tiny_gan, teacher, config, tmp_path, CPU)["checkpoint"])[0].head.weight
+        for config in (SMALL, replace(SMALL, train=replace(SMALL.train, annotated=0.0)))
+    )
+    assert not torch.equal(with_them, without)
+
+
+@pytest.mark.usefixtures("few_held_out")
+def test_a_teacher_whose_file_lacks_its_lessons_still_teaches(tiny_gan, teacher, tmp_path):
+    network, classes, meta = load_teacher(teacher)
+    save_teacher(tmp_path / "old.safetensors", network, classes, meta)
+    done = start_distill(tiny_gan, tmp_path / "old.safetensors", SMALL, tmp_path / "runs", CPU)
+    assert done["pairs"] == 8 and "no annotated samples" in (done["run"] / "log.txt").read_text()
