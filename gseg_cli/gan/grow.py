@@ -10,14 +10,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+import torch.nn.functional as F
+from torch import Tensor, nn
 
+from gseg_cli.gan import ops
 from gseg_cli.gan.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
 from gseg_cli.gan.networks import GanModule, load_gan
 from gseg_cli.gan.stylegan2 import StyleGAN2, SynthesisBlock
 from gseg_runtime.errors import ConfigError
 
 LRELU_SLOPE = 0.2
+NUM_FITTED, MAX_PIXELS = 32, 4096  # pictures that D's new layer is fitted on, and pixels of each
 
 
 def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
@@ -69,7 +72,7 @@ def shrink(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
     """Both at half the resolution.
 
     G makes the sum of colours that the old G has when it reaches this size. D keeps its blocks from there on; the layer
-    that reads the picture is new, and random.
+    that reads the picture is new, and fitted to hand them nearly what they had of the enlarged picture.
     """
     config = replace(G.config, img_resolution=G.img_resolution // 2)
     new_G, new_D = StyleGAN2(config), Discriminator(config)
@@ -77,7 +80,34 @@ def shrink(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:
         names, tensors = new.state_dict().keys(), old.state_dict()
         new.load_state_dict(new.state_dict() | {name: tensors[name] for name in names & tensors.keys()})
     new_G.class_index, new_D.class_index = G.class_index, D.class_index
+    first, before = (getattr(net, f"b{c.img_resolution}") for net, c in ((new_D, config), (D, G.config)))
+    _fit_reader(first.fromrgb, before, new_G)
     return new_G, new_D
+
+
+@torch.no_grad()
+def _fit_reader(fromrgb: ConvLayer, before: DiscriminatorBlock, G: StyleGAN2) -> None:
+    """Least squares from the colour of a pixel of G to what the block before gave there of the enlarged picture.
+
+    A reader at random tells D nothing: it would judge by chance, and G be pulled to nowhere until D has learnt to see.
+    """
+    assert fromrgb.bias is not None
+    parts = zip(*(_read_pixels(before, G) for _ in range(NUM_FITTED)), strict=True)
+    colours, given = (torch.cat(part) for part in parts)  # [P, C], [P, O]
+    wanted = torch.where(given > 0, given, given / LRELU_SLOPE) / ops.LRELU_GAIN  # before the leaky ReLU
+    solution = torch.linalg.lstsq(F.pad(colours, (0, 1), value=1.0), wanted).solution  # [C + 1, O], the bias last
+    fromrgb.weight.copy_(solution[:-1].t()[:, :, None, None] / fromrgb.weight_gain)
+    fromrgb.bias.copy_(solution[-1])
+
+
+def _read_pixels(before: DiscriminatorBlock, G: StyleGAN2) -> tuple[Tensor, Tensor]:
+    """Some pixels of one picture of G: their colours [P, C], and what the block gave there [P, O]."""
+    picture = G.synthesis(G.mapping(torch.randn(1, G.z_dim)))
+    if G.config.img_channels == 1:
+        picture = picture.mean(dim=1, keepdim=True)
+    given = before(ops.upsample2d(picture, ops.resample_filter()))
+    at = torch.randperm(picture[0, 0].numel())[:MAX_PIXELS]
+    return picture[0].flatten(1)[:, at].t(), given[0].flatten(1)[:, at].t()
 
 
 @torch.no_grad()

@@ -71,7 +71,17 @@ def test_a_shrunk_discriminator_keeps_all_but_the_layer_that_reads_the_picture(g
     old, kept = gan[1].state_dict(), new.state_dict()
     fresh = [name for name in kept if name not in old or not torch.equal(kept[name], old[name])]
     assert sorted(fresh) == ["b8.fromrgb.bias", "b8.fromrgb.weight"]
-    assert new(torch.zeros(4, 3, 8, 8)).shape == (4, 1)
+
+
+def test_a_shrunk_discriminator_judges_much_as_the_old_one_judges_the_enlarged_picture(gan):
+    torch.manual_seed(0)
+    small, new = (net.requires_grad_(False) for net in shrink(*gan))
+    pictures = small.synthesis(small.mapping(torch.randn(64, 16)))
+    before = gan[1](ops.upsample2d(pictures, ops.resample_filter()))[:, 0]
+    blind = Discriminator(new.config).requires_grad_(False)
+    blind.load_state_dict({**new.state_dict(), "b8.fromrgb.weight": torch.randn_like(new.b8.fromrgb.weight)})
+    seen, unseen = (float(torch.corrcoef(torch.stack([before, D(pictures)[:, 0]]))[0, 1]) for D in (new, blind))
+    assert seen > 0.7 and seen > unseen + 0.2, (seen, unseen)
 
 
 @pytest.mark.parametrize("times", [0.5, 2, 4])
