@@ -15,6 +15,8 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
+from itertools import product
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -22,13 +24,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.cells import ROOT, made
+from benchmarks.cells import CELLS, ROOT, cell, hardware
 from gseg_cli.gan.train_config import GanTrainConfig
 from gseg_cli.gan.trainer import GanTrainer
-from gseg_runtime.files import write_text
+from gseg_runtime.files import read_json, write_text
 
 CPU = torch.device("cpu")
 BATCH, MAIN_STEPS, R1_INTERVAL = 8, 3, 16
+RESOLUTIONS, PRECISIONS = (64, 128), ("fp32", "bf16")
+CODE = tuple(f"gseg_cli.gan.{name}" for name in ("trainer", "loss", "stylegan2", "ops", "discriminator"))
 Round = Callable[[], float]  # CPU seconds of MAIN_STEPS steps, the last with R1 at its share of the time
 
 
@@ -119,9 +123,30 @@ def theirs(resolution: int, precision: str) -> Round:
     return lambda: per_kimg([timed(lambda: step(False)) for _ in range(MAIN_STEPS)], timed(lambda: step(True)))
 
 
+def figures(resolution: int, precision: str, rounds: int) -> dict[str, float]:
+    """Seconds per kimg of both, the median over the rounds, and the ratios of single rounds."""
+    sides = [side(resolution, precision) for side in (ours, theirs)]
+    for side in sides:
+        side()  # first calls choose kernels
+    times = [[side() for side in sides] for _ in range(rounds)]
+    our_s, their_s = (median(column) for column in zip(*times, strict=True))
+    ratios = [a / b for a, b in times]
+    return {"ours_s": our_s, "theirs_s": their_s, "least": min(ratios), "most": max(ratios)}
+
+
+def measure(stylegan2_ada: Path, rounds: int) -> None:
+    """The cells of this machine."""
+    sys.path.insert(0, str(stylegan2_ada))
+    warnings.simplefilter("ignore")  # of code written for PyTorch 1.7
+    torch.set_num_threads(1)
+    for resolution, precision in product(RESOLUTIONS, PRECISIONS):
+        config = {"hardware": hardware(), "resolution": resolution, "precision": precision, "rounds": rounds}
+        cell("gan_speed", config, CODE, partial(figures, resolution, precision, rounds))
+
+
 TEXT = """# Training a GAN: seconds per thousand images
 
-CPU seconds per kimg of one thread, median of {rounds} rounds in which both sides take turns, and their ratio. The other
+CPU seconds per kimg of one thread, median of so many rounds in which both sides take turns, and their ratio. The other
 side is a minimal loop around the networks and `StyleGAN2Loss` of
 [stylegan2-ada-pytorch](https://github.com/NVlabs/stylegan2-ada-pytorch), whose custom operations fall back to plain
 PyTorch on a CPU; in the bf16 rows it takes its own mixed-precision path (the four highest resolutions) with bfloat16 in
@@ -129,38 +154,40 @@ the place of float16, while gseg computes all of G and D in bfloat16 but for the
 defaults of `gseg gan-train` on a CPU), batch {batch}, lazy R1 every {interval} steps, no path length, no augmentation.
 Nothing here says how both compare on a GPU.
 
-Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR --rounds {rounds}`, commit {commit},
-{date}, {hardware}.
+Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR`, a cell for each machine that it was run on.
 
-| pixels | precision | gseg, s/kimg | stylegan2-ada-pytorch, s/kimg | ratio | of single rounds |
-|---:|---|---:|---:|---:|---|
-{table}
-"""
+{tables}"""
+HEAD = """| pixels | precision | gseg, s/kimg | stylegan2-ada-pytorch, s/kimg | ratio | of single rounds |
+|---:|---|---:|---:|---:|---|"""
+
+
+def tables() -> str:
+    """Of every machine, the newest first."""
+    cells = [read_json(path) for path in CELLS.glob("gan_speed-*.json")]
+    cells.sort(key=lambda c: (c["config"]["resolution"], c["config"]["precision"] == "bf16"))
+    machines = sorted({(c["date"], c["hardware"], c["commit"], c["config"]["rounds"]) for c in cells}, reverse=True)
+    parts = []
+    for date, machine, commit, rounds in machines:
+        rows = [row(c) for c in cells if (c["date"], c["hardware"], c["commit"]) == (date, machine, commit)]
+        parts.append("\n".join([f"## {machine}\n", f"Commit {commit}, {date}, {rounds} rounds.\n", HEAD, *rows, ""]))
+    return "\n".join(parts)
+
+
+def row(c: dict[str, Any]) -> str:
+    config, f = c["config"], c["figures"]
+    seconds = f"{f['ours_s']:.0f} | {f['theirs_s']:.0f} | {f['ours_s'] / f['theirs_s']:.2f}"
+    return f"| {config['resolution']} | {config['precision']} | {seconds} | {f['least']:.2f} to {f['most']:.2f} |"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--stylegan2-ada", type=Path, required=True, metavar="DIR")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--resolutions", type=int, nargs="+", default=[64, 128])
+    parser.add_argument("--rounds", type=int, default=3)
     args = parser.parse_args()
-    sys.path.insert(0, str(args.stylegan2_ada))
-    warnings.simplefilter("ignore")  # of code written for PyTorch 1.7
-    torch.set_num_threads(1)
-    rows = []
-    for resolution in args.resolutions:
-        for precision in ("fp32", "bf16"):
-            sides = [side(resolution, precision) for side in (ours, theirs)]
-            for side in sides:
-                side()  # first calls choose kernels
-            times = [[side() for side in sides] for _ in range(args.rounds)]
-            our_s, their_s = (median(column) for column in zip(*times, strict=True))
-            ratios = [a / b for a, b in times]
-            spread = f"{our_s / their_s:.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
-            rows.append(f"| {resolution} | {precision} | {our_s:.0f} | {their_s:.0f} | {spread} |")
-            print(rows[-1], flush=True)
-    text = TEXT.format(rounds=args.rounds, batch=BATCH, interval=R1_INTERVAL, table="\n".join(rows), **made())
+    measure(args.stylegan2_ada, args.rounds)
+    text = TEXT.format(batch=BATCH, interval=R1_INTERVAL, tables=tables())
     write_text(ROOT / "gan_speed.md", text)
+    print(text)
 
 
 if __name__ == "__main__":
