@@ -13,6 +13,7 @@ from gseg_cli.fewshot.features import REPRESENTATIONS, LayerSum, ProjectedFeatur
 from gseg_cli.gan.generator import FeatureStack
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError
+from gseg_runtime.label_map import check_label_map
 
 KIND = "fewshot"
 ANNOTATED = "annotated."  # prefix of the tensors that hold what the teacher was taught
@@ -154,7 +155,19 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> tuple[Teache
 
 
 def load_annotated(path: Path) -> Annotated | None:
-    """What the teacher in this file was taught; None of a file that does not hold it."""
-    tensors, _ = load_checkpoint(path, KIND)
+    """What the teacher in this file was taught; None of a file that does not hold it.
+
+    CheckpointError when it does not fit the teacher.
+    """
+    tensors, meta = load_checkpoint(path, KIND)
     names = [ANNOTATED + name for name in Annotated._fields]
-    return Annotated(*(tensors[name] for name in names)) if set(names) <= tensors.keys() else None
+    if not set(names) <= tensors.keys():
+        return None
+    annotated = Annotated(*(tensors[name] for name in names))
+    shape = (len(annotated.ws), meta["config"]["size"], meta["config"]["size"])
+    if annotated.labels.shape != shape:
+        got = list(annotated.labels.shape)
+        raise CheckpointError(f"{path}: expected label maps {list(shape)}, got {got}", "train the teacher again")
+    for labels in annotated.labels.numpy():
+        check_label_map(labels, len(meta["config"]["classes"]), f"{path}: label map")
+    return annotated

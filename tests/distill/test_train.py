@@ -21,7 +21,7 @@ from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.networks import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.runs import open_run
-from gseg_runtime.errors import CheckpointError
+from gseg_runtime.errors import CheckpointError, GsegError
 from gseg_runtime.files import sha256_file
 from tests.tiny import CLASSES, brightness_labels, write_gan, write_photos
 
@@ -144,3 +144,12 @@ def test_a_teacher_whose_file_lacks_its_lessons_still_teaches(tiny_gan, teacher,
     save_teacher(tmp_path / "old.safetensors", network, classes, meta)
     done = start_distill(tiny_gan, tmp_path / "old.safetensors", SMALL, tmp_path / "runs", CPU)
     assert done["pairs"] == 8 and "no annotated samples" in (done["run"] / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("labels", [np.full((3, 16, 16), 7, np.uint8), np.zeros((3, 8, 8), np.uint8)])
+def test_lessons_that_do_not_fit_the_teacher_are_refused(teacher, tmp_path, labels):
+    network, classes, meta = load_teacher(teacher)
+    taught = load_annotated(teacher)._replace(labels=torch.from_numpy(labels))
+    save_teacher(tmp_path / "odd.safetensors", network, classes, meta, taught)
+    with pytest.raises(GsegError, match="odd.safetensors: .*(expected|class index 7)"):
+        load_annotated(tmp_path / "odd.safetensors")
