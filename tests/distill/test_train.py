@@ -151,5 +151,5 @@ def test_lessons_that_do_not_fit_the_teacher_are_refused(teacher, tmp_path, labe
     network, classes, meta = load_teacher(teacher)
     taught = load_annotated(teacher)._replace(labels=torch.from_numpy(labels))
     save_teacher(tmp_path / "odd.safetensors", network, classes, meta, taught)
-    with pytest.raises(GsegError, match="odd.safetensors: .*(expected|class index 7)"):
+    with pytest.raises(GsegError, match=r"odd\.safetensors: .*(expected|class index 7)"):
         load_annotated(tmp_path / "odd.safetensors")
