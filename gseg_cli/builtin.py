@@ -7,7 +7,7 @@ from pathlib import Path
 from gseg_runtime.files import sha256_file
 
 PREFIX = "builtin:"  # of a GAN's name wherever a checkpoint's path can stand
-DEFAULT = "toy-faces-64"
+DEFAULT = "toy-faces"
 DEFAULT_GAN = PREFIX + DEFAULT
 SMALL = "toy-faces-64"  # for tests, and for experiments that have to be many
 BY_SIZE = {64: SMALL, 128: "toy-faces"}  # side of the pictures in pixels
