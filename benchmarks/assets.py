@@ -1,9 +1,10 @@
 """Rebuild what is shipped, from the renderer on: GAN, reference annotator, annotations, figures.
 
-    python -m benchmarks.assets [--builtin toy-faces] [--kimg 100] [--work build/assets] [--only reference ...]
+    python -m benchmarks.assets [--builtin toy-faces] [--init-from NAME] [--kimg 100] [--only reference ...]
 
-The GAN continues from the shipped one (that of 128 px grew out of that of 64); what follows depends on it and is made
-anew. Stages: gan, reference, annotations, figures.
+The GAN continues from the shipped one or another that comes along, grown or shrunk: that of 128 px grew out of an
+earlier one of 64 px, and that of 64 px is it again, shrunk. What follows depends on it and is made anew. Stages: gan,
+reference, annotations, figures.
 """
 
 import argparse
@@ -18,7 +19,7 @@ import torch
 
 from benchmarks import autoshot, gan_faces
 from benchmarks.reference import SIZE_OF, make_reference
-from gseg_cli.builtin import DEFAULT, PREFIX, SMALL, Builtin, assets, builtin_names
+from gseg_cli.builtin import DEFAULT, PREFIX, Builtin, assets, builtin_names
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
@@ -41,10 +42,10 @@ MIN_PIXELS = {64: 6, 128: 24}  # of every class: whoever labels few samples pick
 SHOWN = ("config.json", "metrics.jsonl", "curves.png")  # of the training, beside its GAN
 
 
-def make_gan(shipped: Builtin, work: Path, kimg: float) -> None:
-    """Render the photos and train on from the shipped GAN, or grow that of 64 px where there is none yet."""
+def make_gan(shipped: Builtin, parent: Builtin, work: Path, kimg: float) -> None:
+    """Render the photos and train on from `parent`."""
     size = SIZE_OF[shipped.name]
-    photos, parent = work / f"photos-{size}", shipped if shipped.gan.is_file() else Builtin(SMALL)
+    photos = work / f"photos-{size}"
     with progress("toy faces", "faces") as on_step:
         count, seed = len(GAN_SEEDS), GAN_SEEDS[0]
         write_dataset(photos, count=count, seed=seed, size=size, resume=photos.exists(), on_step=on_step)
@@ -52,7 +53,7 @@ def make_gan(shipped: Builtin, work: Path, kimg: float) -> None:
     given = {"kimg": kimg, "seed": images_shown(parent), "resolution": size}
     with progress("gan-train", "images") as on_step:
         trained = train_or_resume(
-            photos / "images", given, work / "runs", pick_device(), init_from=parent.gan, on_step=on_step
+            photos / "images", given, work / f"runs-{size}", pick_device(), init_from=parent.gan, on_step=on_step
         )
     ship_gan(shipped, trained["run"], parent)
 
@@ -141,14 +142,17 @@ def make_figures(shipped: Builtin) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--builtin", choices=sorted(SIZE_OF), default=DEFAULT)
+    parser.add_argument(
+        "--init-from", choices=sorted(SIZE_OF), help="GAN to go on from; without it the one it replaces"
+    )
     parser.add_argument("--kimg", type=float, default=100.0)
     parser.add_argument("--work", type=Path, default=Path("build/assets"))
     parser.add_argument("--only", nargs="+", choices=STAGES, default=STAGES)
     args = parser.parse_args()
     sys.argv = sys.argv[:1]
-    shipped = Builtin(args.builtin)
+    shipped, parent = Builtin(args.builtin), Builtin(args.init_from or args.builtin)
     make = {
-        "gan": lambda: make_gan(shipped, args.work, args.kimg),
+        "gan": lambda: make_gan(shipped, parent, args.work, args.kimg),
         "reference": lambda: make_reference(shipped),
         "annotations": lambda: make_annotations(shipped),
         "figures": lambda: make_figures(shipped),

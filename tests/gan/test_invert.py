@@ -131,8 +131,9 @@ def test_a_gan_without_noise_or_coarse_layer_is_inverted_too_and_space_f_is_refu
         invert(generator, photos, samples, features, InvertConfig(space="f", steps=1))
 
 
-def test_faces_are_of_the_face_gans_kind_and_upside_down_ones_and_noise_are_not():
-    """With a sixth of the usual samples; benchmarks/invert.md has the figures."""
+def test_faces_are_of_the_face_gans_kind_and_upside_down_ones_and_noise_are_not(monkeypatch):
+    """With half of the usual samples; benchmarks/invert.md has the figures."""
+    monkeypatch.setattr(sampled, "MAX_SAMPLES", 768)
     generator, discriminator = load_gan(Builtin(SMALL).gan)
     domain = Domain.of(draw_samples(generator.eval(), discriminator.eval(), 0, CPU).look)
     faces = np.stack([render(seed, 64)[0] for seed in range(7_000_000, 7_000_024)])
