@@ -29,6 +29,7 @@ from gseg_cli.gan.train_config import GanTrainConfig, auto_config
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
 
+NOTES = ROOT / "gan_ada_notes.md"  # what is seen, written down by whoever looked
 SEED = 5_000_000  # of the faces; no split of gseg_cli/datasets/splits.py reaches here
 HELD_OUT = 250
 SMALL = {"channel_base": 1024, "batch": 16, "r1_gamma": 1.0}  # half as wide as `auto`: an hour a run on one core
@@ -96,7 +97,8 @@ Made by `python -m benchmarks.gan_ada --kimg {kimg:g} --photos {photos}`, commit
 {table}
 
 ![distance, memorisation and augmentation over the images shown](gan_ada.png)
-"""
+
+{notes}"""
 
 
 def row(augment: str, curves: dict[str, list[list[float]]]) -> str:
@@ -132,7 +134,13 @@ def main() -> None:
     about = {key: cells["ada"][key] for key in ("commit", "date", "hardware")}
     table = "\n".join(row(augment, c["figures"]["curves"]) for augment, c in cells.items())
     text = TEXT.format(
-        photos=args.photos, held_out=HELD_OUT, kimg=args.kimg, floor=floor(args.photos, args.work), table=table, **about
+        photos=args.photos,
+        held_out=HELD_OUT,
+        kimg=args.kimg,
+        floor=floor(args.photos, args.work),
+        table=table,
+        notes=NOTES.read_text(),
+        **about,
     )
     args.out.mkdir(parents=True, exist_ok=True)
     Image.fromarray(draw(cells)).save(args.out / "gan_ada.png")
