@@ -64,10 +64,16 @@ def class_weights(pairs: PairSet, num_classes: int) -> Tensor:
 
     The plain inverse makes a class of a thousandth of the pixels outweigh all others.
     """
-    known = pairs.first[pairs.first != IGNORE]
-    counts = torch.bincount(known.flatten(), minlength=num_classes).double()
-    weights = counts.clamp_min(1).rsqrt()
-    return (weights * counts.sum().clamp_min(1) / (weights * counts).sum().clamp_min(1e-6)).float()
+    shares = class_shares(pairs, num_classes)
+    weights = shares.clamp_min(1e-4).rsqrt()
+    return (weights / (weights * shares).sum().clamp_min(1e-6)).float()
+
+
+def class_shares(pairs: PairSet, num_classes: int) -> Tensor:
+    """[C], of the pixels that are not ignored, by their likeliest class."""
+    parts = pairs.first.split(64)  # together they would fill the memory as integers of bincount
+    counts = torch.stack([torch.bincount(part[part != IGNORE], minlength=num_classes) for part in parts]).sum(dim=0)
+    return counts.double() / counts.sum().clamp_min(1)
 
 
 def _two_classes(target: Batch) -> tuple[Tensor, Tensor]:

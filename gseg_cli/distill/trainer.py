@@ -17,7 +17,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from gseg_cli.device import autocast
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import DistillConfig
-from gseg_cli.distill.loss import make_loss
+from gseg_cli.distill.loss import class_shares, make_loss
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.unet import UNet, UNetConfig
 from gseg_cli.gan.world import World
@@ -26,6 +26,7 @@ from gseg_runtime.errors import ConfigError
 
 ALONE = World()
 WARM_UP = 0.1  # share of the training in which the learning rate rises
+LEAST_SHARE = 1e-3  # of the pixels that an untrained network expects of any class
 
 
 class StudentTrainer:
@@ -45,13 +46,14 @@ class StudentTrainer:
         annotated: PairSet | None = None,
     ) -> None:
         self.pairs, self.config, self.device, self.world = pairs, config, device, world
-        self.annotated = annotated
+        self.num_classes, self.annotated = num_classes, annotated
         self.chunk_size = config.microbatch or config.batch // world.size
         self.num_chunks = config.batch // max(self.chunk_size, 1)
         self.chunks = range(world.rank, self.num_chunks, world.size)
         _check_chunks(config, self.chunk_size, self.num_chunks, world)
         seed_step(config.seed, 0)
         net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
+        _expect(net, self._shares())
         self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = AveragedModel(self.net, multi_avg_fn=partial(_average, config.ema), use_buffers=True)
         self.optimizer = torch.optim.AdamW(
@@ -100,6 +102,13 @@ class StudentTrainer:
         if not self.annotated or not num_annotated:
             return drawn
         return PairSet.join([drawn, self.annotated[torch.randint(len(self.annotated), [num_annotated])]])
+
+    def _shares(self) -> Tensor:
+        """[C], of each class in the pixels of a step."""
+        shares = class_shares(self.pairs, self.num_classes)
+        if not self.annotated:
+            return shares
+        return shares.lerp(class_shares(self.annotated, self.num_classes), self.config.annotated)
 
     def _schedule(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
@@ -156,6 +165,15 @@ class _Statistics:
 
     def keep(self) -> None:
         torch._foreach_copy_(self.running, self.total)
+
+
+@torch.no_grad()
+def _expect(net: UNet, shares: Tensor) -> None:
+    """Let an untrained network expect each class as often as it occurs: large areas are then no news to it.
+
+    As the prior of Lin et al. 2017 (focal loss), for every class. shares: [C], of the pixels.
+    """
+    cast(Tensor, net.head.bias).copy_(shares.clamp_min(LEAST_SHARE).log())
 
 
 def one_cycle(progress: float) -> tuple[float, float]:

@@ -86,6 +86,8 @@ class UNet(nn.Module):
             below = out
         self.decoder = nn.ModuleList(decoder)
         self.head = nn.Conv2d(below, config.num_classes, kernel_size=1)
+        # Under nn.Conv2d's own start some seeds hardly tell small classes apart, and learn those late or never.
+        nn.init.orthogonal_(self.head.weight)
 
     def forward(self, image: Tensor) -> Tensor:
         """Logits [N, num_classes, S, S] of images float [N, 3, S, S] in [-1, 1], S = config.input_size."""
