@@ -33,7 +33,6 @@ from gseg_cli.distill.train import DistillConfig, fit_student
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.train import FewshotConfig
 from gseg_cli.gan.framing import frame_labels
-from gseg_cli.gan.train import GanTrainConfig
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Outcome, Recipe, run_recipe
 from gseg_cli.reproduce.scoring import score_unet
@@ -215,12 +214,11 @@ deviation over the draws. A draw is also the seed; a single label map is another
   beside the portraits: grey for the student, and not counted. Trained with `--geometry aligned`.
 - raw: portraits as they are, compared at their own size. Trained with `--geometry paper`.
 
-Made by `python -m benchmarks.photos PHOTOS --gan CHECKPOINT --label-maps DIR --out DIR --draws {draws}`,
-commit {commit}, {date}, {hardware}.
+Made by `python -m benchmarks.photos PHOTOS --gan CHECKPOINT --label-maps DIR --out DIR --draws {draws} --steps {steps}
+--pairs {pairs}`, commit {commit}, {date}, {hardware}.
 
-GAN {gan}: {kind}, {resolution} px, {kimg:.0f} kimg shown, made by
-`gseg gan-train PHOTOS/celeba_10k.zip --crop 12,28,76,92{flags}`.
-Label maps: on samples of truncation_psi {truncation_psi:g}. Students: {steps} steps on {pairs} pairs.
+GAN {gan}: {kind}, {resolution} px, {kimg:.0f} kimg shown; [gan_photos.md](gan_photos.md) has the command.
+Label maps: on samples of truncation_psi {truncation_psi:g}.
 
 | labels | portraits | auto-shot | supervised | difference |
 |---:|---|---:|---:|---:|
@@ -253,20 +251,10 @@ def page(s: Setting, alignment: dict[str, Any]) -> str:
     return TEXT.format(
         **alignment, **made(),
         gan=sha256_file(s.gan)[:12], kind=meta["kind"], kimg=meta["num_images"] / 1000, size=SIZE,
-        num_photos=trained["num_photos"], resolution=trained["resolution"], flags=gan_flags(trained),
+        num_photos=trained["num_photos"], resolution=trained["resolution"],
         truncation_psi=s.truncation_psi, steps=s.steps, pairs=s.pairs, draws=s.draws, most=s.counts[-1],
         num_held_out=len(s.split(0)[1]), table=table(s), per_class=per_class(s), notes=NOTES.read_text().strip(),
     )  # fmt: skip
-
-
-def gan_flags(trained: Mapping[str, Any]) -> str:
-    """The options of `gseg gan-train` that were not left at their defaults."""
-    defaults = asdict(GanTrainConfig())
-    names = ("arch", "resolution", "kimg", "batch", "lr", "r1_gamma", "precision", "seed")
-    changed = [(name, trained[name]) for name in names if trained[name] != defaults[name]]
-    return "".join(
-        f" --{name.replace('_', '-')} {value if isinstance(value, str) else f'{value:g}'}" for name, value in changed
-    )
 
 
 def spread(values: list[float], sign: str = "") -> str:
