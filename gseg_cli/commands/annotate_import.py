@@ -80,14 +80,11 @@ def annotate_import(
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
     from gseg_runtime.class_map import IGNORE
-    from gseg_runtime.errors import UsageError
 
     mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
     folder = out or project.annotations_dir
-    _refuse_own_output(source, folder)
-    if add and overwrite:
-        raise UsageError("--add and --overwrite exclude each other", "give one of them")
+    _refuse_clashes(source, folder, add, overwrite)
     how: dict[str, Any] = {
         "mapping": mapping,
         "unlabelled": IGNORE if unlabelled is Unlabelled.ignore else 0,
@@ -120,16 +117,11 @@ def annotate_import(
     warnings = [*found.warnings, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
+    new_classes = annotations.classes.names[len(project.classes) :]
     data = {
-        "out": folder,
-        "format": kind,
-        "seeds": annotations.seeds,
-        "pixels_per_class": annotations.pixels_per_class,
-        "new_classes": annotations.classes.names[len(project.classes) :],
-        "sheet": sheet,
-        "photos": [_fit_facts(fit) for fit in fits],
-        "warnings": warnings,
-    }
+        "out": folder, "format": kind, "seeds": annotations.seeds, "pixels_per_class": annotations.pixels_per_class,
+        "new_classes": new_classes, "sheet": sheet, "photos": [_fit_facts(fit) for fit in fits], "warnings": warnings,
+    }  # fmt: skip
     output.say(f"look at {sheet}")
     text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
     output.result(data, text, status="partial" if errors else "success", errors=errors)
@@ -167,10 +159,12 @@ def _nothing_drawn(source: Path) -> dict[str, str | None]:
     }
 
 
-def _refuse_own_output(source: Path, folder: Path) -> None:
-    """With --overwrite and --partial a broken label map would be lost."""
+def _refuse_clashes(source: Path, folder: Path, add: bool, overwrite: bool) -> None:
+    """Of a source in the folder that is written a broken label map would be lost with --overwrite and --partial."""
     from gseg_runtime.errors import UsageError
 
+    if add and overwrite:
+        raise UsageError("--add and --overwrite exclude each other", "give one of them")
     if source.resolve().is_relative_to(folder.resolve()):
         hint = "copy the label maps elsewhere, or choose another folder with -o"
         raise UsageError(f"{source}: lies in the folder that is written, {folder}", hint)

@@ -1,5 +1,6 @@
 """gseg sample: images of the GAN to label."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,6 +10,8 @@ from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, open_pro
 
 if TYPE_CHECKING:
     from gseg_cli.fewshot.pick_config import PickConfig
+    from gseg_cli.gan.generator import Generator
+    from gseg_cli.gan.sample_set import SampleSet
 
 SEEDS, CANDIDATES = "0-15", "0-499"
 
@@ -55,7 +58,7 @@ def sample(
 
     A folder of samples is extended.
     """
-    from gseg_cli.gan.seeds import format_seeds, parse_seeds
+    from gseg_cli.gan.seeds import parse_seeds
 
     how = _how_to_pick(pick, count, teacher, truncation_psi, seed)
     seeds = (CANDIDATES if how else SEEDS) if seeds is None else seeds
@@ -75,13 +78,7 @@ def sample(
     generator = load_generator(gan_path, pick_device(device), class_index)
     picked: dict[str, Any] = {}
     if how:
-        from gseg_cli.fewshot.start_pick import start_pick
-
-        annotations = project_dir() / "annotations"
-        with progress("pick", "candidates") as on_step:
-            picked = start_pick(
-                generator, gan_path, wanted, how, annotations=annotations, teacher=teacher, on_step=on_step
-            )
+        picked = _pick(generator, gan_path, wanted, how, teacher)
         wanted = picked["picked"]
     with progress("sample", "images") as on_step:
         samples = write_samples(
@@ -103,12 +100,31 @@ def sample(
         "templates": templates.written if templates else (),
         **picked,
     }
+    current_output().result(data, _told(folder, samples, truncation_psi, how, wanted))
+
+
+def _pick(
+    generator: "Generator", gan: Path, candidates: Sequence[int], how: "PickConfig", teacher: Path | None
+) -> dict[str, Any]:
+    from gseg_cli.fewshot.start_pick import start_pick
+    from gseg_cli.progress import progress
+
+    annotations = project_dir() / "annotations"
+    with progress("pick", "candidates") as on_step:
+        return start_pick(generator, gan, candidates, how, annotations=annotations, teacher=teacher, on_step=on_step)
+
+
+def _told(
+    folder: Path, samples: "SampleSet", truncation_psi: float, how: "PickConfig | None", wanted: Sequence[int]
+) -> str:
+    from gseg_cli.gan.seeds import format_seeds
+
     size = f"{samples.resolution} px, truncation_psi {truncation_psi:g}"
     text = f"{folder}: {len(samples.seeds)} samples of {size}, seeds {format_seeds(samples.seeds)}"
-    if how:
-        order = "" if how.way == "random" else ", the most useful first"
-        text += f"\nlabel next{order}: {', '.join(map(str, wanted))}"
-    current_output().result(data, text)
+    if how is None:
+        return text
+    order = "" if how.way == "random" else ", the most useful first"
+    return f"{text}\nlabel next{order}: {', '.join(map(str, wanted))}"
 
 
 def _how_to_pick(
