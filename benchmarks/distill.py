@@ -1,14 +1,14 @@
 """How good students are beside their teachers and beside exact labels, and what each option of `gseg distill` brings.
 
-    python -m benchmarks.distill [--minutes 5] [--draws 3] [--only PART]
+    python -m benchmarks.distill [--draws 3] [--only PART]
 
-At 64 px, with the GAN that comes along and the reference annotator in the place of a person. Each training is a cell;
-writes distill.md. Pairs are kept in a temporary folder and made once for each teacher.
+At 64 px, with the GAN that comes along and the reference annotator in the place of a person. Each training is a cell,
+and computes on one core, so that two parts can be computed side by side; writes distill.md. Pairs are kept in a
+temporary folder and made once for each teacher.
 """
 
 import argparse
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -30,7 +30,7 @@ from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PairsConfig, StudentConfig, configure
+from gseg_cli.distill.config import PairsConfig, configure
 from gseg_cli.distill.distill import choose_pairs, make_training_pairs
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
@@ -52,7 +52,7 @@ TRAINING = tuple(
 TEACHING = (*teachers.CODE, "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample")
 SHOTS = (1, 5, 10)
 MANY = (30, 100, 300)  # exact labels; draws hardly differ then, and there is one
-BAR_MINUTES = {10.0: 3, 40.0: 1}  # and how many draws
+BAR_MINUTES = (10.0, 40.0)  # one draw each
 SIZE = 64
 SMALL = ("eyes", "brows", "nose", "mouth", "ears")  # about a hundredth of the picture each, or less
 # What the options table compares with the default, in the words of the command; heads are the teacher's.
@@ -77,15 +77,8 @@ Figures = dict[str, Any]
 
 @dataclass(frozen=True)
 class Setting:
-    """minutes: of each training in the options table."""
-
-    minutes: float = 5.0
     draws: int = 3
     pairs: int = PairsConfig().count
-
-    def config(self, given: Mapping[str, Any] | None = None) -> DistillConfig:
-        base = StudentConfig(train=DistillConfig(minutes=self.minutes))
-        return configure(given or {}, base).train
 
 
 # The pieces: teachers, their pairs, and what students are judged by. Each is made when the first cell asks for it.
@@ -205,23 +198,24 @@ def spread(values: list[float], sign: str = "") -> str:
     return f"{mean(values):{sign}.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def teacher_figures(draw: int, shots: int = 10, heads: int = 1) -> Figures:
-    return teachers.teach(FewshotConfig(num_heads=heads), shots, draw)
+def teacher_figures(draw: int) -> Figures:
+    return teachers.teach(FewshotConfig(), 10, draw)
 
 
 def gap(s: Setting) -> str:
     """Students and their teachers on the same generated samples."""
-    rows = []
-    for minutes, draws in BAR_MINUTES.items():
-        config, numbers = DistillConfig(minutes=minutes), range(min(draws, s.draws))
-        made_by = [student(config, s, draw) for draw in numbers]
-        above = [teacher_figures(draw)["miou"] for draw in numbers]
-        below = [t - m["generated"] for t, m in zip(above, made_by, strict=True)]
-        steps = round(mean(m["steps"] for m in made_by))
-        own = spread([m["generated"] for m in made_by])
-        row = f"{minutes:g} | {len(numbers)} | {steps} | {spread(above)} | {own} | {spread(below)} | {max(below):.3f}"
-        rows.append(f"| {row} |")
+    rows = [gap_row("", DistillConfig(), s.draws, s)]
+    rows += [gap_row(f"`--minutes {minutes:g}`", DistillConfig(minutes=minutes), 1, s) for minutes in BAR_MINUTES]
     return "\n".join(rows)
+
+
+def gap_row(name: str, config: DistillConfig, draws: int, s: Setting) -> str:
+    made_by = [student(config, s, draw) for draw in range(draws)]
+    own, above = [m["generated"] for m in made_by], [teacher_figures(draw)["miou"] for draw in range(draws)]
+    below = [t - m for t, m in zip(above, own, strict=True)]
+    steps = round(mean(m["steps"] for m in made_by))
+    gaps = f"{spread(below, '+')} | {max(below):+.3f}"
+    return f"| {name} | {draws} | {steps} | {spread(above)} | {spread(own)} | {gaps} |"
 
 
 def against_exact(s: Setting) -> str:
@@ -245,8 +239,8 @@ def exact_counts(s: Setting) -> dict[int, list[float]]:
 
 
 def per_class(s: Setting) -> str:
-    config, draws = s.config(), range(s.draws)
-    made_by, above = [student(config, s, draw) for draw in draws], [teacher_figures(draw) for draw in draws]
+    made_by = [student(DistillConfig(), s, draw) for draw in range(s.draws)]
+    above = [teacher_figures(draw) for draw in range(s.draws)]
     lines = {
         "teacher, generated": [t["per_class_iou"] for t in above],
         "student, generated": [m["generated_per_class"] for m in made_by],
@@ -259,10 +253,10 @@ def per_class(s: Setting) -> str:
 
 
 def options(s: Setting) -> str:
-    rows, default = [], [student(s.config(), s, draw) for draw in range(s.draws)]
+    rows, default = [], [student(DistillConfig(), s, draw) for draw in range(s.draws)]
     for name, given in OPTIONS.items():
         heads = given.get("heads", 1)
-        config = s.config({key: value for key, value in given.items() if key != "heads"})
+        config = configure({key: value for key, value in given.items() if key != "heads"}).train
         own = [student(config, s, draw, heads=heads) for draw in range(s.draws)]
         gain = [one["faces"] - other["faces"] for one, other in zip(own, default, strict=True)]
         small = [mean(o["faces_per_class"][n] for n in SMALL) for o in own]
@@ -289,7 +283,7 @@ def sizes(s: Setting) -> str:
         c = cost(size)
         quality = "-"
         if size != "paper":  # it is too slow to train on a CPU
-            config = s.config({"student": size})
+            config = configure({"student": size}).train
             quality = spread([student(config, s, draw)["faces"] for draw in range(s.draws)])
         macs, millions = c["macs"] / 1e9, c["parameters"] / 1e6
         rows.append(f"| {size} | {millions:.2f} | {macs:.2f} | {c['ms']:.1f} | {c['mb']:.1f} | {quality} |")
@@ -304,22 +298,24 @@ TEXT = """# Students
 
 All at 64 px. *Faces*: mean IoU over all ten classes on {num_faces} fresh toy faces with exact labels. *Generated*: on
 {num_generated} generated samples of truncation_psi 1 that no training saw, against the reference annotator, which
-stands in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it is
-also the seed of teacher and student. {pairs} pairs. Figures after ± are standard deviations over {draws} draws.
+stands in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it
+is also the seed of teacher and student. {pairs} pairs; each training computes on one core, and takes the {steps} steps
+of `gseg distill` unless its minutes are given. Figures after ± are standard deviations over {draws} draws.
 
-Made by `python -m benchmarks.distill --minutes {minutes:g} --draws {draws}`, commit {commit}, {date}, {hardware}.
+Made by `python -m benchmarks.distill --draws {draws}`, commit {commit}, {date}, {hardware}.
 
 GAN `{gan}`, reference annotator `{reference}`.
 
 ## Students and their teachers
 
-Ten annotations, `gseg distill` with nothing but `--minutes`, which counts training alone; generated samples.
+Ten annotations, on the same generated samples; `gseg distill` with no options, and for so long. `--minutes` counts
+training alone.
 
-| minutes | draws | steps | teacher | student | below its teacher | at most |
-|---:|---:|---:|---:|---:|---:|---:|
+| options | draws | steps | teacher | student | below its teacher | at most |
+|---|---:|---:|---:|---:|---:|---:|---:|
 {gap}
 
-By class, students of {minutes:g} minutes, mean over the draws:
+By class, with no options, mean over the draws:
 
 {per_class}
 
@@ -334,7 +330,7 @@ On faces: `gseg distill` with no options, and the same network, steps, augmentat
 
 ## Options
 
-Ten annotations, {minutes:g} minutes each. The difference is on faces, to the default of the same draw. *Small parts*:
+Ten annotations. The difference is on faces, to the default of the same draw. *Small parts*:
 mean IoU on faces of {small}.
 
 | option | faces | difference | small parts | generated |
@@ -343,8 +339,7 @@ mean IoU on faces of {small}.
 
 ## Sizes
 
-One image of 64 px, ONNX Runtime on one core, CPU time; trained for {minutes:g} minutes. The paper's size stands here
-for its cost.
+One image of 64 px, ONNX Runtime on one core, CPU time. The paper's size stands here for its cost.
 
 | size | million parameters | billion multiply-adds | ms | MB | faces |
 |---|---:|---:|---:|---:|---:|
@@ -356,17 +351,18 @@ def page(s: Setting) -> str:
     tables = {name: part(s) for name, part in PARTS.items()}
     return TEXT.format(
         num_faces=len(TEST_SEEDS), num_generated=len(TEACHER_SEEDS), gan=TOY.gan_sha256,
-        reference=TOY.reference_sha256, small=", ".join(SMALL), **asdict(s), **tables, **made(),
+        reference=TOY.reference_sha256, small=", ".join(SMALL), steps=DistillConfig.steps,
+        **asdict(s), **tables, **made(),
     )  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=Setting.minutes)
     parser.add_argument("--draws", type=int, default=Setting.draws, choices=range(1, teachers.MAX_DRAWS + 1))
     parser.add_argument("--only", choices=PARTS, help="compute and show this part; the page is not written")
     args = parser.parse_args()
-    setting = Setting(minutes=args.minutes, draws=args.draws)
+    setting = Setting(draws=args.draws)
+    torch.set_num_threads(1)
     if args.only:
         print(PARTS[args.only](setting))
         return
