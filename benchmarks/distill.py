@@ -54,6 +54,7 @@ SHOTS = (1, 5, 10)
 MANY = (30, 100, 300)  # exact labels; draws hardly differ then, and there is one
 BAR_MINUTES = (10.0, 40.0)  # one draw each
 SIZE = 64
+NUM_MISTAKES = 8
 SMALL = ("eyes", "brows", "nose", "mouth", "ears")  # about a hundredth of the picture each, or less
 # What the options table compares with the default, in the words of the command; heads are the teacher's.
 OPTIONS: dict[str, dict[str, Any]] = {
@@ -123,7 +124,16 @@ def judged(net: UNet) -> Figures:
         "generated": mean_iou(on_generated),
         "faces_per_class": dict(zip(CLASSES.names, iou_per_class(on_faces).tolist(), strict=True)),
         "generated_per_class": dict(zip(CLASSES.names, iou_per_class(on_generated).tolist(), strict=True)),
+        "mistakes": mistakes(on_faces),
     }
+
+
+def mistakes(matrix: Matrix) -> list[dict[str, Any]]:
+    """The most frequent ones: true and predicted class, and their share of all wrong pixels."""
+    wrong = np.where(np.eye(len(CLASSES), dtype=bool), 0, matrix[:, : len(CLASSES)])
+    largest = np.argsort(wrong, axis=None)[::-1][:NUM_MISTAKES]
+    cells, names = zip(*np.unravel_index(largest, wrong.shape), strict=True), CLASSES.names
+    return [{"truth": names[t], "predicted": names[p], "share": float(wrong[t, p] / wrong.sum())} for t, p in cells]
 
 
 # The cells.
@@ -252,6 +262,12 @@ def per_class(s: Setting) -> str:
     return "\n".join(rows)
 
 
+def wrong(s: Setting) -> str:
+    """What the first student mistakes for what."""
+    found = student(DistillConfig(), s, 0)["mistakes"]
+    return "\n".join(f"| {m['truth']} | {m['predicted']} | {m['share']:.0%} |" for m in found)
+
+
 def options(s: Setting) -> str:
     rows, default = [], [student(DistillConfig(), s, draw) for draw in range(s.draws)]
     for name, given in OPTIONS.items():
@@ -291,7 +307,8 @@ def sizes(s: Setting) -> str:
 
 
 PARTS = {
-    "gap": gap, "against_exact": against_exact, "per_class": per_class, "options": options, "sizes": sizes,
+    "gap": gap, "against_exact": against_exact, "per_class": per_class, "wrong": wrong, "options": options,
+    "sizes": sizes,
 }  # fmt: skip
 
 TEXT = """# Students
@@ -318,6 +335,12 @@ training alone.
 By class, with no options, mean over the draws:
 
 {per_class}
+
+The first draw's most frequent mistakes on faces, in shares of all its wrong pixels:
+
+| truth | prediction | share |
+|---|---|---:|
+{wrong}
 
 ## Annotations and exact labels
 
