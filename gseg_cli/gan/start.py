@@ -166,10 +166,13 @@ def _train(
 
 
 def newest_run(runs_dir: Path) -> Run:
-    """The newest run with a saved state; ProjectError without one."""
-    runs = [path for path in list_runs(runs_dir, KIND) if (path / STATE).is_file()]
+    """The newest run; ProjectError when there is none, or when it saved nothing that could be gone on from."""
+    runs = list_runs(runs_dir, KIND)
     if not runs:
         raise ProjectError(f"{runs_dir}: no gan run with a saved state to resume", "leave --resume out to start one")
+    if not (runs[-1] / STATE).is_file():
+        message = f"{runs[-1]}: was stopped before its first snapshot, so there is nothing to go on from"
+        raise ProjectError(message, "leave --resume out to begin anew, or delete it to go on with the run before it")
     return Run(runs[-1])
 
 

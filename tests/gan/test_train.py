@@ -138,6 +138,14 @@ def test_resume_goes_on_with_the_newest_run(photos, tmp_path):
     assert longer["num_images"] == 60
 
 
+def test_resume_does_not_pass_over_a_run_that_saved_nothing(photos, tmp_path):
+    start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    killed = open_run(tmp_path, "gan", {})
+    with pytest.raises(ProjectError, match=f"{killed.dir.name}: was stopped before its first snapshot") as caught:
+        resume_gan_training(photos, {}, tmp_path, CPU)
+    assert "begin anew" in caught.value.hint
+
+
 @pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": [0, 0, 8, 8]}])
 def test_resume_with_other_options_is_refused_by_name(photos, tmp_path, change):
     start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
