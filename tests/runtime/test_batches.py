@@ -4,12 +4,14 @@ import ctypes
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from conftest import CLASSES, INPUT_SIZE, MakePhoto
 from fake_gpu import Driver, make_trt
 from onnxruntime import InferenceSession
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 
 from gseg_runtime import GsegError, ModelCard, Segmenter
 from gseg_runtime.backends import choose
@@ -167,6 +169,58 @@ def test_a_missing_provider_names_the_install_where_there_is_a_gpu(model: Path, 
     assert "gseg[ort-trt]" in str(caught.value.hint)
     with pytest.raises(BackendUnavailable, match="device cuda:3: no GPU 3: the driver knows 1"):
         choose(model, "cuda:3")
+
+
+class FullGpu(InferenceSession):
+    """ONNX Runtime's own session where the GPU has no room: only what its C++ does is replaced."""
+
+    def _create_inference_session(self, providers: list[Any], *rest: Any) -> None:
+        if providers[0] != "CPUExecutionProvider":
+            raise RuntimeError("CUDA error 2: out of memory")
+        super()._create_inference_session(providers, *rest)
+
+
+class FailingGpu(InferenceSession):
+    """The same where the GPU takes the model and then fails."""
+
+    def _create_inference_session(self, providers: list[Any], *rest: Any) -> None:
+        super()._create_inference_session(["CPUExecutionProvider"], *rest)
+        self._providers, self._sess = [providers[0][0]], FailingRun(self._sess)
+
+
+class FailingRun:
+    def __init__(self, session: Any) -> None:
+        self.session = session
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.session, name)
+
+    def run(self, *_: Any) -> None:
+        raise EPFail("CUDA error 700: illegal memory access")
+
+
+def test_a_gpu_without_room_is_named_and_auto_goes_on_with_the_cpu(
+    model: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", FullGpu)
+    with pytest.raises(BackendUnavailable, match=r"cannot load it: CUDA error 2: out of memory") as caught:
+        choose(model, "cuda")
+    assert "--device cpu" in str(caught.value.hint)
+    backend = choose(model, "auto")
+    assert (backend.name, "out of memory" in backend.why) == ("ONNX Runtime, CPU", True)
+    assert capsys.readouterr().out == ""
+
+
+def test_a_gpu_that_fails_in_the_middle_is_an_error_and_no_other_device_goes_on(
+    model: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", FailingGpu)
+    backend = choose(model, "cuda")
+    with pytest.raises(GsegError, match="ONNX Runtime, cuda: CUDA error 700") as caught:
+        backend.run(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.uint8))
+    assert "--batch" in str(caught.value.hint) and capsys.readouterr().out == ""
 
 
 def test_what_onnx_runtime_says_of_libraries_is_not_mixed_with_data(

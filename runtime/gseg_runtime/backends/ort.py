@@ -42,6 +42,7 @@ class OrtBackend(Backend):
         self.name = {"cpu": "ONNX Runtime, CPU", "trt": f"ONNX Runtime, TensorRT ({device})"}.get(
             kind, f"ONNX Runtime, {device}"
         )
+        self._is_gpu = kind != "cpu"
         self.card = read_card(model)
         self.batch = 1 if kind == "cpu" else batch or GPU_BATCH
         self.is_batch_fixed = kind == "trt"  # another shape would build another engine
@@ -56,8 +57,13 @@ class OrtBackend(Backend):
         self.outputs = _check_graph(self._session, model)
 
     def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]."""
-        return self._session.run(list(outputs), {INPUT: images})
+        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]. GsegError when a GPU fails, as when it is full."""
+        try:
+            return self._session.run(list(outputs), {INPUT: images})
+        except Exception as error:  # its exceptions share no base class
+            if not self._is_gpu:
+                raise
+            raise GsegError(f"{self.name}: {error}", "is the GPU's memory full? try a smaller --batch") from error
 
     def close(self) -> None:
         """Free the session's memory."""
@@ -91,9 +97,14 @@ def _open_session(ort: ModuleType, model: Path, providers: list[Any]) -> Any:
     options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
     options.log_severity_level = 3  # errors only; what matters of the rest is checked here
     try:
-        return ort.InferenceSession(model, options, providers=providers)
+        # Its own fallback would print to stdout and go on with another device, also in the middle of a run.
+        return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
     except Exception as error:  # its exceptions share no base class
-        raise GsegError(f"{model}: ONNX Runtime cannot load it: {error}") from error
+        message = f"{model}: ONNX Runtime cannot load it: {error}"
+        if providers[0] == _CPU:
+            raise GsegError(message) from error
+        hint = "use --device cpu, or a smaller --batch if the GPU's memory is full"
+        raise BackendUnavailable(message, hint) from error
 
 
 def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
@@ -111,8 +122,9 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
     if hasattr(ort, "preload_dlls"):
         with redirect_stdout(io.StringIO()):  # where it prints what it does not find
             ort.preload_dlls()  # the CUDA libraries that came as wheels
-    # The exhaustive search is its default and makes the first images take seconds.
-    cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC"})
+    # The exhaustive search is its default and makes the first images take seconds. So is TF32, which is not the float32
+    # that the export was verified in.
+    cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"})
     return [cuda, _CPU] if kind == "cuda" else [(_TENSORRT, trt_options()), cuda, _CPU]
 
 

@@ -96,8 +96,8 @@ class TensorRTBackend(Backend):
         """Free the engine and its memory."""
         while not self._slots.empty():
             self._slots.get().close()
+        del self._engine, self._runtime  # before the context that they live in
         self._cuda.close()
-        del self._engine, self._runtime
 
 
 class _Slot:
