@@ -61,6 +61,10 @@ def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
     if not dist.is_torchelastic_launched():
         yield World(), chosen
         return
+    # PyTorch imports it in the first step. Its functions then keep the group as a default argument, with it gloo's
+    # threads outlive the group, and the process aborts at its end now and then. Now there is no group yet to keep.
+    import torch.distributed.nn
+
     local_rank = dist.get_node_local_rank()
     if chosen.type == "cuda":
         chosen = pick_device(f"cuda:{local_rank}")

@@ -34,6 +34,8 @@ with join_world("cpu") as (world, device):
         resume_gan_training(photos, {"kimg": kimg, "snapshot_minutes": 0.0}, runs, device, world=world)
     else:
         start_gan_training(photos, config, runs, device, world=world)
+threads = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
+assert not [name for name in threads if "gloo" in name], threads  # they abort the process at its end now and then
 """
 
 
