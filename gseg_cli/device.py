@@ -18,13 +18,22 @@ def pick_device(name: str = "auto") -> torch.device:
         raise UsageError(f"--device: expected auto, cpu, cuda or cuda:N, got {name!r}")
     num_gpus = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
     if kind == "auto":
-        return torch.device("cuda" if num_gpus else "cpu")
+        name = kind = "cuda" if num_gpus else "cpu"
     if kind == "cuda" and int(number or 0) >= num_gpus:
         raise BackendUnavailable(
             f"--device {name}: PyTorch {torch.__version__} sees {num_gpus} CUDA devices here",
             hint="use --device cpu, or install a CUDA build of PyTorch and a driver that fits it",
         )
+    if kind == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # on by default, and float32 is promised: a seed's image, a precision
     return torch.device(name)
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is fast there. PyTorch says yes of GPUs before Ampere too, which lack the convolutions."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device) >= (8, 0)
+    return cpu_has_bf16()
 
 
 @cache
@@ -39,6 +48,5 @@ def cpu_has_bf16() -> bool:
 
 def autocast(device: torch.device, precision: str = "auto") -> torch.autocast:
     """A context computing in bfloat16 (bf16), in float32 (fp32), or in bfloat16 where that is faster (auto)."""
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    enabled = has_bf16 if precision == "auto" else precision == "bf16"
+    enabled = has_bf16(device) if precision == "auto" else precision == "bf16"
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=enabled)

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from gseg_cli.device import cpu_has_bf16
+from gseg_cli.device import has_bf16
 from gseg_cli.gan.networks import GanFile, make_config
 from gseg_runtime.errors import ConfigError, UsageError
 
@@ -128,8 +128,8 @@ def _auto_cpu(given: Mapping[str, Any], resolution: int) -> dict[str, Any]:
 
 
 def _auto_gpu(given: Mapping[str, Any], resolution: int, num_processes: int) -> dict[str, Any]:
-    each = min(4096 // resolution, 32)
-    batch = given.get("batch", max(min(num_processes * each, 64), num_processes))
+    each = max(1, min(4096 // resolution, 32, 64 // num_processes))  # so that all have as many
+    batch = given.get("batch", num_processes * each)
     return {
         "batch": batch,
         "microbatch": batch // num_processes,
@@ -149,8 +149,7 @@ def pick_precision(precision: str, device: torch.device) -> str:
         raise ConfigError("precision: fp16 needs a CUDA device", hint="use --precision bf16 or fp32")
     if precision != "auto":
         return precision
-    has_bf16 = torch.cuda.is_bf16_supported() if device.type == "cuda" else cpu_has_bf16()
-    return "bf16" if has_bf16 else "fp32"
+    return "bf16" if has_bf16(device) else "fp32"
 
 
 def pick_dtype(precision: str, device: torch.device) -> torch.dtype:

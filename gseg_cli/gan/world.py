@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import torch
@@ -12,6 +13,7 @@ from torch import Tensor
 from gseg_cli.device import pick_device
 
 T = TypeVar("T")
+PATIENCE = timedelta(hours=3)  # of processes that wait for another
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,9 @@ def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
     if chosen.type == "cuda":
         chosen = pick_device(f"cuda:{local_rank}")
         torch.cuda.set_device(chosen)
-    dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo")
+    # nccl would end it all when one process decodes photos or measures for longer than ten minutes.
+    backend, own_gpu = ("nccl", chosen) if chosen.type == "cuda" else ("gloo", None)
+    dist.init_process_group(backend, timeout=PATIENCE, device_id=own_gpu)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), local_rank), chosen
     finally:

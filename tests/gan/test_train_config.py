@@ -18,11 +18,23 @@ def test_on_a_cpu_at_64_px_it_is_the_configuration_that_was_tried():
 
 
 @pytest.mark.parametrize(("resolution", "batch", "gamma"), [(64, 32, 0.0256), (256, 16, 0.8192), (1024, 4, 52.4288)])
-def test_on_a_gpu_it_is_that_of_stylegan2_ada(resolution, batch, gamma, monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+def test_on_a_gpu_it_is_that_of_stylegan2_ada(resolution, batch, gamma):
     config = auto_config({"resolution": resolution}, num_photos=5000, device=GPU)
     assert (config.batch, config.r1_gamma) == (batch, pytest.approx(gamma))
     assert config.pl_weight == 2.0 and config.z_dim == 512 and config.ema_kimg == pytest.approx(batch * 10 / 32)
+
+
+@pytest.mark.parametrize("resolution", [64, 256, 1024])
+@pytest.mark.parametrize("num_processes", [2, 3, 5, 6, 7, 8, 12, 100])
+def test_any_number_of_gpus_shares_a_step_evenly(num_processes, resolution):
+    config = auto_config({"resolution": resolution}, num_photos=5000, device=GPU, num_processes=num_processes)
+    assert config.batch == config.microbatch * num_processes and config.batch <= max(64, num_processes)
+
+
+@pytest.mark.parametrize(("capability", "precision"), [((7, 5), "fp32"), ((8, 0), "bf16"), ((12, 0), "bf16")])
+def test_a_gpu_without_convolutions_in_bfloat16_computes_in_float32(capability, precision, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert pick_precision("auto", GPU) == precision
 
 
 def test_few_photos_are_augmented_and_many_are_not():
