@@ -137,6 +137,9 @@ def _report(error: BaseException, out: Output) -> int:
             package = (error.name or "").split(".")[0]
             message = f"gseg {settings.command} needs {package}, which is not installed"
             return _fail(out, message, _install_hint(package), 1)
+        case _ if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
+            way_out = "a smaller --batch or --microbatch needs less memory; --device cpu needs none of it"
+            return _fail(out, str(error).partition(". ")[0], way_out, 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from gseg_cli.app import main
 from gseg_cli.options import take_globals
@@ -130,6 +131,12 @@ def test_a_bug_is_one_line_and_code_70_and_debug_shows_where(describe_raises, ca
     monkeypatch.setenv("GSEG_DEBUG", "1")
     assert main(["info", "x"]) == 70
     assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_full_gpu_is_no_bug(describe_raises, capsys):
+    describe_raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of"))
+    assert main(["info", "x"]) == 1
+    assert capsys.readouterr().err.startswith("error: CUDA out of memory\nhint: a smaller --batch")
 
 
 def test_ctrl_c_is_code_130(describe_raises, capsys):
