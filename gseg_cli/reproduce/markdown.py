@@ -41,5 +41,5 @@ def made_by(command: str, jobs: Sequence[Job]) -> str:
     cells = [job.cell for job in jobs]
     kept = {key: sorted({cell[key] for cell in cells}) for key in ("commit", "date", "hardware")}
     gan = jobs[0].setup.subject.gan_sha256[:12]
-    commits, dates, hardware = (", ".join(values) for values in kept.values())
-    return f"Made by `{command}`. GAN `{gan}`, commit {commits}, {dates}, {hardware}."
+    commits, dates = (", ".join(kept[key]) for key in ("commit", "date"))
+    return f"Made by `{command}`. GAN `{gan}`, commit {commits}, {dates}, on {' and on '.join(kept['hardware'])}."

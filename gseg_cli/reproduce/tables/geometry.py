@@ -20,7 +20,7 @@ shifts up to half the picture (`gseg distill --geometry paper`). Both turn by up
 
 {table}
 
-Seconds per photo, on the hardware below:
+Seconds per photo:
 
 {seconds}
 
@@ -62,11 +62,14 @@ def page(setup: Setup) -> Page:
 
 def _seconds(setup: Setup, ways: Ways) -> str:
     """The least of all views: what is slower was disturbed by something else."""
-    inverted = [inversion(setup, photos).figures for photos in setup.views.values()]
-    timed = {INVERTED: inverted}
-    timed |= {name: [f for views in ways[name] for f in views.values()] for name in GEOMETRIES}
-    rows = [[name, _least(found, "s_per_photo"), _least(found, "cpu_s_per_photo")] for name, found in timed.items()]
-    return table(["", "s", "CPU s"], rows)
+    inversions = [inversion(setup, photos) for photos in setup.views.values()]
+    timed = {INVERTED: ([job.figures for job in inversions], inversions)}
+    timed |= {name: ([f for v in ways[name] for f in v.values()], _students(setup, name)) for name in GEOMETRIES}
+    rows = []
+    for name, (figures, jobs) in timed.items():
+        hardware = " or ".join(sorted({job.cell["hardware"] for job in jobs}))
+        rows.append([name, hardware, _least(figures, "s_per_photo"), _least(figures, "cpu_s_per_photo")])
+    return table(["", "hardware", "s", "CPU s"], rows, text_columns=2)
 
 
 def _least(figures: Sequence[Mapping[str, Any]], key: str) -> str:
