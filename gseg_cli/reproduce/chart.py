@@ -6,6 +6,7 @@ Drawn with Pillow at twice the size and reduced, which smooths the lines.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -13,7 +14,8 @@ from PIL import Image, ImageDraw, ImageFont
 from gseg_runtime.label_map import Pixels
 
 WIDTH, HEIGHT = 760, 520  # of one panel
-LEFT, RIGHT, TOP, BOTTOM = 84, 210, 84, 76  # margins
+LEFT, TOP, BOTTOM = 84, 84, 76  # margins; the names take what they need at the right
+TO_NAME = 20  # from the axes
 FONT, TITLE = 19, 24
 SCALE = 2
 BLUE, RED, ORANGE, GREEN, GREY = "#2d6fb5", "#c8443c", "#d98a2b", "#5a9e48", "#666666"
@@ -47,11 +49,12 @@ class Level:
 
 @dataclass(frozen=True)
 class Mark:
-    """A ring with a word above it."""
+    """A ring, a dotted line from it down to the axis, and lines of text at one side of its foot."""
 
     at: Point
     text: str
     color: str
+    side: Literal["left", "right"] = "right"
 
 
 @dataclass(frozen=True)
@@ -73,11 +76,18 @@ def draw_chart(panels: Sequence[Panel], columns: int = 2, width: int = WIDTH) ->
     columns = min(columns, len(panels))
     rows = -(-len(panels) // columns)
     image = Image.new("RGB", (columns * width * SCALE, rows * HEIGHT * SCALE), "white")
-    low, high = _y_range(panels)
+    (low, high), names_width = _y_range(panels), _names_width(panels)
     for i, panel in enumerate(panels):
-        _Panel(panel, low, high, ImageDraw.Draw(image), i % columns * width, i // columns * HEIGHT, width).draw()
+        x0, y0 = i % columns * width, i // columns * HEIGHT
+        _Panel(panel, low, high, ImageDraw.Draw(image), x0, y0, width, names_width).draw()
     small = image.resize((image.width // SCALE, image.height // SCALE), Image.Resampling.LANCZOS)
     return np.asarray(small)
+
+
+def _names_width(panels: Sequence[Panel]) -> float:
+    names = [curve.name for panel in panels for curve in panel.curves]
+    names += [level.name for panel in panels for level in panel.levels]
+    return TO_NAME + max(ImageFont.load_default(FONT).getlength(name) for name in names) + TO_NAME
 
 
 def _y_range(panels: Iterable[Panel]) -> tuple[float, float]:
@@ -95,10 +105,11 @@ class _Panel:
     """Where things stand. x0, y0: of the panel in the picture; all in pixels of the reduced picture."""
 
     def __init__(
-        self, panel: Panel, low: float, high: float, draw: ImageDraw.ImageDraw, x0: int, y0: int, width: int
-    ) -> None:
+        self, panel: Panel, low: float, high: float, draw: ImageDraw.ImageDraw, x0: int, y0: int, width: int,
+        names_width: float,
+    ) -> None:  # fmt: skip
         self.panel, self.low, self.high, self.pen = panel, low, high, draw
-        self.left, self.right = x0 + LEFT, x0 + width - RIGHT
+        self.left, self.right = x0 + LEFT, x0 + width - names_width
         self.top, self.bottom = y0 + TOP, y0 + HEIGHT - BOTTOM
         positions = [self._place(x) for x, _ in panel.ticks]
         positions += [self._place(x) for curve in panel.curves for x, _ in curve.points]
@@ -145,12 +156,8 @@ class _Panel:
             self._shape("rectangle", (self.left, top, self.right, bottom), _pale(level.color))
 
     def _level(self, level: Level) -> None:
-        dash = 9 if level.dashed else self.right - self.left
-        x = float(self.left)
-        while x < self.right:
-            end = min(x + dash, self.right)
-            self._line([(x, self._y(level.y)), (end, self._y(level.y))], level.color, 2.5)
-            x += dash * 1.7
+        y, dash = self._y(level.y), 9 if level.dashed else self.right - self.left
+        self._dashes((self.left, y), (self.right, y), level.color, 2.5, dash)
 
     def _curve(self, curve: Curve) -> None:
         points = [(self._x(x), self._y(y)) for x, y in curve.points]
@@ -167,20 +174,28 @@ class _Panel:
         x, y = self._x(mark.at[0]), self._y(mark.at[1])
         box = tuple(SCALE * v for v in (x - 8, y - 8, x + 8, y + 8))
         self.pen.ellipse(box, outline=mark.color, width=round(2.5 * SCALE))
-        self._text((x - 10, y - 12), mark.text, mark.color, "rd")
+        self._dashes((x, y + 8), (x, self.bottom), mark.color, 1.5, dash=4)
+        lines = mark.text.split("\n")
+        for i, line in enumerate(lines):
+            at = x + (10 if mark.side == "right" else -10), self.bottom - 16 - (FONT + 3) * (len(lines) - 1 - i)
+            self._text(at, line, mark.color, "lm" if mark.side == "right" else "rm")
 
     def _names(self) -> None:
-        """At the right, pushed apart where they would lie over each other."""
+        """At the right, pushed apart where they would lie over each other, and then with a line to what they name."""
         ends = [(self._y(curve.points[-1][1]), curve.name, curve.color) for curve in self.panel.curves]
         ends += [(self._y(level.y), level.name, level.color) for level in self.panel.levels]
-        next_free = float(self.top - 10)
-        for y, name, color in sorted(ends):
-            lines = name.split("\n")
-            y = max(y - FONT * (len(lines) - 1) / 2, next_free + FONT / 2)
-            for line in lines:
-                self._text((self.right + 10, y), line, color, "lm")
-                y += FONT + 2
-            next_free = y - FONT / 2
+        ends.sort()
+        for (y, name, color), at in zip(ends, spread_out([y for y, _, _ in ends], FONT + 3), strict=True):
+            if abs(at - y) > 3:
+                self._line([(self.right + 3, y), (self.right + TO_NAME - 4, at)], color, 1)
+            self._text((self.right + TO_NAME, at), name, color, "lm")
+
+    def _dashes(self, start: Point, end: Point, color: str, width: float, dash: float) -> None:
+        (x0, y0), (x1, y1) = start, end
+        length = math.hypot(x1 - x0, y1 - y0)
+        for begin in np.arange(0, length, dash * 1.7):
+            ends = begin / length, min(begin + dash, length) / length
+            self._line([(x0 + (x1 - x0) * t, y0 + (y1 - y0) * t) for t in ends], color, width)
 
     def _line(self, points: Sequence[Point], color: str, width: float = 1) -> None:
         scaled = [(x * SCALE, y * SCALE) for x, y in points]
@@ -192,6 +207,24 @@ class _Panel:
     def _text(self, at: Point, text: str, color: str, anchor: str, size: int = FONT) -> None:
         font = ImageFont.load_default(size * SCALE)
         self.pen.text((at[0] * SCALE, at[1] * SCALE), text, color, font=font, anchor=anchor)
+
+
+def spread_out(positions: Sequence[float], distance: float) -> list[float]:
+    """Sorted positions at least so far from each other, each group around the middle of what it was moved from."""
+    groups: list[list[float]] = []
+    for position in positions:
+        groups.append([position])
+        while len(groups) > 1 and _first(groups[-1], distance) - _last(groups[-2], distance) < distance:
+            groups[-2:] = [groups[-2] + groups[-1]]
+    return [_first(group, distance) + i * distance for group in groups for i in range(len(group))]
+
+
+def _first(group: Sequence[float], distance: float) -> float:
+    return sum(group) / len(group) - distance * (len(group) - 1) / 2
+
+
+def _last(group: Sequence[float], distance: float) -> float:
+    return _first(group, distance) + distance * (len(group) - 1)
 
 
 def _pale(color: str) -> str:

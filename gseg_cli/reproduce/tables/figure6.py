@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import mean
 from typing import Any
@@ -82,7 +83,7 @@ def page(setup: Setup) -> Page:
         levels=table(["", "annotations", "mean IoU", "labels needed", "weighted IoU", "labels needed"], levels),
         name=TABLE.name,
     )
-    return Page(text, {TABLE.name: draw_chart([_panel(setup, curves["miou"])], width=900)})
+    return Page(text, {TABLE.name: draw_chart([_panel(setup, curves["miou"])], width=960)})
 
 
 def _points(setup: Setup, metric: str) -> list[Point]:
@@ -111,15 +112,18 @@ def _needed(points: Sequence[Point], y: float) -> str:
 
 def _panel(setup: Setup, points: Sequence[Point]) -> Panel:
     spread = [spread_of(_values(_supervised(setup, n), "miou")) for n in setup.labels]
-    levels, marks = [], []
+    levels, crossings = [], []
     for i, (name, shots, jobs) in enumerate(_ways(setup)):
         values = _values(jobs, "miou")
         color = COLORS[1 + i // 2]
-        title = f"{name},\n{counted(shots, 'annotation')}"
+        title = f"{name}, {counted(shots, 'annotation')}"
         levels.append(Level(title, mean(values), spread_of(values), color, dashed=name != "auto-shot"))
         x = crossing(points, mean(values))
         if name == "auto-shot" and x is not None and points[0][1] < mean(values):
-            marks.append(Mark((x, mean(values)), f"{_needed(points, mean(values))} labels", color))
+            text = f"{counted(shots, 'annotation')}:\n{_needed(points, mean(values))} labels"
+            crossings.append(Mark((x, mean(values)), text, color))
+    # The texts stand at both sides of the lines that they belong to, which may be near each other.
+    marks = [replace(m, side="left") if m.at[0] < max(c.at[0] for c in crossings) else m for m in crossings]
     ticks = [(n, f"{n:,}") for n in setup.labels]
     curve = Curve("supervised", points, spread, BLUE)
     title = "How many labelled photos is an annotation worth?"
