@@ -21,9 +21,13 @@ from gseg_runtime.workers import num_cores
 
 @dataclass(frozen=True)
 class CellStore:
-    """A folder of cells, NAME-KEY.json. A cell that is there is read, and not computed again."""
+    """A folder of cells, NAME-KEY.json. A cell that is there is read, and not computed again.
+
+    device: a torch device, where figures are computed; None for the one that `auto` picks.
+    """
 
     folder: Path
+    device: Any = None
 
     def cell(
         self, name: str, config: Mapping[str, Any], code: Sequence[str], compute: Callable[[], dict[str, Any]], gan: str
@@ -37,7 +41,7 @@ class CellStore:
         if not path.is_file():
             start_s = time.monotonic()
             figures = compute()
-            about = {"config": dict(config), "code": code_hash(code), "gan_sha256": gan or None, **made()}
+            about = {"config": dict(config), "code": code_hash(code), "gan_sha256": gan or None, **made(self.device)}
             write_json(path, {**about, "seconds": round(time.monotonic() - start_s, 1), "figures": figures})
         return read_json(path)
 
@@ -46,9 +50,9 @@ class CellStore:
         return self.folder / f"{name}-{key}.json"
 
 
-def made() -> dict[str, str]:
+def made(device: Any = None) -> dict[str, str]:
     """When, from which code and on what a figure was made."""
-    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": _commit(), "hardware": hardware()}
+    return {"date": f"{datetime.now(UTC):%Y-%m-%d}", "commit": _commit(), "hardware": hardware(device)}
 
 
 @cache
@@ -68,12 +72,15 @@ def _git(*args: str, cwd: Path) -> str:
         return ""
 
 
-def hardware() -> str:
-    """The hardware class: a GPU's name, or the number of cores and the processor."""
+def hardware(device: Any = None) -> str:
+    """The hardware class of a device: a GPU's name, or the number of cores and the processor."""
     import torch
 
-    if torch.cuda.is_available():
-        return torch.cuda.get_device_name()
+    from gseg_cli.device import pick_device
+
+    device = device or pick_device()
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
     return f"{num_cores()} cores, {_cpu_model()}, torch {torch.__version__.split('+')[0]}"
 
 

@@ -19,7 +19,7 @@ class Setup:
 
     @cached_property
     def store(self) -> CellStore:
-        return CellStore(self.folder / "cells")
+        return CellStore(self.folder / "cells", self.subject.device)
 
     @cached_property
     def inverter(self) -> Inverter:
