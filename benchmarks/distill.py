@@ -105,10 +105,14 @@ def faces() -> PairSet:
 
 
 @cache
-@torch.no_grad()
 def generated() -> PairSet:
     """The samples that teachers are measured on, with the reference annotator's labels."""
-    samples = annotate_samples(teachers.generator(), TEACHER_SEEDS, 1.0, TOY.gan_sha256)
+    return annotated_samples(TEACHER_SEEDS)
+
+
+@torch.no_grad()
+def annotated_samples(seeds: range) -> PairSet:
+    samples = annotate_samples(teachers.generator(), seeds, 1.0, TOY.gan_sha256)
     ws = torch.from_numpy(samples.ws).to(pick_device())
     images = torch.cat([to_uint8(teachers.generator().synthesis(part)).cpu() for part in ws.split(32)])
     return PairSet.exact(images.numpy(), samples.labels)
@@ -165,6 +169,19 @@ def exact(config: DistillConfig, count: int, draw: int) -> Figures:
     keyed = {"train": asdict(config), "labels": count, "draw": draw, "reference": TOY.reference_sha256}
     code = (*TRAINING, *TOY_FACES)
     return cell("distill-exact", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+
+
+def ceiling(setting: Setting) -> Figures:
+    """A student of the reference annotator itself: what is left then is what the GAN does not draw."""
+    config = DistillConfig()
+    seeds = range(PairsConfig.first_seed, PairsConfig.first_seed + setting.pairs)
+    keyed = {"train": asdict(config), "pairs": setting.pairs, "reference": TOY.reference_sha256}
+    code = ("gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample", *TRAINING, *TOY_FACES)
+
+    def compute() -> Figures:
+        return trained(annotated_samples(seeds), config, "student of the reference annotator")
+
+    return cell("distill-ceiling", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
 
 
 def trained(on: PairSet, config: DistillConfig, title: str, annotated: PairSet | None = None) -> Figures:
@@ -242,6 +259,11 @@ def against_exact(s: Setting) -> str:
     return "\n".join(rows)
 
 
+def ceiling_text(s: Setting) -> str:
+    miou = ceiling(s)["faces"]
+    return f"a student of {s.pairs} samples that the reference annotator itself labelled reaches {miou:.3f} on faces."
+
+
 def exact_counts(s: Setting) -> dict[int, list[float]]:
     """Mean IoU on fresh faces of each draw, by the number of exact labels."""
     draws = {count: range(s.draws) for count in SHOTS} | {count: range(1) for count in MANY}
@@ -307,8 +329,8 @@ def sizes(s: Setting) -> str:
 
 
 PARTS = {
-    "gap": gap, "against_exact": against_exact, "per_class": per_class, "wrong": wrong, "options": options,
-    "sizes": sizes,
+    "gap": gap, "against_exact": against_exact, "ceiling": ceiling_text, "per_class": per_class, "wrong": wrong,
+    "options": options, "sizes": sizes,
 }  # fmt: skip
 
 TEXT = """# Students
@@ -350,6 +372,8 @@ On faces: `gseg distill` with no options, and the same network, steps, augmentat
 | number | draws | exact labels | student of as many annotations | difference | worth |
 |---:|---:|---:|---:|---:|---:|
 {against_exact}
+
+The ceiling: {ceiling}
 
 ## Options
 
