@@ -70,7 +70,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "--loss focal": {"loss": "focal"},
     "--colour 0": {"colour": 0.0},
     "--background 0.5": {"background": 0.5},
-    "--geometry paper": {"geometry": "paper"},
     "--student tiny": {"student": "tiny"},
 }
 Figures = dict[str, Any]
@@ -378,7 +377,8 @@ The ceiling: {ceiling}
 ## Options
 
 Ten annotations. The difference is on faces, to the default of the same draw. *Small parts*:
-mean IoU on faces of {small}.
+mean IoU on faces of {small}. What `--geometry paper` costs on aligned faces, and brings on others, is the
+last table of [docs/results.md](../docs/results.md).
 
 | option | faces | difference | small parts | generated |
 |---|---:|---:|---:|---:|
