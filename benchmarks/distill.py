@@ -59,18 +59,18 @@ SMALL = ("eyes", "brows", "nose", "mouth", "ears")  # about a hundredth of the p
 # What the options table compares with the default, in the words of the command; heads are the teacher's.
 OPTIONS: dict[str, dict[str, Any]] = {
     "default": {},
-    "--annotated 0": {"annotated": 0.0},
-    "--labels hard": {"labels": "hard"},
-    "--drop 0": {"drop": 0.0},
+    "`--annotated 0`": {"annotated": 0.0},
+    "`--labels hard`": {"labels": "hard"},
+    "`--drop 0`": {"drop": 0.0},
     "five heads": {"heads": 5},
-    "five heads, --drop 0.3": {"heads": 5, "drop": 0.3},
-    "--ignore-below 0.8": {"ignore_below": 0.8},
-    "--loss dice": {"loss": "dice"},
-    "--loss balanced": {"loss": "balanced"},
-    "--loss focal": {"loss": "focal"},
-    "--colour 0": {"colour": 0.0},
-    "--background 0.5": {"background": 0.5},
-    "--student tiny": {"student": "tiny"},
+    "five heads, `--drop 0.3`": {"heads": 5, "drop": 0.3},
+    "`--ignore-below 0.8`": {"ignore_below": 0.8},
+    "`--loss dice`": {"loss": "dice"},
+    "`--loss balanced`": {"loss": "balanced"},
+    "`--loss focal`": {"loss": "focal"},
+    "`--colour 0`": {"colour": 0.0},
+    "`--background 0.5`": {"background": 0.5},
+    "`--student tiny`": {"student": "tiny"},
 }
 Figures = dict[str, Any]
 
@@ -154,7 +154,8 @@ def student(config: DistillConfig, setting: Setting, draw: int, *, shots: int = 
         "reference": TOY.reference_sha256,
     }  # fmt: skip
     code = (*TEACHING, *TRAINING, *TOY_FACES)
-    return cell("distill", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+    found = cell("distill", keyed, code, compute, gan=TOY.gan_sha256)
+    return {**found["figures"], "seconds": found["seconds"]}  # with its teacher and pairs, where it was their first
 
 
 def exact(config: DistillConfig, count: int, draw: int) -> Figures:
@@ -230,7 +231,7 @@ def teacher_figures(draw: int) -> Figures:
 
 def gap(s: Setting) -> str:
     """Students and their teachers on the same generated samples."""
-    rows = [gap_row("", DistillConfig(), s.draws, s)]
+    rows = [gap_row("none", DistillConfig(), s.draws, s)]
     rows += [gap_row(f"`--minutes {minutes:g}`", DistillConfig(minutes=minutes), 1, s) for minutes in BAR_MINUTES]
     return "\n".join(rows)
 
@@ -342,7 +343,8 @@ All at 64 px. *Faces*: mean IoU over all ten classes on {num_faces} fresh toy fa
 {num_generated} generated samples of truncation_psi 1 that no training saw, against the reference annotator, which
 stands in for a person. Each draw has ten annotated samples of its own, and with fewer it takes the first of them; it
 is also the seed of teacher and student. {pairs} pairs; each training computes on one core, and takes the {steps} steps
-of `gseg distill` unless its minutes are given. Figures after ± are standard deviations over {draws} draws.
+of `gseg distill` unless its minutes are given: with teacher and pairs {draw_minutes:.1f} minutes. Figures after ± are
+standard deviations over {draws} draws.
 
 Made by `python -m benchmarks.distill --draws {draws}`, commit {commit}, {date}, {hardware}.
 
@@ -354,7 +356,7 @@ Ten annotations, on the same generated samples; `gseg distill` with no options, 
 training alone.
 
 | options | draws | steps | teacher | student | below its teacher | at most |
-|---|---:|---:|---:|---:|---:|---:|---:|
+|---|---:|---:|---:|---:|---:|---:|
 {gap}
 
 By class, with no options, mean over the draws:
@@ -380,9 +382,9 @@ The ceiling: {ceiling}
 
 ## Options
 
-Ten annotations. The difference is on faces, to the default of the same draw. *Small parts*:
-mean IoU on faces of {small}. What `--geometry paper` costs on aligned faces, and brings on others, is the
-last table of [docs/results.md](../docs/results.md).
+Ten annotations. The difference is on faces, to the default of the same draw. *Small parts*: mean IoU on faces of
+{small}. What `--geometry paper` costs on aligned faces, and brings on others, is the last table of
+[docs/results.md](../docs/results.md).
 
 | option | faces | difference | small parts | generated |
 |---|---:|---:|---:|---:|
@@ -403,6 +405,7 @@ def page(s: Setting) -> str:
     return TEXT.format(
         num_faces=len(TEST_SEEDS), num_generated=len(TEACHER_SEEDS), gan=TOY.gan_sha256,
         reference=TOY.reference_sha256, small=", ".join(SMALL), steps=DistillConfig.steps,
+        draw_minutes=mean(student(DistillConfig(), s, draw)["seconds"] for draw in range(s.draws)) / 60,
         **asdict(s), **tables, **made(),
     )  # fmt: skip
 
