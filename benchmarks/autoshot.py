@@ -76,7 +76,7 @@ def page(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> str:
         "The default teacher was chosen on other samples ([teachers.md](teachers.md)), and the faces of the student",
         "column had no part in any choice.",
         "",
-        "Made by `python -m benchmarks.autoshot`.",
+        f"Made by `python -m benchmarks.autoshot --draws {rows[0]['draws']}`.",
         "",
         f"GAN `{SHIPPED.gan_sha256}`, reference annotator `{SHIPPED.reference_sha256}`.",
         "",

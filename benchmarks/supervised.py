@@ -68,7 +68,7 @@ def page(table: list[dict[str, Any]]) -> str:
         "all ten classes. The same network, number of steps, augmentation and optimiser as in `gseg demo`, trained on",
         "N exactly labelled toy faces instead of generated pairs. No GAN is involved.",
         "",
-        "Made by `python -m benchmarks.supervised`.",
+        f"Made by `python -m benchmarks.supervised --draws {table[0]['draws']}`.",
         "",
         "| exact labels | mean IoU | sd over draws | draws | commit | date | hardware |",
         "|---:|---:|---:|---:|---|---|---|",
