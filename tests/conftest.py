@@ -2,8 +2,14 @@
 
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+from tests import gpu
+
+if TYPE_CHECKING:
+    import torch
 
 
 @pytest.fixture(autouse=True)
@@ -19,3 +25,15 @@ def tiny_gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import write_gan
 
     return write_gan(tmp_path_factory.mktemp("gan") / "gan.safetensors", seed=0)
+
+
+@pytest.fixture(scope="session", params=gpu.DEVICES)
+def device(request: pytest.FixtureRequest) -> "torch.device":
+    """PyTorch's CPU and, where there is one, its GPU."""
+    return gpu.torch_device(request.param)
+
+
+@pytest.fixture(scope="session", params=gpu.DEVICES)
+def engine_device(request: pytest.FixtureRequest) -> str:
+    """cpu and, where ONNX Runtime can have a GPU, cuda."""
+    return gpu.engine_device(request.param)

@@ -1,5 +1,6 @@
 """The processes of one training: alone, or started by torchrun and joined through torch.distributed."""
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,8 @@ def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
     """Under torchrun: the process group and this process's own device; otherwise a world of one, on `device`.
 
     device: what `--device` says; "cuda" gives every process the GPU of its local rank. Messages go by nccl between
-    GPUs and by gloo between CPUs.
+    GPUs and by gloo between CPUs. On a single machine with fewer GPUs than processes these share them, and messages go
+    by gloo, because nccl refuses two processes on one GPU. That tries things out; it is not faster than one process.
     """
     chosen = pick_device(device)
     if not dist.is_torchelastic_launched():
@@ -68,13 +70,28 @@ def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
     import torch.distributed.nn
 
     local_rank = dist.get_node_local_rank()
+    backend = "gloo"
+    own_gpu: torch.device | None = None
     if chosen.type == "cuda":
-        chosen = pick_device(f"cuda:{local_rank}")
+        num_gpus = torch.cuda.device_count()
+        share = must_share(num_gpus)
+        chosen = pick_device(f"cuda:{local_rank % num_gpus if share else local_rank}")
         torch.cuda.set_device(chosen)
+        if not share:
+            backend, own_gpu = "nccl", chosen
     # nccl would end it all when one process decodes photos or measures for longer than ten minutes.
-    backend, own_gpu = ("nccl", chosen) if chosen.type == "cuda" else ("gloo", None)
     dist.init_process_group(backend, timeout=PATIENCE, device_id=own_gpu)
     try:
         yield World(dist.get_rank(), dist.get_world_size(), local_rank), chosen
     finally:
         dist.destroy_process_group()
+
+
+def must_share(num_gpus: int) -> bool:
+    """Whether the processes that torchrun started here are more than the GPUs, and all of the training.
+
+    On several machines all must send their messages in the same way, and none knows what the others have: there a
+    process without a GPU of its own is refused.
+    """
+    num_here, num_all = int(os.environ["LOCAL_WORLD_SIZE"]), int(os.environ["WORLD_SIZE"])  # PyTorch has no function
+    return num_here == num_all > num_gpus
