@@ -1,9 +1,12 @@
 """Which device computes, and in which precision."""
 
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from functools import cache
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from gseg_runtime.errors import BackendUnavailable, UsageError
 
@@ -27,6 +30,39 @@ def pick_device(name: str = "auto") -> torch.device:
     if kind == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # on by default, and float32 is promised: a seed's image, a precision
     return torch.device(name)
+
+
+def send(tensor: Tensor, device: torch.device) -> Tensor:
+    """The host's tensor on the device, without waiting for what the device still has to do.
+
+    A plain `.to` of a GPU waits: it copies out of memory that the system may move, and so must be there to the end.
+    """
+    if device.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()  # a copy, kept until the GPU has read it: the caller may change its own
+    return tensor.to(device, non_blocking=True)
+
+
+def fixed_shapes(device: torch.device) -> AbstractContextManager[None]:
+    """Inside, cuDNN times its convolutions once for each shape and keeps to the fastest; a CPU has nothing to choose.
+
+    For training steps, whose shapes come again and again: elsewhere the timing costs more than it saves.
+    """
+    return _timing(device.type == "cuda" or torch.backends.cudnn.benchmark)
+
+
+def changing_shapes() -> AbstractContextManager[None]:
+    """Inside, cuDNN times nothing: for the part of a step whose shapes are others each time."""
+    return _timing(False)
+
+
+@contextmanager
+def _timing(is_on: bool) -> Iterator[None]:
+    before = torch.backends.cudnn.benchmark
+    torch.backends.cudnn.benchmark = is_on
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.benchmark = before
 
 
 def has_bf16(device: torch.device) -> bool:

@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from kornia.constants import DataKey
 from torch import Tensor
 
+from gseg_cli.device import send
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ConfigError
@@ -62,12 +63,12 @@ class Augmentation:
 
     def __init__(self, config: AugmentConfig, device: torch.device) -> None:
         self.config, self.device = config, device
-        self.move = _moves(config)
+        self.move = _moves(config, device)
         self.recolour = _colours(config.colour)
 
     def __call__(self, pairs: PairSet) -> Batch:
-        images = pairs.images.to(self.device).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
-        labels = torch.stack([pairs.first, pairs.second, pairs.share], dim=1).to(self.device)
+        images = send(pairs.images, self.device).permute(0, 3, 1, 2).float() / 255  # [N, 3, S, S]
+        labels = send(torch.stack([pairs.first, pairs.second, pairs.share], dim=1), self.device)
         if self.config.background:
             images = _replace_background(images, labels, self.config.background)
         # Moved last: what surrounds a photo at run time has one colour, whatever the photo's are.
@@ -75,14 +76,17 @@ class Augmentation:
         return Batch((images * 2 - 1).contiguous(memory_format=torch.channels_last), *labels.unbind(1))
 
 
-def _moves(config: AugmentConfig) -> K.AugmentationSequential:
-    """Sizes are drawn evenly from their range and shifts are of the enlarged picture, as in the published code."""
+def _moves(config: AugmentConfig, device: torch.device) -> K.AugmentationSequential:
+    """Sizes are drawn evenly from their range and shifts are of the enlarged picture, as in the published code.
+
+    What fills the uncovered lies on the device from the start: kornia would copy it there at each call, and wait.
+    """
     affine = K.RandomAffine(
         config.rotation_deg, translate=(config.shift, config.shift), scale=(config.scale_min, config.scale_max),
-        padding_mode="fill", fill_value=torch.tensor(FILL) / 255, p=1.0,
+        padding_mode="fill", fill_value=(torch.tensor(FILL) / 255).to(device), p=1.0,
     )  # fmt: skip
     mirror = [K.RandomHorizontalFlip(p=0.5)] if config.mirror else []
-    uncovered = torch.tensor([IGNORE, 0.0, 0.0])  # of first, second and share
+    uncovered = torch.tensor([IGNORE, 0.0, 0.0]).to(device)  # of first, second and share
     return K.AugmentationSequential(
         *mirror, affine, data_keys=["input", "mask"], transformation_matrix_mode="skip",
         extra_args={DataKey.MASK: {"resample": "nearest", "fill_value": uncovered}},
@@ -105,6 +109,6 @@ def _replace_background(images: Tensor, labels: Tensor, share: float) -> Tensor:
     n, _, height, width = images.shape
     is_chosen = torch.rand(n, 1, 1, 1) < share
     plain, clouds, spread = torch.rand(n, 3, 1, 1), torch.rand(n, 3, CLOUD, CLOUD), torch.rand(n, 1, 1, 1)
-    colours = (plain + spread * (clouds - 0.5)).clamp(0, 1).to(images.device)  # from one colour to many
+    colours = send((plain + spread * (clouds - 0.5)).clamp(0, 1), images.device)  # from one colour to many
     other = F.interpolate(colours, (height, width), mode="bilinear", align_corners=False)
-    return torch.lerp(images, other, amount * is_chosen.to(images.device))
+    return torch.lerp(images, other, amount * send(is_chosen, images.device))

@@ -6,6 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from gseg_cli.device import send
 from gseg_cli.distill.augment import Batch
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
@@ -41,7 +42,7 @@ def soft_cross_entropy(logits: Tensor, target: Batch, *, weights: Tensor | None 
     classes, amount = _two_classes(target)
     log_p = logits.log_softmax(dim=1).gather(1, classes)
     if weights is not None:
-        amount = amount * weights.to(amount.device)[classes]
+        amount = amount * send(weights, amount.device)[classes]
     error = (1 - log_p.exp()) ** focus * log_p if focus else log_p
     return -(amount * error).sum() / amount.sum().clamp_min(1e-6)
 

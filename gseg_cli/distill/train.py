@@ -8,6 +8,8 @@ import torch
 from torch import Tensor
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.device import fixed_shapes
+from gseg_cli.distill.clock import Clock
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels, score_student
@@ -53,7 +55,8 @@ def fit_student(
     session.begin()
     progress = session.progress()
     while progress < 1:
-        loss = trainer.step(progress)
+        with fixed_shapes(device):
+            loss = trainer.step(progress)
         before, progress = progress, session.progress()
         session.after_step(loss, before, progress)
     return trainer.student.eval().requires_grad_(False)
@@ -68,13 +71,16 @@ class _Session:
     num_classes: int
     run: Run | None  # the first process's
     on_step: OnStep
+    loss: dict[str, float] = field(default_factory=dict)  # of the last report; empty before the first
     values: dict[str, float] = field(default_factory=dict)
     start_s: float = field(default_factory=time.monotonic)
     earlier_s: float = field(init=False)  # what was spent before this call
     saved_s: float = field(default_factory=time.monotonic)
+    clock: Clock = field(init=False)
 
     def __post_init__(self) -> None:
         self.earlier_s = self.trainer.elapsed_s
+        self.clock = Clock(self.trainer.world, self.trainer.num_steps)
 
     def begin(self) -> None:
         if self.run:
@@ -86,23 +92,25 @@ class _Session:
         trainer.elapsed_s = self.earlier_s + time.monotonic() - self.start_s
         if config.minutes is None:
             return min(1.0, trainer.num_steps / config.steps)
-        return trainer.world.agree(min(1.0, trainer.elapsed_s / (config.minutes * 60)))
+        return min(1.0, self.clock.seconds(trainer.num_steps, trainer.elapsed_s) / (config.minutes * 60))
 
     def after_step(self, loss: Tensor, before: float, progress: float) -> None:
         trainer, is_last = self.trainer, progress >= 1
         is_report = trainer.num_steps % REPORT_STEPS == 0 or is_last
-        if is_report and not math.isfinite(float(loss)):
-            raise _diverged(trainer)
+        if is_report:  # reading the loss waits for the GPU: between reports, the last one stands
+            self.loss = {"loss": float(loss)}
+            if not math.isfinite(self.loss["loss"]):
+                raise _diverged(trainer)
         if not trainer.world.is_first:
             return
         if self.held_out is not None and int(progress * NUM_SCORES) > int(before * NUM_SCORES):
             self.values["held_out_miou"] = score_student(trainer.student, self.held_out, self.num_classes)
         if self.run and is_report:
-            self.run.metric(trainer.num_steps, loss=float(loss), **self.values)
+            self.run.metric(trainer.num_steps, **self.loss, **self.values)
         if self.run and not is_last and time.monotonic() - self.saved_s >= trainer.config.save_minutes * 60:
             save_checkpoint(self.run.dir / STATE, trainer.state(), {"kind": STATE_KIND})
             self.saved_s = time.monotonic()
-        self.on_step(Step(trainer.num_steps, self._total(progress), {"loss": float(loss), **self.values}))
+        self.on_step(Step(trainer.num_steps, self._total(progress), {**self.loss, **self.values}))
 
     def _total(self, progress: float) -> int:
         """Steps in all, as far as the clock lets them be foreseen."""

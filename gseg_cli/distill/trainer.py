@@ -7,7 +7,6 @@ uninterrupted one, and many processes take those of one with the same microbatch
 """
 
 import math
-from functools import partial
 from typing import cast
 
 import torch
@@ -55,7 +54,7 @@ class StudentTrainer:
         net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
         _expect(net, self._shares())
         self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
-        self.average = AveragedModel(self.net, multi_avg_fn=partial(_average, config.ema), use_buffers=True)
+        self.average = AveragedModel(self.net)  # its tensors and their names; _average moves them
         self.optimizer = torch.optim.AdamW(
             self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
@@ -86,8 +85,23 @@ class StudentTrainer:
         self.world.sum([*gradients, *statistics.total, total])
         statistics.keep()
         self.optimizer.step()
-        self.average.update_parameters(self.net)
+        self._average()
         return total
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """As AveragedModel would, with its buffers; but that reads its count of steps back from the GPU, and waits.
+
+        Over about the last ninth of the steps taken: short and long trainings alike end in their own late weights.
+        """
+        n = self.num_steps - 1  # averaged so far
+        move = get_ema_multi_avg_fn(min(self.config.ema, (1 + n) / (10 + n)))
+        for averaged, current in zip(_by_kind(self.student), _by_kind(self.net), strict=True):
+            if n:
+                move(averaged, current, n)
+            else:
+                torch._foreach_copy_(averaged, current)
+        self.average.n_averaged.fill_(self.num_steps)
 
     def _chunk_loss(self, chunk: int) -> Tensor:
         seed_step(self.config.seed, self.num_steps, chunk)
@@ -192,10 +206,10 @@ def _cosine(start: float, end: float, share: float) -> float:
     return end + (start - end) * (1 + math.cos(math.pi * share)) / 2
 
 
-def _average(decay: float, averaged: list[Tensor], current: list[Tensor], num_averaged: Tensor | int) -> None:
-    """Over about the last ninth of the steps taken: short and long trainings alike end in their own late weights."""
-    n = int(num_averaged)
-    get_ema_multi_avg_fn(min(decay, (1 + n) / (10 + n)))(averaged, current, num_averaged)
+def _by_kind(net: nn.Module) -> tuple[list[Tensor], list[Tensor]]:
+    """Parameters and buffers: those of numbers with a fraction, and the counters."""
+    tensors = [*net.parameters(), *net.buffers()]
+    return [t for t in tensors if t.is_floating_point()], [t for t in tensors if not t.is_floating_point()]
 
 
 def _check_chunks(config: DistillConfig, chunk_size: int, num_chunks: int, world: World) -> None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.device import send
 from gseg_cli.fewshot.features import REPRESENTATIONS, Representation, collect_features, gather_hypercolumns
 from gseg_cli.fewshot.model import MODELS, Annotated, Head, MLPHead, Teacher, TeacherConfig, save_teacher
 from gseg_cli.gan.generator import FeatureStack, Generator
@@ -23,6 +24,7 @@ from gseg_runtime.errors import ConfigError, GsegError
 SCHEDULES = ("short", "paper")
 PAPER_EPOCHS = 1000
 STEPS = {"mlp": 400, "cnn-s": 800, "cnn-m": 800, "cnn-l": 800}  # of the short schedule
+REPORT_STEPS = 10
 MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
 
 
@@ -99,7 +101,7 @@ def fit_teacher(
     """The trained teacher. GsegError when nothing is labelled, or the label maps are not square as the samples are."""
     check_labels(annotations)
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
-    labels = torch.as_tensor(annotations.labels).long().to(device)  # [N, S, S]
+    labels = torch.as_tensor(annotations.labels).long()  # [N, S, S], on the CPU
     size = labels.shape[-1]
     how = config.resolved(len(labels), size)
     stack = collect_features(generator, torch.as_tensor(annotations.ws).to(device), size)
@@ -115,13 +117,16 @@ def fit_teacher(
         )
     ).to(device)
     total = how.num_heads * how.steps
+    values: dict[str, float] = {}  # of the last report
     for h, head in enumerate(teacher.heads):
         cast(Head, head).features.standardize(stack)
         for step, loss in enumerate(_fit(cast(Head, head), stack, labels, how, config.seed * 1000 + h), start=1):
             done = h * how.steps + step
-            if run and (done % 10 == 0 or done == total):
-                run.metric(done, loss=float(loss))
-            on_step(Step(done, total, {"loss": float(loss)}))
+            if done % REPORT_STEPS == 0 or done == total:
+                values = {"loss": float(loss)}  # reading it waits for the GPU: between reports, the last one stands
+                if run:
+                    run.metric(done, **values)
+            on_step(Step(done, total, values))
     return teacher.eval().requires_grad_(False)
 
 
@@ -165,22 +170,25 @@ def _schedule(optimizer: torch.optim.Optimizer, config: ResolvedConfig, num_imag
 
 def _image_loss(head: Head, stack: FeatureStack, labels: Tensor, config: FewshotConfig) -> Callable[[], Tensor]:
     """Of random images, whole."""
+    device = stack.maps[0].device
+    wanted = send(labels, device)
 
     def loss() -> Tensor:
-        rows = torch.randperm(len(labels))[: config.batch].to(labels.device)
-        return F.cross_entropy(head(stack[rows]), labels[rows], ignore_index=IGNORE)
+        rows = send(torch.randperm(len(labels))[: config.batch], device)
+        return F.cross_entropy(head(stack[rows]), wanted[rows], ignore_index=IGNORE)
 
     return loss
 
 
 def _pixel_loss(head: MLPHead, stack: FeatureStack, labels: Tensor, config: FewshotConfig) -> Callable[[], Tensor]:
     """Of random labelled pixels, whatever their image. No full map of features is ever made."""
+    device = stack.maps[0].device
     pixels = (labels != IGNORE).nonzero()  # [P, 3]: image, row, column
-    wanted = labels[tuple(pixels.unbind(1))]  # [P]
+    wanted, pixels = send(labels[tuple(pixels.unbind(1))], device), send(pixels, device)  # [P]
     columns_of = _columns(stack, labels.shape[-1], pixels, REPRESENTATIONS[config.features])
 
     def loss() -> Tensor:
-        chosen = torch.randint(len(pixels), [config.pixels]).to(pixels.device)
+        chosen = send(torch.randint(len(pixels), [config.pixels]), device)
         return F.cross_entropy(head.at_pixels(columns_of(chosen)), wanted[chosen])
 
     return loss

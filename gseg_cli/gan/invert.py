@@ -21,7 +21,8 @@ from gseg_cli.gan.sampled import Sampled
 from gseg_runtime.errors import ConfigError
 
 SPACES = ("w", "w+", "f")
-MAX_PIXELS = 2**16  # optimised at once; an image of 1024 px takes some 3 GB
+# Optimised at once; an image of 1024 px takes some 3 GB. With as little as suits a CPU, a GPU is idle.
+MAX_PIXELS, GPU_PIXELS = 2**16, 2**21
 MAX_BATCH = 16
 _RAMP_UP, _RAMP_DOWN = 0.05, 0.25  # shares of the steps
 
@@ -69,8 +70,9 @@ class Inversion:
             yield
 
 
-def default_batch(resolution: int) -> int:
-    return max(1, min(MAX_BATCH, MAX_PIXELS // resolution**2))
+def default_batch(resolution: int, kind: str = "cpu") -> int:
+    """Photos at once on a device of this kind. Not by its free memory: work that was begun is gone on with in kind."""
+    return max(1, min(MAX_BATCH, (GPU_PIXELS if kind == "cuda" else MAX_PIXELS) // resolution**2))
 
 
 def invert(

@@ -1,5 +1,6 @@
 """What inverting photos needs of a GAN, made ready once: its networks, its samples, and what it calls a photo."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,15 +11,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from gseg_cli.device import send
 from gseg_cli.gan.domain import Domain
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.image_distance import Features, discriminator_features, lpips_features
-from gseg_cli.gan.invert import Inversion, InvertConfig, default_batch, invert
+from gseg_cli.gan.invert import Inversion, InvertConfig, OnStep, default_batch, invert
 from gseg_cli.gan.networks import load_gan, read_gan
 from gseg_cli.gan.sampled import Sampled, draw_samples, look_at
 from gseg_runtime.label_map import Pixels
 
-OnGap = Callable[[int, float], None]  # the step, and the images' mean distance from their photos
+# The step, and the images' mean distance from their photos, as it was when it was last read.
+OnGap = Callable[[int, float], None]
+GAP_STEPS = 10  # between two readings, each of which waits for the GPU
 
 
 @dataclass(frozen=True)
@@ -79,15 +83,15 @@ class Inverter:
     @property
     def batch(self) -> int:
         """Photos at once, where nobody says."""
-        return default_batch(self.size)
+        return default_batch(self.size, self.device.type)
 
     def fit(self, photos: Pixels, inside: npt.NDArray[np.bool_], on_gap: OnGap = lambda step, gap: None) -> Fitted:
         """Photos uint8 [N, R, R, 3]; inside [N, R, R], False in the bars of a letterbox."""
-        target = torch.from_numpy(photos).to(self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
-        mask = torch.from_numpy(inside).to(self.device)[:, None]
+        target = send(torch.from_numpy(photos), self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
+        mask = send(torch.from_numpy(inside), self.device)[:, None]
         inversion = invert(
             self.generator, target, self.samples, self.features, self.config, inside=mask,
-            on_step=lambda step, gap: on_gap(step, float(gap.mean())),
+            on_step=_now_and_then(on_gap, self.config.steps),
         )  # fmt: skip
         images = self._draw(inversion)
         errors = _errors(images, photos, inside)
@@ -102,6 +106,19 @@ class Inverter:
         if self.domain is None:
             return None
         return self.domain.distance_of(look_at(target, self.discriminator)).cpu().numpy()
+
+
+def _now_and_then(on_gap: OnGap, steps: int) -> OnStep:
+    """Called at each step, it reads the first distance, every tenth and the last."""
+    read = math.nan
+
+    def on_step(step: int, gap: Tensor) -> None:
+        nonlocal read
+        if step == 1 or step % GAP_STEPS == 0 or step == steps:
+            read = float(gap.mean())
+        on_gap(step, read)
+
+    return on_step
 
 
 def _errors(images: Pixels, photos: Pixels, inside: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:

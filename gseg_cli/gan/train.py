@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.device import fixed_shapes
 from gseg_cli.gan.fid import Inception
 from gseg_cli.gan.metrics import generate, overfit, swd
 from gseg_cli.gan.networks import GanModule, save_gan
@@ -62,7 +63,8 @@ def train_gan(
         run.forget_after(trainer.num_images)
     start_s = snapshot_s = time.monotonic()
     while trainer.num_images < config.kimg * 1000:
-        stats = trainer.step()
+        with fixed_shapes(device):
+            stats = trainer.step()
         is_report = trainer.num_steps % REPORT_STEPS == 0
         if is_report or trainer.num_images >= config.kimg * 1000:
             session.report(stats)

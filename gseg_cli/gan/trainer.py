@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from gseg_cli.device import send
 from gseg_cli.gan import loss as losses
 from gseg_cli.gan.augment import INTERVAL, adjusted, augment
 from gseg_cli.gan.grow import load_start
@@ -148,12 +149,10 @@ class GanTrainer:
         real = self.images[self.rows[torch.randint(len(self.rows), [self.chunk_size])]]
         if self.config.mirror:
             real = torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real)
-        if self.device.type == "cuda":
-            real = real.pin_memory()  # only from pinned memory does the copy run beside the computation
-        return real.to(self.device, non_blocking=True).float() / 127.5 - 1
+        return send(real, self.device).float() / 127.5 - 1
 
     def _latents(self, n: int) -> Tensor:
-        z = torch.randn(2, n, self.G.z_dim).to(self.device)
+        z = send(torch.randn(2, n, self.G.z_dim), self.device)
         ws = self.G.mapping(z[0])
         self.ws.append(ws.detach().mean(dim=0, keepdim=True))
         return losses.mix_styles(ws, self.G.mapping(z[1]), self.config.style_mixing)
@@ -173,7 +172,7 @@ class GanTrainer:
             return
         self.signs += real_sign
         if self.num_steps % INTERVAL == 0:
-            mean_sign = float(self.signs) / INTERVAL
+            mean_sign = float(self.signs) / INTERVAL  # the one figure a step waits for: the next transforms need p
             num_images, target, ada_kimg = self.config.batch * INTERVAL, self.config.ada_target, self.config.ada_kimg
             self.augment_p = adjusted(self.augment_p, mean_sign, num_images, target=target, ada_kimg=ada_kimg)
             self.signs.zero_()

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan.invert import Inversion
+from gseg_cli.gan.invert import Inversion, default_batch
 from gseg_cli.gan.inverter import Inverter
 from gseg_cli.reproduce.subject import PhotoSet, Task
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -38,7 +38,7 @@ def inverted_photos(
     """
     done = 0
     for number, chunk in enumerate(photos.batches(task, inverter.batch)):
-        path = folder / f"{number:05d}.safetensors"
+        path = folder / _name(number, inverter)
         if not path.is_file():
             squares = np.stack([photo.square for photo in chunk])
             inside = np.zeros(squares.shape[:3], bool)
@@ -64,6 +64,12 @@ def summary(parts: Iterator[Inverted]) -> dict[str, Any]:
         "s_per_photo": round(seconds / count, 3),
         "cpu_s_per_photo": round(cpu_s / count, 3),
     }
+
+
+def _name(number: int, inverter: Inverter) -> str:
+    """Of a batch's file. A GPU takes larger batches than a CPU, and neither may take the other's files for its own."""
+    is_usual = inverter.batch == default_batch(inverter.size)
+    return f"{number:05d}.safetensors" if is_usual else f"{number:05d}-of-{inverter.batch}.safetensors"
 
 
 def _invert(inverter: Inverter, squares: np.ndarray, inside: np.ndarray) -> Inverted:

@@ -10,6 +10,7 @@ import torch
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import distill as module
+from gseg_cli.distill import train
 from gseg_cli.distill.augment import AugmentConfig
 from gseg_cli.distill.distill import PairsConfig, StudentConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
@@ -39,7 +40,8 @@ def exact():
     return PairSet.exact((values[..., None] * 90 + grain).astype(np.uint8), values)
 
 
-def test_a_student_learns_four_pairs_by_heart(exact):
+def test_a_student_learns_four_pairs_by_heart(exact, monkeypatch):
+    monkeypatch.setattr(train, "REPORT_STEPS", 1)  # of each step the loss
     steps = []
     student = fit_student(exact, 3, CONFIG, CPU, held_out=exact, on_step=steps.append)
     assert (predict_labels(student, exact.images) == exact.first.numpy()).mean() > 0.97

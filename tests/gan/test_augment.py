@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from gseg_cli.gan.augment import Transforms, adjusted, apply_transforms, augment, draw_transforms
+from gseg_cli.gan import warp as warping
+from gseg_cli.gan.augment import Transforms, adjusted, apply_transforms, augment, draw_transforms, inverse_geometry
 from tests.golden.make_augment import PIXELS, picture
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "augment.json").read_text())
@@ -73,7 +74,9 @@ def test_each_transform_comes_as_often_as_p_says_and_as_widely():
         assert abs(value[value != 1].log2().std() - sd) < 0.03 * max(sd, 0.5), name
 
 
-def test_gradients_pass_through_once_and_twice():
+@pytest.mark.parametrize("in_tiles", [False, True])
+def test_gradients_pass_through_once_and_twice(monkeypatch, in_tiles):
+    monkeypatch.setattr(warping, "TILED", 0 if in_tiles else 256)
     torch.manual_seed(1)
     images = torch.rand(2, 3, 4, 4, dtype=torch.float64, requires_grad=True)
     torch.set_default_dtype(torch.float64)  # finite differences need it
@@ -83,6 +86,20 @@ def test_gradients_pass_through_once_and_twice():
         assert torch.autograd.gradgradcheck(lambda x: apply_transforms(x, transforms).pow(3), images)
     finally:
         torch.set_default_dtype(torch.float32)
+
+
+@pytest.mark.parametrize("size", [64, 72, 256])
+def test_large_images_are_resampled_in_tiles_and_come_out_the_same(monkeypatch, size):
+    torch.manual_seed(2)
+    images = torch.rand(2, 3, size, size) * 2 - 1
+    for p in (0.2, 1.0):
+        inverse, results = inverse_geometry(draw_transforms(2, p), size), []
+        for tiled in (size + 1, size):
+            monkeypatch.setattr(warping, "TILED", tiled)
+            source = images.clone().requires_grad_(True)
+            result = warping.warp(source, inverse)
+            results.append((result.detach(), *torch.autograd.grad(result.square().sum(), source)))
+        torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-5)
 
 
 def test_nothing_happens_at_p_zero():

@@ -8,8 +8,10 @@ from pathlib import Path
 from statistics import mean
 
 import pytest
+import torch
 
 from gseg_cli.evaluate.cells import CellStore
+from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.jobs import TEACHER, folder_of, inversion, student, supervised, teacher
 from gseg_cli.reproduce.run import Report, reproduce
 from gseg_cli.reproduce.setup import Setup
@@ -111,6 +113,20 @@ def test_photos_that_were_inverted_before_a_kill_are_not_inverted_again(tiny_gan
     figures = job.run(lambda step: None)["figures"]
     assert figures["photos"] == SIZE.num_photos and figures["cpu_s_per_photo"] > 0
     assert len(list(folder_of(job).iterdir())) == 2 and first.stat().st_mtime_ns == stamp
+
+
+def test_a_device_of_other_batches_takes_no_photo_for_another(tiny_gan: Path, tmp_path: Path, monkeypatch) -> None:
+    setup, folder = Setup(TinySubject(tiny_gan), SIZE, tmp_path / "out"), tmp_path / "inversions"
+
+    def ws() -> torch.Tensor:
+        parts = inverted_photos(setup.inverter, setup.test, setup.subject.tasks[0], folder)
+        return torch.cat([part.inversion.ws for part in parts])
+
+    usual = ws()
+    assert {path.name for path in folder.iterdir()} == {"00000.safetensors", "00001.safetensors"}
+    monkeypatch.setattr("gseg_cli.gan.inverter.default_batch", lambda size, kind: 3)
+    torch.testing.assert_close(ws(), usual, rtol=0, atol=1e-3)
+    assert len(list(folder.glob("*-of-3.safetensors"))) == -(-len(usual) // 3)
 
 
 def test_another_config_is_another_cell_and_the_same_is_the_same(done) -> None:
