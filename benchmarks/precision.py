@@ -12,7 +12,6 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-import onnxruntime
 import torch
 
 from benchmarks.cells import ROOT, made
@@ -27,6 +26,10 @@ from gseg_export.precision import to_fp16, to_int8
 from gseg_export.to_onnx import from_network
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.telemetry import no_telemetry
+
+no_telemetry()
+import onnxruntime  # noqa: E402
 
 SIZE, NUM_TRAIN, NUM_CALIBRATE, ROUNDS = 128, 400, 128, 40
 FIRST = SUPERVISED_SEED + 500_000  # seeds of no other training set

@@ -31,6 +31,7 @@ from gseg_runtime.geometry import Letterbox
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.segmenter import Segmenter
+from gseg_runtime.telemetry import no_telemetry
 
 STUDENTS = (("tiny", 128), ("default", 128), ("default", 256), ("paper", 128))
 REPEATS = 4  # the best of them counts: whatever else the machine does can only slow a run down
@@ -49,6 +50,7 @@ def make_student(folder: Path, size: str, pixels: int) -> Path:
 
 def serial_loop(model: Path, photos: list[Path], out: Path, seconds: float) -> float:
     """Photos per second in the manner of rembg's folder command: Pillow, the engine's defaults, one after the other."""
+    no_telemetry()
     import onnxruntime
 
     session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])

@@ -11,12 +11,14 @@ import onnx
 
 from gseg_export.graph import INPUT, strip
 from gseg_export.source import Images
+from gseg_runtime.telemetry import no_telemetry
 
 Precision = Literal["fp32", "fp16", "int8"]
 
 
 def to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
     """The graph with weights and arithmetic in float16; inputs and outputs keep their types."""
+    no_telemetry()
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     copy = onnx.ModelProto()
@@ -34,6 +36,7 @@ def to_int8(graph: onnx.ModelProto, images: Images, *, for_tensorrt: bool = Fals
     The two engines want different 8 bits. ONNX Runtime's fast kernels on a CPU multiply unsigned activations by signed
     weights and take every operator in 8 bits. TensorRT takes signed, symmetric values only, and no 8-bit bias.
     """
+    no_telemetry()
     from onnxruntime.quantization import QuantType, quantize_static
 
     activation = QuantType.QInt8 if for_tensorrt else QuantType.QUInt8

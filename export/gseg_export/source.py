@@ -11,6 +11,7 @@ import onnx
 from gseg_export.graph import INPUT, LABELS, Model, output_names, read_graph
 from gseg_runtime.errors import GsegError
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.telemetry import no_telemetry
 
 Images = npt.NDArray[np.uint8]  # [N, S, S, 3], RGB
 LabelMaps = npt.NDArray[np.uint8]  # [N, S, S]
@@ -40,6 +41,7 @@ def from_model(path: Path) -> Source:
 
 def run_onnx(model: bytes, path: Path) -> Label:
     """Labels by ONNX Runtime on the CPU; `path` names the model in errors."""
+    no_telemetry()
     import onnxruntime
 
     options = onnxruntime.SessionOptions()

@@ -64,7 +64,7 @@ def _normal(name: str) -> str:
 
 
 def _probe(module: str) -> Probe:
-    command = [sys.executable, "-c", _CODE, module]
+    command = [sys.executable, "-m", "gseg_runtime.probe", module]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, errors="replace")
     except subprocess.TimeoutExpired:
@@ -72,40 +72,3 @@ def _probe(module: str) -> Probe:
     if done.returncode:
         return Probe(problem=f"importing it ends the process (code {done.returncode})")
     return Probe(**json.loads(done.stdout.splitlines()[-1]))
-
-
-# Runs in the other process, and prints the fields of a Probe.
-_CODE = """
-import ctypes, importlib, json, sys
-
-def missing(cuda):
-    major = cuda.partition(".")[0]
-    names = [f"libcudart.so.{major}", f"libcublasLt.so.{major}", f"libcublas.so.{major}"]
-    return [name for name in [*names, "libcurand.so.10", "libcudnn.so.9"] if not loads(name)]
-
-def loads(name):
-    try:
-        ctypes.CDLL(name)
-    except OSError:
-        return False
-    return True
-
-def probe(name):
-    try:
-        module = importlib.import_module(name)
-    except Exception as error:
-        return {"problem": " ".join(f"{type(error).__name__}: {error}".split())[:300]}
-    if name != "onnxruntime":
-        return {"version": getattr(module, "__version__", "")}
-    if not hasattr(module, "InferenceSession"):
-        return {"problem": "its folder holds no engine, as after the removal of another wheel of the same folder"}
-    found = {"version": module.__version__, "providers": module.get_available_providers()}
-    if "CUDAExecutionProvider" in found["providers"]:
-        found["cuda"] = getattr(module, "cuda_version", "") or ""
-        module.preload_dlls()
-        if sys.platform == "linux" and found["cuda"]:
-            found["missing"] = missing(found["cuda"])
-    return found
-
-print("\\n" + json.dumps(probe(sys.argv[1])))
-"""

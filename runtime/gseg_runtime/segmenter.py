@@ -73,7 +73,7 @@ class Segmenter:
         squares = [letterbox.apply(image, self.card.fill) for letterbox, image in zip(letterboxes, images, strict=True)]
         predictions: list[Prediction] = []
         for start in range(0, len(squares), self.batch):
-            inference = self.infer(self._padded(squares[start : start + self.batch]), confidence=confidence)
+            inference = self.infer(self._batch_of(squares[start : start + self.batch]), confidence=confidence)
             boxes = letterboxes[start : start + self.batch]
             predictions += [inference.prediction(index, box) for index, box in enumerate(boxes)]
         return predictions
@@ -82,11 +82,11 @@ class Segmenter:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
         photo = read_image(Path(path), min_size=self.card.input_size)
         letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
-        squares = self._padded([letterbox.apply(photo.pixels, self.card.fill)])
+        squares = self._batch_of([letterbox.apply(photo.pixels, self.card.fill)])
         return self.infer(squares).prediction(0, letterbox).labels
 
     def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
-        """What the engine says of letterboxed images, uint8 [batch, S, S, 3]."""
+        """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
         if confidence:
             self.require_confidence()
         names = (LABELS, CONFIDENCE) if confidence else (LABELS,)
@@ -133,12 +133,12 @@ class Segmenter:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _padded(self, squares: Sequence[Pixels]) -> Pixels:
-        """uint8 [batch, S, S, 3]: an accelerator is always given the same shape."""
-        size = self.card.input_size
-        padded = np.zeros((self.batch, size, size, 3), np.uint8)
-        padded[: len(squares)] = squares
-        return padded
+    def _batch_of(self, squares: Sequence[Pixels]) -> Pixels:
+        """uint8 [N, S, S, 3], filled up to a whole batch only where the engine takes no other."""
+        batch = np.stack(squares)
+        if not self._backend.is_batch_fixed:
+            return batch
+        return np.pad(batch, ((0, self.batch - len(batch)), (0, 0), (0, 0), (0, 0)))
 
 
 def _check_pixels(image: Pixels) -> Pixels:

@@ -4,20 +4,38 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
+from math import ceil
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 GRACE_S = 1.0  # after Ctrl-C
+CGROUP = Path("/sys/fs/cgroup")  # a container sees its own group here
+UNLIMITED = 1e9
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
-def num_cores() -> int:
-    """The cores this process may use, which in a container or under taskset are fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+def num_cores(cgroup: Path = CGROUP) -> int:
+    """The cores this process may use, which in a container or under taskset are fewer than the machine has.
+
+    cgroup: where Linux tells the quota of CPU time, as `docker run --cpus 2` sets it.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(cores, ceil(_quota(cgroup))))
+
+
+def _quota(cgroup: Path) -> float:
+    """How many cores' time the container may take; UNLIMITED when nothing says so."""
+    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2, version 1
+        try:
+            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            if int(quota) > 0:  # "max" or -1: none
+                return int(quota) / int(period)
+        except (OSError, ValueError):
+            continue
+    return UNLIMITED
 
 
 class Stopped(Exception):  # noqa: N818 (no error: the run is to end, and this is how a job says that it did)

@@ -14,7 +14,10 @@ from gseg_export.graph import CONFIDENCE, LABELS, LOGITS, Model, finish
 from gseg_export.pictures import clouds
 from gseg_export.source import Source
 from gseg_export.to_onnx import from_network
+from gseg_runtime.telemetry import no_telemetry
 from tests.export.student import CLASSES, GAN, SIZE, plain_card, trained_net
+
+no_telemetry()  # tests import engines by themselves, too
 
 
 @pytest.fixture(scope="session")

@@ -12,6 +12,9 @@ from PIL import Image
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.model_card import METADATA_KEY, ModelCard
+from gseg_runtime.telemetry import no_telemetry
+
+no_telemetry()  # tests import engines by themselves, too
 
 INPUT_SIZE = 32
 CLASSES = ClassMap.of_names(["background", "dark", "medium", "light"])

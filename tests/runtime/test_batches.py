@@ -80,19 +80,41 @@ def test_batches_give_the_masks_of_single_photos(
     ).read_bytes()
 
 
-def test_the_engine_sees_one_shape_only(model: Path, many: Path, tmp_path: Path) -> None:
-    segmenter = Segmenter.load(model, "cpu", batch=BATCH)
-    shapes: set[tuple[int, ...]] = set()
+def shapes_seen(segmenter: Segmenter) -> list[tuple[int, ...]]:
+    """Grows with every inference."""
+    shapes: list[tuple[int, ...]] = []
     infer = segmenter._backend.infer
 
     def watch(images: Pixels, outputs: list[str]) -> list[Plane]:
-        shapes.add(images.shape)
+        shapes.append(images.shape)
         return infer(images, outputs)
 
     segmenter._backend.infer = watch  # type: ignore[method-assign,assignment]
+    return shapes
+
+
+def test_in_a_folder_the_engine_sees_one_shape_only(model: Path, many: Path, tmp_path: Path) -> None:
+    segmenter = Segmenter.load(model, "cpu", batch=BATCH)
+    shapes = shapes_seen(segmenter)
     segmenter.segment_folder(many, tmp_path / "out", full_names=True)
+    assert set(shapes) == {(BATCH, INPUT_SIZE, INPUT_SIZE, 3)}
+
+
+def test_one_photo_takes_the_time_of_one(model: Path, many: Path) -> None:
+    segmenter = Segmenter.load(model, "cpu", batch=BATCH)
+    shapes = shapes_seen(segmenter)
+    assert segmenter.segment_file(many / "0.png").shape == (20, 30)
     assert [label_map.shape for label_map in segmenter.segment([np.zeros((5, 6, 3), np.uint8)] * 5)] == [(5, 6)] * 5
-    assert shapes == {(BATCH, INPUT_SIZE, INPUT_SIZE, 3)}
+    assert [shape[0] for shape in shapes] == [1, BATCH, 1]
+
+
+def test_a_batch_that_is_fixed_is_filled_up(engine: Path, driver: Driver, many: Path) -> None:
+    segmenter = Segmenter(TensorRTBackend(engine, trt=make_trt(driver)), "")
+    shapes = shapes_seen(segmenter)
+    segmenter.segment_file(many / "0.png")
+    images = [np.full((5, 6, 3), value, np.uint8) for value in (10, 100, 200, 20, 220)]
+    assert [label_map[0, 0] for label_map in segmenter.segment(images)] == [0, 1, 3, 0, 3]
+    assert [shape[0] for shape in shapes] == [BATCH] * 3
 
 
 def test_an_interrupted_batched_run_stops_and_is_gone_on_with(model: Path, many: Path, tmp_path: Path) -> None:
@@ -181,22 +203,32 @@ class FullGpu(InferenceSession):
 
 
 class FailingGpu(InferenceSession):
-    """The same where the GPU takes the model and then fails."""
+    """The same where the GPU takes the model and then fails, after `num_good` inferences."""
+
+    num_good = 0
 
     def _create_inference_session(self, providers: list[Any], *rest: Any) -> None:
         super()._create_inference_session(["CPUExecutionProvider"], *rest)
-        self._providers, self._sess = [providers[0][0]], FailingRun(self._sess)
+        if providers[0] != "CPUExecutionProvider":
+            self._providers, self._sess = [providers[0][0]], FailingRun(self._sess, self.num_good)
+
+
+class FailingLater(FailingGpu):
+    num_good = 1
 
 
 class FailingRun:
-    def __init__(self, session: Any) -> None:
-        self.session = session
+    def __init__(self, session: Any, num_good: int) -> None:
+        self.session, self.num_good = session, num_good
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.session, name)
 
-    def run(self, *_: Any) -> None:
-        raise EPFail("CUDA error 700: illegal memory access")
+    def run(self, *arguments: Any) -> Any:
+        self.num_good -= 1
+        if self.num_good < 0:
+            raise EPFail("CUDA error 209: no kernel image is available")
+        return self.session.run(*arguments)
 
 
 def test_a_gpu_without_room_is_named_and_auto_goes_on_with_the_cpu(
@@ -216,11 +248,38 @@ def test_a_gpu_that_fails_in_the_middle_is_an_error_and_no_other_device_goes_on(
     model: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr("onnxruntime.InferenceSession", FailingGpu)
-    backend = choose(model, "cuda")
-    with pytest.raises(GsegError, match="ONNX Runtime, cuda: CUDA error 700") as caught:
+    monkeypatch.setattr("onnxruntime.InferenceSession", FailingLater)
+    backend = choose(model, "auto")
+    with pytest.raises(GsegError, match="ONNX Runtime, cuda: CUDA error 209") as caught:
         backend.run(np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.uint8))
     assert "--batch" in str(caught.value.hint) and capsys.readouterr().out == ""
+
+
+def test_a_gpu_without_kernels_is_found_before_any_photo_is_read(
+    model: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ONNX Runtime makes a session for a card that its kernels were not built for."""
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
+    monkeypatch.setattr("onnxruntime.InferenceSession", FailingGpu)
+    with pytest.raises(BackendUnavailable, match=r"device cuda: .*cannot run it: CUDA error 209: no kernel image"):
+        choose(model, "cuda")
+    backend = choose(model, "auto")
+    assert backend.name == "ONNX Runtime, CPU"
+    assert "device cuda: ONNX Runtime, cuda loads the model but cannot run it: CUDA error 209" in backend.why
+
+
+def test_an_engine_that_its_gpu_does_not_run_is_an_error_by_any_name(
+    engine: Path, driver: Driver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gseg_runtime.backends.trt._import", lambda name: make_trt(driver))
+    monkeypatch.setattr(Driver, "_cuStreamSynchronize", lambda self, stream: self.queues[stream.value].clear() or 209)
+    for device, named in (("auto", "trt"), ("trt:0", "trt:0")):
+        with pytest.raises(
+            BackendUnavailable,
+            match=rf"device {named}: .*cannot run it: CUDA: cuStreamSynchronize failed with error 209",
+        ):
+            choose(engine, device)
+    assert driver.memory == {}
 
 
 def test_what_onnx_runtime_says_of_libraries_is_not_mixed_with_data(
@@ -228,7 +287,7 @@ def test_what_onnx_runtime_says_of_libraries_is_not_mixed_with_data(
 ) -> None:
     """Its wheel for GPUs prints to stdout, which carries JSON; this session then falls back to the CPU, as there."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: ["CUDAExecutionProvider"])
-    monkeypatch.setattr("onnxruntime.preload_dlls", lambda: print("Failed to load libcublas.so.13"))
+    monkeypatch.setattr("onnxruntime.preload_dlls", lambda **_: print("Failed to load libcublas.so.13"))
     monkeypatch.setattr("gseg_runtime.backends.ort._open_session", lambda *_: InferenceSession(model))
     with pytest.raises(BackendUnavailable, match="could not start it"):
         choose(model, "cuda")

@@ -1,11 +1,17 @@
 """Inference engines, and the choice among them."""
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
+import numpy as np
+
 from gseg_runtime.backends.base import Backend
+from gseg_runtime.backends.fit import is_for_cpus, slow_because
 from gseg_runtime.driver import driver_problem
 from gseg_runtime.errors import BackendUnavailable, GsegError, UsageError
+from gseg_runtime.model_card import ModelCard
+from gseg_runtime.onnx_file import read_card
 
 DEVICES = "auto, cpu, cuda, cuda:N, trt, trt:N or openvino"
 
@@ -14,7 +20,8 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
     """Load a model on `device`, one of DEVICES; see `Segmenter.load`.
 
     "auto" is TensorRT for an engine, and for an ONNX model CUDA where it is to be had and the CPU elsewhere. A device
-    asked for by name and not to be had is a BackendUnavailable; "auto" says in `why` what it did without.
+    asked for by name that is not to be had, or fails at its first inference, is a BackendUnavailable; "auto" goes on
+    with the next one and says in `why` what it did without. UsageError when the model's precision is not for `device`.
     """
     if not re.fullmatch(r"auto|cpu|openvino|(cuda|trt)(:\d+)?", device):
         raise UsageError(f"device: expected {DEVICES}, got {device!r}")
@@ -23,13 +30,8 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
     if model.suffix != ".onnx":
         message = f"{model}: expected an ONNX model (.onnx) or a TensorRT engine (.engine)"
         raise GsegError(message, "gseg export makes one from a checkpoint")
-    if device == "openvino":
-        from gseg_runtime.backends.openvino import OpenVinoBackend
-
-        return OpenVinoBackend(model)
-    from gseg_runtime.backends.ort import OrtBackend
-
-    return OrtBackend(model, device, cache, batch) if device != "auto" else _best(model, batch)
+    card = read_card(model)
+    return _best(model, card, batch) if device == "auto" else _named(model, card, device, cache, batch)
 
 
 def _engine(model: Path, device: str) -> Backend:
@@ -38,29 +40,69 @@ def _engine(model: Path, device: str) -> Backend:
     if device != "auto" and not device.startswith("trt"):
         message = f"device {device}: {model.name} is an engine, which only TensorRT runs"
         raise UsageError(message, "use --device trt, or the model.onnx that it was built from")
-    return TensorRTBackend(model, "trt" if device == "auto" else device)
+    device = "trt" if device == "auto" else device
+    return _tried(TensorRTBackend(model, device), device)
 
 
-def _best(model: Path, batch: int | None) -> Backend:
-    from gseg_runtime.backends.ort import OrtBackend
-
-    why = _why_no_cuda()
-    if not why:
-        try:
-            backend = OrtBackend(model, "cuda", None, batch)
-            # Building an engine takes minutes, so nobody is made to wait for it unasked.
-            backend.why = "TensorRT only where it is asked for: --device trt, or an engine by gseg export --trt"
-            return backend
-        except BackendUnavailable as error:
-            why = error.message
-    backend = OrtBackend(model, "cpu", None, batch)
+def _named(model: Path, card: ModelCard, device: str, cache: Path | None, batch: int | None) -> Backend:
+    why = slow_because(card, device, model)
+    backend = _tried(_open(model, device, cache, batch), device)
     backend.why = why
     return backend
 
 
-def _why_no_cuda() -> str:
+def _open(model: Path, device: str, cache: Path | None, batch: int | None) -> Backend:
+    if device == "openvino":
+        from gseg_runtime.backends.openvino import OpenVinoBackend
+
+        return OpenVinoBackend(model)
+    from gseg_runtime.backends.ort import OrtBackend
+
+    return OrtBackend(model, device, cache, batch)
+
+
+def _tried(backend: Backend, device: str) -> Backend:
+    """The backend once it has inferred zeros: a GPU without kernels for the model takes it all the same.
+
+    BackendUnavailable, with the engine's own message, when that fails.
+    """
+    size = backend.card.input_size
+    try:
+        backend.run(np.zeros((backend.batch, size, size, 3), np.uint8))
+    except Exception as error:  # those of the engines share no base class
+        with suppress(GsegError):  # after some errors of a GPU all else fails too
+            backend.close()
+        said = error.message.removeprefix(f"{backend.name}: ") if isinstance(error, GsegError) else str(error)
+        hint = "choose another --device, or a smaller --batch if the GPU's memory is full; gseg doctor looks for more"
+        raise BackendUnavailable(
+            f"device {device}: {backend.name} loads the model but cannot run it: {said}", hint
+        ) from error
+    return backend
+
+
+def _best(model: Path, card: ModelCard, batch: int | None) -> Backend:
+    reasons = [_why_no_cuda(card)]
+    if not reasons[0]:
+        try:
+            backend = _named(model, card, "cuda", None, batch)
+            # Building an engine takes minutes, so nobody is made to wait for it unasked.
+            backend.why = backend.why or _NOT_UNASKED
+            return backend
+        except BackendUnavailable as error:
+            reasons = [error.message]
+    backend = _named(model, card, "cpu", None, batch)
+    backend.why = "; ".join(filter(None, [*reasons, backend.why]))
+    return backend
+
+
+_NOT_UNASKED = "TensorRT only where it is asked for: --device trt, or an engine by gseg export --trt"
+
+
+def _why_no_cuda(card: ModelCard) -> str:
     from gseg_runtime.backends.ort import has_cuda_provider
 
     if problem := driver_problem():
         return problem
-    return "" if has_cuda_provider() else "an NVIDIA driver is here, but ONNX Runtime without GPU support"
+    if not has_cuda_provider():
+        return "an NVIDIA driver is here, but ONNX Runtime without GPU support"
+    return "the model's 8 bits are those for CPUs" if is_for_cpus(card) else ""

@@ -1,6 +1,5 @@
 """OpenVINO on the CPU: of use where its kernels are the faster ones, above all with 8-bit models."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from queue import SimpleQueue
@@ -11,6 +10,7 @@ from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.telemetry import no_telemetry
 from gseg_runtime.workers import num_cores
 
 
@@ -62,8 +62,7 @@ class OpenVinoBackend(Backend):
 
 
 def _import_openvino() -> Any:
-    """Importing OpenVINO tells its makers of it over the network, unless this module is missing."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    no_telemetry()
     try:
         import openvino
     except ImportError as error:

@@ -1,15 +1,15 @@
 """ONNX Runtime: on the CPU, or on an NVIDIA GPU by its CUDA or its TensorRT provider."""
 
 import ctypes
-import io
+import re
 from collections.abc import Sequence
-from contextlib import redirect_stdout
 from importlib import metadata, util
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.cuda_libraries import preload
 from gseg_runtime.driver import DRIVER_HINT, describe_gpu
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
@@ -17,11 +17,14 @@ from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.telemetry import no_telemetry
 
 _CUDA = "CUDAExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
 GPU_BATCH = 32
+# Gives every convolution in 8 bits a bias in 32, which TensorRT does not take; the export leaves it in float for that.
+_NOT_FOR_TENSORRT = ("WeightBiasQuantization",)
 _INSTALL = {
     "cuda": "pip uninstall -y onnxruntime && pip install 'gseg[gpu]', or use --device cpu",
     "trt": "pip uninstall -y onnxruntime && pip install 'gseg[ort-trt]', or use --device cuda or cpu",
@@ -76,6 +79,7 @@ def has_cuda_provider() -> bool:
 
 
 def _import_ort() -> ModuleType:
+    no_telemetry()
     try:
         import onnxruntime
     except ImportError as error:
@@ -98,13 +102,19 @@ def _open_session(ort: ModuleType, model: Path, providers: list[Any]) -> Any:
     options.log_severity_level = 3  # errors only; what matters of the rest is checked here
     try:
         # Its own fallback would print to stdout and go on with another device, also in the middle of a run.
-        return ort.InferenceSession(model, options, providers=providers, enable_fallback=0)
+        return ort.InferenceSession(
+            model, options, providers=providers, enable_fallback=0, disabled_optimizers=_disabled(providers)
+        )
     except Exception as error:  # its exceptions share no base class
         message = f"{model}: ONNX Runtime cannot load it: {error}"
         if providers[0] == _CPU:
             raise GsegError(message) from error
         hint = "use --device cpu, or a smaller --batch if the GPU's memory is full"
         raise BackendUnavailable(message, hint) from error
+
+
+def _disabled(providers: list[Any]) -> tuple[str, ...]:
+    return _NOT_FOR_TENSORRT if providers[0][0] == _TENSORRT else ()
 
 
 def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
@@ -119,9 +129,7 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
             f"device {device}: this ONNX Runtime was built without {'TensorRT' if kind == 'trt' else 'GPU support'}"
         )
         raise BackendUnavailable(message, _INSTALL[kind])
-    if hasattr(ort, "preload_dlls"):
-        with redirect_stdout(io.StringIO()):  # where it prints what it does not find
-            ort.preload_dlls()  # the CUDA libraries that came as wheels
+    preload(ort)
     # The exhaustive search is its default and makes the first images take seconds. So is TF32, which is not the float32
     # that the export was verified in.
     cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"})
@@ -142,19 +150,37 @@ def _index(device: str) -> int:
 
 def _trt_options(
     ort: ModuleType, model: Path, device: str, card: ModelCard, batch: int, cache: Path | None
-) -> dict[str, Any]:
-    """One profile of one shape. What is kept in `cache` is keyed by everything that an engine depends on."""
+) -> dict[str, str]:
+    """One profile of one shape, in the card's precision. What is kept lies in a folder of its own below `cache`."""
     _preload_tensorrt()
     shape = f"{INPUT}:{batch}x{card.input_size}x{card.input_size}x3"
     profile = {f"trt_profile_{which}_shapes": shape for which in ("min", "opt", "max")}
-    options: dict[str, Any] = {"device_id": _index(device), **profile}
+    options = {"device_id": str(_index(device)), **profile, **_TRT_PRECISION.get(card.precision, {})}
     if cache is None:
         return options
+    folder = str(_cache_folder(cache, f"{sha256_file(model)[:16]}-{_place(ort, device)}-b{batch}"))
+    kept = {"trt_engine_cache_path": folder, "trt_timing_cache_path": folder}
+    return {**options, "trt_engine_cache_enable": "True", "trt_timing_cache_enable": "True", **kept}
+
+
+# Its networks are weakly typed: of types in the graph TensorRT takes only those that are allowed here.
+_TRT_PRECISION = {"fp16": {"trt_fp16_enable": "True"}, "int8-trt": {"trt_int8_enable": "True"}}
+
+
+def _place(ort: ModuleType, device: str) -> str:
+    """Everything that an engine depends on besides its model and its shape."""
     gpu = describe_gpu(_index(device))
-    parts = (ort.__version__, _tensorrt_version(), gpu.name, gpu.compute_capability, gpu.driver, f"b{batch}")
-    key = "-".join(part.replace(" ", "_") for part in (sha256_file(model)[:16], *parts))
-    kept = {"trt_engine_cache_path": str(cache / key), "trt_timing_cache_path": str(cache / key)}
-    return {**options, "trt_engine_cache_enable": True, "trt_timing_cache_enable": True, **kept}
+    parts = (ort.__version__, _tensorrt_version(), gpu.name, gpu.compute_capability, gpu.driver)
+    return "-".join(re.sub(r"[^\w.+]", "_", part) for part in parts)
+
+
+def _cache_folder(cache: Path, key: str) -> Path:
+    """The folder `key` below `cache`; ONNX Runtime makes it, but not the folders above it. GsegError when it cannot."""
+    try:
+        (cache / key).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise GsegError(f"{cache / key}: no folder for engines can be made here: {error.strerror}") from error
+    return cache / key
 
 
 def _preload_tensorrt() -> None:
