@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.device import send
-from gseg_cli.gan.warp import warp
+from gseg_cli.gan.warp import lookup, warp, warp_by, widest
 
 INTERVAL = 4  # steps between adjustments of p
 
@@ -83,6 +83,22 @@ def augment(images: Tensor, p: float) -> Tensor:
 def apply_transforms(images: Tensor, transforms: Transforms) -> Tensor:
     """Differentiable in the images, twice. What moves in from beyond the edges mirrors the image."""
     return _recolour(warp(images, inverse_geometry(transforms, images.shape[-1])), colour_matrix(transforms))
+
+
+def packed(transforms: Transforms, size: int) -> Tensor:
+    """float32 [N, 18], on the CPU: all that `apply_packed` needs to know of them."""
+    theta = lookup(inverse_geometry(transforms, size), size, widest(size))
+    return torch.cat([theta.flatten(1), colour_matrix(transforms).flatten(1)], dim=1)
+
+
+def apply_packed(images: Tensor, transforms: Tensor) -> Tensor:
+    """As `apply_transforms`, in the same steps and shapes whatever was drawn, with `packed` ones on the same device.
+
+    Its margins are the largest there are, by which pixels at the edge differ by 0.001 where the scale is a half.
+    """
+    theta, colours = (part.contiguous() for part in transforms.split([6, 12], dim=1))
+    moved = warp_by(images, theta.view(-1, 2, 3), widest(images.shape[-1]))
+    return _recolour(moved, colours.view(-1, 3, 4))
 
 
 def inverse_geometry(t: Transforms, size: int) -> Tensor:

@@ -35,10 +35,13 @@ def path_length_penalty(generator: GanModule, ws: Tensor, mean: Tensor, decay: f
     return (lengths - mean).square().mean(), mean
 
 
-def mix_styles(ws: Tensor, other: Tensor, probability: float) -> Tensor:
-    """With this probability, take the layers behind a random crossover from another latent: both [N, L, W]."""
-    num_ws = ws.shape[1]
-    if num_ws < 2 or torch.rand([]) >= probability:
-        return ws
-    cutoff = int(torch.randint(1, num_ws, []))
-    return torch.cat([ws[:, :cutoff], other[:, cutoff:]], dim=1)
+def draw_kept(num_ws: int, probability: float) -> Tensor:
+    """bool [1, L, 1], on the CPU: the layers before a random crossover with this probability, otherwise all."""
+    is_mixed = torch.rand([]) < probability
+    cutoff = int(torch.randint(1, num_ws, [])) if is_mixed else num_ws
+    return (torch.arange(num_ws) < cutoff)[None, :, None]
+
+
+def mix_styles(ws: Tensor, other: Tensor, kept: Tensor) -> Tensor:
+    """The layers that are not `kept`, bool [1, L, 1], from another latent: both [N, L, W]."""
+    return torch.where(kept, ws, other)

@@ -11,8 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gseg_cli.gan import polyphase
+
 # Keeps the variance through a leaky ReLU of slope 0.2. Applied before the ReLU, on the weights, where it costs nothing.
 LRELU_GAIN = math.sqrt(2)
+FEW_CHANNELS = 4  # colours
 
 
 def resample_filter() -> Tensor:
@@ -82,6 +85,8 @@ class _Double(torch.autograd.Function):
 
 def upsample2d(x: Tensor, f: Tensor) -> Tensor:
     """[N, C, H, W] -> [N, C, 2H, 2W], the filter with gain 4 and padding (2, 1)."""
+    if x.is_cuda and x.shape[1] <= FEW_CHANNELS:
+        return polyphase.upsample2d(x)
     return _Double.apply(x, f * 4)
 
 
@@ -92,12 +97,16 @@ def downsample2d(x: Tensor, f: Tensor) -> Tensor:
 
 def conv_up(x: Tensor, weight: Tensor, f: Tensor) -> Tensor:
     """3x3 convolution that doubles the resolution: transposed convolution, weight as stored, then the filter."""
+    if x.is_cuda:
+        return polyphase.conv_up(x, weight)
     x = F.conv_transpose2d(x, weight.transpose(0, 1).to(x.dtype), stride=2)  # [N, O, 2H+1, 2W+1]
     return blur(x, f, padding=1, gain=4)
 
 
 def conv_down(x: Tensor, weight: Tensor, f: Tensor, bias: Tensor | None = None) -> Tensor:
     """Convolution that halves the resolution: the filter, then a strided convolution (1x1 or 3x3)."""
+    if x.is_cuda:
+        return polyphase.conv_down(x, weight, bias)
     if weight.shape[-1] == 1:
         return F.conv2d(downsample2d(x, f), weight.to(x.dtype), bias)
     return F.conv2d(blur(x, f, padding=2), weight.to(x.dtype), bias, stride=2)

@@ -7,15 +7,15 @@ of an uninterrupted one, and many processes take those of one with the same micr
 """
 
 import copy
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from gseg_cli.device import send
 from gseg_cli.gan import loss as losses
-from gseg_cli.gan.augment import INTERVAL, adjusted, augment
+from gseg_cli.gan.augment import INTERVAL, adjusted, apply_packed, augment, draw_transforms, packed
+from gseg_cli.gan.graphs import Compute, CudaGraphs, Feed, Graphs, Outcome
 from gseg_cli.gan.grow import load_start
 from gseg_cli.gan.networks import GanModule, make_config, make_networks
 from gseg_cli.gan.train_config import NUM_FP16_RES, GanTrainConfig, pick_dtype
@@ -25,13 +25,15 @@ from gseg_runtime.errors import ConfigError
 
 Stats = dict[str, Tensor]
 REALS, MAIN_D, MAIN_G, REGULARIZE_D, REGULARIZE_G = range(5)  # phases of a step
+MAX_RECORDED = 128  # pixels: up to here steps are recorded; above, kernels are large, and a graph keeps their memory
 ALONE = World()
 
 
 class GanTrainer:
     """Networks, optimisers, the average and the strength of augmentation; `step` takes one step.
 
-    images: uint8 [N, 3, R, R], on the CPU, perhaps mapped from a file.
+    images: uint8 [N, 3, R, R], on the CPU, perhaps mapped from a file. graphs: whether a GPU is given the phases of a
+    step as wholes where that is possible, or kernel by kernel; the numbers are the same up to rounding.
     """
 
     def __init__(
@@ -41,6 +43,7 @@ class GanTrainer:
         device: torch.device,
         init_from: Path | None = None,
         world: World = ALONE,
+        graphs: bool = True,
     ) -> None:
         self.config, self.images, self.device, self.world = config, images, device, world
         self.chunk_size = config.microbatch or config.batch
@@ -67,6 +70,8 @@ class GanTrainer:
         self.signs = torch.zeros([], device=device)  # of D's logits of reals, summed since p was adjusted
         self.rows, self.held_out = split_rows(len(images), config.held_out)
         self.ws: list[Tensor] = []  # the mean of each chunk of one phase
+        self.feed = Feed(device)
+        self.graphs: Graphs | None = CudaGraphs(device) if graphs and self._can_be_recorded() else None
 
     @property
     def num_images(self) -> int:
@@ -76,86 +81,125 @@ class GanTrainer:
         """One update of D and of G, and the regularisers when they are due; returns losses, not yet synchronised."""
         config = self.config
         self.num_steps += 1
-        stats = self._update(self.opt_D, self._discriminator_loss)
+        stats = self._update(MAIN_D)
         self.D.requires_grad_(False)
-        stats |= self._update(self.opt_G, self._generator_loss)
+        stats |= self._update(MAIN_G)
         self.D.requires_grad_(True)
         if config.r1_gamma and self.num_steps % config.r1_interval == 0:
-            stats |= self._update(self.opt_D, self._r1)
+            stats |= self._update(REGULARIZE_D)
         if config.pl_weight and self.num_steps % config.pl_interval == 0:
-            stats |= self._update(self.opt_G, self._path_length)
+            stats |= self._update(REGULARIZE_G)
             self.pl_mean.copy_(stats["path_length"])
         self._average()
         self._adapt(stats["real_sign"])
         return stats
 
-    def judge(self, images: Tensor) -> Tensor:
-        """D's logits [N, 1] of images as it is shown them, augmented."""
-        return self.D(augment(images, self.augment_p))
+    def _can_be_recorded(self) -> bool:
+        """One graph has one seed, so one chunk; it cannot send messages, nor keep a DCGAN's batch statistics apart."""
+        is_whole = self.num_chunks == 1 and self.world.size == 1
+        is_small = self.images.shape[-1] <= MAX_RECORDED
+        return self.device.type == "cuda" and self.config.arch == "stylegan2" and is_whole and is_small
 
-    def _update(self, optimizer: torch.optim.Optimizer, loss: Callable[[int], tuple[Tensor, Stats]]) -> Stats:
-        """One step of the optimiser, down the mean loss of all chunks; the mean of their statistics."""
-        optimizer.zero_grad(set_to_none=True)
+    def _update(self, phase: int) -> Stats:
+        """One step of the phase's optimiser; the mean statistics of all chunks."""
+        optimizer = self.opt_D if phase in (MAIN_D, REGULARIZE_D) else self.opt_G
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        outcome = self._run(phase, partial(self._descent, phase, parameters))
+        for parameter, gradient in zip(parameters, outcome.gradients, strict=True):
+            parameter.grad = gradient  # a graph left it where it always does
+        optimizer.step()
+        if outcome.w_mean is not None:
+            self.G.track(outcome.w_mean)
+        return outcome.stats
+
+    def _run(self, phase: int, compute: Compute) -> Outcome:
+        if self.graphs is None:
+            return compute(self.feed)
+        is_augmented = self.augment_p > 0 and phase != REGULARIZE_G  # which D has no part in
+        return self.graphs.run((phase, is_augmented), compute)
+
+    def _descent(self, phase: int, parameters: list[nn.Parameter], feed: Feed) -> Outcome:
+        """The gradients of the mean loss of all chunks. Nothing but `grad` changes, and no value is read."""
+        loss = {
+            MAIN_D: self._discriminator_loss,
+            MAIN_G: self._generator_loss,
+            REGULARIZE_D: self._r1,
+            REGULARIZE_G: self._path_length,
+        }[phase]
+        for parameter in parameters:
+            parameter.grad = None
         self.ws.clear()
         total: Stats = {}
         for chunk in self.chunks:
-            value, stats = loss(chunk)
+            value, stats = loss(chunk, feed)
             (value / self.num_chunks).backward()
             for name, figure in stats.items():
                 total[name] = total.get(name, 0) + figure.detach().float() / self.num_chunks
-        gradients = [p.grad for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
+        gradients = [p.grad for p in parameters]
         w_mean = torch.stack(self.ws).sum(dim=0) / self.num_chunks if self.ws else None
-        self.world.sum([*gradients, *total.values(), *([w_mean] if w_mean is not None else [])])
+        known = [gradient for gradient in gradients if gradient is not None]
+        self.world.sum([*known, *total.values(), *([w_mean] if w_mean is not None else [])])
         if self.config.precision == "fp16":  # an overflow now and then is part of half precision
-            for gradient in gradients:
+            for gradient in known:
                 torch.nan_to_num(gradient, nan=0.0, posinf=1e5, neginf=-1e5, out=gradient)
-        optimizer.step()
-        if w_mean is not None:
-            self.G.track(w_mean)
-        return total
+        return Outcome(gradients, total, w_mean)
 
-    def _discriminator_loss(self, chunk: int) -> tuple[Tensor, Stats]:
-        real = self._reals(chunk)
-        self._seed(MAIN_D, chunk)
+    def _discriminator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
+        real = self._reals(chunk, feed)
+        self._seed(MAIN_D, chunk, feed)
         with torch.no_grad():
-            fake = self.G.synthesis(self._latents(len(real)))
-        real_logits = self.judge(real)
-        value = losses.discriminator_loss(real_logits, self.judge(fake))
+            fake = self.G.synthesis(self._latents(len(real), feed))
+        real_logits = self._judge(feed, real)
+        value = losses.discriminator_loss(real_logits, self._judge(feed, fake))
         return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
 
-    def _generator_loss(self, chunk: int) -> tuple[Tensor, Stats]:
-        self._seed(MAIN_G, chunk)
-        value = losses.generator_loss(self.judge(self.G.synthesis(self._latents(self.chunk_size))))
+    def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
+        self._seed(MAIN_G, chunk, feed)
+        value = losses.generator_loss(self._judge(feed, self.G.synthesis(self._latents(self.chunk_size, feed))))
         return value, {"loss_G": value}
 
-    def _r1(self, chunk: int) -> tuple[Tensor, Stats]:
-        real = self._reals(chunk)
-        self._seed(REGULARIZE_D, chunk)
-        penalty = losses.r1_penalty(self.judge, real)
+    def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
+        real = self._reals(chunk, feed)
+        self._seed(REGULARIZE_D, chunk, feed)
+        penalty = losses.r1_penalty(partial(self._judge, feed), real)
         return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty}
 
-    def _path_length(self, chunk: int) -> tuple[Tensor, Stats]:
-        self._seed(REGULARIZE_G, chunk)
-        ws = self._latents(max(self.chunk_size // 2, 1))
+    def _path_length(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
+        self._seed(REGULARIZE_G, chunk, feed)
+        ws = self._latents(max(self.chunk_size // 2, 1), feed)
         penalty, mean = losses.path_length_penalty(self.G, ws, self.pl_mean)
         return penalty * (self.config.pl_weight * self.config.pl_interval), {"path_length": mean}
 
-    def _seed(self, phase: int, chunk: int) -> None:
-        seed_step(self.config.seed, self.num_steps, phase, chunk)
+    def _judge(self, feed: Feed, images: Tensor) -> Tensor:
+        """D's logits [N, 1] of images as it is shown them, augmented."""
+        n, _, _, size = images.shape
+        if not feed.has_fixed_shapes:
+            return self.D(augment(images, self.augment_p))
+        if self.augment_p == 0:
+            return self.D(images)
+        return self.D(apply_packed(images, feed(lambda: packed(draw_transforms(n, self.augment_p), size))))
 
-    def _reals(self, chunk: int) -> Tensor:
+    def _seed(self, phase: int, chunk: int, feed: Feed) -> None:
+        feed.host(lambda: seed_step(self.config.seed, self.num_steps, phase, chunk))
+
+    def _reals(self, chunk: int, feed: Feed) -> Tensor:
         """float32 [N, 3, R, R] in [-1, 1], the same whenever a step asks."""
-        self._seed(REALS, chunk)
-        real = self.images[self.rows[torch.randint(len(self.rows), [self.chunk_size])]]
-        if self.config.mirror:
-            real = torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real)
-        return send(real, self.device).float() / 127.5 - 1
+        self._seed(REALS, chunk, feed)
+        return feed(self._draw_reals).float() / 127.5 - 1
 
-    def _latents(self, n: int) -> Tensor:
-        z = send(torch.randn(2, n, self.G.z_dim), self.device)
-        ws = self.G.mapping(z[0])
+    def _draw_reals(self) -> Tensor:
+        """uint8, on the CPU."""
+        real = self.images[self.rows[torch.randint(len(self.rows), [self.chunk_size])]]
+        return torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real) if self.config.mirror else real
+
+    def _latents(self, n: int, feed: Feed) -> Tensor:
+        z = feed(lambda: torch.randn(2, n, self.G.z_dim))
+        ws, others = self.G.mapping(z[0]), self.G.mapping(z[1])
         self.ws.append(ws.detach().mean(dim=0, keepdim=True))
-        return losses.mix_styles(ws, self.G.mapping(z[1]), self.config.style_mixing)
+        num_ws = ws.shape[1]
+        if num_ws < 2:
+            return ws
+        return losses.mix_styles(ws, others, feed(lambda: losses.draw_kept(num_ws, self.config.style_mixing)))
 
     @torch.no_grad()
     def _average(self) -> None:
@@ -164,8 +208,7 @@ class GanTrainer:
             half_life = min(half_life, self.num_images * self.config.ema_rampup)
         beta = 0.5 ** (self.config.batch / max(half_life, 1e-8))
         torch._foreach_lerp_(list(self.G_ema.parameters()), list(self.G.parameters()), 1 - beta)
-        for copied, b in zip(self.G_ema.buffers(), self.G.buffers(), strict=True):
-            copied.copy_(b)
+        torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 
     def _adapt(self, real_sign: Tensor) -> None:
         if self.config.augment != "ada":

@@ -23,32 +23,41 @@ SYM6 = (
 PAD = 3  # a quarter of its length
 REACH = 5  # how many of the larger pixels the filter sees beside the two that it stands on
 TILED, TILE = 256, 32  # pixels a side: from where on resampling is done in tiles, and of what width
+Margins = tuple[tuple[int, int], tuple[int, int]]  # left and right, top and bottom, in pixels of the source
 
 
 def warp(images: Tensor, inverse: Tensor) -> Tensor:
     """Images [N, 3, R, R], as `inverse` [N, 3, 3] says: from pixels of the result to those of the source, about the
     middle. Differentiable in the images, twice. What moves in from beyond the edges mirrors the image.
     """
-    return (_warp_whole if images.shape[-1] < TILED else _warp_in_tiles)(images, inverse)
+    size = images.shape[-1]
+    around = margins(inverse, size)
+    return warp_by(images, send(lookup(inverse, size, around), images.device), around)
 
 
-def _warp_whole(images: Tensor, inverse: Tensor) -> Tensor:
+def warp_by(images: Tensor, theta: Tensor, around: Margins) -> Tensor:
+    """The same by what `lookup` found, on the images' device."""
+    return (_warp_whole if images.shape[-1] < TILED else _warp_in_tiles)(images, theta, around)
+
+
+def _warp_whole(images: Tensor, theta: Tensor, around: Margins) -> Tensor:
     """With one matrix for a whole side: few and simple steps, but the work for a pixel grows with the side."""
     size, where = images.shape[-1], (images.device, images.dtype)
-    (x0, x1), (y0, y1) = margins(inverse, size)
-    up_x, up_y = _upsampling(size, x0, x1, *where), _upsampling(size, y0, y1, *where)
+    if around == widest(size):
+        up_x = up_y = _widest_upsampling(size, *where)
+    else:
+        up_x, up_y = (_upsampling(size, *side, *where) for side in around)
     large = up_y @ images.contiguous() @ up_x.t()  # [N, 3, 2 (y0 + R + y1), 2 (x0 + R + x1)]
     down = _downsampling(size, *where)  # [R, 2 R + 10]
-    return down @ _look_up(large, inverse, down.shape[1], (x0 - x1, y0 - y1)) @ down.t()
+    return down @ _look_up(large, theta, down.shape[1]) @ down.t()
 
 
-def _warp_in_tiles(images: Tensor, inverse: Tensor) -> Tensor:
+def _warp_in_tiles(images: Tensor, theta: Tensor, around: Margins) -> Tensor:
     """The same, with one small matrix for each piece of a side: the filter is short."""
     size, where = images.shape[-1], (images.device, images.dtype)
-    (x0, x1), (y0, y1) = margins(inverse, size)
-    mirrored = F.pad(images.contiguous(), [x0, x1, y0, y1], mode="reflect")
+    mirrored = F.pad(images.contiguous(), [*around[0], *around[1]], mode="reflect")
     large = _both_ways(_double, mirrored, _upsampling_of_tile(*where))
-    seen = _look_up(large, inverse, 2 * size + 2 * REACH, (x0 - x1, y0 - y1))
+    seen = _look_up(large, theta, 2 * size + 2 * REACH)
     return _both_ways(_halve, seen, _downsampling(TILE, *where).t())
 
 
@@ -71,21 +80,25 @@ def _halve(x: Tensor, matrix: Tensor) -> Tensor:
     return (tiles @ matrix).flatten(-2)[..., :w]
 
 
-def _look_up(large: Tensor, inverse: Tensor, out: int, shift: tuple[int, int]) -> Tensor:
-    """[N, 3, out, out] of the upsampled images; shift: of their middle, in pixels of the small ones."""
-    theta = send(_lookup(inverse, out, shift, large.shape), large.device)
+def _look_up(large: Tensor, theta: Tensor, out: int) -> Tensor:
+    """[N, 3, out, out] of the upsampled images."""
     grid = F.affine_grid(theta, [len(large), 3, out, out], align_corners=False)
     return _Sample.apply(large, grid)
 
 
-def margins(inverse: Tensor, size: int) -> tuple[tuple[int, int], tuple[int, int]]:
-    """Left and right, top and bottom: how far beyond the source the corners of any result reach, R - 1 at most."""
+def margins(inverse: Tensor, size: int) -> Margins:
+    """How far beyond the source the corners of any result reach, R - 1 at most."""
     c = (size - 1) / 2
     corners = torch.tensor([[-c, c, c, -c], [-c, -c, c, c], [1, 1, 1, 1]])
     x, y = (inverse @ corners)[:, :2].unbind(1)  # [N, 4]
     reach = (min(max(math.ceil(float(v) + 2 * PAD - c), 0), size - 1) for v in (-x.min(), x.max(), -y.min(), y.max()))
     left, right, top, bottom = reach
     return (left, right), (top, bottom)
+
+
+def widest(size: int) -> Margins:
+    """The largest `margins` there can be, for steps that must not depend on the transforms in their shapes."""
+    return (size - 1, size - 1), (size - 1, size - 1)
 
 
 def _upsampling(size: int, before: int, after: int, device: torch.device, dtype: torch.dtype) -> Tensor:
@@ -96,6 +109,11 @@ def _upsampling(size: int, before: int, after: int, device: torch.device, dtype:
     identity = torch.eye(size, device=device, dtype=dtype)
     mirrored = F.pad(identity[None], [before, after], mode="reflect")[0]  # [R, padded]
     return _doubled(mirrored, device, dtype).t().contiguous()
+
+
+@cache
+def _widest_upsampling(size: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    return _upsampling(size, size - 1, size - 1, device, dtype)
 
 
 @cache
@@ -125,12 +143,13 @@ def _taps(device: torch.device, dtype: torch.dtype) -> Tensor:
     return send((f / f.sum())[None, None], device)
 
 
-def _lookup(inverse: Tensor, out: int, shift: tuple[int, int], shape: torch.Size) -> Tensor:
-    """Where `out` x `out` pixels look in the large image: [N, 2, 3], in the units of affine_grid."""
+def lookup(inverse: Tensor, size: int, around: Margins) -> Tensor:
+    """Where the enlarged result's pixels look in the enlarged source: [N, 2, 3], in the units of affine_grid."""
+    (x0, x1), (y0, y1) = around
+    out, width, height = 2 * size + 2 * REACH, 2 * (x0 + size + x1), 2 * (y0 + size + y1)
     # Pixels of the large images are half as wide; their centres lie half a one off those of the small.
     middle = torch.tensor([[0.5, 0, 0.25], [0, 0.5, 0.25], [0, 0, 1]])
-    back = torch.tensor([[2.0, 0, shift[0] - 0.5], [0, 2.0, shift[1] - 0.5], [0, 0, 1]])
-    height, width = shape[2:]
+    back = torch.tensor([[2.0, 0, x0 - x1 - 0.5], [0, 2.0, y0 - y1 - 0.5], [0, 0, 1]])
     units = torch.tensor([[2 / width, 0, 0], [0, 2 / height, 0], [0, 0, 1]])
     pixels = torch.tensor([[out / 2, 0, 0], [0, out / 2, 0], [0, 0, 1]])
     return (units @ back @ inverse @ middle @ pixels)[:, :2]

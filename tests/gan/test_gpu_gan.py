@@ -22,7 +22,7 @@ from gseg_cli.gan.networks import load_gan, load_generator
 from gseg_cli.gan.sample import SampleSet, ws_for_seeds
 from gseg_cli.gan.sampled import draw_samples
 from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.trainer import GanTrainer
+from gseg_cli.gan.trainer import MAIN_G, GanTrainer
 from tests import tiny
 from tests.gpu import assert_same_weights, no_waiting, only_on_a_gpu
 
@@ -173,6 +173,96 @@ def test_half_precision_trains(device, images):
 def test_a_step_of_training_never_waits_for_the_gpu(device, images, precision):
     precision = half_precisions(device)[-1] if precision == "half" else precision
     config = replace(CONFIG, augment="fixed", augment_p=0.5, r1_interval=2, pl_interval=2, precision=precision)
+    trainer = trained(config, images, device, 2)
+    with no_waiting(device):
+        stats = [trainer.step() for _ in range(3)]
+    assert set(stats[1]) >= set(LOSSES) and all(bool(x.isfinite()) for step in stats for x in step.values())
+
+
+# Training from recorded graphs: one chunk a step
+
+WHOLE = replace(CONFIG, microbatch=None)
+
+
+def two_trainers(config, images, device):
+    """One of recorded phases and one without, which otherwise are the same."""
+    both = [GanTrainer(config, images, device, graphs=graphs) for graphs in (True, False)]
+    assert [trainer.graphs is not None for trainer in both] == [device.type == "cuda", False]
+    return both
+
+
+@pytest.mark.parametrize("augment", ["none", "ada", "fixed"])
+@pytest.mark.parametrize("noise", [False, True])
+def test_recorded_steps_are_the_steps_that_they_recorded(device, images, augment, noise):
+    config = replace(WHOLE, augment=augment, augment_p=0.5 * (augment == "fixed"))
+    recorded, plain = two_trainers(config, images, device)
+    for trainer in (recorded, plain):
+        trainer.G.random_noise = noise
+    for _ in range(6):
+        recorded.load_state(copy_of(plain.state()))  # from here: over steps, rounding grows
+        expected, got = plain.step(), recorded.step()
+        assert figures(got, expected) == pytest.approx(figures(expected, expected), rel=1e-3, abs=1e-6)
+    assert_same_weights(recorded.G, plain.G)  # of the last step: in the first ones Adam makes steps of rounding
+    assert_same_weights(recorded.D, plain.D)
+    assert set(expected) >= set(LOSSES) and recorded.augment_p == plain.augment_p
+    torch.testing.assert_close(recorded.pl_mean, plain.pl_mean, rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("augment", ["none", "ada"])
+def test_recorded_steps_go_on_together_with_plain_ones(device, images, augment):
+    recorded, plain = two_trainers(replace(WHOLE, augment=augment), images, device)
+    for trainer in (recorded, plain):
+        trainer.G.random_noise = False
+    for _ in range(6):
+        got, expected = recorded.step(), plain.step()
+        assert figures(got, expected) == pytest.approx(figures(expected, expected), rel=1e-2, abs=1e-4)
+    assert_same_weights(recorded.G_ema, plain.G_ema)
+
+
+def test_recorded_steps_go_on_from_a_saved_state(device, images, tmp_path):
+    """With another noise in each step, whatever was drawn before: neither graphs nor seeds are in the state."""
+    whole = trained(WHOLE, images, device, 5)
+    save_checkpoint(tmp_path / "state.safetensors", whole.state(), {"kind": "gan-state"})
+    resumed = trained(WHOLE, images, device, 2)  # its graphs are recorded from other weights
+    resumed.load_state(load_checkpoint(tmp_path / "state.safetensors", "gan-state")[0])
+    torch.manual_seed(1)
+    assert figures(resumed.step()) == pytest.approx(figures(whole.step()), rel=1e-3, abs=1e-6)
+    assert resumed.augment_p == whole.augment_p > 0.2 and resumed.num_images == 24
+
+
+def test_recorded_steps_train_in_half_precision(device, images):
+    for precision in half_precisions(device):
+        trainer = GanTrainer(replace(WHOLE, precision=precision), images, device)
+        before = copy_of(trainer.G.state_dict())
+        for _ in range(12):
+            stats = trainer.step()
+            assert all(math.isfinite(float(value)) for value in stats.values()), (precision, stats)
+        assert all(bool(tensor.isfinite().all()) for tensor in trainer.state().values())
+        moved = [bool((before[name] != p).any()) for name, p in trainer.G.named_parameters()]
+        assert all(moved), precision
+
+
+@only_on_a_gpu
+def test_the_noise_of_a_recorded_phase_follows_from_the_last_seed(device, images):
+    trainer = trained(replace(WHOLE, augment="none"), images, device, 2)
+    for name, parameter in trainer.G.named_parameters():
+        if name.endswith("noise_strength"):
+            parameter.data.fill_(1.0)
+    assert trainer.graphs is not None
+    tape, replay = trainer.graphs.recorded[MAIN_G, False]
+    tape.refill()
+    losses = []
+    for seed in (1, 2, 1):
+        torch.randn(5, device=device)
+        torch.manual_seed(seed)
+        losses.append(float(replay().stats["loss_G"]))
+    assert losses[0] == pytest.approx(losses[2], rel=1e-5) and abs(losses[0] - losses[1]) > 1e-4
+
+
+@pytest.mark.parametrize("precision", ["fp32", "half"])
+def test_a_recorded_step_never_waits_for_the_gpu(device, images, precision):
+    precision = half_precisions(device)[-1] if precision == "half" else precision
+    config = replace(WHOLE, augment="fixed", augment_p=0.5, r1_interval=2, pl_interval=2, precision=precision)
     trainer = trained(config, images, device, 2)
     with no_waiting(device):
         stats = [trainer.step() for _ in range(3)]
