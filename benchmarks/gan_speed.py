@@ -10,10 +10,7 @@ meaningless. Needs `requests`, which the checkout imports. Writes gan_speed.md.
 """
 
 import argparse
-import copy
-import sys
 import time
-import warnings
 from collections.abc import Callable
 from functools import partial
 from itertools import product
@@ -25,6 +22,7 @@ import torch
 from torch import Tensor
 
 from benchmarks.cells import CELLS, ROOT, cell, hardware
+from benchmarks.stylegan2_ada import TheirTrainer, add_checkout
 from gseg_cli.gan.train_config import GanTrainConfig
 from gseg_cli.gan.trainer import GanTrainer
 from gseg_runtime.files import read_json, write_text
@@ -53,10 +51,7 @@ def per_kimg(main_s: list[float], with_r1_s: float) -> float:
     return (plain_s + (with_r1_s - plain_s) / R1_INTERVAL) / BATCH * 1000
 
 
-def ours(resolution: int, precision: str) -> Round:
-    config = GanTrainConfig(resolution=resolution, batch=BATCH, r1_interval=R1_INTERVAL, precision=precision)
-    trainer = GanTrainer(config, images(resolution), CPU)
-
+def rounds_of(trainer: GanTrainer | TheirTrainer) -> Round:
     def run() -> float:
         trainer.num_steps = R1_INTERVAL - MAIN_STEPS - 1
         return per_kimg([timed(trainer.step) for _ in range(MAIN_STEPS)], timed(trainer.step))
@@ -64,68 +59,10 @@ def ours(resolution: int, precision: str) -> Round:
     return run
 
 
-class _Bfloat16:
-    """The torch module with bfloat16 for float16, which few CPUs compute in."""
-
-    def __getattr__(self, name: str) -> Any:
-        return torch.bfloat16 if name == "float16" else getattr(torch, name)
-
-
-def theirs(resolution: int, precision: str) -> Round:
-    """Their training loop without data loading, statistics and distribution."""
-    from training import networks
-    from training.loss import StyleGAN2Loss
-
-    networks.torch = _Bfloat16()
-
-    config = GanTrainConfig(resolution=resolution)
-    size = {"img_resolution": resolution, "img_channels": 3, "c_dim": 0}
-    width = {"channel_base": config.channel_base, "channel_max": config.channel_max}
-    width["num_fp16_res"] = 4 if precision == "bf16" else 0
-    G = networks.Generator(
-        **size, z_dim=config.z_dim, w_dim=config.z_dim, mapping_kwargs={"num_layers": config.mapping_layers},
-        synthesis_kwargs=width,
-    ).train()  # fmt: skip
-    D = networks.Discriminator(**size, **width, epilogue_kwargs={"mbstd_group_size": 4}).train()
-    G_ema = copy.deepcopy(G).eval()
-    loss = StyleGAN2Loss(CPU, G.mapping, G.synthesis, D, pl_weight=0, r1_gamma=config.r1_gamma)
-    ratio = R1_INTERVAL / (R1_INTERVAL + 1)
-    opt_G = torch.optim.Adam(G.parameters(), lr=config.lr, betas=(0.0, 0.99), eps=1e-8)
-    opt_D = torch.optim.Adam(D.parameters(), lr=config.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8)
-    photos = images(resolution)
-    no_class = torch.zeros(BATCH, 0)
-
-    def phase(name: str, net: torch.nn.Module, optimizer: torch.optim.Optimizer, real: Tensor, gain: float) -> None:
-        optimizer.zero_grad(set_to_none=True)
-        net.requires_grad_(True)
-        z = torch.randn(BATCH, config.z_dim)
-        loss.accumulate_gradients(name, real, no_class, z, no_class, sync=True, gain=gain)
-        net.requires_grad_(False)
-        for p in net.parameters():
-            if p.grad is not None:
-                torch.nan_to_num(p.grad, nan=0, posinf=1e5, neginf=-1e5, out=p.grad)
-        optimizer.step()
-
-    def step(with_r1: bool) -> None:
-        real = photos[torch.randint(len(photos), [BATCH])].float() / 127.5 - 1
-        phase("Gmain", G, opt_G, real, 1)
-        phase("Dmain", D, opt_D, real, 1)
-        if with_r1:
-            phase("Dreg", D, opt_D, real, R1_INTERVAL)
-        with torch.no_grad():
-            for averaged, p in zip(G_ema.parameters(), G.parameters(), strict=True):
-                averaged.copy_(p.lerp(averaged, 0.998))
-            for averaged, p in zip(G_ema.buffers(), G.buffers(), strict=True):
-                averaged.copy_(p)
-
-    G.requires_grad_(False)
-    D.requires_grad_(False)
-    return lambda: per_kimg([timed(lambda: step(False)) for _ in range(MAIN_STEPS)], timed(lambda: step(True)))
-
-
 def figures(resolution: int, precision: str, rounds: int) -> dict[str, float]:
     """Seconds per kimg of both, the median over the rounds, and the ratios of single rounds."""
-    sides = [side(resolution, precision) for side in (ours, theirs)]
+    config = GanTrainConfig(resolution=resolution, batch=BATCH, r1_interval=R1_INTERVAL, precision=precision)
+    sides = [rounds_of(side(config, images(resolution), CPU)) for side in (GanTrainer, TheirTrainer)]
     for side in sides:
         side()  # first calls choose kernels
     times = [[side() for side in sides] for _ in range(rounds)]
@@ -137,8 +74,7 @@ def figures(resolution: int, precision: str, rounds: int) -> dict[str, float]:
 
 def measure(stylegan2_ada: Path, rounds: int) -> None:
     """The cells of this machine."""
-    sys.path.insert(0, str(stylegan2_ada))
-    warnings.simplefilter("ignore")  # of code written for PyTorch 1.7
+    add_checkout(stylegan2_ada)
     torch.set_num_threads(1)
     for resolution, precision in product(RESOLUTIONS, PRECISIONS):
         config = {"hardware": hardware(), "resolution": resolution, "precision": precision, "rounds": rounds}

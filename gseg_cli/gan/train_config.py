@@ -108,8 +108,7 @@ def auto_config(
     auto = _auto_gpu(given, resolution, num_processes) if device.type == "cuda" else _auto_cpu(given, resolution)
     small = num_photos < MANY_PHOTOS
     common = {
-        # A GAN that was never clamped may overflow in half precision.
-        "precision": "fp16" if device.type == "cuda" and not goes_on else pick_precision("auto", device),
+        "precision": _auto_precision(device, goes_on),
         "augment": "ada" if small else "none",
         "held_out": min(num_photos // 20, 1000),
         # A GAN that goes on is no rough sketch to be forgotten quickly, and reacts at once.
@@ -119,6 +118,15 @@ def auto_config(
     if num_processes > 1 and "microbatch" not in given:
         values["microbatch"] = values["batch"] // num_processes
     return GanTrainConfig(**values)
+
+
+def _auto_precision(device: torch.device, goes_on: bool) -> str:
+    """bfloat16 where the hardware has it: on an H100 it takes 9 to 20 % less time than fp16, and less memory.
+
+    On older GPUs fp16, but not for a GAN that goes on: one that was never clamped may overflow.
+    """
+    is_older_gpu = device.type == "cuda" and not has_bf16(device)
+    return "fp16" if is_older_gpu and not goes_on else pick_precision("auto", device)
 
 
 def _auto_cpu(given: Mapping[str, Any], resolution: int) -> dict[str, Any]:

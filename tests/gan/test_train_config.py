@@ -11,6 +11,11 @@ from tests import tiny
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
+@pytest.fixture(autouse=True)
+def hopper(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (9, 0))
+
+
 def test_on_a_cpu_at_64_px_it_is_the_configuration_that_was_tried():
     config = auto_config({}, num_photos=30_000, device=CPU)
     tried = GanTrainConfig(held_out=1000, precision=pick_precision("auto", CPU))
@@ -35,6 +40,13 @@ def test_any_number_of_gpus_shares_a_step_evenly(num_processes, resolution):
 def test_a_gpu_without_convolutions_in_bfloat16_computes_in_float32(capability, precision, monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
     assert pick_precision("auto", GPU) == precision
+
+
+@pytest.mark.parametrize(("capability", "begins", "goes_on"), [((7, 5), "fp16", "fp32"), ((9, 0), "bf16", "bf16")])
+def test_a_gan_trains_in_bfloat16_where_a_gpu_has_it(capability, begins, goes_on, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: capability)
+    assert auto_config({}, num_photos=500, device=GPU).precision == begins
+    assert auto_config({}, num_photos=500, device=GPU, goes_on=True).precision == goes_on
 
 
 def test_few_photos_are_augmented_and_many_are_not():

@@ -1,0 +1,64 @@
+"""Step `segment`: photos a second through ONNX Runtime, on the GPU and on the CPU beside it; what TensorRT says."""
+
+from pathlib import Path
+
+import torch
+
+from benchmarks.gpu.setting import Figures, Setting
+from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_export.graph import finish
+from gseg_export.precision import to_fp16
+from gseg_export.to_onnx import trace
+from gseg_runtime.bench import run_bench
+from gseg_runtime.errors import GsegError
+from gseg_runtime.model_card import ModelCard
+from gseg_runtime.segmenter import Segmenter
+
+CODE = ("gseg_runtime", "gseg_export", "gseg_cli.distill.unet")
+STUDENTS = (("tiny", 128), ("default", 128), ("default", 256), ("default", 512), ("paper", 256))
+NUM_PHOTOS, SECONDS = 64, 4.0
+
+
+def measure(s: Setting) -> None:
+    students = STUDENTS[:1] if s.dry_run else STUDENTS
+    devices = ("cuda", "cpu") if s.device.type == "cuda" else ("cpu",)
+    for size, pixels in students:
+        for precision, device in [(p, d) for d in devices for p in ("fp32", "fp16") if (p, d) != ("fp16", "cpu")]:
+            config = {"student": size, "pixels": pixels, "precision": precision, "device": device}
+            s.cell("segment", config, CODE, lambda c=config: throughput(s, **c))  # type: ignore[misc]
+
+
+def throughput(s: Setting, *, student: str, pixels: int, precision: str, device: str) -> Figures:
+    """Of `gseg bench`, on made-up photos of a megapixel; speed does not depend on the weights."""
+    model = make_model(s.work / "models", student, pixels, precision)
+    count, seconds = (2, 0.2) if s.dry_run else (NUM_PHOTOS, SECONDS)
+    with Segmenter.load(model, device) as segmenter:
+        return run_bench(segmenter, None, count, seconds=seconds).to_json()
+
+
+def make_model(folder: Path, student: str, pixels: int, precision: str) -> Path:
+    path = folder / f"{student}-{pixels}-{precision}.onnx"
+    if not path.is_file():
+        torch.manual_seed(0)
+        net = UNet(UNetConfig(size=student, num_classes=len(CLASSES), input_size=pixels)).eval()
+        graph = trace(net, pixels)
+        graph = to_fp16(graph) if precision == "fp16" else graph
+        card = ModelCard(classes=CLASSES, input_size=pixels, precision=precision)
+        folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(finish(graph, card).onnx)
+    return path
+
+
+def measure_tensorrt(s: Setting) -> None:
+    s.cell("tensorrt", {"device": "trt"}, ("gseg_runtime",), lambda: tensorrt(s))
+
+
+def tensorrt(s: Setting) -> Figures:
+    """Photos a second, or the words in which TensorRT is refused."""
+    model = make_model(s.work / "models", "default", 256, "fp16")
+    try:
+        with Segmenter.load(model, "trt", cache=s.work / "engines") as segmenter:
+            return {"refusal": None, **run_bench(segmenter, None, NUM_PHOTOS, seconds=SECONDS).to_json()}
+    except GsegError as error:
+        return {"refusal": error.message, "hint": error.hint}

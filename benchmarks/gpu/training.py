@@ -1,0 +1,61 @@
+"""Step `gan-train`: seconds and memory, by resolution and precision, against stylegan2-ada-pytorch's networks."""
+
+from itertools import product
+from typing import Any
+
+import torch
+
+from benchmarks.gpu.setting import Figures, Setting, peak_gib, seconds_of
+from benchmarks.stylegan2_ada import TheirTrainer, add_checkout
+from gseg_cli.gan.train_config import GanTrainConfig, auto_config
+from gseg_cli.gan.trainer import GanTrainer
+
+CODE = ("gseg_cli.gan", "gseg_cli.device")
+RESOLUTIONS, PRECISIONS = (64, 128, 256, 512), ("fp16", "bf16")
+AUGMENT_P = 0.2
+CYCLE = 16  # steps, in which every regulariser is due
+SIDES: dict[str, Any] = {"gseg": GanTrainer, "stylegan2-ada-pytorch": TheirTrainer}
+
+
+def measure(s: Setting) -> None:
+    if s.stylegan2_ada:
+        add_checkout(s.stylegan2_ada)
+    sides = ["gseg", "gseg, augmented", *(["stylegan2-ada-pytorch"] if s.stylegan2_ada else [])]
+    resolutions = (16,) if s.dry_run else RESOLUTIONS
+    precisions = PRECISIONS if s.device.type == "cuda" else ("fp32",)
+    for resolution, precision, side in product(resolutions, precisions, sides):
+        if side == "gseg, augmented" and precision != precisions[0]:
+            continue
+        config = {"resolution": resolution, "precision": precision, "side": side}
+        s.cell("gan-train", config, CODE, lambda c=config: speed(s, **c))  # type: ignore[misc]
+
+
+def speed(s: Setting, *, resolution: int, precision: str, side: str) -> Figures:
+    """Of the configuration that `gseg gan-train` chooses, after a whole cycle of steps to warm up."""
+    name, _, augmented = side.partition(", ")
+    config = configuration(s, resolution, precision, is_augmented=bool(augmented))
+    images = torch.randint(0, 256, (256, 3, resolution, resolution), dtype=torch.uint8)
+    peak_gib(s.device)
+    trainer = SIDES[name](config, images, s.device)
+
+    def cycle() -> None:
+        for _ in range(CYCLE):
+            trainer.step()
+
+    cycle()
+    step_s = seconds_of(cycle, s.device) / CYCLE
+    return {
+        "batch": config.batch,
+        "ms_per_step": step_s * 1e3,
+        "s_per_kimg": step_s / config.batch * 1e3,
+        "gib": peak_gib(s.device),
+    }
+
+
+def configuration(s: Setting, resolution: int, precision: str, *, is_augmented: bool) -> GanTrainConfig:
+    given: dict[str, Any] = {"resolution": resolution, "precision": precision, "augment": "none", "held_out": 0}
+    if is_augmented:
+        given |= {"augment": "fixed", "augment_p": AUGMENT_P}
+    if s.dry_run:
+        given |= {"channel_base": 128, "channel_max": 16, "z_dim": 16, "batch": 4}
+    return auto_config(given, num_photos=10_000, device=s.device)
