@@ -176,6 +176,8 @@ def _gans(rows: list[dict[str, Any]]) -> str:
 
 
 def _ceilings(cells: list[Cell]) -> str:
+    if not cells:
+        return "Not run."
     order = sorted(cells, key=lambda c: (c["config"]["pixels"], c["config"]["gan"], c["config"]["kimg"]))
     rows = [
         (c["config"]["gan"], c["config"]["pixels"], c["config"]["kimg"], f"{c['figures']['miou']:.3f}") for c in order
