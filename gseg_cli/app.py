@@ -41,6 +41,7 @@ PARTIAL, BUG, INTERRUPTED = 3, 70, 130
 EXTRAS = {
     "torch": "train",
     "safetensors": "train",
+    "kornia": "train",
     "onnx": "export",
     "onnxscript": "export",
     "onnxruntime": "cpu",

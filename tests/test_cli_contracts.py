@@ -202,7 +202,8 @@ def test_progress_off_a_terminal_shows_the_first_and_the_last_step(capsys):
     assert last.startswith("distill: 7/10 steps, ") and last.endswith("loss 0.1429")
 
 
-def test_a_missing_package_is_not_a_bug_and_the_hint_names_the_extra(describe_raises, capsys):
-    describe_raises(ModuleNotFoundError("No module named 'onnxscript'", name="onnxscript"))
+@pytest.mark.parametrize(("module", "extra"), [("onnxscript", "export"), ("kornia.augmentation", "train")])
+def test_a_missing_package_is_not_a_bug_and_the_hint_names_the_extra(module, extra, describe_raises, capsys):
+    describe_raises(ModuleNotFoundError(f"No module named {module!r}", name=module))
     assert main(["info", "x"]) == 1
-    assert "gseg[export]" in capsys.readouterr().err
+    assert f"gseg[{extra}]" in capsys.readouterr().err

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
+from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
 from gseg_cli.options import DeviceOpt, GanOpt, find_gan, open_project, project_dir
 
 
@@ -17,7 +18,7 @@ def distill(
         float | None, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful; 0.1.")
     ] = None,
     labels: Annotated[
-        str | None, typer.Option(help="soft: the teacher's two likeliest classes (default); hard: the likeliest.")
+        Labels | None, typer.Option(help="soft: the teacher's two likeliest classes (default); hard: the likeliest.")
     ] = None,
     ignore_below: Annotated[
         float | None, typer.Option(min=0, max=0.99, help="Ignore pixels less certain than this, 0.5 to 1; none.")
@@ -26,8 +27,8 @@ def distill(
         float | None,
         typer.Option(min=0, max=0.9, help="Share of each step that is annotated samples, as drawn; 0.25."),
     ] = None,
-    student: Annotated[str | None, typer.Option(help="tiny, default (2 million parameters) or paper (17).")] = None,
-    loss: Annotated[str | None, typer.Option(help="ce (default), dice, balanced or focal.")] = None,
+    student: Annotated[StudentSize | None, typer.Option(help="paper has 17 million parameters, default 2.")] = None,
+    loss: Annotated[Loss | None, typer.Option(help="ce: cross-entropy (default).")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Training steps; 1000.")] = None,
     minutes: Annotated[float | None, typer.Option(min=0.001, help="Time to train for, instead of --steps.")] = None,
     batch: Annotated[int | None, typer.Option(min=2, help="Pairs per step; 32.")] = None,
@@ -35,7 +36,7 @@ def distill(
         int | None, typer.Option(min=2, help="Pairs computed at once, to save memory; all of a process's.")
     ] = None,
     geometry: Annotated[
-        str | None,
+        Geometry | None,
         typer.Option(help="aligned: photos framed as the GAN's (default); paper: any size and place in the picture."),
     ] = None,
     mirror: Annotated[bool | None, typer.Option(help="Mirror at random (default); not where sides differ.")] = None,
@@ -45,7 +46,7 @@ def distill(
     background: Annotated[
         float | None, typer.Option(min=0, max=1, help="Share of images that get another background; 0.")
     ] = None,
-    precision: Annotated[str | None, typer.Option(help="fp32, bf16, or auto: bf16 where the hardware has it.")] = None,
+    precision: Annotated[Precision | None, typer.Option(help="auto: bf16 where the hardware has it.")] = None,
     photos: Annotated[
         Path | None, typer.Option(help="Photos the student is meant for: how it behaves on them, without labels.")
     ] = None,

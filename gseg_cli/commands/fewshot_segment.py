@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gseg_cli.choices import Fit, Space
 from gseg_cli.options import DeviceOpt, GanOpt, OutOpt, OverwriteOpt, ResumeOpt, SeedOpt, find_gan, open_project
 
 if TYPE_CHECKING:
@@ -12,11 +13,11 @@ if TYPE_CHECKING:
     from gseg_cli.output import Status
 
 SpaceOpt = Annotated[
-    str, typer.Option(help="w: one latent per photo; w+: one per layer; f: w+ and a change of the coarse features.")
+    Space, typer.Option(help="w: one latent per photo; w+: one per layer; f: w+ and a change of the coarse features.")
 ]
 StepsOpt = Annotated[int, typer.Option(min=1, help="Steps of the optimisation.")]
 FitOpt = Annotated[
-    str, typer.Option(help="letterbox: all of the photo; crop: its middle, as gan-train; the rest of the mask is 255.")
+    Fit, typer.Option(help="letterbox: all of the photo; crop: its middle, as gan-train; the rest of the mask is 255.")
 ]
 LpipsOpt = Annotated[
     Path | None,

@@ -5,21 +5,23 @@ from typing import Annotated
 
 import typer
 
+from gseg_cli.choices import Features, Schedule, TeacherModel
 from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, project_dir
 
 
 def fewshot_train(
     gan: GanOpt = None,
     annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
-    model: Annotated[str, typer.Option(help="mlp, cnn-s, cnn-m or cnn-l.")] = "mlp",
+    model: Annotated[TeacherModel, typer.Option(help="An MLP, or the paper's CNN in three sizes.")] = "mlp",
     steps: Annotated[
         int | None, typer.Option(min=1, help="Training steps per network; 400 of an MLP, 800 of a CNN.")
     ] = None,
     schedule: Annotated[
-        str, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")
+        Schedule, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")
     ] = "short",
     features: Annotated[
-        str, typer.Option(help="all layers of the GAN, or paper: those of the published code, and its way to resize.")
+        Features,
+        typer.Option(help="all layers of the GAN, or paper: those of the published code, and its way to resize."),
     ] = "all",
     heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
     runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from gseg_cli.choices import Arch, Fit, GanPrecision
 from gseg_cli.options import DeviceOpt, find_gan, project_dir
 
 AUTO = "without it chosen from resolution, photos and device"
@@ -12,7 +13,7 @@ AUTO = "without it chosen from resolution, photos and device"
 
 def gan_train(
     images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder or zip of photos.")],
-    arch: Annotated[str | None, typer.Option(help="stylegan2 (default) or dcgan.")] = None,
+    arch: Annotated[Arch | None, typer.Option(help="stylegan2, unless told otherwise.")] = None,
     resolution: Annotated[
         int | None, typer.Option(min=8, help="Side of the pictures, a power of two; 64, or that of --init-from.")
     ] = None,
@@ -36,10 +37,10 @@ def gan_train(
     ] = None,
     crop: Annotated[str | None, typer.Option(metavar="L,T,R,B", help="Box in pixels to cut from each photo.")] = None,
     fit: Annotated[
-        str | None, typer.Option(help="crop: the centre square (default); letterbox: the whole photo.")
+        Fit | None, typer.Option(help="crop: the centre square (default); letterbox: the whole photo.")
     ] = None,
     precision: Annotated[
-        str | None, typer.Option(help="fp32, bf16, fp16 (CUDA), or auto: bf16 where the hardware has it.")
+        GanPrecision | None, typer.Option(help="fp16 needs CUDA; auto: bf16 where the hardware has it.")
     ] = None,
     init_from: Annotated[
         str | None,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gseg_cli.choices import Pick
 from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, open_project, project_dir
 
 if TYPE_CHECKING:
@@ -29,7 +30,7 @@ def sample(
         int | None, typer.Option(min=1, help="Pick so many of the seeds to label; 10 with --pick alone.")
     ] = None,
     pick: Annotated[
-        str | None,
+        Pick | None,
         typer.Option(
             help="How to pick: random (the default with --count); diverse, those that together stand for all; "
             "uncertain, those the teacher doubts and that differ. None that is annotated already."

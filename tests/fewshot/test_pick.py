@@ -197,7 +197,7 @@ def test_the_teacher_of_another_gan_or_class_is_refused(call, project, teacher, 
     [
         (["--count", "2", "--pick", "diverse", "--seed", "1"], "draws the samples of --pick random, and nothing else"),
         (["--seed", "1"], "draws the samples of --pick random, and nothing else"),
-        (["--pick", "best"], "expected one of random, diverse, uncertain, got 'best'"),
+        (["--pick", "best"], "'best' is not one of 'random', 'diverse', 'uncertain'"),
         (["--seeds", ""], "expected a number or a range, got ''"),
         (["--teacher", "t.safetensors"], "--pick uncertain alone"),
         (["--count", "3", "--truncation-psi", "nan"], "truncation_psi: expected 0 to 2"),
