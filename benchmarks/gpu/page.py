@@ -101,7 +101,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def _tests(cells: list[Cell]) -> str:
     if not cells:
-        return "Not run."
+        return "Not run by this command."
     f = cells[-1]["figures"]
     return f"`pytest -m gpu`: {f['passed']} passed, {f['failed'] + f['error']} failed, {f['skipped']} skipped."
 
