@@ -3,7 +3,7 @@
 A convolution and the filter [1, 3, 3, 1] behind or before it are one convolution of 6 x 6 taps. Of these the pixels of
 one phase (even or odd row and column) see 3 x 3. So upsampling is a 3 x 3 convolution to four times the channels, laid
 out over the picture, and downsampling the reverse. That is up to four times the arithmetic of these layers, which is
-what a GPU has; the filter alone, channel by channel, took it nearly half of a training step (H100, 64 px). Shapes:
+what a GPU has; the filter alone, channel by channel, took much of a training step there (H100, 64 px). Shapes:
 N images, O/I channels out/in, side h or 2h; channels of phases come phase by phase.
 """
 

@@ -121,7 +121,7 @@ def auto_config(
 
 
 def _auto_precision(device: torch.device, goes_on: bool) -> str:
-    """bfloat16 where the hardware has it: on an H100 it takes 9 to 20 % less time than fp16, and less memory.
+    """bfloat16 where the hardware has it: on an H100 it took 9 to 20 % less time than fp16, and less memory.
 
     On older GPUs fp16, but not for a GAN that goes on: one that was never clamped may overflow.
     """

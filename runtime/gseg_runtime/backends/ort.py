@@ -88,8 +88,7 @@ def _import_ort() -> ModuleType:
     if not hasattr(onnxruntime, "InferenceSession"):  # what uninstalling one of its two wheels leaves of the other
         hint = "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of 'gseg[cpu]' and 'gseg[gpu]'"
         raise BackendUnavailable("ONNX Runtime is installed without its engine", hint)
-    # On a GPU it prints which ways of a convolution it tried in vain; what fails for good is an exception.
-    onnxruntime.set_default_logger_severity(4)
+    onnxruntime.set_default_logger_severity(3)  # errors only, as of the session: it warns that no plugin is registered
     return onnxruntime
 
 
