@@ -22,7 +22,7 @@ from benchmarks.cells import ROOT, TOY_FACES, cell
 from benchmarks.distill import TEACHING, TRAINING, pairs
 from benchmarks.toy_data import TOY, toy_pairs
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.distill import choose_pairs

@@ -22,15 +22,15 @@ from benchmarks.reference import SIZE_OF, make_reference
 from gseg_cli.builtin import DEFAULT, PREFIX, Builtin, assets, builtin_names
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
 from gseg_cli.device import pick_device
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_gan, load_generator, save_gan
+from gseg_cli.gan.load import load_gan, load_generator, save_gan
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import sample_name
-from gseg_cli.gan.start import train_or_resume
+from gseg_cli.gan.training.stage import train_or_resume
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
 from gseg_runtime.files import read_json, write_json, write_text

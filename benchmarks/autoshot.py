@@ -24,8 +24,8 @@ from gseg_runtime.files import write_json, write_text
 
 CODE = (
     "gseg_cli.recipe",
-    "gseg_cli.gan.stylegan2",
-    "gseg_cli.gan.ops",
+    "gseg_cli.gan.networks.stylegan2",
+    "gseg_cli.gan.networks.ops",
     "gseg_cli.gan.sample",
     "gseg_cli.fewshot",
     "gseg_cli.distill",

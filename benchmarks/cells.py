@@ -1,10 +1,10 @@
-"""The cells of the benchmarks: those of `gseg_cli.evaluate.cells`, in a folder that is part of the repository."""
+"""The cells of the benchmarks: those of `evaluate.result_cache`, in a folder that is part of the repository."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.evaluate.cells import CellStore, code_hash, hardware, made
+from gseg_cli.evaluate.result_cache import CellStore, code_hash, hardware, made
 
 __all__ = ["CELLS", "ROOT", "TOY_FACES", "cell", "code_hash", "hardware", "made"]
 
@@ -16,7 +16,7 @@ TOY_FACES = tuple(
     for name in (
         "__init__",
         "splits",
-        *sorted(p.stem for p in (ROOT.parent / "gseg_cli/datasets").glob("toy_face*.py")),
+        *sorted(p.stem for p in (ROOT.parent / "gseg_cli/datasets/toy_faces").glob("*.py")),
     )
 )
 

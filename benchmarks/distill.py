@@ -27,7 +27,7 @@ from benchmarks.cells import ROOT, TOY_FACES, cell, code_hash, made
 from benchmarks.precision import milliseconds, open_session
 from benchmarks.toy_data import TOY, toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import PairsConfig, configure
@@ -49,7 +49,7 @@ from gseg_runtime.model_card import ModelCard
 TRAINING = tuple(
     f"gseg_cli.distill.{name}" for name in ("augment", "config", "loss", "pairs", "score", "train", "trainer", "unet")
 )
-TEACHING = (*teachers.CODE, "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample")
+TEACHING = (*teachers.CODE, "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample")
 SHOTS = (1, 5, 10)
 MANY = (30, 100, 300)  # exact labels; draws hardly differ then, and there is one
 BAR_MINUTES = (10.0, 40.0)  # one draw each
@@ -176,7 +176,13 @@ def ceiling(setting: Setting) -> Figures:
     config = DistillConfig()
     seeds = range(PairsConfig.first_seed, PairsConfig.first_seed + setting.pairs)
     keyed = {"train": asdict(config), "pairs": setting.pairs, "reference": TOY.reference_sha256}
-    code = ("gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample", *TRAINING, *TOY_FACES)
+    code = (
+        "gseg_cli.gan.networks.stylegan2",
+        "gseg_cli.gan.networks.ops",
+        "gseg_cli.gan.sample",
+        *TRAINING,
+        *TOY_FACES,
+    )
 
     def compute() -> Figures:
         return trained(annotated_samples(seeds), config, "student of the reference annotator")

@@ -15,8 +15,8 @@ import time
 from pathlib import Path
 
 from benchmarks.cells import ROOT, made
-from gseg_cli.gan.config import StyleGAN2Config
-from gseg_cli.gan.networks import make_networks, save_gan
+from gseg_cli.gan.load import make_networks, save_gan
+from gseg_cli.gan.networks.config import StyleGAN2Config
 
 PAGE = ROOT / "first_sheet.md"
 CONFIG_F = StyleGAN2Config(

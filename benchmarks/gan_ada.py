@@ -18,14 +18,14 @@ from PIL import Image
 
 from benchmarks.cells import ROOT, cell
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.datasets.toy_faces import write_dataset
+from gseg_cli.datasets.toy_faces.dataset import write_dataset
 from gseg_cli.device import pick_device
-from gseg_cli.gan.data import load_images
-from gseg_cli.gan.metrics import swd
-from gseg_cli.gan.plot import Curve, draw_panels, read_curves
-from gseg_cli.gan.start import resume_gan_training, start_gan_training
-from gseg_cli.gan.train import STATE
-from gseg_cli.gan.train_config import GanTrainConfig, auto_config
+from gseg_cli.gan.training.config import GanTrainConfig, auto_config
+from gseg_cli.gan.training.data import load_images
+from gseg_cli.gan.training.metrics import swd
+from gseg_cli.gan.training.plot import Curve, draw_panels, read_curves
+from gseg_cli.gan.training.stage import resume_gan_training, start_gan_training
+from gseg_cli.gan.training.train import STATE
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
 

@@ -22,18 +22,18 @@ from torch import Tensor
 
 from benchmarks.cells import ROOT, TOY_FACES, cell
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.datasets.toy_face_shapes import EYES, MOUTH, NOSE
-from gseg_cli.datasets.toy_faces import render
+from gseg_cli.datasets.toy_faces.dataset import render
+from gseg_cli.datasets.toy_faces.shapes import EYES, MOUTH, NOSE
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.evaluate.reference import reference_path
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import locate_gan
 from gseg_runtime.files import sha256_file, write_text
 
-CODE = ("gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample", *TOY_FACES)
+CODE = ("gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample", *TOY_FACES)
 PSIS = (0.7, 1.0)
 SIZE = 64  # of the reference annotator
 REAL_SEED = 4_000_000  # no split of gseg_cli/datasets/splits.py reaches here

@@ -15,7 +15,7 @@ from PIL import Image
 
 from benchmarks.cells import ROOT, hardware
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.gan.plot import Curve, draw_curves, read_curves
+from gseg_cli.gan.training.plot import Curve, draw_curves, read_curves
 from gseg_runtime.files import sha256_file, write_text
 
 NOTES = ROOT / "gan_photos_notes.md"

@@ -23,8 +23,8 @@ from torch import Tensor
 
 from benchmarks.cells import CELLS, ROOT, cell, hardware
 from benchmarks.stylegan2_ada import TheirTrainer, add_checkout
-from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.trainer import GanTrainer
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_runtime.files import read_json, write_text
 
 CPU = torch.device("cpu")

@@ -16,21 +16,21 @@ import torch
 
 from benchmarks.cells import ROOT, TOY_FACES, cell
 from benchmarks.toy_data import TOY
-from gseg_cli.annotate.png import import_files
+from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, render
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.domain import Domain
-from gseg_cli.gan.invert import InvertConfig
-from gseg_cli.gan.inverter import Inverter
-from gseg_cli.gan.networks import GanModule, load_gan, load_generator
+from gseg_cli.gan.inversion.domain import Domain
+from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
+from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.load import GanModule, load_gan, load_generator
 from gseg_cli.gan.sample import write_samples
-from gseg_cli.gan.sampled import draw_samples, look_at
 from gseg_cli.progress import progress
 from gseg_cli.steps import Step
 from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.cells import ROOT, made
-from gseg_cli.gan.networks import load_gan
+from gseg_cli.gan.load import load_gan
 
 PAGE = ROOT / "parity.md"
 LIMIT = 1e-4

@@ -36,14 +36,14 @@ from gseg_cli.gan.framing import frame_labels
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Outcome, Recipe, run_recipe
 from gseg_cli.reproduce.scoring import score_unet
-from gseg_cli.reproduce.subject import Photo, PhotoSet, Task
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Task
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import claim_folder, finish_folder, sha256_file, write_json, write_text
 from gseg_runtime.label_map import colorize, contact_sheet, overlay, read_label_png
 
 TRAINING = ("gseg_cli.distill", "gseg_cli.reproduce.scoring", "gseg_runtime.geometry", "gseg_runtime.metrics")
 CODE = (
-    *TRAINING, "gseg_cli.recipe", "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample",
+    *TRAINING, "gseg_cli.recipe", "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample",
     "gseg_cli.fewshot",
 )  # fmt: skip
 COLORS = {
@@ -113,7 +113,7 @@ class Setting:
         return DistillConfig(steps=self.steps, augment=find_geometry(GEOMETRY[framing]), seed=draw)
 
 
-def portraits(folder: Path, stems: Iterable[str]) -> PhotoSet:
+def portraits(folder: Path, stems: Iterable[str]) -> ScoredPhotos:
     """Those of folder/images and folder/masks with these names."""
     chosen = sorted(stems)
 
@@ -123,7 +123,7 @@ def portraits(folder: Path, stems: Iterable[str]) -> PhotoSet:
                 yield Photo.of(photo, labels, SIZE)
 
     masks = [folder / "masks" / f"{stem}.png" for stem in chosen]
-    return PhotoSet("portraits", {"portraits": digest(masks)}, len(chosen), read)
+    return ScoredPhotos("portraits", {"portraits": digest(masks)}, len(chosen), read)
 
 
 def autoshot(s: Setting, framing: str, count: int, draw: int) -> dict[str, Any]:

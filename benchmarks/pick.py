@@ -16,20 +16,20 @@ import torch
 
 from benchmarks.cells import ROOT, TOY_FACES, cell
 from benchmarks.toy_data import TOY
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.distill.distill import PairsConfig
 from gseg_cli.evaluate.reference import annotate_samples, compare_teacher
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.pick import pick_seeds
 from gseg_cli.fewshot.pick_config import WAYS, PickConfig
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.networks import GanModule, load_generator
+from gseg_cli.gan.load import GanModule, load_generator
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
 CODE = (
-    "gseg_cli.gan.stylegan2",
-    "gseg_cli.gan.ops",
+    "gseg_cli.gan.networks.stylegan2",
+    "gseg_cli.gan.networks.ops",
     "gseg_cli.gan.sample",
     "gseg_cli.seeding",
     *(f"gseg_cli.fewshot.{name}" for name in ("candidates", "features", "medoids", "model", "pick")),

@@ -15,7 +15,7 @@ from benchmarks.cells import made
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.builtin import BY_SIZE, DEFAULT, Builtin
 from gseg_cli.datasets.splits import REFERENCE_SEEDS, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import AugmentConfig
 from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels

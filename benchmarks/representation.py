@@ -25,9 +25,9 @@ from gseg_cli.fewshot.features import ProjectedFeatures
 from gseg_cli.fewshot.model import Head, MLPHead, Teacher, TeacherConfig
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.train import FewshotConfig, _image_loss, _pixel_loss
-from gseg_cli.gan.config import StyleGAN2Config
 from gseg_cli.gan.generator import FeatureStack
-from gseg_cli.gan.stylegan2 import StyleGAN2
+from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_runtime.files import write_text
 
 NUM_CLASSES = 10

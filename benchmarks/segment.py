@@ -22,7 +22,7 @@ from PIL import Image
 
 from benchmarks.cells import ROOT, made
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, render
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
 from gseg_cli.distill.unet import UNet, UNetConfig
 from gseg_export.graph import finish
 from gseg_export.to_onnx import trace

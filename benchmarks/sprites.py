@@ -34,7 +34,7 @@ from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import UNet
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import GanModule, load_generator
+from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
@@ -45,7 +45,13 @@ from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
 CLASSES = ClassMap.of_names(["background", "skin", "eyes", "hair", "beard", "torso", "legs", "feet", "hat"])
 TRAINING = ("gseg_cli.distill", "gseg_runtime.metrics")
-CODE = (*TRAINING, "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", "gseg_cli.gan.sample", "gseg_cli.fewshot")
+CODE = (
+    *TRAINING,
+    "gseg_cli.gan.networks.stylegan2",
+    "gseg_cli.gan.networks.ops",
+    "gseg_cli.gan.sample",
+    "gseg_cli.fewshot",
+)
 SHOTS, MOST = (1, 5, 10), 10
 REFERENCE_STEPS = 2000
 BATCH = 64

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gseg_cli.gan.train_config import CLAMP, NUM_FP16_RES, GanTrainConfig
+from gseg_cli.gan.training.config import CLAMP, NUM_FP16_RES, GanTrainConfig
 
 
 class _Bfloat16:

@@ -15,7 +15,7 @@ from benchmarks.reference import SIZE_OF
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.builtin import DEFAULT
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import DemoSize
 from gseg_cli.device import pick_device
 from gseg_cli.distill.train import fit_student, predict_labels

@@ -17,15 +17,15 @@ import numpy as np
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.toy_data import TOY
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.config import StyleGAN2Config
-from gseg_cli.gan.networks import GanModule, load_generator
+from gseg_cli.gan.load import GanModule, load_generator
+from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.stylegan2 import StyleGAN2
 from gseg_cli.reproduce.toy import MIN_PIXELS, PSI, complete_samples
 from gseg_cli.reproduce.toy import SHOTS as SHOTS_PER_DRAW
 from gseg_runtime.files import write_text

@@ -6,7 +6,7 @@ from functools import partial
 import numpy as np
 
 from gseg_cli.builtin import SMALL, Builtin
-from gseg_cli.datasets.toy_faces import render
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.pairs import PairSet
 
 TOY = Builtin(SMALL)  # of 64 px: a quarter of the time at 128

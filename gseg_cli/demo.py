@@ -13,7 +13,7 @@ from PIL import Image
 
 from gseg_cli.builtin import DEFAULT, PREFIX, SMALL, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
 from gseg_cli.distill.distill import PairsConfig, StudentConfig
 from gseg_cli.distill.train import DistillConfig
 from gseg_cli.evaluate.compare import compare_folders
@@ -21,7 +21,7 @@ from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.train import FewshotConfig
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.project import gan_resolution
 from gseg_cli.recipe import Outcome, Recipe, Stage, run_recipe
 from gseg_cli.steps import OnStep

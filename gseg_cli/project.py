@@ -120,7 +120,7 @@ def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
 def gan_resolution(path: Path) -> int:
     """The side in pixels of the images of a GAN checkpoint; CheckpointError when it is no GAN."""
     if not is_ours(path):
-        from gseg_cli.gan.networks import read_gan
+        from gseg_cli.gan.load import read_gan
 
         return read_gan(path).config.img_resolution
     meta = read_meta(path)

@@ -98,7 +98,7 @@ def parse_classes(text: str) -> ClassMap:
 def _named_classes() -> dict[str, ClassMap]:
     """The classes of the data sets that gseg knows."""
     from gseg_cli.datasets.protocols import PROTOCOLS
-    from gseg_cli.datasets.toy_faces import CLASSES
+    from gseg_cli.datasets.toy_faces.dataset import CLASSES
 
     return {"toy-faces": CLASSES, **{name: protocol.classes for name, protocol in PROTOCOLS.items()}}
 

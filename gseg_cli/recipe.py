@@ -13,13 +13,13 @@ from typing import Any
 
 import torch
 
-from gseg_cli.annotate.png import import_files
+from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.distill import StudentConfig
 from gseg_cli.distill.start import start_distill
 from gseg_cli.fewshot.start import start_fewshot
 from gseg_cli.fewshot.train import FewshotConfig
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
 from gseg_cli.project import Project
 from gseg_cli.steps import OnStep, Step

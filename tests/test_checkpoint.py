@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from gseg_cli import describe as description
+from gseg_cli import info as description
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, read_meta, save_checkpoint
 from gseg_runtime.errors import CheckpointError
 

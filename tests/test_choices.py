@@ -14,10 +14,10 @@ from gseg_cli.fewshot.features import REPRESENTATIONS
 from gseg_cli.fewshot.model import MODELS
 from gseg_cli.fewshot.pick_config import WAYS
 from gseg_cli.fewshot.train import SCHEDULES
-from gseg_cli.gan import train_config
-from gseg_cli.gan.data import FITS
-from gseg_cli.gan.invert import SPACES
-from gseg_cli.gan.networks import ARCHITECTURES
+from gseg_cli.gan.inversion.invert import SPACES
+from gseg_cli.gan.load import ARCHITECTURES
+from gseg_cli.gan.training import config as train_config
+from gseg_cli.gan.training.data import FITS
 
 KNOWN = {
     "Arch": ARCHITECTURES, "GanPrecision": train_config.PRECISIONS, "Fit": FITS, "Space": SPACES, "Pick": WAYS,

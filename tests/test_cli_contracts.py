@@ -49,7 +49,7 @@ def describe_raises(monkeypatch):
         def describe(path):
             raise error
 
-        monkeypatch.setattr("gseg_cli.describe.describe", describe)
+        monkeypatch.setattr("gseg_cli.info.describe", describe)
 
     return set_error
 

@@ -9,8 +9,8 @@ import torch
 from gseg_cli.app import main
 from gseg_cli.builtin import DEFAULT, DEFAULT_GAN, Builtin
 from gseg_cli.checkpoint import save_checkpoint
-from gseg_cli.describe import describe
 from gseg_cli.device import autocast, pick_device
+from gseg_cli.info import describe
 from gseg_cli.project import Project
 from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds

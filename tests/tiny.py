@@ -7,11 +7,11 @@ import torch
 from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.gan.discriminator import Discriminator
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import GanModule, save_gan
+from gseg_cli.gan.load import GanModule, save_gan
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_runtime.class_map import ClassMap
 
 CONFIG = StyleGAN2Config(img_resolution=16, channel_base=128, channel_max=16, z_dim=16, w_dim=16)

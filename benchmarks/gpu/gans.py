@@ -14,24 +14,24 @@ from benchmarks.toy_data import toy_pairs
 from gseg_cli.builtin import BY_SIZE, Builtin
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, write_dataset
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
 from gseg_cli.distill.config import DistillConfig, PairsConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.evaluate.reference import annotate_samples
-from gseg_cli.gan.data import parse_box
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
-from gseg_cli.gan.start import train_or_resume
+from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.training.data import parse_box
+from gseg_cli.gan.training.stage import train_or_resume
 from gseg_cli.progress import progress
-from gseg_cli.reproduce.start import Request, open_subject, start_reproduce
+from gseg_cli.reproduce.stage import Request, open_subject, start_reproduce
 from gseg_cli.reproduce.tables import find_tables
 from gseg_cli.runs import list_runs
 from gseg_runtime.files import read_json, sha256_file
 
 CODE = ("gseg_cli.gan", "gseg_cli.device")
-TRAINING = ("gseg_cli.distill", "gseg_cli.gan.stylegan2", "gseg_cli.gan.ops", *TOY_FACES)
+TRAINING = ("gseg_cli.distill", "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", *TOY_FACES)
 LEAST_MINUTES = 0.5  # a training of less says nothing
 BATCH = 256  # samples drawn at once
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.gpu.setting import Figures, Setting
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.distill.unet import UNet, UNetConfig
 from gseg_export.graph import finish
 from gseg_export.precision import to_fp16

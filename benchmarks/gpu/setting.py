@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from gseg_cli.evaluate.cells import CellStore
+from gseg_cli.evaluate.result_cache import CellStore
 from gseg_runtime.files import write_text
 
 Figures = dict[str, Any]

@@ -10,13 +10,13 @@ import torch
 from benchmarks.gpu.setting import Figures, Setting, peak_gib, seconds_of
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import BY_SIZE, Builtin
-from gseg_cli.datasets.toy_faces import CLASSES
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import QUICK, DemoSize, run_demo
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet, make_pairs
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.networks import GanModule, load_generator
+from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe

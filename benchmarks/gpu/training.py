@@ -7,8 +7,8 @@ import torch
 
 from benchmarks.gpu.setting import Figures, Setting, peak_gib, seconds_of
 from benchmarks.stylegan2_ada import TheirTrainer, add_checkout
-from gseg_cli.gan.train_config import GanTrainConfig, auto_config
-from gseg_cli.gan.trainer import GanTrainer
+from gseg_cli.gan.training.config import GanTrainConfig, auto_config
+from gseg_cli.gan.training.trainer import GanTrainer
 
 CODE = ("gseg_cli.gan", "gseg_cli.device")
 RESOLUTIONS, PRECISIONS = (64, 128, 256, 512), ("fp16", "bf16")

@@ -7,10 +7,10 @@ from typing import Any
 from gseg_export.engine_file import RTX, Toolchain, sidecar_of, write_engine
 from gseg_export.graph import Model, finish, read_graph
 from gseg_export.parity import QUALITY_KEY, Check
-from gseg_export.pictures import MIN_CALIBRATE, Pictures, calibration_photos, clouds, list_photos, photos
 from gseg_export.precision import Precision, to_fp16, to_int8
 from gseg_export.source import Images, Source, from_model, run_onnx
 from gseg_export.triton import check_repository, write_repository
+from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, list_photos, photos
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import sha256_file, write_bytes
 from gseg_runtime.model_card import ModelCard

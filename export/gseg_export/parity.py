@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from gseg_export.pictures import Pictures
 from gseg_export.source import Images, Label, LabelMaps
+from gseg_export.verification_images import Pictures
 from gseg_runtime.errors import GsegError
 from gseg_runtime.model_card import ModelCard
 

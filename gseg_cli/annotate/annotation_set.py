@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gseg_cli import latents
-from gseg_cli.described import check_seeds, claim, read_class, read_description, write_description
+from gseg_cli.folder_description import check_seeds, claim, read_class, read_description, write_description
 from gseg_cli.gan.sample_set import sample_name
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.class_map import IGNORE, ClassMap

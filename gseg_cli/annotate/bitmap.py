@@ -8,7 +8,7 @@ from PIL import Image
 from gseg_cli.annotate.drawing import MAX_SIDE
 from gseg_cli.annotate.shapes import Mask
 from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.pictures import open_picture, picture_errors
+from gseg_runtime.pillow import open_picture, picture_errors
 
 FORMATS = ("PNG", "BMP", "TIFF", "GIF")  # lossless; a JPEG smears the edges of a mask
 

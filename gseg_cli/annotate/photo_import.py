@@ -8,10 +8,10 @@ import torch
 
 from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.paint import Import
-from gseg_cli.annotate.photo_set import PhotoSet
+from gseg_cli.annotate.photo_folder import PhotoFolder
 from gseg_cli.annotate.photos import Fit, annotations_of, fit_photos, read_labelled_photos
-from gseg_cli.gan.invert import InvertConfig
-from gseg_cli.gan.inverter import Inverter
+from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.project import gan_resolution
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import ClassMap
@@ -22,7 +22,7 @@ SPACES = ("w", "w+")  # where the latents alone make the photo again, which is a
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoOptions:
+class PhotoImportOptions:
     """Of the photos that were drawn on. max_error: in levels of 255, beyond it a photo is left out; fit: framing.py."""
 
     leave_out: Collection[str] = ()
@@ -43,7 +43,7 @@ def import_photos(
     photos: Path,
     gan: Path,
     classes: ClassMap,
-    options: PhotoOptions,
+    options: PhotoImportOptions,
     device: torch.device,
     *,
     mapping: Mapping[str, str],
@@ -59,7 +59,7 @@ def import_photos(
     """
     kind, reading, names = read_drawings(source, classes, mapping, may_add)
     labelled, work = read_labelled_photos(
-        reading, PhotoSet.of(photos), names, gan_resolution(gan), fit=options.fit, leave_out=options.leave_out,
+        reading, PhotoFolder.of(photos), names, gan_resolution(gan), fit=options.fit, leave_out=options.leave_out,
         unlabelled=unlabelled, line_width=line_width,
     )  # fmt: skip
     if not labelled or (work.failures and not partial):

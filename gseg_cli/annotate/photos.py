@@ -10,10 +10,10 @@ from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSe
 from gseg_cli.annotate.drawing import Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import paint_all
-from gseg_cli.annotate.photo_set import PhotoMatcher, PhotoSet
+from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
 from gseg_cli.gan.framing import frame, frame_labels
-from gseg_cli.gan.inverter import Inverter
-from gseg_cli.pictures import titled, write_picture
+from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.picture_files import titled, write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError, UsageError
@@ -36,7 +36,7 @@ class LabelledPhoto:
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A photo, inverted. error and distance as of gan/inverter.py; reason: why it is left out, None if it is not."""
+    """A photo, inverted. error, distance: as of `Fitted`; reason: why it is left out, None if it is not."""
 
     photo: LabelledPhoto
     ws: "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"  # [L, W]
@@ -48,7 +48,7 @@ class Fit:
 
 def read_labelled_photos(
     reading: Reading,
-    photos: PhotoSet,
+    photos: PhotoFolder,
     names: Names,
     size: int,
     *,
@@ -116,7 +116,7 @@ def write_fits(fits: Sequence[Fit], classes: ClassMap, folder: Path) -> Path:
     return path
 
 
-def _check_names(leave_out: Collection[str], photos: PhotoSet) -> None:
+def _check_names(leave_out: Collection[str], photos: PhotoFolder) -> None:
     known = {name for seed in photos.seeds for name in (photos.name(seed), photos.image_path(seed).stem)}
     unknown = sorted(set(leave_out) - known)
     if unknown:
@@ -137,7 +137,7 @@ def _checked(labels: LabelMap, path: Path, where: str) -> LabelMap:
     return labels
 
 
-def _labelled(photos: PhotoSet, seed: int, labels: LabelMap, size: int, fit: str) -> LabelledPhoto:
+def _labelled(photos: PhotoFolder, seed: int, labels: LabelMap, size: int, fit: str) -> LabelledPhoto:
     photo = read_image(photos.image_path(seed), size if fit == "letterbox" else None)
     framing = frame(photo.height, photo.width, size, fit)
     inside = np.zeros((size, size), np.uint8)

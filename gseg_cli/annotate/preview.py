@@ -7,7 +7,7 @@ import numpy as np
 
 from gseg_cli.annotate.annotation_set import PREVIEWS, AnnotationSet
 from gseg_cli.gan.sample_set import SampleSet, sample_name
-from gseg_cli.pictures import enlarged, titled, write_picture
+from gseg_cli.picture_files import enlarged, titled, write_picture
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, colorize, contact_sheet, overlay
 

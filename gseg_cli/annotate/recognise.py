@@ -6,20 +6,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.annotate.coco import is_coco, is_panoptic, read_coco, read_panoptic
-from gseg_cli.annotate.cvat import is_cvat, read_cvat
 from gseg_cli.annotate.documents import Document, read_documents
 from gseg_cli.annotate.drawing import Reading
-from gseg_cli.annotate.label_studio import is_label_studio, read_label_studio
-from gseg_cli.annotate.labelme import is_labelme, read_labelme
-from gseg_cli.annotate.layers import read_layered
+from gseg_cli.annotate.formats.celebamask import part_names, read_parts
+from gseg_cli.annotate.formats.coco import is_coco, is_panoptic, read_coco, read_panoptic
+from gseg_cli.annotate.formats.cvat import is_cvat, read_cvat
+from gseg_cli.annotate.formats.label_studio import is_label_studio, read_label_studio
+from gseg_cli.annotate.formats.labelme import is_labelme, read_labelme
+from gseg_cli.annotate.formats.openraster import read_layered
+from gseg_cli.annotate.formats.png import SUFFIXES, read_label_maps
+from gseg_cli.annotate.formats.qupath import is_geojson, read_geojson
+from gseg_cli.annotate.formats.supervisely import is_supervisely, read_supervisely
+from gseg_cli.annotate.formats.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
 from gseg_cli.annotate.names import Names
-from gseg_cli.annotate.parts import part_names, read_parts
-from gseg_cli.annotate.png import SUFFIXES, read_label_maps
-from gseg_cli.annotate.qupath import is_geojson, read_geojson
 from gseg_cli.annotate.source_files import Files, base_name, open_source
-from gseg_cli.annotate.supervisely import is_supervisely, read_supervisely
-from gseg_cli.annotate.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 

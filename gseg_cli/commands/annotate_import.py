@@ -130,11 +130,11 @@ def annotate_import(
 def _import_photos(
     source: Path, photos: Path, options: dict[str, Any], device: str, partial: bool, how: dict[str, Any]
 ) -> "tuple[str, Import, list[Fit]]":
-    from gseg_cli.annotate.photo_import import PhotoOptions, import_photos
+    from gseg_cli.annotate.photo_import import PhotoImportOptions, import_photos
     from gseg_cli.device import pick_device
     from gseg_cli.progress import progress
 
-    project, chosen, where = open_project(), PhotoOptions(**options), pick_device(device)
+    project, chosen, where = open_project(), PhotoImportOptions(**options), pick_device(device)
     with progress("invert", "photos") as on_step:
         return import_photos(
             source, photos, project.gan_path, project.classes, chosen, where, partial=partial, on_step=on_step, **how

@@ -17,8 +17,8 @@ def convert(
 
     Every command also takes the foreign file itself; converted, it loads faster and what it lacked is settled.
     """
-    from gseg_cli.describe import describe, format_facts
-    from gseg_cli.gan.networks import convert_gan
+    from gseg_cli.gan.load import convert_gan
+    from gseg_cli.info import describe, format_facts
     from gseg_cli.output import current_output
     from gseg_runtime.errors import GsegError, UsageError
 

@@ -61,10 +61,10 @@ def distill(
     """
     from gseg_cli.distill.config import configure
     from gseg_cli.distill.start import resume_distill, start_distill
-    from gseg_cli.gan.world import join_world
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
+    from gseg_cli.world import join_world
     from gseg_runtime.images import list_images
 
     out, runs = current_output(), runs or project_dir() / "runs"

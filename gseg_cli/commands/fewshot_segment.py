@@ -46,15 +46,15 @@ def fewshot_segment(
 ) -> None:
     """Segment photos with the teacher itself: slow, and without a student. Also shows how the GAN sees each photo."""
     from gseg_cli.device import pick_device
-    from gseg_cli.fewshot.segment import PhotoOptions
+    from gseg_cli.fewshot.segment import PhotoSegmentOptions
     from gseg_cli.fewshot.start_segment import load_photo_segmenter
-    from gseg_cli.gan.invert import InvertConfig
+    from gseg_cli.gan.inversion.invert import InvertConfig
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_runtime.sources import Source
 
     config = InvertConfig(space=space, steps=steps, noise=noise)
-    options = PhotoOptions(fit=fit, batch=batch, overwrite=overwrite, resume=resume, full_names=full_names)
+    options = PhotoSegmentOptions(fit=fit, batch=batch, overwrite=overwrite, resume=resume, full_names=full_names)
     gan_path = find_gan(gan)
     teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
     current_output().say("drawing samples to compare with")

@@ -60,13 +60,13 @@ def gan_train(
     Checkpoints, metrics, curves and sample grids go to runs/NNNN-gan/. Under torchrun all its processes train together:
     torchrun --nproc-per-node 8 -m gseg_cli gan-train IMAGES.
     """
-    from gseg_cli.gan.data import parse_box
-    from gseg_cli.gan.start import train_or_resume
-    from gseg_cli.gan.train_config import parse_augment
-    from gseg_cli.gan.world import join_world
+    from gseg_cli.gan.training.config import parse_augment
+    from gseg_cli.gan.training.data import parse_box
+    from gseg_cli.gan.training.stage import train_or_resume
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
+    from gseg_cli.world import join_world
 
     out = current_output()
     options = {

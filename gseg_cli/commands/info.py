@@ -14,7 +14,7 @@ def info(
     ] = None,
 ) -> None:
     """Tell what a checkpoint, a model, a project or a folder of gseg holds and what it was made from."""
-    from gseg_cli.describe import describe, format_facts
+    from gseg_cli.info import describe, format_facts
     from gseg_cli.output import current_output
 
     facts = describe(project_dir() if path is None else path)

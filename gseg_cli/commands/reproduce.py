@@ -47,7 +47,7 @@ def reproduce(
     from gseg_cli.device import pick_device
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
-    from gseg_cli.reproduce.start import Request, fitting, open_subject, start_reproduce, why_not
+    from gseg_cli.reproduce.stage import Request, fitting, open_subject, start_reproduce, why_not
     from gseg_cli.reproduce.tables import find_tables
 
     output, tables = current_output(), find_tables(table)

@@ -71,7 +71,7 @@ def sample(
         teacher = teacher or _newest_teacher()
 
     from gseg_cli.device import pick_device
-    from gseg_cli.gan.networks import load_generator
+    from gseg_cli.gan.load import load_generator
     from gseg_cli.gan.sample import write_samples
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress

@@ -17,7 +17,7 @@ def toy_faces(
     resume: ResumeOpt = False,
 ) -> None:
     """Render toy faces with exact label maps; test sets need seeds that no training set has."""
-    from gseg_cli.datasets.toy_faces import write_dataset
+    from gseg_cli.datasets.toy_faces.dataset import write_dataset
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 

@@ -23,7 +23,7 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels
-from gseg_runtime.pictures import open_picture, picture_errors
+from gseg_runtime.pillow import open_picture, picture_errors
 
 SIZE = 512
 THRESHOLD = 0.4 * 255

@@ -10,7 +10,7 @@ from PIL import Image
 from gseg_cli.datasets.celebamask import CELEBAMASK_3, CELEBAMASK_10
 from gseg_cli.datasets.pascal_part import PASCAL_CAR, PASCAL_HORSE
 from gseg_cli.datasets.protocol import Example, Protocol
-from gseg_cli.described import read_description, write_description
+from gseg_cli.folder_description import read_description, write_description
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path, claim_folder, finish_folder

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from gseg_cli.gan.world import World
+from gseg_cli.world import World
 
 ASK_STEPS = 20
 

@@ -13,8 +13,8 @@ from gseg_cli.steps import Say, ignore_say
 from gseg_export.engine_file import Toolchain
 from gseg_export.export import Options, check_export, export
 from gseg_export.graph import LABELS
-from gseg_export.pictures import held_out_pairs
 from gseg_export.to_onnx import from_network
+from gseg_export.verification_images import held_out_pairs
 from gseg_runtime.geometry import FILL
 from gseg_runtime.model_card import ModelCard, Parent
 

@@ -14,9 +14,9 @@ from gseg_cli.distill.trainer import ALONE
 from gseg_cli.distill.unet import save_unet
 from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher
 from gseg_cli.gan.generator import Generator
-from gseg_cli.gan.world import World
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, ignore_step
+from gseg_cli.world import World
 from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
 

@@ -19,8 +19,8 @@ from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.world import World
 from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_cli.world import World
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json, write_json

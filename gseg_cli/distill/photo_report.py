@@ -15,10 +15,10 @@ from gseg_cli.distill.distill import HELD_OUT
 from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
 from gseg_cli.distill.unet import UNet, load_unet
-from gseg_cli.gan.domain import Domain
-from gseg_cli.gan.networks import load_gan, read_gan
-from gseg_cli.gan.sampled import draw_samples, look_at
-from gseg_cli.pictures import titled
+from gseg_cli.gan.inversion.domain import Domain
+from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
+from gseg_cli.gan.load import load_gan, read_gan
+from gseg_cli.picture_files import titled
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import ClassMap

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.pictures import titled
+from gseg_cli.picture_files import titled
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
 

@@ -11,10 +11,10 @@ from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.distill.config import StudentConfig, configure, differences, from_saved
 from gseg_cli.distill.distill import distill, outcome
 from gseg_cli.distill.trainer import ALONE
-from gseg_cli.gan.networks import load_generator
-from gseg_cli.gan.world import World
+from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
+from gseg_cli.world import World
 from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError
 from gseg_runtime.files import read_json, sha256_file
 

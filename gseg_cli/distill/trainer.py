@@ -19,8 +19,8 @@ from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.loss import class_shares, make_loss
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.unet import UNet, UNetConfig
-from gseg_cli.gan.world import World
 from gseg_cli.seeding import seed_step
+from gseg_cli.world import World
 from gseg_runtime.errors import ConfigError
 
 ALONE = World()

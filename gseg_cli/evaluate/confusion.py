@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image, ImageDraw, ImageFont
 
-from gseg_cli.described import write_description
 from gseg_cli.evaluate.comparison import Comparison
+from gseg_cli.folder_description import write_description
 from gseg_runtime.class_map import Color
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path, write_text

@@ -15,7 +15,7 @@ from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import GanModule
+from gseg_cli.gan.load import GanModule
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.errors import ConfigError
 from gseg_runtime.metrics import Matrix, confusion_matrix

@@ -15,8 +15,8 @@ from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.segment_files import RECONSTRUCTION, REPORT, owned, write_sheet, write_table
 from gseg_cli.gan.framing import Framing, frame
-from gseg_cli.gan.inverter import Fitted, Inverter
-from gseg_cli.pictures import write_picture
+from gseg_cli.gan.inversion.inverter import Fitted, Inverter
+from gseg_cli.picture_files import write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ImageError
@@ -30,7 +30,7 @@ from gseg_runtime.plan import Job, Plan, Source, check_places, forget, missing, 
 
 
 @dataclass(frozen=True, kw_only=True)
-class PhotoOptions:
+class PhotoSegmentOptions:
     """fit: "letterbox" or "crop", see framing.py. batch: photos at once, None what suits the GAN. The rest as of
     `gseg segment`."""
 
@@ -69,7 +69,7 @@ class PhotoSegmenter:
         self._made_by = {**made_by, **asdict(inverter.config)}
 
     def segment(
-        self, sources: Iterable[Source], out: Path, options: PhotoOptions, on_step: OnStep = ignore_step
+        self, sources: Iterable[Source], out: Path, options: PhotoSegmentOptions, on_step: OnStep = ignore_step
     ) -> PhotosReport:
         """Write mask and reconstruction of every photo below `out`, and what formats.md says beside them.
 
@@ -100,7 +100,7 @@ class PhotoSegmenter:
         finish_folder(out)
         return report
 
-    def _work(self, todo: Plan, out: Path, options: PhotoOptions, key: str, on_step: OnStep) -> Iterator[Entry]:
+    def _work(self, todo: Plan, out: Path, options: PhotoSegmentOptions, key: str, on_step: OnStep) -> Iterator[Entry]:
         """One entry per photo, each in the manifest before it is yielded."""
         size, num_done = options.batch or self._inverter.batch, 0
         jobs = iter(todo)

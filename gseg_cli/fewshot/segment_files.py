@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gseg_cli.pictures import titled, write_picture
+from gseg_cli.picture_files import titled, write_picture
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path
@@ -20,7 +20,7 @@ __all__ = ["RECONSTRUCTION", "REPORT", "SHEET", "TABLE", "owned", "write_sheet",
 
 TABLE, SHEET = "gseg-fewshot.csv", "gseg-sheet.png"
 RECONSTRUCTION = ".reconstruction.png"  # what stands in its name instead of .png
-LIMIT = 1.0  # of a photo's distance, see gan/domain.py
+LIMIT = 1.0  # of a photo's distance, see gan/inversion/domain.py
 _CELL, _MAX_ROWS = 192, 64
 
 

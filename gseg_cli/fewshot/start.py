@@ -10,7 +10,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import parent_of
 from gseg_cli.fewshot.model import KIND
 from gseg_cli.fewshot.train import FewshotConfig, check_labels, train_fewshot
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.errors import ProjectError

@@ -6,8 +6,8 @@ import torch
 
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.segment import PhotoSegmenter
-from gseg_cli.gan.invert import InvertConfig
-from gseg_cli.gan.inverter import Inverter
+from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file
 

@@ -11,7 +11,7 @@ from PIL import Image
 from torch import Tensor
 
 from gseg_cli import latents
-from gseg_cli.described import claim
+from gseg_cli.folder_description import claim
 from gseg_cli.gan import sample_set, sheet
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample_set import SampleSet

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gseg_cli import latents
-from gseg_cli.described import check_seeds, read_class, read_description, write_description
+from gseg_cli.folder_description import check_seeds, read_class, read_description, write_description
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.errors import GsegError
 

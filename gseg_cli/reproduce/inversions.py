@@ -10,9 +10,9 @@ import numpy as np
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan.invert import Inversion, default_batch
-from gseg_cli.gan.inverter import Inverter
-from gseg_cli.reproduce.subject import PhotoSet, Task
+from gseg_cli.gan.inversion.invert import Inversion, default_batch
+from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.reproduce.subject import ScoredPhotos, Task
 from gseg_cli.steps import OnStep, Step, ignore_step
 
 KIND = "inversion"
@@ -30,7 +30,7 @@ class Inverted:
 
 
 def inverted_photos(
-    inverter: Inverter, photos: PhotoSet, task: Task, folder: Path, on_step: OnStep = ignore_step
+    inverter: Inverter, photos: ScoredPhotos, task: Task, folder: Path, on_step: OnStep = ignore_step
 ) -> Iterator[Inverted]:
     """The photos batch by batch, in their order; what is in `folder` is read, what is missing is made and written.
 

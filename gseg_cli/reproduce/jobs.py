@@ -10,7 +10,7 @@ from gseg_cli.distill.augment import find_geometry
 from gseg_cli.reproduce import networks
 from gseg_cli.reproduce.inversions import inverted_photos, summary
 from gseg_cli.reproduce.setup import Setup
-from gseg_cli.reproduce.subject import PhotoSet, Task
+from gseg_cli.reproduce.subject import ScoredPhotos, Task
 from gseg_cli.reproduce.words import counted
 from gseg_cli.steps import OnStep
 from gseg_runtime.files import read_json
@@ -69,7 +69,7 @@ class Job:
         return self.cell["figures"]
 
 
-def inversion(setup: Setup, photos: PhotoSet) -> Job:
+def inversion(setup: Setup, photos: ScoredPhotos) -> Job:
     """Photos to latents, in a folder beside the cells; every teacher uses the same."""
     config = setup.key(photos=photos.key, invert=asdict(setup.size.invert()))
     work = {"inversion": photos.count * setup.size.invert_steps, "photo": photos.count}

@@ -13,7 +13,7 @@ from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
 from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.scoring import score_inverted, score_samples, score_unet
 from gseg_cli.reproduce.setup import Setup
-from gseg_cli.reproduce.subject import PhotoSet, Task
+from gseg_cli.reproduce.subject import ScoredPhotos, Task
 from gseg_cli.steps import OnStep, ignore_step
 
 Figures = dict[str, Any]
@@ -46,7 +46,7 @@ def viewed_figures(
     return {"views": {name: inverted_figures(setup, teacher, photos, task, folders[name]) for name, photos in views}}
 
 
-def inverted_figures(setup: Setup, teacher: Teacher, photos: PhotoSet, task: Task, folder: Path) -> Figures:
+def inverted_figures(setup: Setup, teacher: Teacher, photos: ScoredPhotos, task: Task, folder: Path) -> Figures:
     inverted = inverted_photos(setup.inverter, photos, task, folder)
     return score_inverted(setup.inverter, teacher, photos, inverted, task)
 

@@ -16,7 +16,7 @@ from gseg_cli.datasets.protocols import PROTOCOLS
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.fewshot.train import check_labels
 from gseg_cli.gan.framing import frame_labels
-from gseg_cli.reproduce.subject import Photo, PhotoSet, Subject, Task
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Subject, Task
 from gseg_runtime.errors import GsegError, ProjectError
 
 TRAIN = "train"  # the split of the supervised networks, in every protocol
@@ -66,10 +66,10 @@ class PublicData(Subject):
         count = self.num_annotations
         return task.merged(self._annotations.rows([(draw * shots + i) % count for i in range(shots)]))
 
-    def test(self, count: int | None) -> PhotoSet:
+    def test(self, count: int | None) -> ScoredPhotos:
         photos = self._finest.photos(self._data)[:count]
         key = {"photos": "test", "names": _digest(photos), "count": len(photos)}
-        return PhotoSet("test", key, len(photos), partial(self._read, photos))
+        return ScoredPhotos("test", key, len(photos), partial(self._read, photos))
 
     def _read(self, photos: Sequence[str], task: Task) -> Iterator[Photo]:
         protocol = self._protocols[task]

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.described import write_description
-from gseg_cli.pictures import write_picture
+from gseg_cli.folder_description import write_description
+from gseg_cli.picture_files import write_picture
 from gseg_cli.reproduce.jobs import PAIRS, Job
 from gseg_cli.reproduce.markdown import made_by
 from gseg_cli.reproduce.setup import Setup

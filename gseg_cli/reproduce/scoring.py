@@ -13,9 +13,9 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.distill.train import predict_labels
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.gan.inverter import Inverter
+from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.reproduce.inversions import Inverted
-from gseg_cli.reproduce.subject import Photo, PhotoSet, Task
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Task
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.label_map import LabelMap, resize_labels
 from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou, weighted_iou
@@ -50,7 +50,7 @@ class Score:
         }
 
 
-def score_unet(net: nn.Module, photos: PhotoSet, task: Task) -> dict[str, Any]:
+def score_unet(net: nn.Module, photos: ScoredPhotos, task: Task) -> dict[str, Any]:
     """Of a student or a supervised network; with seconds and CPU seconds per photo of the network alone."""
     score, seconds = Score.empty(task.classes), np.zeros(2)
     for chunk in photos.batches(task, BATCH):
@@ -63,7 +63,7 @@ def score_unet(net: nn.Module, photos: PhotoSet, task: Task) -> dict[str, Any]:
 
 
 def score_inverted(
-    inverter: Inverter, teacher: Teacher, photos: PhotoSet, inverted: Iterator[Inverted], task: Task
+    inverter: Inverter, teacher: Teacher, photos: ScoredPhotos, inverted: Iterator[Inverted], task: Task
 ) -> dict[str, Any]:
     """Of a teacher on photos by way of their latents."""
     score = Score.empty(task.classes)

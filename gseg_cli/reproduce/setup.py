@@ -5,10 +5,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.evaluate.cells import CellStore
-from gseg_cli.gan.inverter import Inverter
+from gseg_cli.evaluate.result_cache import CellStore
+from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.reproduce.size import Size
-from gseg_cli.reproduce.subject import PhotoSet, Subject
+from gseg_cli.reproduce.subject import ScoredPhotos, Subject
 
 
 @dataclass(frozen=True)
@@ -28,11 +28,11 @@ class Setup:
         return Inverter.load(subject.gan, self.size.invert(), subject.device, class_index=subject.class_index)
 
     @cached_property
-    def test(self) -> PhotoSet:
+    def test(self) -> ScoredPhotos:
         return self.subject.test(self.size.num_photos)
 
     @cached_property
-    def views(self) -> dict[str, PhotoSet]:
+    def views(self) -> dict[str, ScoredPhotos]:
         return self.subject.views(self.size.num_viewed)
 
     @property

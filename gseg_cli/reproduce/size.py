@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from gseg_cli.distill.distill import PairsConfig
 from gseg_cli.distill.train import DistillConfig
 from gseg_cli.fewshot.train import STEPS, FewshotConfig
-from gseg_cli.gan.invert import InvertConfig
+from gseg_cli.gan.inversion.invert import InvertConfig
 
 
 @dataclass(frozen=True, kw_only=True)

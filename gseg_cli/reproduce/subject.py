@@ -13,7 +13,7 @@ import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.gan.networks import GanModule, load_generator
+from gseg_cli.gan.load import GanModule, load_generator
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import sha256_file
 from gseg_runtime.geometry import Letterbox
@@ -56,7 +56,7 @@ class Photo:
 
 
 @dataclass(frozen=True)
-class PhotoSet:
+class ScoredPhotos:
     """key: JSON that says which photos; count: about how many; read: one by one, with labels in a task's classes."""
 
     name: str
@@ -108,7 +108,7 @@ class Subject(ABC):
         """Annotated samples of the GAN."""
 
     @abstractmethod
-    def test(self, count: int | None) -> PhotoSet:
+    def test(self, count: int | None) -> ScoredPhotos:
         """At most so many photos that nothing was trained on, None for all."""
 
     @abstractmethod
@@ -119,6 +119,6 @@ class Subject(ABC):
         """Generated images with their labels, to score teachers on; None where nobody labels them."""
         return None
 
-    def views(self, count: int) -> dict[str, PhotoSet]:
+    def views(self, count: int) -> dict[str, ScoredPhotos]:
         """Photos unlike the GAN's in size, place or orientation, by what was changed; empty where there are none."""
         return {}

@@ -12,13 +12,13 @@ import torch
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import PREFIX, SMALL
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, render
-from gseg_cli.datasets.toy_views import View, render_view
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
+from gseg_cli.datasets.toy_faces.views import View, render_view
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.evaluate.reference import annotate_samples, reference_path
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
-from gseg_cli.gan.networks import GanModule
-from gseg_cli.reproduce.subject import Photo, PhotoSet, Subject, Task
+from gseg_cli.gan.load import GanModule
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Subject, Task
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
@@ -84,17 +84,17 @@ class ToyFaces(Subject):
             self._complete = complete_samples(self.generator, self.gan_sha256, first + SHOTS)
         return task.merged(self._complete.rows(range(first, first + shots)))
 
-    def test(self, count: int | None) -> PhotoSet:
+    def test(self, count: int | None) -> ScoredPhotos:
         seeds = TEST_SEEDS[:count]
         key = {"photos": "test", "first": seeds[0], "count": len(seeds)}
-        return PhotoSet("test", key, len(seeds), partial(self._read, seeds, render))
+        return ScoredPhotos("test", key, len(seeds), partial(self._read, seeds, render))
 
-    def views(self, count: int) -> dict[str, PhotoSet]:
+    def views(self, count: int) -> dict[str, ScoredPhotos]:
         seeds = TEST_SEEDS[:count]
 
-        def photo_set(name: str, view: View) -> PhotoSet:
+        def photo_set(name: str, view: View) -> ScoredPhotos:
             key = {"photos": "view", "first": seeds[0], "count": len(seeds), **asdict(view)}
-            return PhotoSet(name, key, len(seeds), partial(self._read, seeds, partial(render_view, view=view)))
+            return ScoredPhotos(name, key, len(seeds), partial(self._read, seeds, partial(render_view, view=view)))
 
         return {name: photo_set(name, view) for name, view in VIEWS.items()}
 

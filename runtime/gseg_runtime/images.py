@@ -16,7 +16,7 @@ from PIL import Image
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import TEMPORARY_PREFIX
 from gseg_runtime.label_map import Pixels
-from gseg_runtime.pictures import open_picture, picture_errors
+from gseg_runtime.pillow import open_picture, picture_errors
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _FORMATS = ["JPEG", "PNG", "WEBP", "BMP", "TIFF"]  # whatever the name says; not EPS, which would run Ghostscript

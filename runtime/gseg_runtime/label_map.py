@@ -11,7 +11,7 @@ from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import write_bytes
-from gseg_runtime.pictures import open_picture, picture_errors
+from gseg_runtime.pillow import open_picture, picture_errors
 from gseg_runtime.png import encode_png
 from gseg_runtime.png import is_gseg_png as is_gseg_png
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Self
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path
-from gseg_runtime.pictures import picture_errors
+from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
 _OPTIONAL = ("coco", "figures")

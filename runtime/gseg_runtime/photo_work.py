@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import simplejpeg
 
+from gseg_runtime.coco_rle import coco_annotations
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import write_bytes
 from gseg_runtime.geometry import Letterbox
@@ -18,7 +19,6 @@ from gseg_runtime.model_card import ModelCard
 from gseg_runtime.plan import CONFIDENCE, OVERLAY, Job
 from gseg_runtime.png import encode_png
 from gseg_runtime.prediction import Prediction
-from gseg_runtime.runs import coco_annotations
 
 JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
 _OVERLAY_QUALITY = 90

@@ -11,9 +11,9 @@ from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
 from gseg_cli.app import main
 from gseg_cli.fewshot.start import start_fewshot
 from gseg_cli.fewshot.train import FewshotConfig
-from gseg_cli.gan import sampled
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
@@ -111,7 +111,9 @@ def test_photos_join_samples_and_a_teacher_learns_from_both(run, project, tiny_g
 
 
 def test_a_drawing_of_another_shape_or_no_photo_stops_before_the_long_work(run, project, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr("gseg_cli.gan.inverter.Inverter.load", lambda *args, **kwargs: pytest.fail("inverted"))
+    monkeypatch.setattr(
+        "gseg_cli.gan.inversion.inverter.Inverter.load", lambda *args, **kwargs: pytest.fail("inverted")
+    )
     write_label_png(tmp_path / "drawn/anna.png", np.zeros((32, 16), np.uint8), CLASSES)
     write_label_png(tmp_path / "drawn/emil.png", np.ones((32, 32), np.uint8), CLASSES)
     assert run[1]() == 1

@@ -15,10 +15,10 @@ from gseg_cli.annotate.paint import tie
 from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.review import review
 from gseg_cli.app import main
-from gseg_cli.gan.discriminator import Discriminator
-from gseg_cli.gan.networks import load_generator, save_gan
+from gseg_cli.gan.load import load_generator, save_gan
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.gan.sample import write_samples
-from gseg_cli.gan.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError

@@ -4,7 +4,7 @@ import numpy as np
 import torch
 
 from benchmarks.gan_faces import count_parts, num_pieces, real_faces, shares
-from gseg_cli.datasets.toy_face_shapes import EYES, NOSE
+from gseg_cli.datasets.toy_faces.shapes import EYES, NOSE
 
 
 def test_pieces_are_counted_that_touch_and_are_large_enough():

@@ -8,11 +8,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from gseg_cli.datasets.toy_face import Face
-from gseg_cli.datasets.toy_face_canvas import Canvas
-from gseg_cli.datasets.toy_face_draw import draw_face
-from gseg_cli.datasets.toy_face_parts import paint_face
-from gseg_cli.datasets.toy_faces import CLASSES, render, write_dataset
+from gseg_cli.datasets.toy_faces.canvas import Canvas
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render, write_dataset
+from gseg_cli.datasets.toy_faces.draw import draw_face
+from gseg_cli.datasets.toy_faces.face import Face
+from gseg_cli.datasets.toy_faces.parts import paint_face
 from gseg_cli.steps import Step
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import read_json

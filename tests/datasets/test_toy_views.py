@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from gseg_cli.datasets.toy_faces import CLASSES, render
-from gseg_cli.datasets.toy_views import View, render_view
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
+from gseg_cli.datasets.toy_faces.views import View, render_view
 
 EYES, BACKGROUND = CLASSES.names.index("eyes"), 0
 SEED = 1_000_000

@@ -5,7 +5,7 @@ import torch
 
 from gseg_cli.fewshot.start import start_fewshot
 from gseg_cli.fewshot.train import FewshotConfig
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_runtime.files import sha256_file
 from tests.tiny import annotate, brightness_labels
 

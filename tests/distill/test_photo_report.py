@@ -9,13 +9,13 @@ from PIL import Image
 from torch import nn
 
 from gseg_cli.builtin import SMALL, Builtin
-from gseg_cli.datasets.toy_faces import render
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.behaviour import observe
 from gseg_cli.distill.photo_report import report_photos, warnings
 from gseg_cli.distill.unet import load_unet
-from gseg_cli.gan import sampled
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.runs import open_run
 from gseg_runtime.errors import GsegError

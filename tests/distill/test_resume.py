@@ -36,7 +36,7 @@ from pathlib import Path
 from gseg_cli.distill import distill, pairs, train
 from gseg_cli.distill.config import from_saved
 from gseg_cli.distill.start import start_distill
-from gseg_cli.gan.world import join_world
+from gseg_cli.world import join_world
 torch.set_num_threads(1)
 distill.NUM_HELD_OUT, pairs.SHARD, train.REPORT_STEPS = 4, 4, 1
 gan, teacher, runs = map(Path, sys.argv[1:4])

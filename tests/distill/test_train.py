@@ -20,7 +20,7 @@ from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.distill.unet import UNet, UNetConfig, load_unet
 from gseg_cli.fewshot.model import load_annotated, load_teacher, save_teacher
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.runs import open_run
 from gseg_runtime.errors import CheckpointError, GsegError

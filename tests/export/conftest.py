@@ -11,9 +11,9 @@ from PIL import Image
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.unet import load_unet, save_unet
 from gseg_export.graph import CONFIDENCE, LABELS, LOGITS, Model, finish
-from gseg_export.pictures import clouds
 from gseg_export.source import Source
 from gseg_export.to_onnx import from_network
+from gseg_export.verification_images import clouds
 from gseg_runtime.telemetry import no_telemetry
 from tests.export.student import CLASSES, GAN, SIZE, plain_card, trained_net
 

@@ -3,7 +3,7 @@
 import torch
 
 from gseg_cli.distill.unet import UNet, UNetConfig
-from gseg_export.pictures import clouds
+from gseg_export.verification_images import clouds
 from gseg_runtime import ClassMap, ModelCard
 
 SIZE = 32

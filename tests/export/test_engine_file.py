@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from gseg_cli.describe import describe
+from gseg_cli.info import describe
 from gseg_export.engine_file import Toolchain, find_toolchain
 from gseg_export.export import Options, check_export, export_model
 from gseg_export.graph import read_graph

@@ -16,9 +16,9 @@ from gseg_cli.distill.unet import load_unet
 from gseg_export.export import Options, export, export_model
 from gseg_export.graph import read_graph
 from gseg_export.parity import Check
-from gseg_export.pictures import clouds, held_out_pairs
 from gseg_export.source import from_model, run_onnx
 from gseg_export.to_onnx import from_network, label_with
+from gseg_export.verification_images import clouds, held_out_pairs
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import read_label_png

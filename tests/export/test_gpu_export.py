@@ -8,11 +8,11 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_cli.builtin import DEFAULT, Builtin
-from gseg_cli.datasets.toy_faces import render
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.deploy import export_student
 from gseg_export.export import Options, export_model
 from gseg_export.graph import CONFIDENCE, LABELS, Model
-from gseg_export.pictures import clouds
+from gseg_export.verification_images import clouds
 from gseg_runtime import Segmenter
 from gseg_runtime.backends import choose
 from tests.export.student import SIZE

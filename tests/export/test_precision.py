@@ -9,9 +9,9 @@ import pytest
 from onnx import TensorProto
 
 from gseg_export.graph import finish
-from gseg_export.pictures import calibration_photos, clouds
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source, run_onnx
+from gseg_export.verification_images import calibration_photos, clouds
 from gseg_runtime.errors import GsegError
 from tests.export.student import SIZE, plain_card
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pytest
 
 from gseg_export.graph import Model, finish
-from gseg_export.pictures import clouds
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source
 from gseg_export.to_engine import build_engine
+from gseg_export.verification_images import clouds
 from gseg_runtime.errors import GsegError
 from tests.export.student import SIZE, plain_card
 

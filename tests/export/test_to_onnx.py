@@ -13,8 +13,8 @@ import torch
 
 from gseg_cli.distill.unet import load_unet
 from gseg_export.graph import Model, finish, read_graph
-from gseg_export.pictures import clouds
 from gseg_export.to_onnx import label_with, trace
+from gseg_export.verification_images import clouds
 from gseg_runtime import GsegError, ModelCard, Segmenter
 from gseg_runtime.files import sha256_file
 from tests.export.student import CLASSES, SIZE, trained_net

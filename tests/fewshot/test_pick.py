@@ -16,7 +16,7 @@ from gseg_cli.fewshot.pick import MAX_CANDIDATES, pick_seeds
 from gseg_cli.fewshot.pick_config import WAYS, PickConfig
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import Project
 from gseg_runtime.errors import UsageError

@@ -9,9 +9,9 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.fewshot.model import save_teacher
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan import sampled
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.files import INCOMPLETE, sha256_file
 from gseg_runtime.label_map import read_label_png
@@ -93,7 +93,7 @@ def test_masks_reconstructions_and_figures_of_every_good_photo_and_the_bad_one_n
 
 def test_a_run_that_was_killed_goes_on_to_the_same_masks(run, tmp_path, monkeypatch):
     assert run(out=tmp_path / "whole") == 3
-    from gseg_cli.gan.inverter import Inverter
+    from gseg_cli.gan.inversion.inverter import Inverter
 
     fit, calls = Inverter.fit, []
 

@@ -13,7 +13,7 @@ from gseg_cli.fewshot.model import MODELS, Teacher, TeacherConfig, load_teacher,
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.fewshot.start import start_fewshot
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.networks import load_generator
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError

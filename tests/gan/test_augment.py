@@ -8,8 +8,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from gseg_cli.gan import warp as warping
-from gseg_cli.gan.augment import Transforms, adjusted, apply_transforms, augment, draw_transforms, inverse_geometry
+from gseg_cli.gan.training import warp as warping
+from gseg_cli.gan.training.augment import (
+    Transforms,
+    adjusted,
+    apply_transforms,
+    augment,
+    draw_transforms,
+    inverse_geometry,
+)
 from tests.golden.make_augment import PIXELS, picture
 
 GOLDEN = json.loads((Path(__file__).parents[1] / "golden" / "augment.json").read_text())

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gseg_cli.gan.data import count_photos, load_images, map_images, needs_store, parse_box
-from gseg_cli.gan.start import start_gan_training
-from gseg_cli.gan.train import GanTrainConfig
+from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store, parse_box
+from gseg_cli.gan.training.stage import start_gan_training
+from gseg_cli.gan.training.train import GanTrainConfig
 from gseg_runtime.errors import GsegError, UsageError
 
 RED, GREY = (200, 40, 40), (128, 128, 128)
@@ -178,7 +178,7 @@ def test_photos_in_a_file_are_those_in_memory(photos, tmp_path):
 
 
 def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("gseg_cli.gan.data.MAX_MEMBER_BYTES", 10_000)
+    monkeypatch.setattr("gseg_cli.gan.training.data.MAX_MEMBER_BYTES", 10_000)
     path = pack(photos, tmp_path / "photos.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zzz.png", encode(plain()) + bytes(10_000_000))  # a thousandth of that in the archive

@@ -6,17 +6,17 @@ import torch
 from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.datasets.toy_faces import render
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
-from gseg_cli.gan.dcgan import DCGAN, DCGANConfig
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.networks import load_gan, load_generator, make_networks, save_gan
+from gseg_cli.gan.load import load_gan, load_generator, make_networks, save_gan
+from gseg_cli.gan.networks.dcgan import DCGAN, DCGANConfig
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.start import start_gan_training
-from gseg_cli.gan.train import GanTrainConfig
+from gseg_cli.gan.training.stage import start_gan_training
+from gseg_cli.gan.training.train import GanTrainConfig
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 

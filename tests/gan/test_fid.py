@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gseg_cli.gan import fid
+from gseg_cli.gan.training import fid
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
 
 CPU = torch.device("cpu")

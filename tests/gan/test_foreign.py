@@ -8,19 +8,19 @@ import numpy as np
 import pytest
 import torch
 
-from gseg_cli.annotate.png import import_files
+from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.distill.distill import StudentConfig
 from gseg_cli.distill.start import start_distill
 from gseg_cli.fewshot.start import start_fewshot
 from gseg_cli.fewshot.train import FewshotConfig
-from gseg_cli.gan import networks
-from gseg_cli.gan.discriminator import Discriminator
+from gseg_cli.gan import load as networks
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
-from gseg_cli.gan.networks import load_gan, load_generator, read_gan, save_gan
+from gseg_cli.gan.load import load_gan, load_generator, read_gan, save_gan
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_cli.gan.sample import SampleSet, write_samples, ws_for_seeds
-from gseg_cli.gan.stylegan2 import StyleGAN2
 from gseg_cli.seeding import z_for_seeds
 from gseg_runtime.errors import CheckpointError, GsegError, UsageError
 from gseg_runtime.files import sha256_file

@@ -13,16 +13,16 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.builtin import DEFAULT, Builtin
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan import sampled
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.image_distance import discriminator_features
-from gseg_cli.gan.invert import InvertConfig, invert
-from gseg_cli.gan.inverter import Inverter
-from gseg_cli.gan.networks import load_gan, load_generator
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.drawn_samples import draw_samples
+from gseg_cli.gan.inversion.image_distance import discriminator_features
+from gseg_cli.gan.inversion.invert import InvertConfig, invert
+from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.load import load_gan, load_generator
 from gseg_cli.gan.sample import SampleSet, ws_for_seeds
-from gseg_cli.gan.sampled import draw_samples
-from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.trainer import MAIN_G, GanTrainer
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.trainer import MAIN_G, GanTrainer
 from tests import tiny
 from tests.gpu import assert_same_weights, no_waiting, only_on_a_gpu
 

@@ -7,13 +7,13 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from gseg_cli.gan import graphs as module
-from gseg_cli.gan import loss, warp
-from gseg_cli.gan.augment import Transforms, apply_packed, apply_transforms, draw_transforms, packed
-from gseg_cli.gan.graphs import Graphs, Tape
-from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.trainer import GanTrainer
-from gseg_cli.gan.world import World
+from gseg_cli.gan.training import graphs as module
+from gseg_cli.gan.training import loss, warp
+from gseg_cli.gan.training.augment import Transforms, apply_packed, apply_transforms, draw_transforms, packed
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.graphs import Graphs, Tape
+from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.world import World
 from tests.far_device import FAR, allow_fused, is_here, waits
 
 CPU = torch.device("cpu")

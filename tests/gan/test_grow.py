@@ -6,13 +6,13 @@ import pytest
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan import ops
-from gseg_cli.gan.discriminator import Discriminator
-from gseg_cli.gan.grow import grow, load_start, shrink
-from gseg_cli.gan.networks import load_gan, make_config, make_networks, save_gan
-from gseg_cli.gan.start import start_gan_training, train_or_resume
-from gseg_cli.gan.stylegan2 import StyleGAN2
-from gseg_cli.gan.train import GanTrainConfig, GanTrainer
+from gseg_cli.gan.load import load_gan, make_config, make_networks, save_gan
+from gseg_cli.gan.networks import ops
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2
+from gseg_cli.gan.training.grow import grow, load_start, shrink
+from gseg_cli.gan.training.stage import start_gan_training, train_or_resume
+from gseg_cli.gan.training.train import GanTrainConfig, GanTrainer
 from gseg_runtime.errors import ConfigError
 from tests import tiny
 

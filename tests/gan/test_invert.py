@@ -8,19 +8,19 @@ import pytest
 import torch
 
 from gseg_cli.builtin import SMALL, Builtin
-from gseg_cli.datasets.toy_faces import render
-from gseg_cli.gan import sampled
-from gseg_cli.gan.dcgan import DCGAN, DCDiscriminator, DCGANConfig
-from gseg_cli.gan.domain import Domain, Gaussian
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.gan.framing import CenterCrop, frame, frame_labels
 from gseg_cli.gan.generator import to_uint8
-from gseg_cli.gan.image_distance import discriminator_features, lpips_features
-from gseg_cli.gan.invert import SPACES, InvertConfig, invert
-from gseg_cli.gan.inverter import Inverter
-from gseg_cli.gan.networks import load_gan
-from gseg_cli.gan.noise_maps import copy_noise, structure, with_noise
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.domain import Domain, Gaussian
+from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
+from gseg_cli.gan.inversion.image_distance import discriminator_features, lpips_features
+from gseg_cli.gan.inversion.invert import SPACES, InvertConfig, invert
+from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.load import load_gan
+from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator, DCGANConfig
+from gseg_cli.gan.networks.noise_maps import copy_noise, structure, with_noise
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.sampled import draw_samples, look_at
 from gseg_runtime.errors import BackendUnavailable, ConfigError, UsageError
 from tests.tiny import make_generator
 

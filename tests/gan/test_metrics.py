@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from gseg_cli.gan.metrics import generate, overfit, swd
-from gseg_cli.gan.plot import draw_curves, read_curves
+from gseg_cli.gan.training.metrics import generate, overfit, swd
+from gseg_cli.gan.training.plot import draw_curves, read_curves
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -32,7 +32,7 @@ def test_the_distance_is_zero_to_itself_small_to_the_like_and_large_to_the_diffe
 
 
 def test_a_moved_normal_distribution_is_as_far_as_the_theory_says():
-    from gseg_cli.gan.metrics import _distance
+    from gseg_cli.gan.training.metrics import _distance
 
     draw = torch.Generator().manual_seed(0)
     a, b = torch.randn(20_000, 2, generator=draw), torch.randn(20_000, 2, generator=draw) + torch.tensor([1.0, 0.0])
@@ -56,7 +56,7 @@ def test_a_discriminator_that_knows_its_photos_by_heart_is_found_out():
 def test_generated_pictures_do_not_depend_on_the_batch(monkeypatch):
     generator = tiny.make_generator()
     together = generate(generator, 5, CPU)
-    monkeypatch.setattr("gseg_cli.gan.metrics.PIXELS", 2 * 16 * 16)
+    monkeypatch.setattr("gseg_cli.gan.training.metrics.PIXELS", 2 * 16 * 16)
     assert together.shape == (5, 3, 16, 16) and (generate(generator, 5, CPU).int() - together).abs().max() <= 1
 
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from gseg_cli.gan import ops, polyphase
+from gseg_cli.gan.networks import ops, polyphase
 
 F64 = torch.float64
 

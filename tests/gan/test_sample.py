@@ -9,11 +9,11 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.gan.discriminator import Discriminator
-from gseg_cli.gan.networks import load_generator, save_gan
+from gseg_cli.gan.load import load_generator, save_gan
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.gan.sample import SampleSet, write_samples, ws_for_seeds
 from gseg_cli.gan.seeds import format_seeds, parse_seeds
-from gseg_cli.gan.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.project import Project
 from gseg_cli.seeding import z_for_seeds
 from gseg_cli.steps import Step
@@ -232,7 +232,7 @@ def test_the_command_needs_no_project_and_answers_a_slip_with_code_2(gan, tmp_pa
 
 
 def test_a_dcgan_is_sampled_too(tmp_path):
-    from gseg_cli.gan.networks import make_config, make_networks
+    from gseg_cli.gan.load import make_config, make_networks
 
     torch.manual_seed(0)
     networks = make_networks("dcgan", make_config("dcgan", {"img_resolution": 16, "z_dim": 8, "channel_max": 8}))

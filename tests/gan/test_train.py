@@ -12,9 +12,9 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
-from gseg_cli.gan.networks import load_generator
-from gseg_cli.gan.start import resume_gan_training, start_gan_training
-from gseg_cli.gan.train import STATE, GanTrainConfig, GanTrainer, train_gan
+from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.training.stage import resume_gan_training, start_gan_training
+from gseg_cli.gan.training.train import STATE, GanTrainConfig, GanTrainer, train_gan
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
@@ -219,7 +219,7 @@ def test_photos_held_out_are_measured_against_and_never_trained_on(images, tmp_p
 
 def test_the_discriminator_that_memorises_is_spoken_of(images, tmp_path, monkeypatch):
     figures = {"overfit": 0.7, "held_out_sign": -1.0}
-    monkeypatch.setattr("gseg_cli.gan.train.overfit", lambda *args: figures)
+    monkeypatch.setattr("gseg_cli.gan.training.train.overfit", lambda *args: figures)
     said = []
     run = train(images, replace(CONFIG, held_out=8, kimg=0.004), tmp_path, say=said.append)
     assert len(said) == 1 and "knows its photos by heart" in said[0] and "70%" in said[0]
@@ -227,7 +227,7 @@ def test_the_discriminator_that_memorises_is_spoken_of(images, tmp_path, monkeyp
 
 
 def test_steps_without_a_doubt_are_spoken_of_once(images, tmp_path):
-    from gseg_cli.gan.train import _Session
+    from gseg_cli.gan.training.train import _Session
 
     said = []
     session = _Session(GanTrainer(CONFIG, images, CPU), open_run(tmp_path, "gan", {}), {}, said.append, print, None)

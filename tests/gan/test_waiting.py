@@ -6,15 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from gseg_cli.gan import sampled, warp
-from gseg_cli.gan.discriminator import Discriminator
-from gseg_cli.gan.image_distance import discriminator_features
-from gseg_cli.gan.invert import SPACES, InvertConfig, default_batch, invert
-from gseg_cli.gan.inverter import GAP_STEPS, Inverter
-from gseg_cli.gan.latent_space import LatentSpace
-from gseg_cli.gan.sampled import Look, Sampled, draw_samples
-from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.trainer import GanTrainer
+from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.drawn_samples import Look, Sampled, draw_samples
+from gseg_cli.gan.inversion.image_distance import discriminator_features
+from gseg_cli.gan.inversion.invert import SPACES, InvertConfig, default_batch, invert
+from gseg_cli.gan.inversion.inverter import GAP_STEPS, Inverter
+from gseg_cli.gan.inversion.latent_space import LatentSpace
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.training import warp
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.trainer import GanTrainer
 from tests import tiny
 from tests.far_device import FAR, allow_fused, waits
 

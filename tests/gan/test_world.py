@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint
-from gseg_cli.gan.train import STATE
-from gseg_cli.gan.world import must_share
+from gseg_cli.gan.training.train import STATE
+from gseg_cli.world import must_share
 from tests import tiny
 
 KIMG = 0.16  # 20 steps
@@ -21,9 +21,9 @@ PATIENCE_S = 200
 TRAIN = """
 import sys, torch
 from pathlib import Path
-from gseg_cli.gan.start import newest_run, resume_gan_training, start_gan_training
-from gseg_cli.gan.train_config import GanTrainConfig
-from gseg_cli.gan.world import join_world
+from gseg_cli.gan.training.stage import newest_run, resume_gan_training, start_gan_training
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.world import join_world
 torch.set_num_threads(1)
 photos, runs, kimg, how = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
 config = GanTrainConfig(

@@ -10,7 +10,7 @@ from statistics import mean
 import pytest
 import torch
 
-from gseg_cli.evaluate.cells import CellStore
+from gseg_cli.evaluate.result_cache import CellStore
 from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.jobs import TEACHER, folder_of, inversion, student, supervised, teacher
 from gseg_cli.reproduce.run import Report, reproduce
@@ -124,7 +124,7 @@ def test_a_device_of_other_batches_takes_no_photo_for_another(tiny_gan: Path, tm
 
     usual = ws()
     assert {path.name for path in folder.iterdir()} == {"00000.safetensors", "00001.safetensors"}
-    monkeypatch.setattr("gseg_cli.gan.inverter.default_batch", lambda size, kind: 3)
+    monkeypatch.setattr("gseg_cli.gan.inversion.inverter.default_batch", lambda size, kind: 3)
     torch.testing.assert_close(ws(), usual, rtol=0, atol=1e-3)
     assert len(list(folder.glob("*-of-3.safetensors"))) == -(-len(usual) // 3)
 

@@ -13,9 +13,10 @@ from gseg_cli.app import main
 from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.datasets.protocols import PROTOCOLS
 from gseg_cli.datasets.splits import TEST_SEEDS
-from gseg_cli.datasets.toy_faces import CLASSES, render
+from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.reproduce import start, toy
+from gseg_cli.reproduce import stage as start
+from gseg_cli.reproduce import toy
 from gseg_cli.reproduce.public import PublicData
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables import TABLES

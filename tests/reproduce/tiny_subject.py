@@ -9,13 +9,13 @@ import numpy as np
 import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.datasets.toy_views import View
+from gseg_cli.datasets.toy_faces.views import View
 from gseg_cli.distill.distill import PairsConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.reproduce.size import Size
-from gseg_cli.reproduce.subject import Photo, PhotoSet, Subject, Task
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Subject, Task
 from gseg_runtime.class_map import ClassMap
 from tests.tiny import CLASSES, annotate, brightness_labels
 
@@ -52,14 +52,14 @@ class TinySubject(Subject):
         seeds = [10 * draw + i for i in range(shots)]
         return task.merged(annotate(self.generator, seeds, brightness_labels(self.generator, seeds)))
 
-    def test(self, count: int | None) -> PhotoSet:
+    def test(self, count: int | None) -> ScoredPhotos:
         seeds = range(100, 100 + (count or 20))
-        return PhotoSet("test", {"photos": "test", "count": len(seeds)}, len(seeds), partial(self._read, seeds))
+        return ScoredPhotos("test", {"photos": "test", "count": len(seeds)}, len(seeds), partial(self._read, seeds))
 
-    def views(self, count: int) -> dict[str, PhotoSet]:
+    def views(self, count: int) -> dict[str, ScoredPhotos]:
         views = {"as trained": View(), "scale 2": View(scale=2), "shift": View(shift=0.2), "turn": View(rotation_deg=9)}
         keys = {name: {"view": name, "count": count, **vars(view)} for name, view in views.items()}
-        return {n: PhotoSet(n, key, count, partial(self._read, range(count))) for n, key in keys.items()}
+        return {n: ScoredPhotos(n, key, count, partial(self._read, range(count))) for n, key in keys.items()}
 
     def samples(self, count: int) -> AnnotationSet:
         seeds = list(range(200, 200 + count))

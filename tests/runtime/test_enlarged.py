@@ -9,9 +9,9 @@ from PIL import Image
 from pycocotools import mask as coco
 
 from gseg_runtime import png
+from gseg_runtime.coco_rle import coco_annotations, coco_runs
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.png import encode_png
-from gseg_runtime.runs import coco_annotations, coco_runs
 
 # (small, large): enlarged by whole and by odd factors, reduced, the same, and single rows and columns.
 SIZES = [((24, 32), (96, 128)), ((24, 32), (61, 90)), ((24, 32), (7, 300)), ((9, 5), (9, 5)), ((1, 1), (4, 3))]

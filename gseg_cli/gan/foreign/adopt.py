@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gseg_cli.gan import ops
-from gseg_cli.gan.config import StyleGAN2Config
-from gseg_cli.gan.discriminator import Discriminator
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
 from gseg_cli.gan.foreign.rosinality import discriminator_to_nvidia, generator_to_nvidia
 from gseg_cli.gan.foreign.shapes import discriminator_config, generator_config
-from gseg_cli.gan.loading import build
-from gseg_cli.gan.mapping import MappingNetwork
+from gseg_cli.gan.networks import ops
+from gseg_cli.gan.networks.build import build
+from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.mapping import MappingNetwork
 from gseg_runtime.errors import CheckpointError, ConfigError
 
 NUM_LATENTS, SEED = 10_000, 0  # of an estimated truncation centre

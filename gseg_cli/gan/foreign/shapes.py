@@ -10,8 +10,8 @@ from typing import Any
 
 from torch import Tensor
 
-from gseg_cli.gan.config import MAX_WIDTH, DiscriminatorConfig, StyleGAN2Config
 from gseg_cli.gan.foreign.errors import shown
+from gseg_cli.gan.networks.config import MAX_WIDTH, DiscriminatorConfig, StyleGAN2Config
 from gseg_runtime.errors import CheckpointError
 
 Tensors = Mapping[str, Tensor]

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gseg_cli.gan.config import StyleGAN2Config
-from gseg_cli.gan.networks import make_networks
+from gseg_cli.gan.load import make_networks
+from gseg_cli.gan.networks.config import StyleGAN2Config
 
 SOURCE = "import os\nos.system('touch sentinel')\n"  # NVIDIA's loader would run it
 

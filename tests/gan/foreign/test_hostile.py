@@ -14,7 +14,7 @@ from gseg_cli.gan import foreign
 from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.checkpoint import ForeignGan, read_bytes
 from gseg_cli.gan.foreign.machine import Machine
-from gseg_cli.gan.networks import read_gan
+from gseg_cli.gan.load import read_gan
 from gseg_runtime.errors import CheckpointError
 from tests.gan.foreign.files import small_files, whole_files, whole_pickle
 from tests.gan.foreign.hostile import hostile_files, program
@@ -32,7 +32,7 @@ WHOLE = whole_files()
 WATCHED = """
 import os, re, resource, sys
 from pathlib import Path
-from gseg_cli.gan.networks import read_gan
+from gseg_cli.gan.load import read_gan
 from gseg_runtime.errors import CheckpointError
 
 folder = Path(sys.argv[1])

@@ -1,0 +1,1 @@
+"""The export formats of annotation tools, one file each."""

@@ -1,0 +1,61 @@
+"""Photos that were drawn on, by number, and which of them a drawing belongs to: by its name, else by what it shows."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from gseg_cli.annotate.annotation_set import FIRST_PHOTO
+from gseg_cli.annotate.match import Matcher, plain_stem
+from gseg_runtime.errors import GsegError
+from gseg_runtime.images import list_images
+
+
+@dataclass(frozen=True)
+class PhotoFolder:
+    """Those below a folder. A photo's number is FIRST_PHOTO and its place."""
+
+    dir: Path
+    paths: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, folder: Path) -> "PhotoFolder":
+        """GsegError when there is no photo."""
+        paths = tuple(list_images(folder))
+        if not paths:
+            raise GsegError(f"{folder}: no photo in this folder", "--photos names the folder of the labelled photos")
+        return cls(folder, paths)
+
+    @property
+    def seeds(self) -> Sequence[int]:
+        return range(FIRST_PHOTO, FIRST_PHOTO + len(self.paths))
+
+    def image_path(self, seed: int) -> Path:
+        return self.paths[seed - FIRST_PHOTO]
+
+    def name(self, seed: int) -> str:
+        """Relative to the folder."""
+        path = self.image_path(seed)
+        return path.relative_to(self.dir).as_posix() if self.dir.is_dir() else path.name
+
+
+@dataclass(frozen=True)
+class PhotoMatcher(Matcher):
+    """`samples` are photos."""
+
+    samples: PhotoFolder
+
+    def called(self, seed: int) -> str:
+        return f"photo {self.samples.name(seed)}"
+
+    def rename_hint(self, seed: int) -> str:
+        return f"name it as {self.samples.name(seed)}, or draw on the other photo"
+
+    def by_name(self, name: str, where: str) -> int:
+        """The photo of the same name but for path, ending and what tools add; GsegError when there is not just one."""
+        stem = plain_stem(name)
+        found = [seed for seed in self.samples.seeds if self.samples.image_path(seed).stem in (stem, Path(name).stem)]
+        if len(found) == 1:
+            return found[0]
+        got = "none" if not found else " and ".join(self.samples.name(seed) for seed in found[:3])
+        hint = f"call it as its photo, such as {self.samples.name(self.samples.seeds[0])}"
+        raise GsegError(f"{where}: expected the name of one photo in {self.samples.dir}, {stem[:100]!r} is {got}", hint)

@@ -1,0 +1,1 @@
+"""From a photo to the latents that draw it."""

@@ -1,0 +1,1 @@
+"""Training a GAN on a folder of photos."""

@@ -1,0 +1,231 @@
+"""From a folder of photos to a running training: configuration, data, run folder, resume."""
+
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gseg_cli.checkpoint import parent_of, read_meta
+from gseg_cli.gan.load import GanFile, read_gan
+from gseg_cli.gan.training.config import GanTrainConfig, auto_config, from_saved
+from gseg_cli.gan.training.data import FITS, Box, count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.train import STATE, train_gan
+from gseg_cli.gan.training.trainer import ALONE
+from gseg_cli.runs import Run, list_runs, open_run
+from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
+from gseg_cli.world import World
+from gseg_runtime.errors import ConfigError, GsegError, ProjectError
+from gseg_runtime.files import TEMPORARY_PREFIX, read_json
+
+KIND = "gan"
+# How a run may be changed when it goes on: its length, and how often it is saved.
+FREE = {"kimg", "snapshot_minutes"}
+
+
+def choose_config(
+    source: Path,
+    given: Mapping[str, Any],
+    device: torch.device,
+    *,
+    init_from: Path | None = None,
+    world: World = ALONE,
+) -> GanTrainConfig:
+    """`given` where it says something, the networks of `init_from` where there is one, and `auto` for the rest.
+
+    ConfigError for a channel_base that is not init_from's.
+    """
+    num_photos = count_photos(source)
+    if init_from is None:
+        return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
+    gan = _read_start(init_from)
+    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
+    auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
+    config = auto.like(gan)
+    asked = given.get("channel_base", config.channel_base)
+    if asked != config.channel_base:
+        message = f"channel_base: {asked} was asked for, and {init_from} has {config.channel_base}"
+        raise ConfigError(message, hint="leave --channel-base out: a GAN that goes on keeps its networks")
+    return config
+
+
+def _read_start(path: Path) -> GanFile:
+    """What a training begins with; ConfigError for a GAN of several classes."""
+    gan = read_gan(path)
+    if num_classes := getattr(gan.config, "c_dim", 0):
+        message = f"{path}: a conditional GAN of {num_classes} classes; gan-train trains GANs of one kind of object"
+        raise ConfigError(message, hint="leave --init-from out, or use the GAN as it is: gseg sample --class N")
+    return gan
+
+
+def train_or_resume(
+    source: Path,
+    given: Mapping[str, Any],
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    crop: Box | None = None,
+    fit: str | None = None,
+    init_from: Path | None = None,
+    world: World = ALONE,
+    **how: Any,
+) -> dict[str, Any]:
+    """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
+
+    given, crop, fit, init_from: what was asked for, and nothing else; how: of `start_gan_training`.
+    """
+    if not resume:
+        config = choose_config(source, given, device, init_from=init_from, world=world)
+        data: dict[str, Any] = {"crop": crop, "fit": fit or FITS[0], "init_from": init_from}
+        return start_gan_training(source, config, runs_dir, device, world=world, **data, **how)
+    about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
+    asked = {**given, **{name: value for name, value in about.items() if value is not None}}
+    return resume_gan_training(source, asked, runs_dir, device, world=world, **how)
+
+
+def start_gan_training(
+    source: Path,
+    config: GanTrainConfig,
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    crop: Box | None = None,
+    fit: str = FITS[0],
+    init_from: Path | None = None,
+    minutes: float | None = None,
+    fid_weights: Path | None = None,
+    world: World = ALONE,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> dict[str, Any]:
+    """Train on the photos in `source`; returns run, checkpoint, num_images, num_photos and unreadable files.
+
+    Of many processes the first writes the run; only it should be given `say`.
+    """
+    if init_from:
+        config = config.like(_read_start(init_from))
+    about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
+    parents = [parent_of(init_from, config.arch)] if init_from else []
+    images, unreadable = _load(source, config.resolution, crop, fit, runs_dir, world, say)
+    run = world.agree(open_run(runs_dir, KIND, {**asdict(config), **about}, parents) if world.is_first else None)
+    assert run is not None
+    say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
+    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
+    return _train(images, unreadable, config, run, device, init_from=init_from, **how)
+
+
+def resume_gan_training(
+    source: Path,
+    given: Mapping[str, Any],
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    minutes: float | None = None,
+    fid_weights: Path | None = None,
+    world: World = ALONE,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> dict[str, Any]:
+    """Go on with the newest run, as it was configured; returns what `start_gan_training` does.
+
+    given: options as in config.json. ConfigError when one differs, but for those in FREE. ProjectError without a run.
+    """
+    run = newest_run(runs_dir)
+    saved = {"fit": FITS[0], **read_json(run.dir / "config.json")["config"]}
+    config = from_saved(saved)
+    known = {**saved, **asdict(config)}
+    for key, value in given.items():
+        if key not in FREE and known.get(key) != value:
+            message = f"{run.dir}: {key} was {known.get(key)!r} when this run started, now {value!r}"
+            raise ConfigError(message, hint="resume with the options the run was started with, or with none")
+    config = replace(config, **{key: value for key, value in given.items() if key in FREE})
+    crop = tuple(saved["crop"]) if saved.get("crop") else None
+    images, unreadable = _load(source, config.resolution, crop, saved["fit"], runs_dir, world, say)
+    num_photos = read_meta(run.checkpoint)["trained"]["num_photos"]
+    if len(images) != num_photos:
+        message = f"{run.dir}: began with {num_photos} photos, {source} now has {len(images)}"
+        raise ConfigError(message, hint="resume with the photos the run was started with")
+    say(f"{run.dir}: goes on with {len(images)} photos at {config.resolution} px on {device}")
+    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
+    return _train(images, unreadable, config, run, device, resume=True, **how)
+
+
+def _train(
+    images: Tensor, unreadable: list[str], config: GanTrainConfig, run: Run, device: torch.device, **how: Any
+) -> dict[str, Any]:
+    """The run's outcome, the same in every process. how: of `train_gan`."""
+    how["say"](describe(config))
+    train_gan(images, config, run, device, **how)
+    world = how["world"]
+    return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
+
+
+def newest_run(runs_dir: Path) -> Run:
+    """The newest run; ProjectError when there is none, or when it saved nothing that could be gone on from."""
+    runs = list_runs(runs_dir, KIND)
+    if not runs:
+        raise ProjectError(f"{runs_dir}: no gan run with a saved state to resume", "leave --resume out to start one")
+    if not (runs[-1] / STATE).is_file():
+        message = f"{runs[-1]}: was stopped before its first snapshot, so there is nothing to go on from"
+        raise ProjectError(message, "leave --resume out to begin anew, or delete it to go on with the run before it")
+    return Run(runs[-1])
+
+
+def describe(config: GanTrainConfig) -> str:
+    """The resolved configuration in one line."""
+    return "config: " + ", ".join(f"{key} {value}" for key, value in asdict(config).items() if value is not None)
+
+
+def _outcome(run: Run, images: Tensor, unreadable: list[str]) -> dict[str, Any]:
+    meta = read_meta(run.checkpoint)
+    return {
+        "run": run.dir,
+        "checkpoint": run.checkpoint,
+        "num_images": meta["num_images"],
+        "num_photos": len(images),
+        "unreadable": unreadable,
+        "figures": meta["figures"],
+    }
+
+
+def _load(
+    source: Path, resolution: int, crop: Box | None, fit: str, runs_dir: Path, world: World, say: Say
+) -> tuple[Tensor, list[str]]:
+    """The photos, in memory or, where they are many or for many processes, in a file that vanishes with them."""
+    if world.size == 1 and not needs_store(count_photos(source), resolution):
+        images, unreadable = load_images(source, resolution, crop=crop, fit=fit)
+    else:
+        store = runs_dir / f"{TEMPORARY_PREFIX}photos-{socket.gethostname()}.npy"
+        images, unreadable = _load_once(source, resolution, crop, fit, store, world)
+    for name in unreadable:
+        say(f"warning: {name}: cannot be read, skipped")
+    return images, unreadable
+
+
+def _load_once(
+    source: Path, resolution: int, crop: Box | None, fit: str, store: Path, world: World
+) -> tuple[Tensor, list[str]]:
+    """One process of each machine decodes; the others map what it wrote."""
+    found: tuple[int, list[str]] | GsegError = (0, [])
+    if world.local_rank == 0:
+        try:
+            store.parent.mkdir(parents=True, exist_ok=True)
+            images, unreadable = load_images(source, resolution, crop=crop, fit=fit, store=store)
+            found = (len(images), unreadable)
+        except GsegError as error:
+            store.unlink(missing_ok=True)
+            found = error
+    found = world.agree(found)  # the same on every machine, and an error is every process's
+    if isinstance(found, GsegError):
+        raise found
+    num_photos, unreadable = found
+    images = map_images(store, num_photos)
+    world.wait()
+    with suppress(OSError):  # mapped files may stay until they are closed; some systems insist
+        store.unlink(missing_ok=True)
+    return images, unreadable

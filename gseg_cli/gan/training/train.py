@@ -1,0 +1,194 @@
+"""Training a GAN from pictures in memory: the loop, what it writes, and when it speaks up."""
+
+import math
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.device import fixed_shapes
+from gseg_cli.gan.load import GanModule, save_gan
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.fid import Inception
+from gseg_cli.gan.training.metrics import generate, overfit, swd
+from gseg_cli.gan.training.plot import draw_curves, read_curves
+from gseg_cli.gan.training.trainer import ALONE, GanTrainer
+from gseg_cli.runs import Run
+from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
+from gseg_cli.world import World
+from gseg_runtime.errors import GsegError
+
+__all__ = ["STATE", "GanTrainConfig", "GanTrainer", "sample_grid", "train_gan"]
+
+STATE = "state.safetensors"
+REPORT_STEPS = 20
+NUM_FID = 10_000  # photos and samples for FID, at most
+NUM_MEASURED = 500  # pictures of each kind for the figures of a snapshot, at most
+
+
+def train_gan(
+    images: Tensor,
+    config: GanTrainConfig,
+    run: Run,
+    device: torch.device,
+    *,
+    init_from: Path | None = None,
+    resume: bool = False,
+    minutes: float | None = None,
+    fid_weights: Path | None = None,
+    world: World = ALONE,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> Path:
+    """Train until config.kimg thousand images or `minutes` have passed; the checkpoint's path.
+
+    images: uint8 [N, 3, R, R]. Writes a checkpoint, a state to resume from, a grid of samples, figures and their curves
+    every config.snapshot_minutes and at the end; with fid_weights, FID and KID at the end. Of many processes only the
+    first writes and speaks; all are given the same images and run. Raises GsegError when a loss is no longer finite.
+    """
+    trainer = GanTrainer(config, images, device, run.checkpoint if resume else init_from, world)
+    parents = [parent_of(init_from, trainer.G.kind)] if init_from else []
+    if resume:
+        trainer.load_state(load_checkpoint(run.dir / STATE, "gan-state")[0])
+        parents = read_meta(run.checkpoint)["parents"]
+    meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
+    inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
+    session = _Session(trainer, run, meta, say, on_step, inception)
+    if resume and world.is_first:
+        run.forget_after(trainer.num_images)
+    start_s = snapshot_s = time.monotonic()
+    while trainer.num_images < config.kimg * 1000:
+        with fixed_shapes(device):
+            stats = trainer.step()
+        is_report = trainer.num_steps % REPORT_STEPS == 0
+        if is_report or trainer.num_images >= config.kimg * 1000:
+            session.report(stats)
+        if world.size > 1 and not is_report:
+            continue  # the clock is the first process's, and asking it at every step would cost time
+        now_s = world.agree(time.monotonic() if world.is_first else 0.0)
+        if now_s - world.agree(snapshot_s) > config.snapshot_minutes * 60:
+            session.snapshot()
+            snapshot_s = time.monotonic()
+        if minutes is not None and now_s - world.agree(start_s) > minutes * 60:
+            break
+    session.snapshot(is_last=True)
+    return run.checkpoint
+
+
+@dataclass
+class _Session:
+    """What one call of `train_gan` tells and writes."""
+
+    trainer: GanTrainer
+    run: Run
+    meta: dict[str, Any]
+    say: Say
+    on_step: OnStep
+    inception: Inception | None
+    reported: tuple[float, int] = field(init=False)  # when, and after how many images
+    has_warned: set[str] = field(default_factory=set)
+    easy_reports: int = 0
+
+    def __post_init__(self) -> None:
+        self.reported = (time.monotonic(), self.trainer.num_images)
+
+    def report(self, stats: dict[str, Tensor]) -> None:
+        trainer = self.trainer
+        values = {name: float(value) for name, value in stats.items()}
+        if not all(math.isfinite(value) for value in values.values()):
+            raise _diverged(trainer, str(values))
+        if not trainer.world.is_first:
+            return
+        if trainer.config.augment == "ada":
+            values["p"] = trainer.augment_p
+        now_s = time.monotonic()
+        seconds, images = now_s - self.reported[0], trainer.num_images - self.reported[1]
+        self.reported = (now_s, trainer.num_images)
+        values["s_per_kimg"] = round(seconds / images * 1000, 2)
+        self.run.metric(trainer.num_images, **values)
+        self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
+        self._watch_balance(values)
+
+    def snapshot(self, *, is_last: bool = False) -> None:
+        trainer, run = self.trainer, self.run
+        state = trainer.state()
+        if not all(bool(tensor.isfinite().all()) for tensor in state.values()):  # the loss shows it a step later
+            raise _diverged(trainer, "its weights are no longer finite")
+        if trainer.world.is_first:
+            figures = self._measure() | (self._inception_distances() if is_last and self.inception else {})
+            meta = {**self.meta, "num_images": trainer.num_images, "figures": figures}
+            save_gan(run.checkpoint, trainer.G_ema, trainer.D, meta)
+            save_checkpoint(run.dir / STATE, state, {"kind": "gan-state"})
+            run.preview(f"fakes-{trainer.num_images:08d}", sample_grid(trainer.G_ema, trainer.device))
+            if figures:
+                run.metric(trainer.num_images, **figures)
+            run.picture("curves", draw_curves(read_curves(run.dir / "metrics.jsonl")))
+        trainer.world.wait()
+
+    def _measure(self) -> dict[str, float]:
+        """Against held-out photos; nothing where none are held out."""
+        trainer = self.trainer
+        held_out = trainer.images[spread(trainer.held_out, NUM_MEASURED)]
+        if len(held_out) == 0:
+            return {}
+        fakes = generate(trainer.G_ema, len(held_out), trainer.device)
+        photos = trainer.images[spread(trainer.rows, len(held_out))]
+        figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device)}
+        if figures["overfit"] > 0.5:
+            self._warn(
+                "memorises",
+                "the discriminator knows its photos by heart: it places photos it has not seen "
+                f"{figures['overfit']:.0%} of the way to the fakes; --augment ada, a larger --r1-gamma or more photos "
+                "help, and the best samples may lie behind",
+            )
+        return {name: round(value, 4) for name, value in figures.items() if math.isfinite(value)}
+
+    def _inception_distances(self) -> dict[str, float]:
+        assert self.inception is not None
+        trainer = self.trainer
+        photos = trainer.images[spread(trainer.rows, NUM_FID)]
+        figures = self.inception.distances(photos, generate(trainer.G_ema, len(photos), trainer.device))
+        return {name: round(value, 4) for name, value in figures.items()}
+
+    def _watch_balance(self, values: dict[str, float]) -> None:
+        """Fifty reports in which D had no doubt: G gets next to no gradient."""
+        self.easy_reports = self.easy_reports + 1 if values["loss_D"] < 0.02 else 0
+        if self.easy_reports >= 50:
+            self._warn(
+                "unbalanced",
+                "the discriminator has told all fakes from photos for the last 1000 steps: the generator no longer "
+                "learns; begin again with a larger --r1-gamma or a smaller --lr",
+            )
+
+    def _warn(self, what: str, text: str) -> None:
+        """Each kind once."""
+        if what not in self.has_warned:
+            self.has_warned.add(what)
+            self.say(f"warning: after {self.trainer.num_images} images {text}")
+            self.run.log(f"warning: after {self.trainer.num_images} images {text}")
+
+
+def spread(rows: Tensor, count: int) -> Tensor:
+    """At most `count` of the rows, evenly spaced: photos are sorted by name, and neighbours are alike."""
+    n = min(count, len(rows))
+    return rows[torch.arange(n) * len(rows) // max(n, 1)]
+
+
+def _diverged(trainer: GanTrainer, what: str) -> GsegError:
+    return GsegError(
+        f"training diverged after {trainer.num_images} images: {what}",
+        hint="lower --lr, raise --r1-gamma, or use --precision fp32; the last snapshot is kept",
+    )
+
+
+def sample_grid(generator: GanModule, device: torch.device) -> np.ndarray:
+    """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]; fewer if large."""
+    r = generator.img_resolution
+    rows, columns = min(6, max(2, 2560 // r)), min(10, max(3, 4096 // r))
+    grid = generate(generator, rows * columns, device).reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
+    return grid.reshape(rows * r, columns * r, 3).numpy()

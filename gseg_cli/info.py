@@ -1,0 +1,167 @@
+"""What a file or folder that gseg wrote says of itself. Needs no PyTorch."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gseg_cli.checkpoint import is_ours, read_header, read_meta
+from gseg_cli.gan.info import count_parameters, describe_foreign_gan, gan_facts
+from gseg_cli.project import Project
+from gseg_cli.project_file import FILE
+from gseg_cli.runs import CHECKPOINT, list_runs
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import INCOMPLETE, read_json, sha256_file
+
+# The file in which a folder describes itself, and what the folder is.
+DESCRIBED_BY = {
+    "demo.json": "demo",
+    "samples.json": "samples",
+    "annotations.json": "annotations",
+    "gseg-report.json": "masks",
+    "toy-faces.json": "toy-faces",
+    "dataset.json": "dataset",
+    "reproduce.json": "reproduce",
+}
+HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """The facts about `path`, "kind" and "path" first; GsegError when gseg did not write it."""
+    if path.is_dir():
+        return _describe_folder(path)
+    if not path.exists():
+        raise GsegError(f"{path}: no such file or folder", HINT)
+    if path.suffix == ".onnx":
+        return _describe_model(path)
+    if path.suffix == ".engine":
+        return _describe_engine(path)
+    if path.name == FILE:
+        return _describe_project(path.parent)
+    if is_ours(path):
+        return _describe_checkpoint(path)
+    return {**describe_foreign_gan(path), **_file_facts(path)}
+
+
+def _describe_checkpoint(path: Path) -> dict[str, Any]:
+    meta = read_meta(path)
+    header = read_header(path)
+    parts = count_parameters({name: entry["shape"] for name, entry in header.items() if name != "__metadata__"})
+    return {
+        "kind": meta["kind"],
+        "path": path,
+        **gan_facts(path, meta["kind"], meta["config"], meta, parts),
+        **meta,
+        "num_parameters": sum(parts.values()),
+        "num_parameters_of": parts,
+        **_file_facts(path),
+    }
+
+
+def _describe_model(path: Path) -> dict[str, Any]:
+    from gseg_runtime.onnx_file import read_card
+
+    return {"kind": "model", "path": path, **read_card(path).to_json(), **_file_facts(path)}
+
+
+def _describe_engine(path: Path) -> dict[str, Any]:
+    """What stands beside it, its model card among the rest."""
+    facts = _read_facts(path.with_name(path.name + ".json"))
+    return {"kind": "engine", "path": path, **facts.pop("card", {}), **facts, **_file_facts(path)}
+
+
+def _file_facts(path: Path) -> dict[str, Any]:
+    return {"size_bytes": path.stat().st_size, "sha256": sha256_file(path)}
+
+
+def _describe_folder(path: Path) -> dict[str, Any]:
+    if (path / FILE).is_file():
+        return _describe_project(path)
+    for name, kind in DESCRIBED_BY.items():
+        if (path / name).is_file():
+            return {"kind": kind, "path": path, **_read_facts(path / name), **_completeness(path)}
+    if (path / "config.json").is_file() and (path / "env.json").is_file():
+        return _describe_run(path)
+    if (path / INCOMPLETE).is_file():
+        raise GsegError(f"{path}: left unfinished by an interrupted command", "run that command again with --overwrite")
+    raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
+
+
+def _completeness(path: Path) -> dict[str, Any]:
+    return {"is_complete": not (path / INCOMPLETE).exists()}
+
+
+def _read_facts(path: Path) -> dict[str, Any]:
+    facts = read_json(path)
+    if not isinstance(facts, dict):
+        raise GsegError(f"{path}: expected a JSON object, got {type(facts).__name__}", "make the folder again")
+    return facts
+
+
+def _describe_run(path: Path) -> dict[str, Any]:
+    config = _read_facts(path / "config.json")
+    last = _last_metrics(path / "metrics.jsonl")
+    return {
+        "kind": "run",
+        "path": path,
+        "of": config.get("kind"),
+        "created_by": config.get("created_by"),
+        "started": _read_facts(path / "env.json").get("started"),
+        "config": config.get("config"),
+        "parents": config.get("parents", []),
+        "last_metrics": last,
+        "checkpoint": path / CHECKPOINT if (path / CHECKPOINT).is_file() else None,
+    }
+
+
+def _last_metrics(path: Path) -> dict[str, Any] | None:
+    """The last whole line; a killed process may have left half a line behind it."""
+    if not path.is_file():
+        return None
+    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+        try:
+            return json.loads(line)
+        except ValueError:
+            continue
+    return None
+
+
+def _describe_project(path: Path) -> dict[str, Any]:
+    project = Project.open(path)
+    gan_path = project.gan_path
+    return {
+        "kind": "project",
+        "path": path,
+        "name": project.name,
+        "resolution": project.resolution,
+        "gan": {"path": gan_path, "sha256": sha256_file(gan_path)},
+        "classes": project.classes.to_json(),
+        "num_samples": len(list(project.samples_dir.glob("*.png"))),
+        "num_annotations": len(list(project.annotations_dir.glob("*.png"))),
+        "runs": [run.name for run in list_runs(project.runs_dir)],
+        "exports": sorted(file.name for file in project.exports_dir.glob("*") if file.is_file()),
+    }
+
+
+def format_facts(facts: Mapping[str, Any]) -> str:
+    """The facts as aligned lines, long lists shortened."""
+    width = max(map(len, facts))
+    return "\n".join(f"{name:{width}}  {_short(value)}" for name, value in facts.items() if value is not None)
+
+
+def _short_of(name: str, value: Any) -> str:
+    if name.startswith("bytes_"):
+        return f"{value / 1e9:.1f} GB" if value > 1e9 else f"{value / 1e6:.1f} MB"
+    return _short(value)
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, Mapping) and "name" in value:  # a class
+        return str(value["name"])
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_short_of(name, item)}" for name, item in value.items()) or "none"
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        separator = "; " if any(isinstance(item, Mapping) and "name" not in item for item in value) else ", "
+        shown = separator.join(_short(item) for item in value[:12])
+        return f"{shown} ... ({len(value)} in all)" if len(value) > 12 else shown or "none"
+    return str(value)
