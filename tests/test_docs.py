@@ -21,6 +21,7 @@ PAGES = (
     "CHANGELOG.md",
     *(f"docs/{page.name}" for page in sorted((ROOT / "docs").glob("*.md"))),
 )
+NAMED_FILE = re.compile(r"(?<![\w/.])(?:gseg_cli|tests|benchmarks|docs)/[a-z0-9_/-]+\.[a-z]+")
 GLOBAL_OPTIONS = {"-C", "--project", "--json", "--debug", "--version", "-h", "--help"}
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
@@ -40,9 +41,9 @@ def without_blocks(text: str) -> str:
     return re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
-def shell_lines(page: str) -> Iterator[list[str]]:
+def shell_lines(text: str) -> Iterator[list[str]]:
     """Every command line in a sh block, in words."""
-    for block in re.findall(r"^```sh\n(.*?)^```$", read(page), flags=re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^```sh\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL):
         for line in block.replace("\\\n", " ").splitlines():
             if words := shlex.split(line, comments=True):
                 yield words
@@ -63,20 +64,23 @@ def test_the_command_page_is_what_the_program_says() -> None:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_gseg_lines_in_a_page_are_understood_by_the_program(page: str) -> None:
-    for words in shell_lines(page):
+    for words in shell_lines(read(page)):
         if words[0] == "gseg":
             name, *rest = take_globals(words[1:])
             COMMANDS[name].make_context(f"{page}: gseg {name}", rest)  # raises for what it does not take
 
 
-def test_the_readme_shows_a_whole_flow_and_the_two_targets() -> None:
-    lines = list(shell_lines("README.md"))
-    shown = [take_globals(words[1:])[0] for words in lines if words[0] == "gseg"]
-    assert [name for name in shown if name not in ("init", "gan-train")] == [
-        "sample", "annotate-import", "fewshot-train", "distill", "export", "segment", "evaluate",
-    ]  # fmt: skip
-    assert {"init", "gan-train"} <= set(shown)
+def test_the_readme_shows_three_commands_and_the_two_targets() -> None:
+    lines = list(shell_lines(read("README.md")))
+    assert [words[:2] for words in lines[:3]] == [["pip", "install"], ["gseg", "demo"], ["gseg", "segment"]]
     assert ["make", "demo"] in lines and ["make", "test"] in lines
+
+
+def test_the_steps_for_your_own_photos_are_in_the_order_in_which_they_run() -> None:
+    section = read("README.md").partition("\n## Your own photos\n")[2].partition("\n## ")[0]
+    assert [take_globals(words[1:])[0] for words in shell_lines(section) if words[0] == "gseg"] == [
+        "gan-train", "init", "sample", "annotate-import", "fewshot-train", "distill", "export", "segment", "evaluate",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -92,8 +96,8 @@ def test_commands_and_options_in_running_text_exist(page: str) -> None:
         assert not unknown, f"{page}: {code}"
 
 
-def test_the_tables_in_the_readme_are_complete() -> None:
-    text = read("README.md")
+def test_the_tables_of_commands_and_exit_codes_are_complete() -> None:
+    text = read("docs/commands.md")
     assert re.findall(r"^\| `gseg ([a-z-]+)` \|", text, flags=re.MULTILINE) == list(COMMANDS)
     table = text.partition("| Exit code |")[2].partition("\n\n")[0]
     codes = [int(code) for code in re.findall(r"^\| (\d+) \|", table, flags=re.MULTILINE)]
@@ -103,18 +107,28 @@ def test_the_tables_in_the_readme_are_complete() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_make_targets_in_a_page_exist(page: str) -> None:
     targets = set(re.findall(r"^([a-z]+):", read("Makefile"), flags=re.MULTILINE))
-    named = {words[1] for words in shell_lines(page) if words[0] == "make"}
+    named = {words[1] for words in shell_lines(read(page)) if words[0] == "make"}
     named |= {code.split()[1] for code in inline_code(page) if code.startswith("make ")}
     assert named <= targets
 
 
 @pytest.mark.parametrize("page", PAGES)
-def test_files_that_a_page_links_to_exist(page: str) -> None:
-    text = without_blocks(read(page))
-    for link in re.findall(r"\]\(([^)#\s]+)[^)]*\)", text):
-        assert link.startswith("https://") or (ROOT / page).parent.joinpath(link).exists(), f"{page}: {link}"
-    anchors = {anchor_of(heading) for heading in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)}
-    assert set(re.findall(r"\]\(#([^)]+)\)", text)) <= anchors
+def test_files_and_headings_that_a_page_links_to_exist(page: str) -> None:
+    for link, anchor in re.findall(r"\]\(([^)#\s]*)(?:#([^)]+))?\)", without_blocks(read(page))):
+        if not link.startswith("https://"):
+            target = (ROOT / page).parent / link if link else ROOT / page
+            assert target.exists(), f"{page}: {link}"
+            assert not anchor or anchor in anchors_of(target), f"{page}: {link}#{anchor}"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_files_of_the_repository_that_a_page_names_exist(page: str) -> None:
+    assert [path for path in NAMED_FILE.findall(without_blocks(read(page))) if not (ROOT / path).exists()] == []
+
+
+def anchors_of(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.*)$", without_blocks(page.read_text(encoding="utf-8")), flags=re.MULTILINE)
+    return {anchor_of(heading) for heading in headings}
 
 
 def anchor_of(heading: str) -> str:
