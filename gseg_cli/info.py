@@ -66,7 +66,9 @@ def _describe_model(path: Path) -> dict[str, Any]:
 
 def _describe_engine(path: Path) -> dict[str, Any]:
     """What stands beside it, its model card among the rest."""
-    facts = _read_facts(path.with_name(path.name + ".json"))
+    from gseg_runtime.engine_file import sidecar_of
+
+    facts = _read_facts(sidecar_of(path))
     return {"kind": "engine", "path": path, **facts.pop("card", {}), **facts, **_file_facts(path)}
 
 

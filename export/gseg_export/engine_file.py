@@ -3,7 +3,7 @@
 import importlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,11 @@ from gseg_export.parity import Check, precision_of
 from gseg_export.source import Label
 from gseg_export.to_engine import OnPercent, build_engine
 from gseg_runtime.driver import Gpu, describe_gpu, driver_problem
+from gseg_runtime.engine_file import MODULES, RTX, EngineFacts, sidecar_of
 from gseg_runtime.errors import BackendUnavailable
 from gseg_runtime.files import atomic_path, write_bytes, write_json
 from gseg_runtime.model_card import ModelCard
 
-FORMAT = 1
-RTX = "tensorrt_rtx"
-MODULES = ("tensorrt", RTX)  # in the order in which they are looked for
 _INSTALL = "pip install 'gseg[tensorrt]', or tensorrt-rtx for GPUs of the RTX kind"
 
 
@@ -46,11 +44,6 @@ def find_toolchain(*, unverified: bool = False, on_step: OnPercent | None = None
     raise BackendUnavailable(f"an engine is built for a GPU and verified on it, but {problem}", hint)
 
 
-def sidecar_of(engine: Path) -> Path:
-    """What describes an engine: x.engine.json. The engine itself stays as TensorRT's own tools read it."""
-    return engine.with_name(engine.name + ".json")
-
-
 def write_engine(out: Path, model: Model, toolchain: Toolchain, check: Check, *, batch: int) -> ModelCard:
     """Build the engine of a model, verify it on the GPU and write it; the card, with the engine's own agreement.
 
@@ -67,7 +60,7 @@ def write_engine(out: Path, model: Model, toolchain: Toolchain, check: Check, *,
         if toolchain.gpu is not None:
             with _labels_of(temporary, facts) as got:
                 card = check.passed(got, card, out)
-        write_json(sidecar_of(out), {**facts, "card": card.to_json()})
+        write_json(sidecar_of(out), replace(facts, card=card).to_json())
     if toolchain.trt.__name__ != RTX:  # which has none
         write_bytes(cache, built.timing_cache)
     return card
@@ -83,34 +76,32 @@ def _import(names: tuple[str, ...]) -> Any:
     raise BackendUnavailable(f"TensorRT cannot be imported: {'; '.join(problems)}", _INSTALL)
 
 
-def _facts(model: Model, engine: bytes, toolchain: Toolchain, batch: int) -> dict[str, Any]:
+def _facts(model: Model, engine: bytes, toolchain: Toolchain, batch: int) -> EngineFacts:
     gpu = toolchain.gpu
-    return {
-        "format": FORMAT,
-        "kind": "engine",
-        "tensorrt": toolchain.trt.__name__,
-        "tensorrt_version": toolchain.trt.__version__,
-        "gpu": gpu and gpu.name,
-        "compute_capability": gpu and gpu.compute_capability,
-        "driver": gpu and gpu.driver,
-        "onnx_sha256": model.sha256,
-        "engine_sha256": sha256(engine).hexdigest(),
-        "batch": batch,
-        "precision": precision_of(model.card),
-        "outputs": list(model.outputs),
-        "verified": gpu is not None,
-        "card": model.card.to_json(),
-    }
+    return EngineFacts(
+        tensorrt=toolchain.trt.__name__,
+        tensorrt_version=toolchain.trt.__version__,
+        gpu=gpu.name if gpu else None,
+        compute_capability=gpu.compute_capability if gpu else None,
+        driver=gpu.driver if gpu else None,
+        onnx_sha256=model.sha256,
+        engine_sha256=sha256(engine).hexdigest(),
+        batch=batch,
+        precision=precision_of(model.card),
+        outputs=tuple(model.outputs),
+        verified=gpu is not None,
+        card=model.card,
+    )
 
 
 @contextmanager
-def _labels_of(engine: Path, facts: dict[str, Any]) -> Iterator[Label]:
+def _labels_of(engine: Path, facts: EngineFacts) -> Iterator[Label]:
     """The engine on the GPU, by the runtime that will run it later."""
     from gseg_runtime.backends import choose
 
     beside = sidecar_of(engine)
     try:
-        write_json(beside, facts)
+        write_json(beside, facts.to_json())
         backend = choose(engine, "trt")
         try:
             yield backend.run

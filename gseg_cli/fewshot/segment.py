@@ -13,32 +13,21 @@ import numpy as np
 
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.segment_files import RECONSTRUCTION, REPORT, owned, write_sheet, write_table
+from gseg_cli.fewshot.segment_config import PhotoSegmentConfig
+from gseg_cli.fewshot.segment_files import RECONSTRUCTION, TABLE, write_sheet, write_table
 from gseg_cli.gan.framing import Framing, frame
 from gseg_cli.gan.inversion.inverter import Fitted, Inverter
 from gseg_cli.picture_files import write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ImageError
-from gseg_runtime.files import claim_folder, finish_folder, write_json
-from gseg_runtime.folder import check_untaken
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, resize_labels, write_label_png
-from gseg_runtime.manifest import Done, Entry, ManifestWriter, Stamp, stamp_of
-from gseg_runtime.photo_work import beside
-from gseg_runtime.plan import Job, Plan, Source, check_places, forget, missing, plan
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoSegmentOptions:
-    """fit: "letterbox" or "crop", see framing.py. batch: photos at once, None what suits the GAN. The rest as of
-    `gseg segment`."""
-
-    fit: str = "letterbox"
-    batch: int | None = None
-    overwrite: bool = False
-    resume: bool = False
-    full_names: bool = False
+from gseg_runtime.manifest import Entry, Stamp, stamp_of
+from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
+from gseg_runtime.plan import Job, beside
+from gseg_runtime.png import is_gseg_png
+from gseg_runtime.sources import Source
 
 
 @dataclass(frozen=True)
@@ -50,7 +39,7 @@ class PhotosReport:
     skipped: int
     seconds: float
     far: list[str] = field(default_factory=list)
-    failures: list[dict[str, str]] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -69,49 +58,40 @@ class PhotoSegmenter:
         self._made_by = {**made_by, **asdict(inverter.config)}
 
     def segment(
-        self, sources: Iterable[Source], out: Path, options: PhotoSegmentOptions, on_step: OnStep = ignore_step
+        self, sources: Iterable[Source], out: Path, options: PhotoSegmentConfig, on_step: OnStep = ignore_step
     ) -> PhotosReport:
         """Write mask and reconstruction of every photo below `out`, and what formats.md says beside them.
 
-        A photo that cannot be read is reported, and the others are done. GsegError as of `gseg_runtime.folder`.
+        A photo that cannot be read is reported, and the others are done. GsegError as of `MaskFolder`.
         """
-        start_s = time.perf_counter()
         frame(1, 1, 1, options.fit)  # a slip is answered before anything is written
         facts = {**self._made_by, "fit": options.fit}
         key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        jobs = plan(sources, full_names=options.full_names, suffixes=(RECONSTRUCTION,))
-        check_places(jobs, out)
-        done = Done(out, key, lambda e: beside(out / e.mask, RECONSTRUCTION).is_file()) if options.resume else None
-        todo = missing(jobs, done) if done else jobs
-        if done:
-            check_untaken(out, todo, (RECONSTRUCTION,), owned)
-        claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=owned)
-        if done:
-            forget(todo, done)
-        entries = list(self._work(todo, out, options, key, on_step))
+        contents = Contents(key=key, suffixes=(RECONSTRUCTION,), tables=(TABLE,), is_ours=is_gseg_png)
+        with MaskFolder(
+            out,
+            sources,
+            contents,
+            overwrite=options.overwrite,
+            resume=options.resume,
+            full_names=options.full_names,
+        ) as folder:
+            self._fill(folder, options, key, on_step)
         far = write_table(out)
         write_sheet(out, self._classes)
-        failures = [{"path": e.input, "reason": e.error} for e in entries if e.error is not None]
-        seconds = round(time.perf_counter() - start_s, 3)
-        num_done = len(entries) - len(failures)
-        report = PhotosReport(num_done, len(failures), len(jobs) - len(todo), seconds, far, failures)
-        about = {"format": 1, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
-        write_json(out / REPORT, {**about, "classes": self._classes.to_json()})
-        finish_folder(out)
+        num_failed, seconds = len(folder.failures), round(folder.seconds(), 3)
+        report = PhotosReport(folder.num_done, num_failed, folder.num_skipped, seconds, far, folder.failures)
+        about = {"format": FORMAT, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
+        folder.finish({**about, "classes": self._classes.to_json()})
         return report
 
-    def _work(self, todo: Plan, out: Path, options: PhotoSegmentOptions, key: str, on_step: OnStep) -> Iterator[Entry]:
-        """One entry per photo, each in the manifest before it is yielded."""
-        size, num_done = options.batch or self._inverter.batch, 0
-        jobs = iter(todo)
-        with ManifestWriter(out) as manifest:
-            while chunk := list(islice(jobs, size)):
-                progress = _Progress(on_step, num_done, len(todo), len(chunk), self._inverter.config.steps)
-                for entry in self._batch(chunk, out, options.fit, key, progress):
-                    manifest.add(entry)
-                    yield entry
-                num_done += len(chunk)
-                on_step(Step(num_done, len(todo)))
+    def _fill(self, folder: MaskFolder, options: PhotoSegmentConfig, key: str, on_step: OnStep) -> None:
+        size, jobs, total = options.batch or self._inverter.batch, iter(folder.todo), len(folder.todo)
+        while chunk := list(islice(jobs, size)):
+            progress = _Progress(on_step, folder.num_taken, total, len(chunk), self._inverter.config.steps)
+            for entry in self._batch(chunk, folder.path, options.fit, key, progress):
+                folder.take(entry)
+            on_step(Step(folder.num_taken, total))
 
     def _batch(self, jobs: Sequence[Job], out: Path, fit: str, key: str, progress: "_Progress") -> Iterator[Entry]:
         start_s = time.perf_counter()

@@ -9,24 +9,15 @@ from gseg_cli.picture_files import titled, write_picture
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path
-from gseg_runtime.folder import REPORT
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay, read_label_png, resize_labels
-from gseg_runtime.manifest import MANIFEST, Entry, read_sorted
-from gseg_runtime.photo_work import beside
-from gseg_runtime.png import is_gseg_png
-
-__all__ = ["RECONSTRUCTION", "REPORT", "SHEET", "TABLE", "owned", "write_sheet", "write_table"]
+from gseg_runtime.manifest import Entry, read_sorted
+from gseg_runtime.plan import beside
 
 TABLE, SHEET = "gseg-fewshot.csv", "gseg-sheet.png"
 RECONSTRUCTION = ".reconstruction.png"  # what stands in its name instead of .png
 LIMIT = 1.0  # of a photo's distance, see gan/inversion/domain.py
 _CELL, _MAX_ROWS = 192, 64
-
-
-def owned(path: Path) -> bool:
-    """Whether `gseg fewshot-segment` wrote the file; a link never is."""
-    return not path.is_symlink() and (path.name in (MANIFEST, REPORT, TABLE) or is_gseg_png(path))
 
 
 def write_table(folder: Path) -> list[str]:

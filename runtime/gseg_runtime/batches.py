@@ -10,40 +10,38 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import islice
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.photo_work import Loaded, PhotoWork
 from gseg_runtime.plan import Job
 from gseg_runtime.workers import Stopped, run_to_completion
-
-if TYPE_CHECKING:
-    from gseg_runtime.segmenter import Segmenter
 
 NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one encoded
 
 Take = Callable[[Entry], None]
 
 
-def segment_singly(segmenter: "Segmenter", work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+def segment_singly(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """Run to completion: no queue, no batch, and no more photos in memory than workers."""
 
-    infer = partial(segmenter.infer, confidence=work.wants_confidence)
+    infer = partial(model.infer, confidence=work.wants_confidence)
 
     def do(job: Job) -> Entry:
         loaded = work.load(job)
         if isinstance(loaded, Entry):
             return loaded
-        return work.save(loaded, infer(loaded.square[None]).prediction(0, loaded.letterbox))
+        return work.save(loaded, infer(loaded.square[None]))
 
     run_to_completion(jobs, do, take, num_workers)
 
 
-def segment_batches(segmenter: "Segmenter", work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
-    """Fixed batches of `segmenter.batch`, the last one padded; decoding and encoding in `num_workers` threads."""
+def segment_batches(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+    """Fixed batches of `model.batch`, the last one padded; decoding and encoding in `num_workers` threads."""
 
     def take_all(entries: list[Entry]) -> None:
         for entry in entries:
@@ -51,8 +49,8 @@ def segment_batches(segmenter: "Segmenter", work: PhotoWork, jobs: Iterable[Job]
 
     stop = threading.Event()
     with ThreadPoolExecutor(num_workers) as pool:
-        batches = _Batches(segmenter, work, pool, stop)
-        run_to_completion(_chunks(jobs, segmenter.batch), batches.do, take_all, NUM_SLOTS, stop)
+        batches = _Batches(model, work, pool, stop)
+        run_to_completion(_chunks(jobs, model.batch), batches.do, take_all, NUM_SLOTS, stop)
 
 
 class _Batches:
@@ -62,25 +60,23 @@ class _Batches:
     it says of that place nobody asks.
     """
 
-    def __init__(
-        self, segmenter: "Segmenter", work: PhotoWork, pool: ThreadPoolExecutor, stop: threading.Event
-    ) -> None:
-        self._segmenter, self._work, self._pool, self._stop = segmenter, work, pool, stop
-        size = segmenter.card.input_size
+    def __init__(self, model: LoadedModel, work: PhotoWork, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
+        self._model, self._work, self._pool, self._stop = model, work, pool, stop
+        size = model.card.input_size
         self._slots: SimpleQueue[Pixels] = SimpleQueue()
         for _ in range(NUM_SLOTS):
-            self._slots.put(np.zeros((segmenter.batch, size, size, 3), np.uint8))
+            self._slots.put(np.zeros((model.batch, size, size, 3), np.uint8))
 
     def do(self, jobs: list[Job]) -> list[Entry]:
         slot = self._slots.get()
         try:
             loaded = self._each(self._load, jobs, slot)
-            inference = self._segmenter.infer(slot, confidence=self._work.wants_confidence)
+            inference = self._model.infer(slot, confidence=self._work.wants_confidence)
 
             def save(item: Loaded | Entry, index: int) -> Entry:
                 if isinstance(item, Entry):
                     return item
-                return self._work.save(item, inference.prediction(index, item.letterbox))
+                return self._work.save(item, inference, index)
 
             return self._each(save, loaded, range(len(loaded)))
         finally:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import cycle
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -17,10 +17,8 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.images import list_images
 from gseg_runtime.photo_work import Extras, Loaded, PhotoWork
 from gseg_runtime.plan import Job
+from gseg_runtime.segmenter import Segmenter
 from gseg_runtime.workers import num_cores, run_to_completion
-
-if TYPE_CHECKING:
-    from gseg_runtime.segmenter import Segmenter
 
 WARM_UP = 4
 MEGAPIXEL = (1152, 864)  # width, height
@@ -64,7 +62,7 @@ class Bench:
 
 
 def run_bench(
-    segmenter: "Segmenter", photos: Path | None, count: int, *, seconds: float = 5.0, workers: int | None = None
+    segmenter: Segmenter, photos: Path | None, count: int, *, seconds: float = 5.0, workers: int | None = None
 ) -> Bench:
     """photos: a folder; None makes up photos of a megapixel. count: how many of them are used. seconds: about how long
     each of the two runs on all cores takes; photos are used again and again. All that is written is temporary.
@@ -133,7 +131,7 @@ def _cpu_per_item(step: Callable[[Loaded], object], items: Sequence[Loaded]) -> 
     return (time.thread_time() - start_s) / len(items)
 
 
-def _infer_s(segmenter: "Segmenter", loaded: Sequence[Loaded]) -> float:
+def _infer_s(segmenter: Segmenter, loaded: Sequence[Loaded]) -> float:
     """On a CPU the CPU time of one image, else the wall time of a batch divided by its size."""
     if segmenter.batch == 1:
         clock = time.process_time  # an engine may compute in threads of its own
@@ -151,16 +149,16 @@ def _infer_s(segmenter: "Segmenter", loaded: Sequence[Loaded]) -> float:
     return (time.perf_counter() - start_s) / WARM_UP / segmenter.batch
 
 
-def _encode_s(segmenter: "Segmenter", work: PhotoWork, loaded: Sequence[Loaded]) -> float:
+def _encode_s(segmenter: Segmenter, work: PhotoWork, loaded: Sequence[Loaded]) -> float:
     squares = {id(item): segmenter.infer(np.repeat(item.square[None], segmenter.batch, axis=0)) for item in loaded}
-    return _cpu_per_item(lambda item: work.save(item, squares[id(item)].prediction(0, item.letterbox)), loaded)
+    return _cpu_per_item(lambda item: work.save(item, squares[id(item)]), loaded)
 
 
-def _batch_of(segmenter: "Segmenter", loaded: Sequence[Loaded]) -> np.ndarray:
+def _batch_of(segmenter: Segmenter, loaded: Sequence[Loaded]) -> np.ndarray:
     return np.stack([loaded[index % len(loaded)].square for index in range(segmenter.batch)])
 
 
-def _bare(segmenter: "Segmenter", loaded: Sequence[Loaded], num_workers: int, seconds: float) -> float:
+def _bare(segmenter: Segmenter, loaded: Sequence[Loaded], num_workers: int, seconds: float) -> float:
     """Images per second that only go through the engine."""
     batches = [item.square[None] for item in loaded] if segmenter.batch == 1 else [_batch_of(segmenter, loaded)]
     num_threads = num_workers if segmenter.batch == 1 else NUM_SLOTS
@@ -178,7 +176,7 @@ def _bare(segmenter: "Segmenter", loaded: Sequence[Loaded], num_workers: int, se
 
 
 def _end_to_end(
-    segmenter: "Segmenter", loaded: Sequence[Loaded], folder: Path, count: int, num_workers: int
+    segmenter: Segmenter, loaded: Sequence[Loaded], folder: Path, count: int, num_workers: int
 ) -> tuple[float, float]:
     """Images per second, and CPU seconds per image, of a run over a folder of `count` links to the photos."""
     (folder / "links").mkdir()

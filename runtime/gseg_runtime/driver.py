@@ -2,6 +2,10 @@
 
 TensorRT must not be asked first: without a driver its runtime object is a null pointer, and the next call on it ends
 the process.
+
+NVML (nvidia-ml-py) would be the wrong one to ask. Its numbers need not be CUDA's: it knows neither CUDA_VISIBLE_DEVICES
+nor the part of a GPU that MIG gives away. It also names GPUs on which CUDA does not start, and is missing where CUDA
+works: in containers without the driver's "utility" part, and on Jetsons before JetPack 6.
 """
 
 import ctypes

@@ -1,28 +1,22 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
-import os
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import GsegError, UsageError
-from gseg_runtime.files import INCOMPLETE, MARKERS, claim_folder, finish_folder, write_json
-from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter
-from gseg_runtime.photo_work import Extras, PhotoWork, beside, is_gseg_overlay
-from gseg_runtime.plan import OVERLAY, Plan, Source, check_places, forget, missing, plan
+from gseg_runtime.errors import UsageError
+from gseg_runtime.loaded_model import LoadedModel
+from gseg_runtime.manifest import Entry
+from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
+from gseg_runtime.photo_work import Extras, PhotoWork, is_gseg_overlay
+from gseg_runtime.plan import LARGE_OVERLAY, OVERLAY
 from gseg_runtime.png import is_gseg_png
+from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
 from gseg_runtime.workers import num_cores
-
-if TYPE_CHECKING:
-    from gseg_runtime.segmenter import Segmenter
-
-REPORT = "gseg-report.json"
-FORMAT = 1
 
 
 @dataclass(frozen=True)
@@ -69,12 +63,6 @@ OnImage = Callable[[Progress], None]
 
 
 @dataclass(frozen=True)
-class Failure:
-    path: str
-    reason: str
-
-
-@dataclass(frozen=True)
 class FolderReport:
     """What a run did. done, failed: photos of this run; skipped: done by an earlier one; seconds: of wall time."""
 
@@ -90,100 +78,79 @@ class FolderReport:
 
     def to_json(self) -> dict[str, Any]:
         """The content of gseg-report.json."""
-        failures = [asdict(failure) for failure in self.failures]
-        data = {
-            "format": FORMAT,
-            "kind": "segment",
-            **{name: getattr(self, name) for name in self.__dataclass_fields__},
-        }
-        return {**data, "failures": failures, "classes": self.classes.to_json()}
+        return {"format": FORMAT, "kind": "segment", **asdict(self), "classes": self.classes.to_json()}
 
 
 def segment_into(
     out: Path,
-    segmenter: "Segmenter",
+    model: LoadedModel,
     sources: Iterable[Source],
     options: FolderOptions,
     on_image: OnImage | None = None,
 ) -> FolderReport:
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
-    start_s = time.perf_counter()
-    extras = options.extras
-    if extras.confidence:
-        segmenter.require_confidence()
-    jobs = plan(sources, full_names=options.full_names, suffixes=extras.suffixes).shard(*options.shard)
-    check_places(jobs, out)
-    done = Done(out, segmenter.model_sha256, lambda entry: extras.are_in(out, entry)) if options.resume else None
-    todo = missing(jobs, done) if done else jobs
-    if done:
-        check_untaken(out, todo, extras.suffixes, _is_ours)
-    claim_folder(out, "masks", overwrite=options.overwrite, resume=options.resume, owned=_is_ours)
-    if done:
-        forget(todo, done)
-    work = PhotoWork(out, segmenter.card, segmenter.model_sha256, extras)
-    with ManifestWriter(out) as manifest:
-        tally = _Tally(manifest, len(todo), on_image)
-        segment = segment_singly if segmenter.batch == 1 else segment_batches
-        segment(segmenter, work, todo, tally.take, min(options.workers or num_cores(), max(1, len(todo))))
-    if extras.stats:
-        write_stats(out, segmenter.card.classes)
-    if extras.coco:
-        write_coco(out, segmenter.card.classes)
-    report = tally.report(segmenter, len(jobs) - len(todo), time.perf_counter() - start_s)
-    write_json(out / REPORT, report.to_json())
-    finish_folder(out)
+    if options.confidence:
+        model.require_confidence()
+    with _open_folder(out, model, sources, options) as folder:
+        _fill(folder, model, options, on_image)
+    if options.stats:
+        write_stats(out, model.card.classes)
+    if options.coco:
+        write_coco(out, model.card.classes)
+    report = _report(folder, model)
+    folder.finish(report.to_json())
     return report
 
 
-class _Tally:
-    """Counts what comes in; only failures are kept."""
-
-    def __init__(self, manifest: ManifestWriter, total: int, on_image: OnImage | None) -> None:
-        self._manifest = manifest
-        self._total = total
-        self._on_image = on_image
-        self._num_taken = 0
-        self._failures: list[Failure] = []
-
-    def take(self, entry: Entry) -> None:
-        self._manifest.add(entry)
-        self._num_taken += 1
-        if entry.error is not None:
-            self._failures.append(Failure(entry.input, entry.error))
-        if self._on_image is not None:
-            self._on_image(Progress(self._num_taken, self._total, entry))
-
-    def report(self, segmenter: "Segmenter", num_skipped: int, seconds: float) -> FolderReport:
-        num_done = self._num_taken - len(self._failures)
-        return FolderReport(
-            done=num_done,
-            failed=len(self._failures),
-            skipped=num_skipped,
-            seconds=round(seconds, 3),
-            images_per_second=round(num_done / seconds, 2),
-            failures=tuple(sorted(self._failures, key=lambda failure: failure.path)),
-            device=segmenter.device,
-            model_sha256=segmenter.model_sha256,
-            classes=segmenter.card.classes,
-        )
-
-
-def check_untaken(out: Path, todo: Plan, suffixes: Sequence[str], owned: Callable[[Path], bool]) -> None:
-    """GsegError when --resume would write among or over what was not written by the same command."""
-    for marker in MARKERS:
-        if marker not in (INCOMPLETE, MANIFEST, REPORT) and (out / marker).is_file():
-            raise GsegError(f"{out}: holds {marker}, so it is not a folder of masks", "choose another folder")
-    for mask in (out / job.mask for job in todo):
-        for path in (mask, *(beside(mask, suffix) for suffix in suffixes)):
-            if os.path.lexists(path) and not (path.is_file() and owned(path)):
-                message = f"{path}: is in the way, and not a file that gseg wrote here"
-                raise GsegError(message, "choose another folder, or move it away")
+def _open_folder(out: Path, model: LoadedModel, sources: Iterable[Source], options: FolderOptions) -> MaskFolder:
+    contents = Contents(
+        key=model.sha256,
+        suffixes=options.extras.suffixes,
+        tables=(STATS, COCO),
+        is_ours=_is_ours,
+        is_enough=options.extras.are_told_by,
+        suffixes_of=options.extras.suffixes_of,
+    )
+    return MaskFolder(
+        out,
+        sources,
+        contents,
+        overwrite=options.overwrite,
+        resume=options.resume,
+        full_names=options.full_names,
+        shard=options.shard,
+    )
 
 
 def _is_ours(path: Path) -> bool:
-    """Whether an earlier run of this wrote the file; a link never is."""
-    if path.is_symlink():
-        return False
-    if path.name in (MANIFEST, REPORT, STATS, COCO):
-        return True
+    """Whether it is a mask, a map of confidence or an overlay that gseg wrote."""
     return is_gseg_overlay(path) if path.name.endswith(OVERLAY) else is_gseg_png(path)
+
+
+def _fill(folder: MaskFolder, model: LoadedModel, options: FolderOptions, on_image: OnImage | None) -> None:
+    total = len(folder.todo)
+
+    def take(entry: Entry) -> None:
+        folder.take(entry)
+        if on_image is not None:
+            on_image(Progress(folder.num_taken, total, entry))
+
+    masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if options.overlay else ()
+    work = PhotoWork(folder.path, model.card, model.sha256, options.extras, masks)
+    segment = segment_singly if model.batch == 1 else segment_batches
+    segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
+
+
+def _report(folder: MaskFolder, model: LoadedModel) -> FolderReport:
+    seconds = folder.seconds()
+    return FolderReport(
+        done=folder.num_done,
+        failed=len(folder.failures),
+        skipped=folder.num_skipped,
+        seconds=round(seconds, 3),
+        images_per_second=round(folder.num_done / seconds, 2),
+        failures=tuple(sorted(folder.failures, key=lambda failure: failure.path)),
+        device=model.device,
+        model_sha256=model.sha256,
+        classes=model.card.classes,
+    )

@@ -1,13 +1,14 @@
 """gseg-manifest.jsonl: one line per photo, written as it is done, from which an interrupted run goes on."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import atomic_path
 from gseg_runtime.pillow import picture_errors
 
@@ -87,9 +88,12 @@ class Done:
     def holds(self, photo: Path, mask: PurePath) -> bool:
         """Whether the mask is there, and of the photo as it is now."""
         name, stamp = self._stamps.get(str(mask), ("", None))
-        if name != photo.name or not (self._folder / mask).is_file():
+        if name != photo.name or not os.path.isfile(self._folder / mask):
             return False
-        return photo.is_file() and stamp == stamp_of(photo)
+        try:
+            return stamp == stamp_of(photo)
+        except ImageError:  # whoever reads it will tell
+            return False
 
     def forget(self, mask: PurePath) -> None:
         """It is to be made anew."""

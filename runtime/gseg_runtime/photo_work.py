@@ -1,9 +1,13 @@
 """What is done to one photo before and after the network: decode and letterbox it, write its mask and the rest."""
 
 import errno
+import os
 import time
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -16,12 +20,18 @@ from gseg_runtime.images import decode_image, read_picture
 from gseg_runtime.label_map import Pixels, overlay
 from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
-from gseg_runtime.plan import CONFIDENCE, OVERLAY, Job
-from gseg_runtime.png import encode_png
-from gseg_runtime.prediction import Prediction
+from gseg_runtime.plan import CONFIDENCE, LARGE_OVERLAY, OVERLAY, Job, beside
+from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
+from gseg_runtime.prediction import Inference, Prediction
 
 JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
 _OVERLAY_QUALITY = 90
+_JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
+# The disk's fault, and not that of one file's name: the next photo would fare no better.
+_DISK_ERRORS = (
+    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
+    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
+)
 
 
 @dataclass(frozen=True)
@@ -40,11 +50,14 @@ class Extras:
         wanted = {OVERLAY: self.overlay, CONFIDENCE: self.confidence}
         return tuple(suffix for suffix, is_wanted in wanted.items() if is_wanted)
 
-    def are_in(self, folder: Path, entry: Entry) -> bool:
-        """Whether an earlier run wrote all of this for a photo."""
-        has_tables = (entry.areas or not self.stats) and (entry.coco is not None or not self.coco)
-        mask = folder / entry.mask
-        return bool(has_tables) and all(beside(mask, suffix).is_file() for suffix in self.suffixes)
+    def suffixes_of(self, entry: Entry) -> tuple[str, ...]:
+        """Of the files beside the mask of a photo that is done."""
+        shown = overlay_suffix(entry.height or 0, entry.width or 0)
+        return tuple(shown if suffix == OVERLAY else suffix for suffix in self.suffixes)
+
+    def are_told_by(self, entry: Entry) -> bool:
+        """Whether the manifest says of a photo what the tables need."""
+        return bool(entry.areas or not self.stats) and (entry.coco is not None or not self.coco)
 
 
 @dataclass(frozen=True)
@@ -60,40 +73,50 @@ class Loaded:
 
 
 class PhotoWork:
-    """The two halves of the work on a photo; may be used from several threads at once."""
+    """The two halves of the work on a photo; may be used from several threads at once.
 
-    def __init__(self, out: Path, card: ModelCard, model_sha256: str, extras: Extras) -> None:
+    Whatever goes wrong with one photo, be it foreseen or not, makes a failed entry of it. A GsegError is what ends the
+    run: the output folder is broken, or there is too little memory.
+    """
+
+    def __init__(
+        self, out: Path, card: ModelCard, model_sha256: str, extras: Extras, masks: Collection[str] = ()
+    ) -> None:
+        """masks: those of other photos that are named like an overlay, relative to `out`."""
         self._out = out
         self._card = card
         self._palette = card.classes.palette()
         self._model_sha256 = model_sha256
         self._extras = extras
+        self._masks = masks
         self.wants_confidence = extras.confidence
 
     def load(self, job: Job) -> Loaded | Entry:
-        """Read and decode; an entry that says why when the photo cannot be read."""
+        """Read, decode and letterbox; a failed entry that says why not."""
         start_s = time.perf_counter()
         stamp: Stamp | None = None
         try:
-            stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
-            data = read_picture(job.photo)
-            photo = decode_image(data, job.photo, self._card.input_size, fast=self._extras.fast_decode)
+            with _only_this_photo(job.photo):
+                stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
+                data = read_picture(job.photo)
+                photo = decode_image(data, job.photo, self._card.input_size, fast=self._extras.fast_decode)
+                letterbox = Letterbox(photo.height, photo.width, self._card.input_size)
+                square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
-            return self._entry(job, stamp, start_s, error.message.removeprefix(f"{job.photo}: "))
-        letterbox = Letterbox(photo.height, photo.width, self._card.input_size)
-        square = letterbox.apply(photo.pixels, self._card.fill)
+            return self._entry(job, stamp, start_s, error=_reason(error, job))
         return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.overlay else None)
 
-    def save(self, loaded: Loaded, prediction: Prediction) -> Entry:
-        """Write what is wanted; an entry that says why when the photo's name leaves no room for that.
-
-        A full disk is a GsegError: it ends the run, not only this photo.
-        """
+    def save(self, loaded: Loaded, inference: Inference, index: int = 0) -> Entry:
+        """Write what is wanted of the photo in square `index`; a failed entry that says why not."""
+        job, stamp, start_s = loaded.job, loaded.stamp, loaded.start_s
         try:
-            self._write_files(loaded, prediction)
+            with _only_this_photo(job.photo):
+                prediction = inference.prediction(index, loaded.letterbox)
+                facts = self._facts(prediction)  # before the mask, which is there only if all else is
+                self._write_files(loaded, prediction)
         except ImageError as error:
-            return self._entry(loaded.job, loaded.stamp, loaded.start_s, error.message)
-        return self._entry(loaded.job, loaded.stamp, loaded.start_s, None, prediction)
+            return self._entry(job, stamp, start_s, error=_reason(error, job))
+        return self._entry(job, stamp, start_s, **facts)
 
     def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
@@ -101,19 +124,37 @@ class PhotoWork:
         if self._extras.confidence and prediction.confidence_plane is not None:
             _write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
         if loaded.data is not None:
-            _write(beside(mask, OVERLAY), self._overlay(loaded.data, loaded.job.photo, prediction))
+            suffix = overlay_suffix(loaded.letterbox.height, loaded.letterbox.width)
+            if suffix == LARGE_OVERLAY:
+                self._check_free(beside(loaded.job.mask, suffix))
+            _write(beside(mask, suffix), self._overlay(loaded.data, loaded.job.photo, prediction, suffix))
         _write(mask, encode_png(prediction.label_plane, self._palette))
 
-    def _overlay(self, data: bytes, source: Path, prediction: Prediction) -> bytes:
+    def _overlay(self, data: bytes, source: Path, prediction: Prediction, suffix: str) -> bytes:
         pixels = decode_image(data, source).pixels
         mixed = overlay(pixels, prediction.labels, self._card.classes)
+        if suffix == LARGE_OVERLAY:
+            return encode_rgb_png(mixed)
         jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
         return jpeg[:2] + JPEG_COMMENT + jpeg[2:]
 
-    def _entry(
-        self, job: Job, stamp: Stamp | None, start_s: float, error: str | None, prediction: Prediction | None = None
-    ) -> Entry:
-        plane = prediction.label_plane if prediction else None
+    def _check_free(self, name: Path) -> None:
+        """Nobody knew, before the photo was opened, that its overlay would have this name, which a mask may have."""
+        path = self._out / name
+        if str(name) in self._masks or (os.path.lexists(path) and not (path.is_file() and is_gseg_png(path))):
+            raise ImageError(f"its overlay would take the place of {name}")
+
+    def _facts(self, prediction: Prediction) -> dict[str, Any]:
+        """What the manifest says of a photo that is done."""
+        plane = prediction.label_plane
+        return {
+            "height": plane.height,
+            "width": plane.width,
+            "areas": plane.areas(len(self._card.classes)),
+            "coco": coco_annotations(plane) if self._extras.coco else None,
+        }
+
+    def _entry(self, job: Job, stamp: Stamp | None, start_s: float, error: str | None = None, **facts: Any) -> Entry:
         return Entry(
             input=str(job.photo),
             mask=str(job.mask),
@@ -122,25 +163,40 @@ class PhotoWork:
             seconds=round(time.perf_counter() - start_s, 4),
             stamp=stamp,
             error=error,
-            height=plane.height if plane else None,
-            width=plane.width if plane else None,
-            areas=plane.areas(len(self._card.classes)) if plane else None,
-            coco=coco_annotations(plane) if plane and self._extras.coco else None,
+            **facts,
         )
+
+
+@contextmanager
+def _only_this_photo(photo: Path) -> Iterator[None]:
+    """An ImageError from what nobody foresaw: it costs this photo, and not the run."""
+    try:
+        yield
+    except GsegError:
+        raise
+    except MemoryError as error:
+        hint = "fewer --workers need less of it; then go on with --resume"
+        raise GsegError(f"{photo}: not enough memory", hint) from error
+    except Exception as error:
+        raise ImageError(f"{photo}: unexpected {type(error).__name__}: {error}") from error
+
+
+def _reason(error: ImageError, job: Job) -> str:
+    return error.message.removeprefix(f"{job.photo}: ")
 
 
 def _write(path: Path, data: bytes) -> None:
     try:
         write_bytes(path, data)
     except GsegError as error:
-        if isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.ENAMETOOLONG:
-            raise ImageError(f"its file {path.name} cannot be written: {error.__cause__.strerror}") from error
+        if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
+            raise ImageError(f"its file {path.name} cannot be written: {cause.strerror}") from error
         raise GsegError(error.message, RESUME_HINT) from error
 
 
-def beside(mask: Path, suffix: str) -> Path:
-    """x.overlay.jpg for x.png."""
-    return mask.with_name(mask.name.removesuffix(".png") + suffix)
+def overlay_suffix(height: int, width: int) -> str:
+    """The overlay's of a photo of that size."""
+    return OVERLAY if max(height, width) <= _JPEG_SIDE else LARGE_OVERLAY
 
 
 def is_gseg_overlay(path: Path) -> bool:

@@ -11,10 +11,10 @@ import numpy as np
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES
-from gseg_runtime.manifest import Done
 from gseg_runtime.sources import Source, list_photos
 
-OVERLAY, CONFIDENCE = ".overlay.jpg", ".confidence.png"  # what stands in their names instead of .png
+# What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
+OVERLAY, LARGE_OVERLAY, CONFIDENCE = ".overlay.jpg", ".overlay.png", ".confidence.png"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +82,9 @@ def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Seque
     return found
 
 
-def missing(jobs: Plan, done: Done) -> Plan:
-    """The jobs that an earlier run did not do, or not as they are now."""
-    return jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
-
-
-def forget(jobs: Plan, done: Done) -> None:
-    """The earlier run's manifest keeps no line of these."""
-    for job in jobs:
-        done.forget(job.mask)
-    done.rewrite()
+def beside(mask: Path, suffix: str) -> Path:
+    """x.overlay.jpg for x.png."""
+    return mask.with_name(mask.name.removesuffix(".png") + suffix)
 
 
 def check_places(plan: Plan, out: Path) -> None:
@@ -102,12 +95,12 @@ def check_places(plan: Plan, out: Path) -> None:
 
 def check_apart(out: Path, searched: Iterable[str], folders: Iterable[str]) -> None:
     """Refuse an output folder that lies in one of `searched`, or that holds one of `folders`."""
-    target = out.resolve()
+    target = Path(os.path.realpath(out))  # as `resolve`, which raises for links in a circle
     for place in searched:
-        if target.is_relative_to(Path(place).resolve()):
+        if target.is_relative_to(os.path.realpath(place)):
             raise GsegError(f"{out}: the output is inside the input {place}", "choose a folder outside it")
     for folder in sorted(folders):
-        if Path(folder).resolve().is_relative_to(target):
+        if Path(os.path.realpath(folder)).is_relative_to(target):
             raise GsegError(f"{out}: the output folder holds the input {folder or '.'}", "choose another folder")
 
 

@@ -1,19 +1,20 @@
 """The one object that Python users need: a loaded model that turns photos into label maps."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from gseg_runtime.backends import choose
-from gseg_runtime.backends.base import CONFIDENCE, LABELS, Backend
-from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.backends.base import Backend
+from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels
+from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.plan import Source
 from gseg_runtime.prediction import Inference, Prediction
@@ -28,12 +29,7 @@ class Segmenter:
 
     def __init__(self, backend: Backend, model_sha256: str, batch: int | None = None) -> None:
         """batch: see `load`."""
-        self._backend = backend
-        self.model_sha256 = model_sha256
-        self.batch = batch or backend.batch
-        if backend.is_batch_fixed and self.batch != backend.batch:
-            message = f"batch {batch}: this engine was built for batches of {backend.batch}"
-            raise UsageError(message, "leave --batch out, or build another with gseg export --trt --batch N")
+        self._model = LoadedModel(backend, model_sha256, batch or backend.batch)
 
     @classmethod
     def load(
@@ -50,17 +46,26 @@ class Segmenter:
 
     @property
     def card(self) -> ModelCard:
-        return self._backend.card
+        return self._model.card
+
+    @property
+    def model_sha256(self) -> str:
+        return self._model.sha256
+
+    @property
+    def batch(self) -> int:
+        """Photos that go through the engine at once."""
+        return self._model.batch
 
     @property
     def device(self) -> str:
         """Engine and device obtained, in words."""
-        return self._backend.name
+        return self._model.device
 
     @property
     def why(self) -> str:
         """Why `device` is not a faster one; empty when there is nothing to say."""
-        return self._backend.why
+        return self._model.backend.why
 
     def segment(self, images: Iterable[Pixels]) -> list[LabelMap]:
         """Label maps, uint8 [H, W], of images of any sizes, uint8 [H, W, 3] RGB, each at its image's own size."""
@@ -73,7 +78,7 @@ class Segmenter:
         squares = [letterbox.apply(image, self.card.fill) for letterbox, image in zip(letterboxes, images, strict=True)]
         predictions: list[Prediction] = []
         for start in range(0, len(squares), self.batch):
-            inference = self.infer(self._batch_of(squares[start : start + self.batch]), confidence=confidence)
+            inference = self.infer(self._model.batch_of(squares[start : start + self.batch]), confidence=confidence)
             boxes = letterboxes[start : start + self.batch]
             predictions += [inference.prediction(index, box) for index, box in enumerate(boxes)]
         return predictions
@@ -82,20 +87,16 @@ class Segmenter:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
         photo = read_image(Path(path), min_size=self.card.input_size)
         letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
-        squares = self._batch_of([letterbox.apply(photo.pixels, self.card.fill)])
+        squares = self._model.batch_of([letterbox.apply(photo.pixels, self.card.fill)])
         return self.infer(squares).prediction(0, letterbox).labels
 
     def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
         """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
-        if confidence:
-            self.require_confidence()
-        names = (LABELS, CONFIDENCE) if confidence else (LABELS,)
-        return Inference(*self._backend.infer(squares, names))
+        return self._model.infer(squares, confidence=confidence)
 
     def require_confidence(self) -> None:
         """GsegError when the model cannot tell how sure it is."""
-        if CONFIDENCE not in self._backend.outputs:
-            raise GsegError("this model was exported without confidence", "gseg export --confidence adds it")
+        self._model.require_confidence()
 
     def segment_folder(
         self, source: Path | str, out: Path | str, *, on_image: OnImage | None = None, **options: Any
@@ -121,24 +122,17 @@ class Segmenter:
     ) -> FolderReport:
         """`segment_folder` for any mix of folders, glob patterns and files; a file's mask lies at the top of `out`."""
         every = [source if isinstance(source, Source) else Source(Path(source)) for source in sources]
-        return segment_into(Path(out), self, every, FolderOptions(**options), on_image)
+        return segment_into(Path(out), self._model, every, FolderOptions(**options), on_image)
 
     def close(self) -> None:
         """Free the engine; the segmenter cannot be used any more."""
-        self._backend.close()
+        self._model.backend.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-    def _batch_of(self, squares: Sequence[Pixels]) -> Pixels:
-        """uint8 [N, S, S, 3], filled up to a whole batch only where the engine takes no other."""
-        batch = np.stack(squares)
-        if not self._backend.is_batch_fixed:
-            return batch
-        return np.pad(batch, ((0, self.batch - len(batch)), (0, 0), (0, 0), (0, 0)))
 
 
 def _check_pixels(image: Pixels) -> Pixels:

@@ -7,8 +7,9 @@ import pytest
 from PIL import Image
 
 from gseg_cli.app import main
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import save_teacher
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
 from gseg_cli.gan.load import load_generator

@@ -53,7 +53,7 @@ def write_engine(path: Path, onnx: Path, **facts: object) -> Path:
         "format": 1, "kind": "engine", "tensorrt": "tensorrt", "tensorrt_version": "11.4.0", "gpu": "NVIDIA H100",
         "compute_capability": "9.0", "driver": "CUDA 13.2", "onnx_sha256": sha256_file(onnx),
         "engine_sha256": sha256_file(path), "batch": BATCH, "precision": "fp16", "outputs": ["labels", "confidence"],
-        "card": ModelCard(classes=CLASSES, input_size=INPUT_SIZE).to_json(),
+        "verified": True, "card": ModelCard(classes=CLASSES, input_size=INPUT_SIZE).to_json(),
     }  # fmt: skip
     path.with_name(path.name + ".json").write_text(json.dumps({**described, **facts}))
     return path
@@ -83,13 +83,14 @@ def test_batches_give_the_masks_of_single_photos(
 def shapes_seen(segmenter: Segmenter) -> list[tuple[int, ...]]:
     """Grows with every inference."""
     shapes: list[tuple[int, ...]] = []
-    infer = segmenter._backend.infer
+    backend = segmenter._model.backend
+    infer = backend.infer
 
     def watch(images: Pixels, outputs: list[str]) -> list[Plane]:
         shapes.append(images.shape)
         return infer(images, outputs)
 
-    segmenter._backend.infer = watch  # type: ignore[method-assign,assignment]
+    backend.infer = watch  # type: ignore[method-assign,assignment]
     return shapes
 
 
@@ -142,7 +143,7 @@ def test_a_tensorrt_engine_gives_the_masks_of_its_model(
         plain.segment_folder(many, tmp_path / "onnx", confidence=True, full_names=True)
         assert masks_of(tmp_path / "engine") == masks_of(tmp_path / "onnx")
         images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
-        np.testing.assert_array_equal(segmenter._backend.run(images), plain._backend.run(images))
+        np.testing.assert_array_equal(segmenter.infer(images).labels, plain.infer(images).labels)
     assert driver.memory == {}  # all of it is freed
 
 

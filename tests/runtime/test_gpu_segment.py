@@ -130,7 +130,7 @@ def test_a_gpu_that_fails_in_the_middle_ends_the_run_and_resume_does_the_rest(
     engine_device: str, model: Path, many: Path, tmp_path: Path
 ) -> None:
     with Segmenter.load(model, engine_device, batch=2) as segmenter:
-        session = segmenter._backend._session  # type: ignore[attr-defined]
+        session = segmenter._model.backend._session  # type: ignore[attr-defined]
         session._sess = FailsAfter(session._sess, good=3)
         with pytest.raises(GsegError if engine_device == "cuda" else EPFail, match="CUDA error 700") as caught:
             segmenter.segment_folder(many, tmp_path / "out", full_names=True)

@@ -23,25 +23,25 @@ from gseg_runtime.manifest import Entry, ManifestWriter
 # `gseg` with an engine that takes its time, so that a signal finds it at work.
 SLOW = """
 import sys, time
-from gseg_runtime.segmenter import Segmenter
-infer = Segmenter.infer
+from gseg_runtime.loaded_model import LoadedModel
+infer = LoadedModel.infer
 def slow(self, squares, **options):
     time.sleep(float(sys.argv[1]))
     return infer(self, squares, **options)
-Segmenter.infer = slow
+LoadedModel.infer = slow
 from gseg_cli.app import main
 sys.exit(main(sys.argv[2:]))
 """
 # An engine that never comes back but is in C++ nearly all the time; the program as it is installed.
 BUSY = """
 import sys
-from gseg_runtime.segmenter import Segmenter
-infer = Segmenter.infer
+from gseg_runtime.loaded_model import LoadedModel
+infer = LoadedModel.infer
 def forever(self, squares, **options):
     squares = squares.repeat(3000, axis=0)
     while True:
         infer(self, squares, **options)
-Segmenter.infer = forever
+LoadedModel.infer = forever
 from gseg_cli.app import run
 run()
 """

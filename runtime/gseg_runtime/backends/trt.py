@@ -4,7 +4,6 @@ One code path for TensorRT 10, 11 and TensorRT-RTX, whose Python modules have th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from queue import SimpleQueue
@@ -15,28 +14,12 @@ import numpy as np
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
 from gseg_runtime.cuda import Cuda
 from gseg_runtime.driver import describe_gpu, driver_problem
+from gseg_runtime.engine_file import REBUILD, RTX, EngineFacts, read_facts
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
-from gseg_runtime.files import read_json, sha256_file
 from gseg_runtime.label_map import Pixels
-from gseg_runtime.model_card import ModelCard
 
 NUM_SLOTS = 3  # one is copied to, one computes, one is copied from
-MODULES = ("tensorrt", "tensorrt_rtx")
-_REBUILD = "rebuild it on this machine with gseg export --trt"
-
-
-@dataclass(frozen=True)
-class EngineFacts:
-    """What stands beside an engine, in x.engine.json. gpu, compute_capability: None for one that is bound to no GPU."""
-
-    tensorrt: str
-    tensorrt_version: str
-    gpu: str | None
-    compute_capability: str | None
-    engine_sha256: str
-    batch: int
-    card: ModelCard
 
 
 class TensorRTBackend(Backend):
@@ -63,11 +46,11 @@ class TensorRTBackend(Backend):
         self._runtime = trt.Runtime(self._logger)
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
-            raise BackendUnavailable(f"{path}: TensorRT {trt.__version__} does not take this engine", _REBUILD)
+            raise BackendUnavailable(f"{path}: TensorRT {trt.__version__} does not take this engine", REBUILD)
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         if INPUT not in names or LABELS not in names:
             raise ModelCardError(
-                f"{path}: expected an engine from {INPUT} to {LABELS}, got {', '.join(names)}", _REBUILD
+                f"{path}: expected an engine from {INPUT} to {LABELS}, got {', '.join(names)}", REBUILD
             )
         self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
         self._slots: SimpleQueue[_Slot] = SimpleQueue()
@@ -108,7 +91,7 @@ class _Slot:
         self._stream = cuda.stream()
         self._context = engine.create_execution_context()
         if self._context is None or not self._context.set_input_shape(INPUT, shape):
-            raise BackendUnavailable(f"the engine takes no input of {'x'.join(map(str, shape))}", _REBUILD)
+            raise BackendUnavailable(f"the engine takes no input of {'x'.join(map(str, shape))}", REBUILD)
         self._host: dict[str, Pixels] = {}
         self._address: dict[str, int] = {}
         for name in names:
@@ -124,7 +107,7 @@ class _Slot:
         self._host[INPUT][: len(images)] = images
         self._cuda.upload(self._address[INPUT], self._host[INPUT], self._stream)
         if not self._context.execute_async_v3(self._stream):
-            raise GsegError("TensorRT could not run the engine", _REBUILD)
+            raise GsegError("TensorRT could not run the engine", REBUILD)
         for name in outputs:
             self._cuda.download(self._host[name], self._address[name], self._stream)
         self._cuda.wait(self._stream)
@@ -134,29 +117,11 @@ class _Slot:
         del self._context
 
 
-def read_facts(path: Path) -> EngineFacts:
-    """What stands beside an engine; GsegError when either file is missing, damaged, or of the other's making."""
-    beside = path.with_name(path.name + ".json")
-    if not path.is_file():
-        raise GsegError(f"{path}: no such engine")
-    data = read_json(beside)
-    try:
-        facts = EngineFacts(**{name: data[name] for name in EngineFacts.__dataclass_fields__})
-        facts = EngineFacts(**{**vars(facts), "card": ModelCard.from_json(facts.card)})
-    except (KeyError, TypeError) as error:
-        raise GsegError(f"{beside}: no description of an engine: lacks {error}", _REBUILD) from error
-    if data.get("format") != 1 or facts.tensorrt not in MODULES:
-        raise GsegError(f"{beside}: format {data.get('format')}, {facts.tensorrt}: not of this version", _REBUILD)
-    if sha256_file(path) != facts.engine_sha256:
-        raise GsegError(f"{path}: not the engine that {beside.name} describes, or a damaged one", _REBUILD)
-    return facts
-
-
 def _import(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        hint = "pip install tensorrt-rtx" if name == "tensorrt_rtx" else "pip install 'gseg[tensorrt]'"
+        hint = "pip install tensorrt-rtx" if name == RTX else "pip install 'gseg[tensorrt]'"
         raise BackendUnavailable(
             f"the engine needs the module {name}, which cannot be imported: {error}", hint
         ) from error
@@ -165,9 +130,9 @@ def _import(name: str) -> Any:
 def _check_place(facts: EngineFacts, path: Path, index: int, version: str) -> None:
     """An engine runs with the TensorRT, and on the kind of GPU, that it was built with."""
     if version != facts.tensorrt_version:
-        raise BackendUnavailable(f"{path}: built with TensorRT {facts.tensorrt_version}, here is {version}", _REBUILD)
+        raise BackendUnavailable(f"{path}: built with TensorRT {facts.tensorrt_version}, here is {version}", REBUILD)
     gpu = describe_gpu(index)
     if facts.gpu is not None and (facts.gpu, facts.compute_capability) != (gpu.name, gpu.compute_capability):
         there = f"{facts.gpu} (compute capability {facts.compute_capability})"
         message = f"{path}: built for {there}, here is {gpu.name} ({gpu.compute_capability})"
-        raise BackendUnavailable(message, _REBUILD)
+        raise BackendUnavailable(message, REBUILD)

@@ -1,0 +1,68 @@
+"""model.engine.json: what stands beside a TensorRT engine, which itself stays as TensorRT's own tools read it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import read_json, sha256_file
+from gseg_runtime.model_card import ModelCard
+
+FORMAT = 1
+RTX = "tensorrt_rtx"
+MODULES = ("tensorrt", RTX)  # in the order in which they are looked for
+REBUILD = "rebuild it on this machine with gseg export --trt"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EngineFacts:
+    """Where an engine runs, and what it was made from; docs/formats.md says what each is.
+
+    tensorrt: one of MODULES. gpu, compute_capability, driver: None for one that was built without a GPU.
+    """
+
+    tensorrt: str
+    tensorrt_version: str
+    gpu: str | None
+    compute_capability: str | None
+    driver: str | None
+    onnx_sha256: str
+    engine_sha256: str
+    batch: int
+    precision: str
+    outputs: tuple[str, ...]
+    verified: bool
+    card: ModelCard
+
+    def to_json(self) -> dict[str, Any]:
+        """The content of the file."""
+        data = {**vars(self), "outputs": list(self.outputs), "card": self.card.to_json()}
+        return {"format": FORMAT, "kind": "engine", **data}
+
+    @classmethod
+    def from_json(cls, data: Any) -> "EngineFacts":
+        """The reverse; KeyError or TypeError when `data` is no such object, ModelCardError for the card in it."""
+        known = {name: data[name] for name in cls.__dataclass_fields__}
+        return cls(**{**known, "outputs": tuple(known["outputs"]), "card": ModelCard.from_json(known["card"])})
+
+
+def sidecar_of(engine: Path) -> Path:
+    """x.engine.json."""
+    return engine.with_name(engine.name + ".json")
+
+
+def read_facts(engine: Path) -> EngineFacts:
+    """What stands beside an engine; GsegError when either file is missing, damaged, or of the other's making."""
+    if not engine.is_file():
+        raise GsegError(f"{engine}: no such engine")
+    sidecar = sidecar_of(engine)
+    data = read_json(sidecar)
+    try:
+        facts = EngineFacts.from_json(data)
+    except (KeyError, TypeError) as error:
+        raise GsegError(f"{sidecar}: no description of an engine: lacks {error}", REBUILD) from error
+    if data.get("format") != FORMAT or facts.tensorrt not in MODULES:
+        raise GsegError(f"{sidecar}: format {data.get('format')}, {facts.tensorrt}: not of this version", REBUILD)
+    if sha256_file(engine) != facts.engine_sha256:
+        raise GsegError(f"{engine}: not the engine that {sidecar.name} describes, or a damaged one", REBUILD)
+    return facts

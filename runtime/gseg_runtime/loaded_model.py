@@ -1,0 +1,57 @@
+"""A model with the engine that runs it: what a segmenter, a folder of photos and a batch of them share."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gseg_runtime.backends.base import CONFIDENCE, LABELS, Backend
+from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.model_card import ModelCard
+from gseg_runtime.prediction import Inference
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """May be used from several threads. sha256: of the model's file; batch: photos in the engine at once.
+
+    UsageError when the engine was built for another batch.
+    """
+
+    backend: Backend
+    sha256: str
+    batch: int
+
+    def __post_init__(self) -> None:
+        if self.backend.is_batch_fixed and self.batch != self.backend.batch:
+            message = f"batch {self.batch}: this engine was built for batches of {self.backend.batch}"
+            raise UsageError(message, "leave --batch out, or build another with gseg export --trt --batch N")
+
+    @property
+    def card(self) -> ModelCard:
+        return self.backend.card
+
+    @property
+    def device(self) -> str:
+        """Engine and device obtained, in words."""
+        return self.backend.name
+
+    def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
+        """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
+        if confidence:
+            self.require_confidence()
+        names = (LABELS, CONFIDENCE) if confidence else (LABELS,)
+        return Inference(*self.backend.infer(squares, names))
+
+    def require_confidence(self) -> None:
+        """GsegError when the model cannot tell how sure it is."""
+        if CONFIDENCE not in self.backend.outputs:
+            raise GsegError("this model was exported without confidence", "gseg export --confidence adds it")
+
+    def batch_of(self, squares: Sequence[Pixels]) -> Pixels:
+        """uint8 [N, S, S, 3] of at most `batch` squares, filled up to as many only where the engine takes no fewer."""
+        stacked = np.stack(squares)
+        if not self.backend.is_batch_fixed:
+            return stacked
+        return np.pad(stacked, ((0, self.batch - len(stacked)), (0, 0), (0, 0), (0, 0)))
