@@ -18,16 +18,17 @@ import torch
 from PIL import Image, ImageFilter
 from torch import nn
 
-from benchmarks.cells import ROOT, TOY_FACES, cell
-from benchmarks.distill import TEACHING, TRAINING, pairs
+from benchmarks.cells import ROOT, cell
+from benchmarks.distill import pairs
 from benchmarks.toy_data import TOY, toy_pairs
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig
-from gseg_cli.distill.distill import choose_pairs
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.train import fit_student, predict_labels
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.stage import choose_pairs
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
@@ -106,7 +107,7 @@ def adapted(way: str, kind: str, draw: int) -> float:
         return {"miou": round(mean_iou(matrix), 4)}
 
     config = {"way": way, "kind": kind, "draw": draw, "self-training": [STEPS, RATE, SURE]}
-    return cell("adapt", config, (*TEACHING, *TRAINING, *TOY_FACES), compute, TOY.gan_sha256)["figures"]["miou"]
+    return cell("adapt", config, compute, TOY.gan_sha256)["figures"]["miou"]
 
 
 TEXT = """# Photos without labels and a trained student

@@ -24,13 +24,13 @@ from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
 from gseg_cli.device import pick_device
-from gseg_cli.distill.train import predict_labels
+from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_gan, load_generator, save_gan
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import sample_name
-from gseg_cli.gan.training.stage import train_or_resume
+from gseg_cli.gan.training.stage import run_or_resume_gan_train
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
 from gseg_runtime.files import read_json, write_json, write_text
@@ -52,10 +52,10 @@ def make_gan(shipped: Builtin, parent: Builtin, work: Path, kimg: float) -> None
     # Where the last training ended: with its seed the same latents and photos would come again.
     given = {"kimg": kimg, "seed": images_shown(parent), "resolution": size}
     with progress("gan-train", "images") as on_step:
-        trained = train_or_resume(
+        trained = run_or_resume_gan_train(
             photos / "images", given, work / f"runs-{size}", pick_device(), init_from=parent.gan, on_step=on_step
         )
-    ship_gan(shipped, trained["run"], parent)
+    ship_gan(shipped, trained.run, parent)
 
 
 def images_shown(shipped: Builtin) -> int:

@@ -13,7 +13,7 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks import supervised
-from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.cells import ROOT, cell
 from benchmarks.reference import SIZE_OF
 from gseg_cli.builtin import DEFAULT, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
@@ -22,15 +22,6 @@ from gseg_cli.device import pick_device
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_json, write_text
 
-CODE = (
-    "gseg_cli.recipe",
-    "gseg_cli.gan.networks.stylegan2",
-    "gseg_cli.gan.networks.ops",
-    "gseg_cli.gan.sample",
-    "gseg_cli.fewshot",
-    "gseg_cli.distill",
-    *TOY_FACES,
-)
 SHOTS = (1, 10)
 SHIPPED = Builtin(DEFAULT)
 
@@ -43,10 +34,10 @@ def autoshot(shots: int, draw: int) -> dict[str, Any]:
         with tempfile.TemporaryDirectory() as folder:
             figures = run_demo(Path(folder) / "demo", size, pick_device(), progress, seed=draw)
         wanted = ("miou_teacher", "miou_student", "held_out_miou", "per_class_iou", "seconds")
-        return {name: figures[name] for name in wanted}
+        return {name: getattr(figures, name) for name in wanted}
 
     config = {"size": asdict(size), "draw": draw, "reference": SHIPPED.reference_sha256}
-    return cell("autoshot", config, CODE, compute, gan=SHIPPED.gan_sha256)
+    return cell("autoshot", config, compute, gan=SHIPPED.gan_sha256)
 
 
 def row(shots: int, draws: int) -> dict[str, Any]:

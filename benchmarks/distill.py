@@ -23,21 +23,24 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import teachers
-from benchmarks.cells import ROOT, TOY_FACES, cell, code_hash, made
+from benchmarks.cells import ROOT, cell, made
 from benchmarks.precision import milliseconds, open_session
 from benchmarks.toy_data import TOY, toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PairsConfig, configure
-from gseg_cli.distill.distill import choose_pairs, make_training_pairs
+from gseg_cli.distill.config import DistillConfig, PairsConfig, configure
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
-from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.stage import choose_pairs, make_training_pairs
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import SIZES, UNet, UNetConfig
+from gseg_cli.evaluate.code_key import code_key
 from gseg_cli.evaluate.reference import annotate_samples
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import Teacher
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
+from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.progress import progress
 from gseg_export.graph import finish
@@ -46,10 +49,6 @@ from gseg_runtime.files import write_text
 from gseg_runtime.metrics import Matrix, confusion_matrix, iou_per_class, mean_iou
 from gseg_runtime.model_card import ModelCard
 
-TRAINING = tuple(
-    f"gseg_cli.distill.{name}" for name in ("augment", "config", "loss", "pairs", "score", "train", "trainer", "unet")
-)
-TEACHING = (*teachers.CODE, "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample")
 SHOTS = (1, 5, 10)
 MANY = (30, 100, 300)  # exact labels; draws hardly differ then, and there is one
 BAR_MINUTES = (10.0, 40.0)  # one draw each
@@ -89,7 +88,7 @@ def teacher(shots: int, heads: int, draw: int) -> Teacher:
 
 @cache
 def pairs(shots: int, heads: int, draw: int, count: int) -> PairSet:
-    code = code_hash((*TEACHING, "gseg_cli.distill.pairs"))
+    code = code_key(teacher, make_training_pairs)
     name = f"{TOY.gan_sha256[:12]}-{code}-{shots}-{heads}-{draw}-{count}"
     folder = Path(tempfile.gettempdir()) / "gseg-benchmark-pairs" / name
     with progress(f"pairs of {shots} annotations, draw {draw}", "pairs") as on_step:
@@ -153,8 +152,7 @@ def student(config: DistillConfig, setting: Setting, draw: int, *, shots: int = 
         "train": asdict(config), "shots": shots, "heads": heads, "draw": draw, "pairs": setting.pairs,
         "reference": TOY.reference_sha256,
     }  # fmt: skip
-    code = (*TEACHING, *TRAINING, *TOY_FACES)
-    found = cell("distill", keyed, code, compute, gan=TOY.gan_sha256)
+    found = cell("distill", keyed, compute, gan=TOY.gan_sha256)
     return {**found["figures"], "seconds": found["seconds"]}  # with its teacher and pairs, where it was their first
 
 
@@ -167,8 +165,7 @@ def exact(config: DistillConfig, count: int, draw: int) -> Figures:
         return trained(toy_pairs(range(first, first + count)), config, f"{count} exact labels, draw {draw}")
 
     keyed = {"train": asdict(config), "labels": count, "draw": draw, "reference": TOY.reference_sha256}
-    code = (*TRAINING, *TOY_FACES)
-    return cell("distill-exact", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+    return cell("distill-exact", keyed, compute, gan=TOY.gan_sha256)["figures"]
 
 
 def ceiling(setting: Setting) -> Figures:
@@ -176,18 +173,11 @@ def ceiling(setting: Setting) -> Figures:
     config = DistillConfig()
     seeds = range(PairsConfig.first_seed, PairsConfig.first_seed + setting.pairs)
     keyed = {"train": asdict(config), "pairs": setting.pairs, "reference": TOY.reference_sha256}
-    code = (
-        "gseg_cli.gan.networks.stylegan2",
-        "gseg_cli.gan.networks.ops",
-        "gseg_cli.gan.sample",
-        *TRAINING,
-        *TOY_FACES,
-    )
 
     def compute() -> Figures:
         return trained(annotated_samples(seeds), config, "student of the reference annotator")
 
-    return cell("distill-ceiling", keyed, code, compute, gan=TOY.gan_sha256)["figures"]
+    return cell("distill-ceiling", keyed, compute, gan=TOY.gan_sha256)["figures"]
 
 
 def trained(on: PairSet, config: DistillConfig, title: str, annotated: PairSet | None = None) -> Figures:
@@ -219,7 +209,7 @@ def cost(size: str) -> Figures:
             "mb": len(model) / 1e6,
         }
 
-    return cell("distill-cost", {"size": size}, ("gseg_cli.distill.unet",), compute)["figures"]
+    return cell("distill-cost", {"size": size}, compute)["figures"]
 
 
 def _source(net: nn.Module) -> Any:

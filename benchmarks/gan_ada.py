@@ -20,11 +20,12 @@ from benchmarks.cells import ROOT, cell
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.toy_faces.dataset import write_dataset
 from gseg_cli.device import pick_device
-from gseg_cli.gan.training.config import GanTrainConfig, auto_config
+from gseg_cli.gan.training.auto import auto_config
+from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.data import load_images
 from gseg_cli.gan.training.metrics import swd
 from gseg_cli.gan.training.plot import Curve, draw_panels, read_curves
-from gseg_cli.gan.training.stage import resume_gan_training, start_gan_training
+from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
 from gseg_cli.gan.training.train import STATE
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
@@ -33,13 +34,6 @@ NOTES = ROOT / "gan_ada_notes.md"  # what is seen, written down by whoever looke
 SEED = 5_000_000  # of the faces; no split of gseg_cli/datasets/splits.py reaches here
 HELD_OUT = 250
 SMALL = {"channel_base": 1024, "batch": 16, "r1_gamma": 1.0}  # half as wide as `auto`: an hour a run on one core
-CODE = (
-    *(
-        f"gseg_cli.gan.{name}"
-        for name in ("trainer", "loss", "augment", "metrics", "stylegan2", "ops", "discriminator")
-    ),
-    "gseg_cli.datasets",
-)
 COLORS = {"ada": "#2d6fb5", "none": "#c8443c"}
 
 
@@ -58,14 +52,14 @@ def train(augment: str, kimg: float, photos: int, work: Path) -> dict[str, Any]:
         write_dataset(faces, count=photos + HELD_OUT, seed=SEED, size=64, resume=faces.exists())
         with progress(f"augment {augment}", "images") as on_step:
             if (runs / "0001-gan" / STATE).is_file():
-                resume_gan_training(faces / "images", {}, runs, device, on_step=on_step)
+                resume_gan_train(faces / "images", {}, runs, device, on_step=on_step)
             else:
-                start_gan_training(faces / "images", config, runs, device, on_step=on_step)
+                run_gan_train(faces / "images", config, runs, device, on_step=on_step)
         run = runs / "0001-gan"
         curves = {name: thinned(curve) for name, curve in read_curves(run / "metrics.jsonl").items()}
         return {"curves": curves, "num_images": read_meta(run / "checkpoint.safetensors")["num_images"]}
 
-    return cell("gan_ada", {"train": asdict(config), "photos": photos}, CODE, compute)
+    return cell("gan_ada", {"train": asdict(config), "photos": photos}, compute)
 
 
 def thinned(curve: Curve, points: int = 200) -> list[list[float]]:

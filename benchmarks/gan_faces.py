@@ -20,11 +20,11 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.cells import ROOT, cell
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.datasets.toy_faces.shapes import EYES, MOUTH, NOSE
-from gseg_cli.distill.train import predict_labels
+from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.unet import load_unet
 from gseg_cli.evaluate.reference import reference_path
 from gseg_cli.gan.generator import to_uint8
@@ -33,7 +33,6 @@ from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import locate_gan
 from gseg_runtime.files import sha256_file, write_text
 
-CODE = ("gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample", *TOY_FACES)
 PSIS = (0.7, 1.0)
 SIZE = 64  # of the reference annotator
 REAL_SEED = 4_000_000  # no split of gseg_cli/datasets/splits.py reaches here
@@ -103,7 +102,7 @@ def real_faces(count: int, size: int) -> Tensor:
 
 
 def judged(config: dict[str, Any], images: Callable[[], Tensor], gan: str = "") -> dict[str, Any]:
-    return cell("gan_faces", config, CODE, lambda: shares(reduced(images()), config.get("usual")), gan=gan)
+    return cell("gan_faces", config, lambda: shares(reduced(images()), config.get("usual")), gan, images)
 
 
 def write_grid(images: Tensor, path: Path) -> None:

@@ -30,7 +30,6 @@ from gseg_runtime.files import read_json, write_text
 CPU = torch.device("cpu")
 BATCH, MAIN_STEPS, R1_INTERVAL = 8, 3, 16
 RESOLUTIONS, PRECISIONS = (64, 128), ("fp32", "bf16")
-CODE = tuple(f"gseg_cli.gan.{name}" for name in ("trainer", "loss", "stylegan2", "ops", "discriminator"))
 Round = Callable[[], float]  # CPU seconds of MAIN_STEPS steps, the last with R1 at its share of the time
 
 
@@ -78,7 +77,7 @@ def measure(stylegan2_ada: Path, rounds: int) -> None:
     torch.set_num_threads(1)
     for resolution, precision in product(RESOLUTIONS, PRECISIONS):
         config = {"hardware": hardware(), "resolution": resolution, "precision": precision, "rounds": rounds}
-        cell("gan_speed", config, CODE, partial(figures, resolution, precision, rounds))
+        cell("gan_speed", config, partial(figures, resolution, precision, rounds))
 
 
 TEXT = """# Training a GAN: seconds per thousand images

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.cells import ROOT, cell
 from benchmarks.toy_data import TOY
 from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.datasets.splits import TEST_SEEDS
@@ -22,12 +22,13 @@ from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import fit_teacher
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.domain import Domain
 from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
-from gseg_cli.gan.inversion.invert import InvertConfig
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.gan.load import GanModule, load_gan, load_generator
 from gseg_cli.gan.sample import write_samples
@@ -39,15 +40,6 @@ FACES = TEST_SEEDS[:50]
 ROWS = (("w", 200), ("w+", 200), ("f", 100), ("f", 200))
 DEFAULT = ("f", 200)
 SIZE = 64
-GAN_CODE = tuple(
-    f"gseg_cli.gan.{name}"
-    for name in (
-        "discriminator", "domain", "image_distance", "invert", "inverter", "latent_space", "noise_maps", "ops",
-        "sampled", "stylegan2",
-    )
-)  # fmt: skip
-TEACHER_CODE = ("gseg_cli.fewshot.features", "gseg_cli.fewshot.model", "gseg_cli.fewshot.predict")
-CODE = (*GAN_CODE, *TEACHER_CODE, "gseg_cli.fewshot.train", *TOY_FACES)
 
 
 def make_teacher(generator: GanModule) -> Teacher:
@@ -72,7 +64,7 @@ def generated() -> dict[str, Any]:
         return figures_of(compare_teacher(generator, make_teacher(generator), TEACHER_SEEDS, 1.0))
 
     config = {"what": "generated", "seeds": len(TEACHER_SEEDS), "reference": TOY.reference_sha256}
-    return cell("invert", config, CODE, compute, TOY.gan_sha256)
+    return cell("invert", config, compute, TOY.gan_sha256)
 
 
 def inverted(space: str, steps: int) -> dict[str, Any]:
@@ -92,7 +84,7 @@ def inverted(space: str, steps: int) -> dict[str, Any]:
         return {**figures, **per_photo, "error": round(float(errors.mean()), 2), "device": str(device)}
 
     config = {"what": "inverted", "space": space, "steps": steps, "faces": len(FACES)}
-    return cell("invert", config, CODE, compute, TOY.gan_sha256)
+    return cell("invert", config, compute, TOY.gan_sha256)
 
 
 def _segment(inverter: Inverter, teacher: Teacher, photos: np.ndarray, on_step: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -125,7 +117,7 @@ def domain() -> dict[str, Any]:
         return {name: share(images) for name, images in {"faces": faces, **dict(others(faces))}.items()}
 
     config = {"what": "domain", "faces": len(TEST_SEEDS)}
-    return cell("invert", config, (*GAN_CODE, *TOY_FACES), compute, TOY.gan_sha256)
+    return cell("invert", config, compute, TOY.gan_sha256)
 
 
 def others(faces: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:

@@ -26,12 +26,11 @@ from benchmarks.align import SIZE, align_folder, read_labelled
 from benchmarks.cells import ROOT, cell, made
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
-from gseg_cli.distill.augment import find_geometry
-from gseg_cli.distill.distill import PairsConfig, StudentConfig
+from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, find_geometry
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.train import DistillConfig, fit_student
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import load_unet
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Outcome, Recipe, run_recipe
@@ -41,11 +40,6 @@ from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import claim_folder, finish_folder, sha256_file, write_json, write_text
 from gseg_runtime.label_map import colorize, contact_sheet, overlay, read_label_png
 
-TRAINING = ("gseg_cli.distill", "gseg_cli.reproduce.scoring", "gseg_runtime.geometry", "gseg_runtime.metrics")
-CODE = (
-    *TRAINING, "gseg_cli.recipe", "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", "gseg_cli.gan.sample",
-    "gseg_cli.fewshot",
-)  # fmt: skip
 COLORS = {
     "background": (0, 0, 0),
     "skin": (230, 190, 160),
@@ -145,10 +139,10 @@ def autoshot(s: Setting, framing: str, count: int, draw: int) -> dict[str, Any]:
 
     def compute() -> dict[str, Any]:
         outcome = draw_masks(recipe, s.out / framing, folder, config)
-        score = score_unet(load_unet(outcome.student)[0], held_out, TASK)
-        return {**score, "held_out_miou": outcome.quality["held_out_miou"]}
+        score = score_unet(load_unet(outcome.student.checkpoint)[0], held_out, TASK)
+        return {**score, "held_out_miou": outcome.student.held_out_miou}
 
-    return cell("photos", config, CODE, compute, gan=sha256_file(s.gan))
+    return cell("photos", config, compute, gan=sha256_file(s.gan))
 
 
 def draw_masks(recipe: Recipe, data: Path, folder: Path, config: Mapping[str, Any]) -> Outcome:
@@ -175,7 +169,7 @@ def supervised(s: Setting, framing: str, count: int, draw: int) -> dict[str, Any
             net = fit_student(pairs, len(CLASSES), train, pick_device(), on_step=on_step)
         return score_unet(net, others, TASK)
 
-    return cell("photos-supervised", config, TRAINING, compute)
+    return cell("photos-supervised", config, compute)
 
 
 def digest(paths: Iterable[Path]) -> str:

@@ -10,37 +10,28 @@ import argparse
 from collections.abc import Sequence
 from functools import cache
 from statistics import mean, stdev
-from typing import Any
+from typing import Any, get_args
 
 import torch
 
-from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.cells import ROOT, cell
 from benchmarks.toy_data import TOY
+from gseg_cli.choices import Pick
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
-from gseg_cli.distill.distill import PairsConfig
+from gseg_cli.distill.config import PairsConfig
 from gseg_cli.evaluate.reference import annotate_samples, compare_teacher
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.pick import pick_seeds
-from gseg_cli.fewshot.pick_config import WAYS, PickConfig
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.pick_config import PickConfig
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
-CODE = (
-    "gseg_cli.gan.networks.stylegan2",
-    "gseg_cli.gan.networks.ops",
-    "gseg_cli.gan.sample",
-    "gseg_cli.seeding",
-    *(f"gseg_cli.fewshot.{name}" for name in ("candidates", "features", "medoids", "model", "pick")),
-    *(f"gseg_cli.fewshot.{name}" for name in ("predict", "train")),
-    "gseg_cli.distill.unet",
-    "gseg_cli.evaluate.reference",
-    *TOY_FACES,
-)
 POOL, COUNT, FIRST = 500, 10, 4
 FROM = 200_000  # the first candidate
-WAYS_OF = {COUNT: WAYS, 5: ("random", "diverse")}  # of five, one would be left to uncertain
+WAYS_OF = {COUNT: get_args(Pick), 5: ("random", "diverse")}  # of five, one would be left to uncertain
 TESTS = range(300_000, 300_200)  # like the candidates, never looked at while the ways of picking were worked out
 PSI = PickConfig.truncation_psi  # of the candidates
 TEST_PSI = PairsConfig.truncation_psi  # of the samples a teacher labels for its student
@@ -89,7 +80,7 @@ def measure(way: str, repetition: int, count: int) -> dict[str, Any]:
         matrix = compare_teacher(generator(), teach(seeds), TESTS, TEST_PSI)
         return {"seeds": seeds, "miou": mean_iou(matrix), "iou": iou_per_class(matrix).tolist()}
 
-    return cell("pick", config, CODE, compute, gan=TOY.gan_sha256)
+    return cell("pick", config, compute, gan=TOY.gan_sha256)
 
 
 TEXT = """# Which samples to label

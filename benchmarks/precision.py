@@ -18,7 +18,8 @@ from benchmarks.cells import ROOT, made
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
-from gseg_cli.distill.train import DistillConfig, fit_student
+from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import load_unet, save_unet
 from gseg_cli.progress import progress
 from gseg_export.graph import finish

@@ -17,8 +17,9 @@ from gseg_cli.builtin import BY_SIZE, DEFAULT, Builtin
 from gseg_cli.datasets.splits import REFERENCE_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
-from gseg_cli.distill.augment import AugmentConfig
-from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
+from gseg_cli.distill.config import AugmentConfig, DistillConfig
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import UNet, save_unet
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou

@@ -21,10 +21,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
 from benchmarks.cells import ROOT, made
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.features import ProjectedFeatures
 from gseg_cli.fewshot.model import Head, MLPHead, Teacher, TeacherConfig
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.train import FewshotConfig, _image_loss, _pixel_loss
+from gseg_cli.fewshot.train import _image_loss, _pixel_loss
 from gseg_cli.gan.generator import FeatureStack
 from gseg_cli.gan.networks.config import StyleGAN2Config
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2

@@ -27,12 +27,13 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig, PairsConfig
-from gseg_cli.distill.distill import choose_pairs, make_training_pairs
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import UNet
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
@@ -44,14 +45,6 @@ from gseg_runtime.label_map import colorize, contact_sheet, overlay
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
 CLASSES = ClassMap.of_names(["background", "skin", "eyes", "hair", "beard", "torso", "legs", "feet", "hat"])
-TRAINING = ("gseg_cli.distill", "gseg_runtime.metrics")
-CODE = (
-    *TRAINING,
-    "gseg_cli.gan.networks.stylegan2",
-    "gseg_cli.gan.networks.ops",
-    "gseg_cli.gan.sample",
-    "gseg_cli.fewshot",
-)
 SHOTS, MOST = (1, 5, 10), 10
 REFERENCE_STEPS = 2000
 BATCH = 64
@@ -123,7 +116,7 @@ def judged(net: UNet, on: PairSet) -> Figures:
 
 def annotator(s: Setting) -> Figures:
     config = {**s.key, "steps": REFERENCE_STEPS}
-    return cell("sprites-reference", config, TRAINING, lambda: judged(s.reference, s.test))["figures"]
+    return cell("sprites-reference", config, lambda: judged(s.reference, s.test))["figures"]
 
 
 def autoshot(s: Setting, count: int, draw: int) -> Figures:
@@ -132,7 +125,7 @@ def autoshot(s: Setting, count: int, draw: int) -> Figures:
         "reference_steps": REFERENCE_STEPS,
     }  # fmt: skip
     compute = lambda: judged(student(s, count, draw), s.test)  # noqa: E731
-    return cell("sprites", config, CODE, compute, gan=sha256_file(s.gan))["figures"]
+    return cell("sprites", config, compute, gan=sha256_file(s.gan))["figures"]
 
 
 def student(s: Setting, count: int, draw: int) -> UNet:
@@ -154,7 +147,7 @@ def supervised(s: Setting, count: int, draw: int) -> Figures:
     def compute() -> Figures:
         return judged(fit(s.train[rows], s.config(draw), f"{count} sprites, draw {draw}"), s.test)
 
-    return cell("sprites-supervised", config, TRAINING, compute)["figures"]
+    return cell("sprites-supervised", config, compute)["figures"]
 
 
 def spread(values: list[float], sign: str = "") -> str:

@@ -10,7 +10,7 @@ from dataclasses import asdict, replace
 from statistics import mean, stdev
 from typing import Any
 
-from benchmarks.cells import ROOT, TOY_FACES, cell
+from benchmarks.cells import ROOT, cell
 from benchmarks.reference import SIZE_OF
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.builtin import DEFAULT
@@ -18,14 +18,11 @@ from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import DemoSize
 from gseg_cli.device import pick_device
-from gseg_cli.distill.train import fit_student, predict_labels
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.train import fit_student
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
-CODE = (
-    *(f"gseg_cli.distill.{name}" for name in ("augment", "config", "loss", "score", "train", "trainer", "unet")),
-    *TOY_FACES,
-)
 COUNTS = (1, 10, 100)
 ONE_DRAW = 100  # from here on draws hardly differ, so there is one
 
@@ -45,7 +42,7 @@ def supervised(count: int, draw: int) -> dict[str, Any]:
         iou = [round(float(v), 4) for v in iou_per_class(matrix)]
         return {"miou": round(mean_iou(matrix), 4), "per_class_iou": dict(zip(CLASSES.names, iou, strict=True))}
 
-    return cell("supervised", {"labels": count, "draw": draw, "size": size, "train": asdict(config)}, CODE, compute)
+    return cell("supervised", {"labels": count, "draw": draw, "size": size, "train": asdict(config)}, compute)
 
 
 def rows(draws: int) -> list[dict[str, Any]]:

@@ -21,7 +21,8 @@ from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.networks.config import StyleGAN2Config
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
@@ -31,7 +32,6 @@ from gseg_cli.reproduce.toy import SHOTS as SHOTS_PER_DRAW
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import iou_per_class, mean_iou
 
-CODE = ("gseg_cli.fewshot.features", "gseg_cli.fewshot.model", "gseg_cli.fewshot.train", "gseg_cli.fewshot.predict")
 SHOTS = (1, 5, 10)
 CHOICE_SEEDS = range(81_000, 81_200)  # what defaults are chosen by; the table's figures are on TEACHER_SEEDS
 MAX_DRAWS = 5
@@ -70,7 +70,7 @@ def teach(config: FewshotConfig, shots: int, draw: int) -> dict[str, Any]:
         }
 
     keyed = {"train": asdict(config), "shots": shots, "draw": draw, "reference": TOY.reference_sha256}
-    return cell("teacher", keyed, CODE, compute, gan=TOY.gan_sha256)["figures"]
+    return cell("teacher", keyed, compute, gan=TOY.gan_sha256)["figures"]
 
 
 def figures(config: FewshotConfig, shots: int, draws: int, name: str = "miou") -> str:
@@ -146,7 +146,7 @@ def at_128_px() -> dict[str, Any]:
         fit_teacher(gan, annotations, FewshotConfig())
         return {"wall_s": time.perf_counter() - wall_s, "cpu_s": time.process_time() - cpu_s}
 
-    return cell("teacher-128", {"train": asdict(FewshotConfig())}, CODE, compute)["figures"]
+    return cell("teacher-128", {"train": asdict(FewshotConfig())}, compute)["figures"]
 
 
 TEXT = """# Few-shot teachers

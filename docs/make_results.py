@@ -1,7 +1,7 @@
 """Put tables into results.md: `python docs/make_results.py [FOLDER]`, the folder of a run of `gseg reproduce`.
 
-Between its marks the page holds what others report, written anew each time, and the tables of the run, which stay as
-they are when no folder is given.
+The page has two marked parts: what others report, rewritten every time, and the tables of the run, which stay as they
+are without FOLDER.
 """
 
 import re
@@ -26,7 +26,7 @@ def published() -> str:
 
 
 def as_run(folder: Path, docs: Path) -> str:
-    """The tables in `folder`; their pictures are copied into `docs`."""
+    """The tables in `folder`, as Markdown; copies their pictures into `docs`."""
     texts = [path.read_text(encoding="utf-8") for name in TABLES if (path := folder / f"{name}.md").is_file()]
     if not texts:
         raise SystemExit(f"{folder}: holds no table; gseg reproduce all -o {folder} writes them")

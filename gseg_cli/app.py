@@ -4,11 +4,13 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed and the rest is done
 """
 
 import errno
+import inspect
 import os
+import re
 import sys
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, NoReturn
 
 import typer
@@ -51,6 +53,12 @@ EXTRAS = {
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
+
+def _unwrapped(command: Callable[..., None]) -> str:
+    """A command's docstring with a paragraph per line, so that the terminal wraps it."""
+    return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
+
+
 app = typer.Typer(
     help="Part segmentation from a StyleGAN2 and one to ten hand-labelled samples.",
     epilog=GLOBAL_HELP,
@@ -79,7 +87,7 @@ for command in (
     doctor,
     demo,
 ):
-    app.command(command.__name__.replace("_", "-"), epilog=GLOBAL_HELP)(command)
+    app.command(command.__name__.replace("_", "-"), help=_unwrapped(command), epilog=GLOBAL_HELP)(command)
 
 
 def _show_version(asked: bool) -> None:
@@ -155,7 +163,7 @@ def _install_hint(package: str) -> str:
 
 def _usage_hint(error: typer.TyperException) -> str | None:
     context = getattr(error, "ctx", None)
-    return f"{context.command_path} --help tells how it is used" if context else None
+    return f"see {context.command_path} --help" if context else None
 
 
 def _fail(out: Output, message: str, hint: str | None, code: int) -> int:

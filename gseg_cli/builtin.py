@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from gseg_runtime.files import sha256_file
-
 PREFIX = "builtin:"  # of a GAN's name wherever a checkpoint's path can stand
 DEFAULT = "toy-faces"
 DEFAULT_GAN = PREFIX + DEFAULT
@@ -39,16 +37,22 @@ class Builtin:
 
     @property
     def gan_sha256(self) -> str:
-        return sha256_file(self.gan)
+        return _sha256(self.gan)
 
     @property
     def reference_sha256(self) -> str:
-        return sha256_file(self.reference)
+        return _sha256(self.reference)
 
 
 def assets() -> Path:
     """The package's data."""
     return Path(str(resources.files("gseg_cli") / "assets"))
+
+
+def _sha256(path: Path) -> str:
+    from gseg_runtime.files import sha256_file  # not at the top: --help needs no more than names
+
+    return sha256_file(path)
 
 
 def builtin_names() -> list[str]:

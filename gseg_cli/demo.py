@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,17 +14,16 @@ from PIL import Image
 from gseg_cli.builtin import DEFAULT, PREFIX, SMALL, Builtin, assets
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
-from gseg_cli.distill.distill import PairsConfig, StudentConfig
-from gseg_cli.distill.train import DistillConfig
+from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.evaluate.compare import compare_folders
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import load_teacher
-from gseg_cli.fewshot.train import FewshotConfig
 from gseg_cli.gan.load import load_generator
 from gseg_cli.project import gan_resolution
-from gseg_cli.recipe import Outcome, Recipe, Stage, run_recipe
-from gseg_cli.steps import OnStep
+from gseg_cli.recipe import Outcome, Recipe, run_recipe
+from gseg_cli.steps import OnStep, Stage
 from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_json, sha256_file, write_json
 from gseg_runtime.label_map import colorize, contact_sheet, overlay, read_label_png
 from gseg_runtime.metrics import mean_iou
@@ -56,6 +55,21 @@ QUICK = DemoSize(
 )
 
 
+@dataclass(frozen=True)
+class DemoFigures:
+    """What the demo measured. per_class_iou: None of a class that is on no photo. seconds: per stage and in all."""
+
+    miou_teacher: float
+    miou_student: float
+    per_class_iou: dict[str, float | None]
+    held_out_miou: float
+    images_per_second: float
+    contact_sheet: str
+    model: str
+    gan_sha256: str
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
 def shipped_figures() -> dict[str, Any]:
     """What benchmarks/autoshot.py measured with the shipped GAN: its hash, supervised and autoshot tables."""
     return read_json(assets() / "figures.json")
@@ -63,7 +77,7 @@ def shipped_figures() -> dict[str, Any]:
 
 def run_demo(
     out: Path, size: DemoSize, device: torch.device, stage: Stage, *, seed: int = 0, overwrite: bool = False
-) -> dict[str, Any]:
+) -> DemoFigures:
     """Run the flow on the embedded default into `out` and measure it; the figures, also in out/demo.json.
 
     seed decides the teacher, the student, and with fewer shots than annotations which of these are used.
@@ -90,8 +104,8 @@ def run_demo(
     outcome = run_recipe(recipe, out / "project", device, timed)
     with timed("evaluate", "figures"):
         figures = _measure(outcome, out, size, device)
-    figures |= {"seconds": {**seconds, "total": round(sum(seconds.values()), 1)}}
-    write_json(out / "demo.json", {"format": 1, "kind": "demo", **figures})
+    figures = replace(figures, seconds={**seconds, "total": round(sum(seconds.values()), 1)})
+    write_json(out / "demo.json", {"format": 1, "kind": "demo", **asdict(figures)})
     finish_folder(out)
     return figures
 
@@ -105,22 +119,22 @@ def _seeded(config: StudentConfig, seed: int) -> StudentConfig:
     return replace(config, train=replace(config.train, seed=seed))
 
 
-def _measure(outcome: Outcome, out: Path, size: DemoSize, device: torch.device) -> dict[str, Any]:
+def _measure(outcome: Outcome, out: Path, size: DemoSize, device: torch.device) -> DemoFigures:
     gan = outcome.project.gan_path
-    teacher, _, _ = load_teacher(outcome.teacher, device)
+    teacher, _, _ = load_teacher(outcome.teacher.checkpoint, device)
     seeds = TEACHER_SEEDS[: size.num_teacher_samples]
     psi = size.student.pairs.truncation_psi
     student = compare_folders(outcome.masks, out / "photos" / "masks", CLASSES)
-    return {
-        "miou_teacher": mean_iou(compare_teacher(load_generator(gan, device), teacher, seeds, psi)),
-        "miou_student": mean_iou(student.matrix),
-        "per_class_iou": student.per_class_iou,
-        "held_out_miou": outcome.quality["held_out_miou"],
-        "images_per_second": outcome.report.images_per_second,
-        "contact_sheet": str(_contact_sheet(outcome.masks, out)),
-        "model": str(outcome.model),
-        "gan_sha256": sha256_file(gan),
-    }
+    return DemoFigures(
+        miou_teacher=mean_iou(compare_teacher(load_generator(gan, device), teacher, seeds, psi)),
+        miou_student=mean_iou(student.matrix),
+        per_class_iou=student.per_class_iou,
+        held_out_miou=outcome.student.held_out_miou,
+        images_per_second=outcome.report.images_per_second,
+        contact_sheet=str(_contact_sheet(outcome.masks, out)),
+        model=str(outcome.model),
+        gan_sha256=sha256_file(gan),
+    )
 
 
 def _contact_sheet(masks: Path, out: Path) -> Path:

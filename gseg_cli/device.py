@@ -8,7 +8,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from gseg_runtime.errors import BackendUnavailable, UsageError
+from gseg_cli.choices import check_device
+from gseg_runtime.errors import BackendUnavailable
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -16,9 +17,8 @@ def pick_device(name: str = "auto") -> torch.device:
 
     UsageError for another name; BackendUnavailable when CUDA is asked for and not there.
     """
-    kind, colon, number = name.partition(":")
-    if kind not in ("auto", "cpu", "cuda") or (colon and (kind != "cuda" or not number.isdecimal())):
-        raise UsageError(f"--device: expected auto, cpu, cuda or cuda:N, got {name!r}")
+    check_device(name)
+    kind, _, number = name.partition(":")
     num_gpus = torch.cuda.device_count() if kind != "cpu" and torch.cuda.is_available() else 0
     if kind == "auto":
         name = kind = "cuda" if num_gpus else "cpu"

@@ -13,23 +13,51 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gseg_cli.choices import check_device
 from gseg_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from gseg_cli.project import Project
 
 GLOBAL_HELP = (
-    "Every command also takes: -C, --project DIR (the project folder, else the current one); "
-    "--json (one JSON object on stdout); --debug (tracebacks)."
+    "Every command also takes -C, --project DIR (project folder, by default the current one), "
+    "--json (print one JSON object to stdout) and --debug (show tracebacks)."
 )
 
-DeviceOpt = Annotated[str, typer.Option("--device", help="auto, cpu, cuda or cuda:N.")]
-SeedOpt = Annotated[int, typer.Option("--seed", help="Seed of all random numbers.")]
+
+def _checked(device: str) -> str:
+    """Before PyTorch is imported, which takes a hundred times as long."""
+    check_device(device)
+    return device
+
+
+DeviceOpt = Annotated[
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|cuda:N",
+        callback=_checked,
+        help="Device to compute on; auto uses a GPU if there is one.",
+    ),
+]
+SeedOpt = Annotated[int, typer.Option("--seed", min=0, help="Seed of all random numbers.")]
 OverwriteOpt = Annotated[bool, typer.Option("--overwrite", help="Replace what gseg wrote there before.")]
-ResumeOpt = Annotated[bool, typer.Option("--resume", help="Go on where an earlier run stopped.")]
-OutOpt = Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")]
-GanOpt = Annotated[str | None, typer.Option("--gan", help="GAN checkpoint or builtin:NAME, else the project's.")]
-ModelOpt = Annotated[Path | None, typer.Option("--model", help="ONNX model; without it the project's export.")]
+ResumeOpt = Annotated[bool, typer.Option("--resume", help="Continue where an earlier run stopped.")]
+ResumeRunOpt = Annotated[
+    bool, typer.Option("--resume", help="Continue the newest run, with the options it was started with.")
+]
+OutOpt = Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")]
+FullNamesOpt = Annotated[bool, typer.Option("--full-names", help="Name masks x.jpg.png instead of x.png.")]
+RunsOpt = Annotated[Path | None, typer.Option("--runs", help="Folder of the runs.", show_default="the project's runs/")]
+GanOpt = Annotated[
+    str | None, typer.Option("--gan", help="GAN checkpoint, or builtin:NAME.", show_default="the project's")
+]
+TeacherOpt = Annotated[
+    Path | None, typer.Option("--teacher", help="Teacher checkpoint.", show_default="the project's newest")
+]
+ModelOpt = Annotated[
+    Path | None, typer.Option("--model", help="ONNX model or TensorRT engine.", show_default="the project's model.onnx")
+]
 
 
 @dataclass
@@ -62,6 +90,12 @@ def find_gan(gan: str | None) -> Path:
     from gseg_cli.project import locate_gan
 
     return locate_gan(gan, Path(), source="--gan") if gan else open_project().gan_path
+
+
+def is_given(context: typer.Context, option: str) -> bool:
+    """Whether the command line says something of this option, named like its parameter; if not, it has its default."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def take_globals(args: Sequence[str]) -> list[str]:

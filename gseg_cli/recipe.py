@@ -2,33 +2,29 @@
 
     GAN -> samples -> annotations -> teacher -> student -> model.onnx -> masks
 
-Each stage is a verb that takes what the one before made; every command of gseg runs one of them.
+`run_recipe` runs the stages one after the other, and each takes what the ones before it made. A stage is called like
+the command of gseg that does the same alone.
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gseg_cli.annotate.formats.png import import_files
+from gseg_cli.distill.config import StudentConfig
 from gseg_cli.distill.deploy import export_student
-from gseg_cli.distill.distill import StudentConfig
-from gseg_cli.distill.start import start_distill
-from gseg_cli.fewshot.start import start_fewshot
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.distill.stage import TrainedStudent, run_distill
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.stage import TrainedTeacher, run_fewshot_train
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
 from gseg_cli.project import Project
-from gseg_cli.steps import OnStep, Step
+from gseg_cli.steps import Stage, Step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.folder import FolderReport
 from gseg_runtime.segmenter import Segmenter
-
-# Opens a stage by name and by the unit it counts; yields where its progress goes.
-Stage = Callable[[str, str], AbstractContextManager[OnStep]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,15 +42,14 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came out."""
+    """What came out. model: the ONNX file; masks: the folder of them, which the report is about."""
 
     project: Project
-    teacher: Path
-    student: Path
+    teacher: TrainedTeacher
+    student: TrainedStudent
     model: Path
     masks: Path
     report: FolderReport
-    quality: dict[str, Any]
 
 
 def run_recipe(recipe: Recipe, folder: Path, device: torch.device, stage: Stage) -> Outcome:
@@ -63,30 +58,29 @@ def run_recipe(recipe: Recipe, folder: Path, device: torch.device, stage: Stage)
     gan, runs = project.gan_path, project.runs_dir
     model, masks = project.exports_dir / "model.onnx", folder / "masks"
 
-    with stage("sample", "images") as on_step:
+    with stage("sample", "images") as on_step:  # the GAN draws those pictures that the label maps were drawn on
         seeds = sorted(int(path.stem) for path in recipe.label_maps)
         generator = load_generator(gan, device)
         samples = write_samples(generator, gan, seeds, recipe.truncation_psi, project.samples_dir, on_step=on_step)
 
-    with stage("annotate-import", "maps") as on_step:
+    with stage("annotate-import", "maps") as on_step:  # label maps and latents of the same seeds belong together
         annotations = import_files(recipe.label_maps, samples, recipe.classes).all()
         annotations.save(project.annotations_dir, source="recipe")
         on_step(Step(len(annotations.seeds), len(annotations.seeds)))
 
-    with stage("fewshot-train", "steps") as on_step:
-        teacher = start_fewshot(gan, project.annotations_dir, recipe.fewshot, runs, device, on_step=on_step)
+    with stage("fewshot-train", "steps") as on_step:  # a network that labels by the GAN's activations
+        teacher = run_fewshot_train(gan, project.annotations_dir, recipe.fewshot, runs, device, on_step=on_step)
 
-    with stage("distill", "steps") as on_step:
-        student = start_distill(
-            gan, teacher["checkpoint"], recipe.student, runs, device, on_pairs=on_step, on_step=on_step
+    with stage("distill", "steps") as on_step:  # a UNet that learns from thousands of samples labelled by the teacher
+        student = run_distill(
+            gan, teacher.checkpoint, recipe.student, runs, device, on_pairs=on_step, on_step=on_step
         )
 
-    with stage("export", "models") as on_step:
-        exported = export_student(student["checkpoint"], model)
+    with stage("export", "models") as on_step:  # the UNet as a file that runs without PyTorch
+        export_student(student.checkpoint, model)
         on_step(Step(1, 1))
 
     with stage("segment", "images") as on_step, Segmenter.load(model) as segmenter:
         report = segmenter.segment_folder(recipe.photos, masks, on_image=lambda p: on_step(Step(p.done, p.total)))
 
-    quality = {"held_out_miou": student["held_out_miou"], "label_agreement": exported["label_agreement"]}
-    return Outcome(project, teacher["checkpoint"], student["checkpoint"], model, masks, report, quality)
+    return Outcome(project, teacher, student, model, masks, report)

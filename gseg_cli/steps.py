@@ -1,6 +1,7 @@
 """How the library tells of its progress. It knows nothing of terminals; `gseg_cli.progress` draws the bar."""
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 
 
@@ -18,6 +19,10 @@ OnStep = Callable[[Step], None]
 
 def ignore_step(step: Step) -> None:
     """The default of every `on_step` argument."""
+
+
+# Opens a piece of work by its title and the unit that it counts; yields where its progress goes.
+Stage = Callable[[str, str], AbstractContextManager[OnStep]]
 
 
 Say = Callable[[str], None]

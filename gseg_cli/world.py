@@ -53,6 +53,9 @@ class World:
             dist.barrier()
 
 
+ALONE = World()
+
+
 @contextmanager
 def join_world(device: str) -> Iterator[tuple[World, torch.device]]:
     """Under torchrun: the process group and this process's own device; otherwise a world of one, on `device`.

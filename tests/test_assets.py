@@ -12,7 +12,8 @@ from gseg_cli.checkpoint import read_header, read_meta
 from gseg_cli.datasets.splits import GAN_SEEDS, REFERENCE_SEEDS, SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import shipped_figures
-from gseg_cli.distill.distill import HELD_OUT_SEED, NUM_HELD_OUT, PAIR_SEED
+from gseg_cli.distill.config import PAIR_SEED
+from gseg_cli.distill.stage import HELD_OUT_SEED, NUM_HELD_OUT
 from gseg_cli.evaluate.reference import reference_path
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
 from gseg_runtime.label_map import check_label_map, read_label_png

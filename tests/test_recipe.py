@@ -12,10 +12,9 @@ import torch
 from PIL import Image
 
 from gseg_cli.app import main
-from gseg_cli.demo import QUICK, DemoSize, run_demo
-from gseg_cli.distill.distill import PairsConfig, StudentConfig
-from gseg_cli.distill.train import DistillConfig
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.demo import QUICK, DemoFigures, DemoSize, run_demo
+from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.steps import OnStep, Step
 
 TINY = DemoSize(
@@ -29,7 +28,7 @@ TINY = DemoSize(
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], dict[str, list[Step]]]:
+def demo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, DemoFigures, dict[str, list[Step]]]:
     torch.set_num_threads(1)
     out, seen = tmp_path_factory.mktemp("demo") / "demo", {}
 
@@ -44,21 +43,21 @@ def test_the_flow_ends_in_masks_of_photos_that_beat_chance(demo: Any) -> None:
     out, figures, _ = demo
     assert len(list((out / "project" / "masks").glob("*.png"))) == TINY.num_photos
     # All background, the best constant answer, would have a tenth of the background's share.
-    assert figures["miou_student"] > 0.15
-    assert figures["miou_teacher"] > 0.3
-    assert 0 < figures["held_out_miou"] <= 1
+    assert figures.miou_student > 0.15
+    assert figures.miou_teacher > 0.3
+    assert 0 < figures.held_out_miou <= 1
 
 
 def test_every_stage_tells_of_its_progress_to_the_end(demo: Any) -> None:
     _, figures, seen = demo
-    assert set(figures["seconds"]) == {*seen, "total"}
+    assert set(figures.seconds) == {*seen, "total"}
     ends = {name: steps[-1] for name, steps in seen.items() if name != "evaluate"}
     assert all(step.done == step.total for step in ends.values())
 
 
 def test_the_contact_sheet_shows_photo_mask_and_overlay(demo: Any) -> None:
     _, figures, _ = demo
-    with Image.open(figures["contact_sheet"]) as sheet:
+    with Image.open(figures.contact_sheet) as sheet:
         assert sheet.width > 3 * 128 and sheet.height > 3 * 128
 
 
@@ -70,8 +69,8 @@ def test_the_demo_folder_is_not_overwritten_unasked(demo: Any, capsys: pytest.Ca
 
 def test_info_walks_back_from_the_model_to_the_gan(demo: Any, capsys: pytest.CaptureFixture[str]) -> None:
     _, figures, _ = demo
-    assert main(["info", figures["model"], "--json"]) == 0
-    assert figures["gan_sha256"] in json.dumps(json.loads(capsys.readouterr().out)["data"])
+    assert main(["info", figures.model, "--json"]) == 0
+    assert figures.gan_sha256 in json.dumps(json.loads(capsys.readouterr().out)["data"])
 
 
 def test_the_quick_demo_differs_from_the_full_one_in_size_only() -> None:

@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 
-from benchmarks.cells import TOY_FACES
 from benchmarks.gpu.setting import Figures, Setting
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.builtin import BY_SIZE, Builtin
@@ -22,16 +21,14 @@ from gseg_cli.distill.train import fit_student
 from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
-from gseg_cli.gan.training.data import parse_box
-from gseg_cli.gan.training.stage import train_or_resume
+from gseg_cli.gan.training.config import parse_box
+from gseg_cli.gan.training.stage import run_or_resume_gan_train
 from gseg_cli.progress import progress
-from gseg_cli.reproduce.stage import Request, open_subject, start_reproduce
+from gseg_cli.reproduce.stage import Request, open_subject, run_reproduce
 from gseg_cli.reproduce.tables import find_tables
 from gseg_cli.runs import list_runs
 from gseg_runtime.files import read_json, sha256_file
 
-CODE = ("gseg_cli.gan", "gseg_cli.device")
-TRAINING = ("gseg_cli.distill", "gseg_cli.gan.networks.stylegan2", "gseg_cli.gan.networks.ops", *TOY_FACES)
 LEAST_MINUTES = 0.5  # a training of less says nothing
 BATCH = 256  # samples drawn at once
 
@@ -87,7 +84,7 @@ def train(s: Setting, gan: Gan, minutes: float) -> None:
         how["crop"] = parse_box(s.crop)
     asked = {"kimg": given["kimg"]} if has_run else given
     with progress(gan.name, "images") as on_step:
-        train_or_resume(photos, asked, folder / "runs", s.device, minutes=minutes, on_step=on_step, **how)
+        run_or_resume_gan_train(photos, asked, folder / "runs", s.device, minutes=minutes, on_step=on_step, **how)
 
 
 def _rendered(s: Setting, size: int) -> Path:
@@ -106,7 +103,7 @@ def measure_ceilings(s: Setting) -> None:
             if path is None:
                 continue
             about = {"gan": name, "pixels": gan.size, "kimg": _kimg(path)}
-            s.cell("ceiling", about, TRAINING, lambda p=path, z=gan.size: ceiling(s, p, z), sha256_file(path))  # type: ignore[misc]
+            s.cell("ceiling", about, lambda p=path, z=gan.size: ceiling(s, p, z), sha256_file(path))  # type: ignore[misc]
     small = next(gan for gan in gans(s) if gan.name == "toy-faces-64")
     if path := small.checkpoint(s):
         figure6(s, path)
@@ -145,7 +142,7 @@ def figure6(s: Setting, gan: Path) -> None:
     subject = open_subject(request, s.device)
     if s.dry_run:
         return
-    start_reproduce(find_tables("figure6"), subject, request, s.out / "figure6", progress, print)
+    run_reproduce(find_tables("figure6"), subject, request, s.out / "figure6", progress, print)
 
 
 def keep(s: Setting) -> None:

@@ -4,13 +4,12 @@ import re
 import subprocess
 import sys
 
+from benchmarks.cells import made
 from benchmarks.gpu.setting import Figures, Setting
-
-ROOTS = ("gseg_cli", "gseg_runtime", "gseg_export")
 
 
 def measure(s: Setting) -> None:
-    s.cell("tests", {"marker": "gpu"}, ROOTS, lambda: run_marked(s))
+    s.cell("tests", {"marker": "gpu", "commit": made(s.device)["commit"]}, lambda: run_marked(s))
 
 
 def run_marked(s: Setting) -> Figures:

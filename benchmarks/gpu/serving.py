@@ -15,7 +15,6 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.segmenter import Segmenter
 
-CODE = ("gseg_runtime", "gseg_export", "gseg_cli.distill.unet")
 STUDENTS = (("tiny", 128), ("default", 128), ("default", 256), ("default", 512), ("paper", 256))
 NUM_PHOTOS, SECONDS = 64, 4.0
 
@@ -26,7 +25,7 @@ def measure(s: Setting) -> None:
     for size, pixels in students:
         for precision, device in [(p, d) for d in devices for p in ("fp32", "fp16") if (p, d) != ("fp16", "cpu")]:
             config = {"student": size, "pixels": pixels, "precision": precision, "device": device}
-            s.cell("segment", config, CODE, lambda c=config: throughput(s, **c))  # type: ignore[misc]
+            s.cell("segment", config, lambda c=config: throughput(s, **c))  # type: ignore[misc]
 
 
 def throughput(s: Setting, *, student: str, pixels: int, precision: str, device: str) -> Figures:
@@ -51,7 +50,7 @@ def make_model(folder: Path, student: str, pixels: int, precision: str) -> Path:
 
 
 def measure_tensorrt(s: Setting) -> None:
-    s.cell("tensorrt", {"device": "trt"}, ("gseg_runtime",), lambda: tensorrt(s))
+    s.cell("tensorrt", {"device": "trt"}, lambda: tensorrt(s))
 
 
 def tensorrt(s: Setting) -> Figures:

@@ -3,14 +3,14 @@
 import gc
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gseg_cli.evaluate.result_cache import CellStore
+from gseg_cli.evaluate.result_cache import ResultCache
 from gseg_runtime.files import write_text
 
 Figures = dict[str, Any]
@@ -39,20 +39,20 @@ class Setting:
         return self.out / "work"
 
     def cell(
-        self, name: str, config: Mapping[str, Any], code: Sequence[str], compute: Callable[[], Figures], gan: str = ""
+        self, name: str, config: Mapping[str, Any], compute: Callable[[], Figures], gan: str = ""
     ) -> Figures | None:
         """The figures of this cell, computed unless they are there; None where that failed or the time is over.
 
         What went wrong is kept in DIR/failed, and the next run tries again.
         """
-        store = CellStore(self.out / "cells", self.device)
+        store = ResultCache(self.out / "cells", self.device)
         keyed = {**config, "dry_run": self.dry_run}
-        path, failed = store.path(name, keyed, code, gan), self.out / "failed" / f"{name}-{_words(config)}.txt"
+        path, failed = store.path(name, keyed, compute, gan), self.out / "failed" / f"{name}-{_words(config)}.txt"
         if not path.is_file() and self.left_s <= 0:
             print(f"{name} {_words(config)}: no time left", flush=True)
             return None
         try:
-            figures: Figures = store.cell(name, keyed, code, compute, gan)["figures"]
+            figures: Figures = store.cell(name, keyed, compute, gan)["figures"]
         except Exception:  # whatever it is, the other figures are wanted
             failed.parent.mkdir(parents=True, exist_ok=True)
             write_text(failed, traceback.format_exc())

@@ -15,14 +15,14 @@ from gseg_cli.demo import QUICK, DemoSize, run_demo
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet, make_pairs
 from gseg_cli.distill.train import fit_student
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
 from gseg_runtime.label_map import read_label_png
 
-CODE = ("gseg_cli.gan", "gseg_cli.fewshot", "gseg_cli.distill", "gseg_cli.device")
 MODELS = ("mlp", "cnn-s", "cnn-l")
 WARM_UP = 20  # steps
 
@@ -33,13 +33,13 @@ def measure(s: Setting) -> None:
         shipped = Builtin(BY_SIZE[size])
         for model in MODELS[:1] if s.dry_run else MODELS:
             config = {"pixels": size, "model": model}
-            s.cell("teacher", config, CODE, lambda m=model, b=shipped: teacher(s, b, m), shipped.gan_sha256)  # type: ignore[misc]
-        s.cell("pairs", {"pixels": size}, CODE, lambda b=shipped: pairs(s, b), shipped.gan_sha256)  # type: ignore[misc]
+            s.cell("teacher", config, lambda m=model, b=shipped: teacher(s, b, m), shipped.gan_sha256)  # type: ignore[misc]
+        s.cell("pairs", {"pixels": size}, lambda b=shipped: pairs(s, b), shipped.gan_sha256)  # type: ignore[misc]
     for size in sizes:
         for precision in ("fp32", "bf16"):
             config = {"pixels": size, "precision": precision}
-            s.cell("student", config, CODE, lambda z=size, p=precision: student(s, z, p))  # type: ignore[misc]
-    s.cell("demo", {"draw": 0}, ("gseg_cli", "gseg_runtime", "gseg_export"), lambda: demo(s))
+            s.cell("student", config, lambda z=size, p=precision: student(s, z, p))  # type: ignore[misc]
+    s.cell("demo", {"draw": 0}, lambda: demo(s))
 
 
 def annotations(shipped: Builtin, generator: GanModule) -> AnnotationSet:
@@ -98,4 +98,4 @@ def demo(s: Setting) -> Figures:
         size = replace(size, student=replace(size.student, train=train, pairs=replace(size.student.pairs, count=20)))
     found = run_demo(Path(s.work / "demo"), size, s.device, progress, overwrite=True)
     names = ("miou_teacher", "miou_student", "held_out_miou", "images_per_second")
-    return {**{name: found[name] for name in names}, **{f"{k}_s": v for k, v in found["seconds"].items()}}
+    return {**{name: getattr(found, name) for name in names}, **{f"{k}_s": v for k, v in found.seconds.items()}}

@@ -7,10 +7,10 @@ import torch
 
 from benchmarks.gpu.setting import Figures, Setting, peak_gib, seconds_of
 from benchmarks.stylegan2_ada import TheirTrainer, add_checkout
-from gseg_cli.gan.training.config import GanTrainConfig, auto_config
+from gseg_cli.gan.training.auto import auto_config
+from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.trainer import GanTrainer
 
-CODE = ("gseg_cli.gan", "gseg_cli.device")
 RESOLUTIONS, PRECISIONS = (64, 128, 256, 512), ("fp16", "bf16")
 AUGMENT_P = 0.2
 CYCLE = 16  # steps, in which every regulariser is due
@@ -27,7 +27,7 @@ def measure(s: Setting) -> None:
         if side == "gseg, augmented" and precision != precisions[0]:
             continue
         config = {"resolution": resolution, "precision": precision, "side": side}
-        s.cell("gan-train", config, CODE, lambda c=config: speed(s, **c))  # type: ignore[misc]
+        s.cell("gan-train", config, lambda c=config: speed(s, **c))  # type: ignore[misc]
 
 
 def speed(s: Setting, *, resolution: int, precision: str, side: str) -> Figures:

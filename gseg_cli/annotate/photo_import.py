@@ -1,41 +1,22 @@
 """The whole import of labelled photos: read, match, paint, invert."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import torch
 
 from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.paint import Import
+from gseg_cli.annotate.photo_config import PhotoImportConfig
 from gseg_cli.annotate.photo_folder import PhotoFolder
 from gseg_cli.annotate.photos import Fit, annotations_of, fit_photos, read_labelled_photos
-from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.project import gan_resolution
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
-
-SPACES = ("w", "w+")  # where the latents alone make the photo again, which is all that annotations hold
-
-
-@dataclass(frozen=True, kw_only=True)
-class PhotoImportOptions:
-    """Of the photos that were drawn on. max_error: in levels of 255, beyond it a photo is left out; fit: framing.py."""
-
-    leave_out: Collection[str] = ()
-    max_error: float | None = None
-    space: str = "w+"
-    steps: int = 300
-    fit: str = "letterbox"
-    class_index: int | None = None  # of a conditional GAN
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.space not in SPACES:
-            raise UsageError(f"--space: expected {' or '.join(SPACES)}, got {self.space!r}")
 
 
 def import_photos(
@@ -43,7 +24,7 @@ def import_photos(
     photos: Path,
     gan: Path,
     classes: ClassMap,
-    options: PhotoImportOptions,
+    options: PhotoImportConfig,
     device: torch.device,
     *,
     mapping: Mapping[str, str],

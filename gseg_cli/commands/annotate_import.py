@@ -2,12 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gseg_cli.annotate.photo_config import PhotoImportConfig
+from gseg_cli.choices import Fit, PhotoSpace, Unlabelled
 from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, open_project, settings
 
 if TYPE_CHECKING:
@@ -15,64 +16,73 @@ if TYPE_CHECKING:
 
     from gseg_cli.annotate.annotation_set import AnnotationSet
     from gseg_cli.annotate.paint import Import
-    from gseg_cli.annotate.photos import Fit
-
-
-class Unlabelled(StrEnum):
-    """What pixels become that nobody drew on."""
-
-    background = "background"
-    ignore = "ignore"
+    from gseg_cli.annotate.photos import Fit as PhotoFit
 
 
 def annotate_import(
     source: Annotated[
-        Path, typer.Argument(metavar="SOURCE", help="What the tool exported: a file, a folder, or the zip as it came.")
+        Path, typer.Argument(metavar="SOURCE", help="File, folder or zip that the labelling tool exported.")
     ],
-    samples: Annotated[Path | None, typer.Option(help="Folder of the samples, else the project's samples/.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="Folder of the samples.", show_default="the project's samples/")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write, else the project's annotations/.")
+        Path | None, typer.Option("--out", "-o", help="Folder to write to.", show_default="the project's annotations/")
     ] = None,
     maps: Annotated[
         list[str] | None,
-        typer.Option("--map", metavar="NAME=CLASS", help="Take shapes called NAME as CLASS, ignore, or - (left out)."),
+        typer.Option(
+            "--map",
+            metavar="NAME=CLASS",
+            help="Import shapes called NAME as CLASS, as ignore, or not at all (-); can be repeated.",
+        ),
     ] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Add unknown names to gseg.toml as classes, unasked.")] = False,
-    unlabelled: Annotated[
-        Unlabelled, typer.Option(help="What pixels become that nobody drew on.")
-    ] = Unlabelled.background,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Add unknown names to gseg.toml as classes without asking.")
+    ] = False,
+    unlabelled: Annotated[Unlabelled, typer.Option(help="What pixels without a label become.")] = "background",
     line_width: Annotated[
         int, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
     ] = 10,
-    partial: Annotated[bool, typer.Option("--partial", help="Take the good ones, where some are not.")] = False,
-    add: Annotated[bool, typer.Option("--add", help="Keep the annotations of other samples that are there.")] = False,
+    partial: Annotated[
+        bool, typer.Option("--partial", help="Import what can be read, even if other files fail.")
+    ] = False,
+    add: Annotated[bool, typer.Option("--add", help="Keep the existing annotations of other samples.")] = False,
     photos: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR", help="It was drawn on the photos in DIR, not on samples: invert them into the GAN."
+            metavar="DIR", help="Photos that were labelled instead of samples; they are inverted into the GAN."
         ),
     ] = None,
     leave_out: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="With --photos: leave this one out; may be repeated.")
+        list[str] | None, typer.Option(metavar="NAME", help="With --photos: photo to leave out; can be repeated.")
     ] = None,
     max_error: Annotated[
-        float | None, typer.Option(min=0, help="With --photos: leave out what the GAN draws worse than this.")
-    ] = None,
-    space: Annotated[str, typer.Option(help="With --photos: w+ or w.")] = "w+",
-    steps: Annotated[int, typer.Option(min=1, help="With --photos: steps of the optimisation.")] = 300,
-    fit: Annotated[str, typer.Option(help="With --photos: letterbox, all of the photo, or crop, its middle.")] = (
-        "letterbox"
-    ),
+        float | None,
+        typer.Option(
+            min=0, help="With --photos: leave out photos that the GAN draws worse than this, in levels of 255."
+        ),
+    ] = PhotoImportConfig.max_error,
+    space: Annotated[
+        PhotoSpace, typer.Option(help="With --photos: latents to search for, one per photo (w) or one per layer (w+).")
+    ] = PhotoImportConfig.space,
+    steps: Annotated[
+        int, typer.Option(min=1, help="With --photos: optimisation steps per photo.")
+    ] = PhotoImportConfig.steps,
+    fit: Annotated[
+        Fit, typer.Option(help="With --photos: pad photos to a square (letterbox), or cut out their centre (crop).")
+    ] = PhotoImportConfig.fit,
     class_index: Annotated[
-        int | None, typer.Option("--class", min=0, help="With --photos: class of the photos, of a conditional GAN.")
-    ] = None,
-    seed: SeedOpt = 0,
+        int | None, typer.Option("--class", min=0, help="With --photos: class of the photos, for a conditional GAN.")
+    ] = PhotoImportConfig.class_index,
+    seed: SeedOpt = PhotoImportConfig.seed,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Take in what was drawn on samples: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs.
+    """Import label maps that were drawn with another program.
 
-    With --photos also what was drawn on real photos, as far as the GAN can draw them.
+    Reads labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs and more, drawn on samples or on photos.
+    Writes label maps for fewshot-train, and previews of them.
     """
     from gseg_cli.annotate.importing import import_source, write_import
     from gseg_cli.annotate.names import parse_mapping
@@ -87,12 +97,12 @@ def annotate_import(
     _refuse_clashes(source, folder, add, overwrite)
     how: dict[str, Any] = {
         "mapping": mapping,
-        "unlabelled": IGNORE if unlabelled is Unlabelled.ignore else 0,
+        "unlabelled": IGNORE if unlabelled == "ignore" else 0,
         "line_width": line_width,
         "may_add": lambda new: yes or _confirmed(new),
     }
     sample_set: SampleSet | None = None
-    fits: list[Fit] = []
+    fits: list[PhotoFit] = []
     if photos is None:
         sample_set = SampleSet.load(samples or project.samples_dir)
         kind, found = import_source(source, sample_set, project.classes, **how)
@@ -129,19 +139,19 @@ def annotate_import(
 
 def _import_photos(
     source: Path, photos: Path, options: dict[str, Any], device: str, partial: bool, how: dict[str, Any]
-) -> "tuple[str, Import, list[Fit]]":
-    from gseg_cli.annotate.photo_import import PhotoImportOptions, import_photos
+) -> "tuple[str, Import, list[PhotoFit]]":
+    from gseg_cli.annotate.photo_import import PhotoImportConfig, import_photos
     from gseg_cli.device import pick_device
     from gseg_cli.progress import progress
 
-    project, chosen, where = open_project(), PhotoImportOptions(**options), pick_device(device)
+    project, chosen, where = open_project(), PhotoImportConfig(**options), pick_device(device)
     with progress("invert", "photos") as on_step:
         return import_photos(
             source, photos, project.gan_path, project.classes, chosen, where, partial=partial, on_step=on_step, **how
         )
 
 
-def _fit_facts(fit: "Fit") -> dict[str, Any]:
+def _fit_facts(fit: "PhotoFit") -> dict[str, Any]:
     return {"name": fit.photo.name, "error": fit.error, "distance": fit.distance, "left_out": fit.reason}
 
 

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gseg_cli.commands.segment import BatchOpt, InferenceDeviceOpt, load_segmenter
+from gseg_cli.commands.segment import BatchOpt, InferenceDeviceOpt, WorkersOpt, load_segmenter
 from gseg_cli.options import ModelOpt
 
 if TYPE_CHECKING:
@@ -17,15 +17,21 @@ if TYPE_CHECKING:
 def bench(
     model: ModelOpt = None,
     photos: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of photos; without it made-up ones of a megapixel.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of photos.", show_default="generated ones of one megapixel"),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, help="Photos that are used.")] = 40,
-    seconds: Annotated[float, typer.Option(min=0.0, help="About how long each run on all cores takes.")] = 5.0,
+    count: Annotated[int, typer.Option(min=1, help="Number of photos to use.")] = 40,
+    seconds: Annotated[
+        float, typer.Option(min=0, help="Approximate length of each run on all cores, in seconds.")
+    ] = 5.0,
     device: InferenceDeviceOpt = "auto",
     batch: BatchOpt = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; without it one per core.")] = None,
+    workers: WorkersOpt = None,
 ) -> None:
-    """Measure decoding, inference and encoding alone, the bare engine, and a whole folder."""
+    """Measure how fast a model segments photos on this machine.
+
+    Times decoding, inference and encoding separately, the engine alone, and a whole folder of photos.
+    """
     from gseg_cli.output import current_output
     from gseg_runtime.bench import run_bench
 

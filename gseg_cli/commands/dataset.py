@@ -1,27 +1,32 @@
 """gseg dataset: a public data set as published experiments use it, as images and label maps."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, get_args
 
 import typer
 
+from gseg_cli.choices import ProtocolName, Split
 from gseg_cli.options import OutOpt, OverwriteOpt, ResumeOpt
 
 
 def dataset(
     protocol: Annotated[
-        str, typer.Argument(metavar="PROTOCOL", help="celebamask-3, celebamask-10, pascal-car or pascal-horse.")
+        ProtocolName, typer.Argument(metavar="PROTOCOL", help=f"One of {', '.join(get_args(ProtocolName))}.")
     ],
-    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the data set as it is published.")],
+    source: Annotated[Path, typer.Argument(metavar="SOURCE", help="Folder of the data set, as published.")],
     out: OutOpt,
     split: Annotated[
-        str | None, typer.Option(help="test, val, train or all; without it the one that is scored.")
+        Split | None,
+        typer.Option(help="Split to write, if the data set has it.", show_default="the one results are for"),
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Take only the first N photos.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Number of photos to take.", show_default="all")] = None,
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
 ) -> None:
-    """Cut and merge CelebAMask-HQ or PASCAL-Part as the paper does, into OUT/images and OUT/masks."""
+    """Prepare CelebAMask-HQ or PASCAL-Part as the paper does.
+
+    Crops the photos, merges their classes, and writes the result to OUT/images and OUT/masks.
+    """
     from gseg_cli.datasets.protocols import find_protocol, write_protocol
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress

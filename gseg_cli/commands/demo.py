@@ -1,6 +1,6 @@
 """gseg demo: the whole flow on the embedded default, measured."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def demo(
-    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write.")] = Path("demo"),
-    quick: Annotated[bool, typer.Option("--quick", help="A minute: shows that it runs, not how good it gets.")] = False,
-    shots: Annotated[int, typer.Option(min=1, max=10, help="How many of the shipped annotations to use.")] = 10,
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder to write to.")] = Path("demo"),
+    quick: Annotated[bool, typer.Option("--quick", help="Run for about a minute, to see that it works.")] = False,
+    shots: Annotated[int, typer.Option(min=1, max=10, help="Number of annotated samples to learn from.")] = 10,
     seed: SeedOpt = 0,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Run the whole flow on toy faces, measured.
+    """Run the whole flow on toy faces, and measure it.
 
-    From the shipped GAN and its annotations to a model, which segments faces the GAN never saw.
+    Starts from the GAN and the annotations that come with gseg. Ends with a model that segments faces it never saw.
     """
     from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
     from gseg_cli.device import pick_device
@@ -30,8 +30,8 @@ def demo(
     from gseg_cli.progress import progress
 
     size = replace(QUICK if quick else DemoSize(), shots=shots)
-    figures = run_demo(out, size, pick_device(device), progress, seed=seed, overwrite=overwrite)
-    figures["supervised"] = shipped_figures()["supervised"]
+    measured = run_demo(out, size, pick_device(device), progress, seed=seed, overwrite=overwrite)
+    figures = {**asdict(measured), "supervised": shipped_figures()["supervised"]}
     current_output().result(figures, _report(figures))
 
 

@@ -1,66 +1,116 @@
 """gseg distill: a small network that needs no GAN, from pairs the teacher labelled."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
-from gseg_cli.options import DeviceOpt, GanOpt, find_gan, open_project, project_dir
+from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, configure
+from gseg_cli.options import (
+    DeviceOpt,
+    GanOpt,
+    ResumeRunOpt,
+    RunsOpt,
+    SeedOpt,
+    TeacherOpt,
+    find_gan,
+    is_given,
+    open_project,
+    project_dir,
+)
+
+if TYPE_CHECKING:
+    from gseg_cli.distill.stage import TrainedStudent
 
 
 def distill(
+    context: typer.Context,
     gan: GanOpt = None,
-    teacher: Annotated[Path | None, typer.Option(help="Teacher checkpoint, else the project's newest one.")] = None,
-    pairs: Annotated[int | None, typer.Option(min=1, help="Generated pairs to train on; 4000.")] = None,
-    truncation_psi: Annotated[float | None, typer.Option(help="Truncation of the generated pairs; 1.")] = None,
+    teacher: TeacherOpt = None,
+    pairs: Annotated[int, typer.Option(min=1, help="Number of generated pairs to train on.")] = PairsConfig.count,
+    truncation_psi: Annotated[
+        float, typer.Option(min=0, max=2, help="Truncation of the generated images; 1 keeps the GAN's full variety.")
+    ] = PairsConfig.truncation_psi,
     drop: Annotated[
-        float | None, typer.Option(min=0, max=0.9, help="Share of pairs to leave out, the most doubtful; 0.1.")
-    ] = None,
+        float, typer.Option(min=0, max=0.9, help="Share of the pairs to leave out, those the teacher doubts most.")
+    ] = DistillConfig.drop,
     labels: Annotated[
-        Labels | None, typer.Option(help="soft: the teacher's two likeliest classes (default); hard: the likeliest.")
-    ] = None,
+        Labels, typer.Option(help="Learn each pixel's two likeliest classes (soft), or only the likeliest (hard).")
+    ] = DistillConfig.labels,
     ignore_below: Annotated[
-        float | None, typer.Option(min=0, max=0.99, help="Ignore pixels less certain than this, 0.5 to 1; none.")
-    ] = None,
+        float,
+        typer.Option(
+            min=0, max=0.99, help="Ignore pixels whose likeliest class has less than this share of the top two."
+        ),
+    ] = DistillConfig.ignore_below,
     annotated: Annotated[
-        float | None,
-        typer.Option(min=0, max=0.9, help="Share of each step that is annotated samples, as drawn; 0.25."),
-    ] = None,
-    student: Annotated[StudentSize | None, typer.Option(help="paper has 17 million parameters, default 2.")] = None,
-    loss: Annotated[Loss | None, typer.Option(help="ce: cross-entropy (default).")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Training steps; 1000.")] = None,
-    minutes: Annotated[float | None, typer.Option(min=0.001, help="Time to train for, instead of --steps.")] = None,
-    batch: Annotated[int | None, typer.Option(min=2, help="Pairs per step; 32.")] = None,
+        float, typer.Option(min=0, max=0.9, help="Share of each batch that is taken from the annotated samples.")
+    ] = DistillConfig.annotated,
+    student: Annotated[
+        StudentSize, typer.Option(help="Size of the student: default has 2 million parameters, paper 17 million.")
+    ] = DistillConfig.student,
+    loss: Annotated[
+        Loss,
+        typer.Option(
+            help="Loss: cross-entropy (ce), with Dice added (dice), with rare classes weighted up (balanced), or focal."
+        ),
+    ] = DistillConfig.loss,
+    steps: Annotated[int, typer.Option(min=1, help="Number of training steps.")] = DistillConfig.steps,
+    minutes: Annotated[
+        float | None, typer.Option(min=0.001, help="Train for this many minutes, instead of --steps.")
+    ] = DistillConfig.minutes,
+    batch: Annotated[int, typer.Option(min=2, help="Pairs per training step.")] = DistillConfig.batch,
     microbatch: Annotated[
-        int | None, typer.Option(min=2, help="Pairs computed at once, to save memory; all of a process's.")
-    ] = None,
+        int | None,
+        typer.Option(
+            min=2, help="Pairs computed at once; fewer need less memory.", show_default="a process's share of the batch"
+        ),
+    ] = DistillConfig.microbatch,
     geometry: Annotated[
-        Geometry | None,
-        typer.Option(help="aligned: photos framed as the GAN's (default); paper: any size and place in the picture."),
-    ] = None,
-    mirror: Annotated[bool | None, typer.Option(help="Mirror at random (default); not where sides differ.")] = None,
+        Geometry,
+        typer.Option(
+            help="Train for photos framed like the GAN's images (aligned), or for any size and place (paper)."
+        ),
+    ] = "aligned",
+    mirror: Annotated[
+        bool, typer.Option(help="Mirror images at random; turn it off if classes tell left from right.")
+    ] = AugmentConfig.mirror,
     colour: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Strength of random changes of colour; 0.2.")
-    ] = None,
+        float, typer.Option(min=0, max=1, help="Strength of random colour changes.")
+    ] = AugmentConfig.colour,
     background: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Share of images that get another background; 0.")
-    ] = None,
-    precision: Annotated[Precision | None, typer.Option(help="auto: bf16 where the hardware has it.")] = None,
+        float, typer.Option(min=0, max=1, help="Share of the images that get another background.")
+    ] = AugmentConfig.background,
+    precision: Annotated[
+        Precision, typer.Option(help="Numerical precision; auto is bf16 where the hardware has it and fp32 elsewhere.")
+    ] = DistillConfig.precision,
     photos: Annotated[
-        Path | None, typer.Option(help="Photos the student is meant for: how it behaves on them, without labels.")
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of photos to check the student on; they need no labels."),
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest run, as it was begun.")] = False,
-    runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of all random numbers; 0.")] = None,
+    resume: ResumeRunOpt = False,
+    runs: RunsOpt = None,
+    seed: SeedOpt = DistillConfig.seed,
     device: DeviceOpt = "auto",
 ) -> None:
-    """Train the student UNet on generated pairs.
+    """Train the student on images that the teacher labels.
 
-    Under torchrun all its processes train together: torchrun --nproc-per-node 8 -m gseg_cli distill.
+    Draws images from the GAN, labels them with the teacher, and writes the student to runs/NNNN-distill/. To train on
+    several GPUs, use torchrun: torchrun --nproc-per-node 8 -m gseg_cli distill.
     """
-    from gseg_cli.distill.config import configure
-    from gseg_cli.distill.start import resume_distill, start_distill
+    options = {
+        "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
+        "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
+        "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
+        "precision": precision, "seed": seed,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if is_given(context, name)}
+    config = configure(given)
+
+    # PyTorch is imported from here on: what is wrong has been refused.
+    from gseg_cli.distill.stage import resume_distill, run_distill
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
@@ -68,14 +118,6 @@ def distill(
     from gseg_runtime.images import list_images
 
     out, runs = current_output(), runs or project_dir() / "runs"
-    options = {
-        "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
-        "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
-        "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
-        "precision": precision, "seed": seed,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    config = configure(given)  # refuses what is wrong before any work
     if photos:
         list_images(photos)
     with (
@@ -84,29 +126,29 @@ def distill(
         progress("distill", "steps") as on_step,
     ):
         if resume:
-            done = resume_distill(
+            trained = resume_distill(
                 given, runs, torch_device, gan=find_gan(gan) if gan else None, teacher=teacher, world=world,
                 say=out.say if world.is_first else ignore_say, on_pairs=on_pairs, on_step=on_step,
             )  # fmt: skip
         else:
             teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
-            done = start_distill(
+            trained = run_distill(
                 find_gan(gan), teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
             )
     if world.is_first:
-        text = f"{done['checkpoint']}: mean IoU {done['held_out_miou']:.3f} against its teacher on held-out samples"
-        out.result(done | (_look_at(photos, done, torch_device) if photos else {}), text)
+        text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"
+        out.result(asdict(trained) | (_look_at(photos, trained, torch_device) if photos else {}), text)
 
 
-def _look_at(photos: Path, done: dict[str, Any], device: Any) -> dict[str, Any]:
+def _look_at(photos: Path, trained: "TrainedStudent", device: Any) -> dict[str, Any]:
     from gseg_cli.distill.photo_report import SHEET, report_run
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.runs import Run
 
-    out, run = current_output(), Run(done["run"])
+    out, run = current_output(), Run(trained.run)
     with progress("photos", "photos") as on_step:
-        report = report_run(run, photos, done["gan"], device, on_step)
+        report = report_run(run, photos, trained.gan, device, on_step)
     for what in [*report["unreadable"], *report["warnings"]]:
         out.warn(what)
     sure = ", ".join(f"{name} {report[name]['agreement']:.1%}" for name in ("photos", "generated"))

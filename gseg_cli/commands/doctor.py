@@ -1,8 +1,11 @@
-"""gseg doctor: what is wrong with this installation, and the command that mends it."""
+"""gseg doctor: what is wrong with this installation, and the command that fixes it."""
 
 
 def doctor() -> None:
-    """Check this installation: engines, GPU, and what breaks them; says the command that mends it."""
+    """Check this installation, and show how to fix it.
+
+    Looks at the inference engines, the GPU, and what keeps them from working.
+    """
     from gseg_cli.output import current_output
     from gseg_runtime.doctor import check
 

@@ -15,23 +15,31 @@ if TYPE_CHECKING:
 
 def evaluate(
     predicted: Annotated[
-        Path, typer.Argument(metavar="PREDICTED", help="Folder of label PNGs, of gseg segment for instance.")
+        Path, typer.Argument(metavar="PREDICTED", help="Folder of label PNGs, for instance from gseg segment.")
     ],
     truth: Annotated[
-        Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names, or a dataset.")
+        Path, typer.Argument(metavar="TRUTH", help="Folder of true label PNGs with the same names, or of gseg dataset.")
     ],
     classes: Annotated[
-        str | None, typer.Option(help="gseg.toml, model.onnx, report or names; without it what the folders say.")
+        str | None,
+        typer.Option(
+            help="Class names with commas between, or a file that has them: gseg.toml, model.onnx or a report.",
+            show_default="read from the folders",
+        ),
     ] = None,
     boundary_tolerance: Annotated[
-        float, typer.Option(min=0, max=1, help="How far boundaries may lie apart, as share of the image diagonal.")
+        float, typer.Option(min=0, max=1, help="How far apart boundaries may be, as a share of the image diagonal.")
     ] = 0.0075,
     confusion: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help="Confusion matrix to write: .png, .csv or .json.")
+        list[Path] | None,
+        typer.Option(metavar="FILE", help="File for the confusion matrix, .png, .csv or .json; can be repeated."),
     ] = None,
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """IoU, boundary F-score and accuracy of two folders of label maps, counted over all images at once."""
+    """Compare a folder of label maps with the truth.
+
+    Shows IoU, boundary F-score and accuracy, counted over all images at once.
+    """
     from gseg_cli.evaluate.compare import compare_folders, find_classes
     from gseg_cli.evaluate.confusion import check_target, write_confusion
     from gseg_cli.output import current_output

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.options import OverwriteOpt, SeedOpt, open_project
+from gseg_cli.options import OverwriteOpt, SeedOpt, is_given, open_project
 
 if TYPE_CHECKING:
     from gseg_export.engine_file import Toolchain
@@ -15,46 +15,65 @@ if TYPE_CHECKING:
 
 
 def export(
+    context: typer.Context,
     source: Annotated[
-        Path | None, typer.Argument(metavar="[SOURCE]", help="Student or exported .onnx, else the project's student.")
+        Path | None,
+        typer.Argument(
+            metavar="[SOURCE]",
+            help="Student checkpoint, or an exported .onnx to convert.",
+            show_default="the project's newest student",
+        ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="File to write; without it exports/model.onnx, or beside SOURCE.")
+        Path | None,
+        typer.Option("--out", "-o", help="File to write.", show_default="in exports/, or beside an .onnx"),
     ] = None,
-    fp16: Annotated[bool, typer.Option("--fp16", help="Half precision, for GPUs.")] = False,
+    fp16: Annotated[bool, typer.Option("--fp16", help="Convert to half precision, for GPUs.")] = False,
     int8: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="8 bits, calibrated on these photos; for CPUs, or with --trt.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Quantize to 8 bits, calibrated on the photos in DIR; for CPUs, or with --trt."
+        ),
     ] = None,
-    trt: Annotated[bool, typer.Option("--trt", help="Build a TensorRT engine for the GPU of this machine.")] = False,
-    confidence: Annotated[bool, typer.Option("--confidence", help="Also answer with the label's probability.")] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="Also answer with the logits of all classes.")] = False,
-    batch: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Most pictures at once, of --trt and --triton; else 32.")
-    ] = None,
+    trt: Annotated[bool, typer.Option("--trt", help="Build a TensorRT engine for this machine's GPU.")] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Also output the probability of each label.")
+    ] = False,
+    logits: Annotated[bool, typer.Option("--logits", help="Also output the logits of all classes.")] = False,
+    batch: Annotated[int, typer.Option(min=1, max=1024, help="With --trt or --triton: most pictures in a batch.")] = 32,
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Triton model repository to add the model to.")
     ] = None,
     verify: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Photos to verify on; else held-out pairs, else made-up ones.")
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Photos to compare the labels of export and source on.",
+            show_default="held-out pairs, or generated pictures",
+        ),
     ] = None,
     unverified: Annotated[
-        bool, typer.Option("--unverified", help="With --trt and TensorRT-RTX: build without a GPU, unproven.")
+        bool,
+        typer.Option("--unverified", help="With --trt and TensorRT-RTX: build without a GPU, and compare nothing."),
     ] = False,
     overwrite: OverwriteOpt = False,
     seed: SeedOpt = 0,
 ) -> None:
-    """Export a student to ONNX or TensorRT, verified to label as the student does."""
+    """Export a student to ONNX or TensorRT.
+
+    The file is written only if it labels pictures as its source does.
+    """
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
     from gseg_export.export import Options
 
-    _check_flags(fp16, int8, trt, batch, triton, unverified)
+    _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or _latest_student()
     out = out or _default_out(source, precision, trt)
     options = Options(
-        precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch or 32, triton=triton,
+        precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch, triton=triton,
         overwrite=overwrite,
     )  # fmt: skip
     names = ["labels", *["confidence"] * confidence, *["logits"] * logits]
@@ -71,13 +90,13 @@ def export(
 
 
 def _check_flags(
-    fp16: bool, int8: Path | None, trt: bool, batch: int | None, triton: Path | None, unverified: bool
+    fp16: bool, int8: Path | None, trt: bool, has_batch: bool, triton: Path | None, unverified: bool
 ) -> None:
     from gseg_runtime.errors import UsageError
 
     if fp16 and int8:
         raise UsageError("--fp16 and --int8 exclude each other", "give one of them")
-    if batch and not (trt or triton):
+    if has_batch and not (trt or triton):
         raise UsageError("--batch is for --trt and --triton", "a model.onnx takes any batch")
     if unverified and not trt:
         raise UsageError("--unverified is for --trt", "a model.onnx is always verified")

@@ -1,50 +1,67 @@
 """gseg fewshot-train: a teacher from one to ten annotated samples."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gseg_cli.choices import Features, Schedule, TeacherModel
-from gseg_cli.options import DeviceOpt, GanOpt, SeedOpt, find_gan, project_dir
+from gseg_cli.fewshot.config import STEPS, FewshotConfig
+from gseg_cli.options import DeviceOpt, GanOpt, RunsOpt, SeedOpt, find_gan, project_dir
+from gseg_runtime.errors import UsageError
 
 
 def fewshot_train(
     gan: GanOpt = None,
-    annotations: Annotated[Path | None, typer.Option(help="Folder of annotations, else the project's.")] = None,
-    model: Annotated[TeacherModel, typer.Option(help="An MLP, or the paper's CNN in three sizes.")] = "mlp",
-    steps: Annotated[
-        int | None, typer.Option(min=1, help="Training steps per network; 400 of an MLP, 800 of a CNN.")
+    annotations: Annotated[
+        Path | None, typer.Option(help="Folder of the annotations.", show_default="the project's annotations/")
     ] = None,
+    model: Annotated[
+        TeacherModel, typer.Option(help="Network of the teacher: an MLP, or the paper's CNN in three sizes.")
+    ] = FewshotConfig.model,
+    steps: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Number of training steps per network.",
+            show_default=f"{STEPS['mlp']} for an MLP, {STEPS['cnn-m']} for a CNN",
+        ),
+    ] = FewshotConfig.steps,
     schedule: Annotated[
-        Schedule, typer.Option(help="short, or paper: 1,000 epochs of single images, as the published code.")
-    ] = "short",
+        Schedule,
+        typer.Option(
+            help="Train briefly (short), or for 1,000 epochs of single images like the published code (paper)."
+        ),
+    ] = FewshotConfig.schedule,
     features: Annotated[
         Features,
-        typer.Option(help="all layers of the GAN, or paper: those of the published code, and its way to resize."),
-    ] = "all",
-    heads: Annotated[int, typer.Option(min=1, help="Networks in the ensemble.")] = 1,
-    runs: Annotated[Path | None, typer.Option(help="Folder of the runs, else the project's runs/.")] = None,
-    seed: SeedOpt = 0,
+        typer.Option(help="Use all layers of the GAN, or those of the published code and its resizing (paper)."),
+    ] = FewshotConfig.features,
+    heads: Annotated[int, typer.Option(min=1, help="Number of networks in the ensemble.")] = FewshotConfig.num_heads,
+    runs: RunsOpt = None,
+    seed: SeedOpt = FewshotConfig.seed,
     device: DeviceOpt = "auto",
 ) -> None:
-    """Train a few-shot teacher on the GAN's features of the annotated samples."""
-    from gseg_cli.device import pick_device
-    from gseg_cli.fewshot.start import start_fewshot
-    from gseg_cli.fewshot.train import FewshotConfig
-    from gseg_cli.output import current_output
-    from gseg_cli.progress import progress
-    from gseg_runtime.errors import UsageError
+    """Train the teacher on one to ten annotated samples.
 
+    Learns to label images from the GAN's features of them, and writes the teacher to runs/NNNN-fewshot/.
+    """
     if steps is not None and schedule == "paper":
         raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "leave one of the two out")
     config = FewshotConfig(model=model, features=features, schedule=schedule, steps=steps, num_heads=heads, seed=seed)
+
+    from gseg_cli.device import pick_device
+    from gseg_cli.fewshot.stage import run_fewshot_train
+    from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+
     source = annotations or project_dir() / "annotations"
     with progress("fewshot-train", "steps") as on_step:
-        done = start_fewshot(
+        trained = run_fewshot_train(
             find_gan(gan), source, config, runs or project_dir() / "runs", pick_device(device), on_step=on_step
         )
     out = current_output()
-    for warning in done["warnings"]:
+    for warning in trained.warnings:
         out.warn(warning)
-    out.result(done, f"{done['checkpoint']}: {model} from {done['annotations']} annotations")
+    out.result(asdict(trained), f"{trained.checkpoint}: {model} from {trained.annotations} annotations")

@@ -10,10 +10,14 @@ from gseg_cli.options import project_dir
 
 def info(
     path: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Checkpoint, model or folder; the project without it.")
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Checkpoint, model or folder.", show_default="the project"),
     ] = None,
 ) -> None:
-    """Tell what a checkpoint, a model, a project or a folder of gseg holds and what it was made from."""
+    """Show what a checkpoint, model, project or folder holds.
+
+    Also shows what it was made from. Checkpoints of foreign GANs are read too.
+    """
     from gseg_cli.info import describe, format_facts
     from gseg_cli.output import current_output
 

@@ -10,16 +10,30 @@ from gseg_cli.options import OverwriteOpt, project_dir
 
 
 def init(
-    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="The project folder; made if missing.")] = Path(),
-    name: Annotated[str | None, typer.Option(help="Project name, else the folder's.")] = None,
-    gan: Annotated[str, typer.Option(help="GAN checkpoint; the default comes with gseg.")] = DEFAULT_GAN,
-    resolution: Annotated[int | None, typer.Option(min=1, help="Image side in pixels, else the GAN's.")] = None,
+    folder: Annotated[
+        Path, typer.Argument(metavar="[DIR]", help="Project folder; created if it does not exist.")
+    ] = Path(),
+    name: Annotated[
+        str | None, typer.Option(help="Name of the project.", show_default="the name of the folder")
+    ] = None,
+    gan: Annotated[
+        str, typer.Option(help="GAN checkpoint, or builtin:NAME for one that comes with gseg.")
+    ] = DEFAULT_GAN,
+    resolution: Annotated[
+        int | None, typer.Option(min=1, help="Side of the images, in pixels.", show_default="that of the GAN")
+    ] = None,
     classes: Annotated[
-        str, typer.Option(help="toy-faces, a protocol of gseg dataset, a .toml or text file, or 'name,name,...'.")
+        str,
+        typer.Option(
+            help="Class names with commas between, a .toml or text file, toy-faces, or a protocol of gseg dataset."
+        ),
     ] = "toy-faces",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Start a project: gseg.toml and the folders of the stages."""
+    """Create a project.
+
+    Writes gseg.toml, and makes a folder for what each stage produces.
+    """
     from gseg_cli.output import current_output
     from gseg_cli.project import FILE, Project
     from gseg_cli.project_file import parse_classes

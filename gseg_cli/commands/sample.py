@@ -1,16 +1,19 @@
 """gseg sample: images of the GAN to label."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from gseg_cli.choices import Pick
-from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, open_project, project_dir
+from gseg_cli.fewshot.pick_config import PickConfig
+from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, is_given, open_project, project_dir
+from gseg_runtime.errors import ProjectError, UsageError
 
 if TYPE_CHECKING:
-    from gseg_cli.fewshot.pick_config import PickConfig
+    from gseg_cli.fewshot.pick_stage import Picked
     from gseg_cli.gan.generator import Generator
     from gseg_cli.gan.sample_set import SampleSet
 
@@ -18,50 +21,57 @@ SEEDS, CANDIDATES = "0-15", "0-499"
 
 
 def sample(
+    context: typer.Context,
     gan: GanOpt = None,
     seeds: Annotated[
         str | None,
         typer.Option(
-            help=f"Seeds and ranges, such as 0-9,12; one image each ({SEEDS} unless given), or with --count or --pick "
-            f"the candidates ({CANDIDATES} unless given)."
+            metavar="SEEDS",
+            help="Seeds to draw or to pick from, as numbers and ranges: 0-9,12.",
+            show_default=f"{SEEDS}, or {CANDIDATES} to pick from",
         ),
     ] = None,
     count: Annotated[
-        int | None, typer.Option(min=1, help="Pick so many of the seeds to label; 10 with --pick alone.")
+        int | None,
+        typer.Option(
+            min=1, help="Pick this many of the seeds for labelling.", show_default=f"{PickConfig.count} with --pick"
+        ),
     ] = None,
     pick: Annotated[
         Pick | None,
         typer.Option(
-            help="How to pick: random (the default with --count); diverse, those that together stand for all; "
-            "uncertain, those the teacher doubts and that differ. None that is annotated already."
+            help="Pick at random, pick samples that together represent all (diverse), or pick those the teacher is "
+            "unsure of (uncertain); annotated samples are left out.",
+            show_default=f"{PickConfig.way} with --count",
         ),
     ] = None,
     teacher: Annotated[
-        Path | None, typer.Option(help="Teacher of --pick uncertain, else the project's newest one.")
+        Path | None, typer.Option(help="Teacher checkpoint for --pick uncertain.", show_default="the project's newest")
     ] = None,
-    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of --pick random; 0.")] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of --pick random.")] = PickConfig.seed,
     truncation_psi: Annotated[
-        float, typer.Option(help="Towards the mean image: 0 is the mean itself, 1 leaves all variety.")
-    ] = 0.7,
+        float, typer.Option(min=0, max=2, help="Truncation: 0 is the mean image, 1 keeps the GAN's full variety.")
+    ] = PickConfig.truncation_psi,
     class_index: Annotated[
-        int | None, typer.Option("--class", min=0, help="Class to draw, of a conditional GAN.")
+        int | None, typer.Option("--class", min=0, help="Class to draw, for a conditional GAN.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option("--out", "-o", help="Folder to write, else the project's samples/.")
+        Path | None, typer.Option("--out", "-o", help="Folder to write to.", show_default="the project's samples/")
     ] = None,
     template: Annotated[
-        bool, typer.Option("--template", help="Also write templates/ to paint the labels on with any paint program.")
+        bool, typer.Option("--template", help="Also write templates/, to paint label maps with any paint program.")
     ] = False,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Generate images by seed, or those worth labelling, with the latents that make them again.
+    """Generate images to label.
 
-    A folder of samples is extended.
+    Writes one image per seed, with the latents that reproduce it. --count and --pick choose seeds worth labelling. A
+    folder that holds samples of the same GAN is extended.
     """
     from gseg_cli.gan.seeds import parse_seeds
 
-    how = _how_to_pick(pick, count, teacher, truncation_psi, seed)
+    how = _how_to_pick(pick, count, teacher, truncation_psi, seed if is_given(context, "seed") else None)
     seeds = (CANDIDATES if how else SEEDS) if seeds is None else seeds
     wanted = parse_seeds(seeds)  # before PyTorch is loaded: a slip is answered at once
     gan_path = find_gan(gan)
@@ -79,7 +89,7 @@ def sample(
     generator = load_generator(gan_path, pick_device(device), class_index)
     picked: dict[str, Any] = {}
     if how:
-        picked = _pick(generator, gan_path, wanted, how, teacher)
+        picked = asdict(_pick(generator, gan_path, wanted, how, teacher))
         wanted = picked["picked"]
     with progress("sample", "images") as on_step:
         samples = write_samples(
@@ -105,18 +115,18 @@ def sample(
 
 
 def _pick(
-    generator: "Generator", gan: Path, candidates: Sequence[int], how: "PickConfig", teacher: Path | None
-) -> dict[str, Any]:
-    from gseg_cli.fewshot.start_pick import start_pick
+    generator: "Generator", gan: Path, candidates: Sequence[int], how: PickConfig, teacher: Path | None
+) -> "Picked":
+    from gseg_cli.fewshot.pick_stage import run_pick
     from gseg_cli.progress import progress
 
     annotations = project_dir() / "annotations"
     with progress("pick", "candidates") as on_step:
-        return start_pick(generator, gan, candidates, how, annotations=annotations, teacher=teacher, on_step=on_step)
+        return run_pick(generator, gan, candidates, how, annotations=annotations, teacher=teacher, on_step=on_step)
 
 
 def _told(
-    folder: Path, samples: "SampleSet", truncation_psi: float, how: "PickConfig | None", wanted: Sequence[int]
+    folder: Path, samples: "SampleSet", truncation_psi: float, how: PickConfig | None, wanted: Sequence[int]
 ) -> str:
     from gseg_cli.gan.seeds import format_seeds
 
@@ -129,16 +139,13 @@ def _told(
 
 
 def _how_to_pick(
-    pick: str | None, count: int | None, teacher: Path | None, truncation_psi: float, seed: int | None
-) -> "PickConfig | None":
-    """None when every seed is to be an image."""
-    from gseg_cli.fewshot.pick_config import PickConfig
-    from gseg_runtime.errors import UsageError
-
+    pick: Pick | None, count: int | None, teacher: Path | None, truncation_psi: float, seed: int | None
+) -> PickConfig | None:
+    """None when every seed becomes an image."""
     if teacher and pick != "uncertain":
-        raise UsageError("--teacher: is asked by --pick uncertain alone", "add --pick uncertain, or leave it out")
+        raise UsageError("--teacher is for --pick uncertain only", "add --pick uncertain, or leave it out")
     if seed is not None and (pick or ("random" if count else "")) != "random":
-        raise UsageError("--seed: draws the samples of --pick random, and nothing else", "--seeds names images")
+        raise UsageError("--seed is for --pick random only", "--seeds chooses which images are drawn")
     if pick is None and count is None:
         return None
     given = {"way": pick, "count": count, "seed": seed}
@@ -147,8 +154,6 @@ def _how_to_pick(
 
 
 def _newest_teacher() -> Path:
-    from gseg_runtime.errors import ProjectError
-
     try:
         return open_project().latest_run("fewshot") / "checkpoint.safetensors"
     except ProjectError as error:

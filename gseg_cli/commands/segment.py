@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gseg_cli.options import ModelOpt, OutOpt, OverwriteOpt, ResumeOpt, open_project
+from gseg_cli.options import FullNamesOpt, ModelOpt, OutOpt, OverwriteOpt, ResumeOpt, open_project
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
@@ -16,45 +16,69 @@ if TYPE_CHECKING:
     from gseg_runtime.sources import Source
 
 InferenceDeviceOpt = Annotated[
-    str, typer.Option("--device", help="auto, cpu, cuda, trt (cuda:N, trt:N for one of several), or openvino.")
+    str,
+    typer.Option(
+        "--device",
+        metavar="auto|cpu|cuda|trt|openvino",
+        help="Device or engine to run on; cuda:N and trt:N name one of several GPUs.",
+    ),
 ]
 BatchOpt = Annotated[
-    int | None, typer.Option("--batch", min=1, help="Photos in the engine at once; without it what suits the device.")
+    int | None, typer.Option("--batch", min=1, help="Photos per inference.", show_default="chosen for the device")
+]
+WorkersOpt = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Number of threads.", show_default="one per core")
 ]
 
 
 def segment(
     images: Annotated[
-        list[str], typer.Argument(metavar="IMAGES...", help="Photos, folders, globs in quotes; - for a list on stdin.")
+        list[str],
+        typer.Argument(metavar="IMAGES...", help="Photos, folders or quoted globs; - reads a list from stdin."),
     ],
     out: OutOpt,
     model: ModelOpt = None,
     device: InferenceDeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
-    full_names: Annotated[bool, typer.Option("--full-names", help="Write x.jpg.png instead of x.png.")] = False,
-    overlay: Annotated[bool, typer.Option("--overlay", help="Also x.overlay.jpg: the photo in class colours.")] = False,
-    confidence: Annotated[
-        bool, typer.Option("--confidence", help="Also x.confidence.png: how sure the model is, in 255ths.")
+    full_names: FullNamesOpt = False,
+    overlay: Annotated[
+        bool, typer.Option("--overlay", help="Also write x.overlay.jpg, the photo in class colours.")
     ] = False,
-    coco: Annotated[bool, typer.Option("--coco", help="Also gseg-coco.json: all masks as COCO run lengths.")] = False,
-    stats: Annotated[bool, typer.Option("--stats", help="Also gseg-stats.csv: pixels of each class.")] = False,
+    confidence: Annotated[
+        bool, typer.Option("--confidence", help="Also write x.confidence.png, how sure the model is, from 0 to 255.")
+    ] = False,
+    coco: Annotated[
+        bool, typer.Option("--coco", help="Also write gseg-coco.json, all masks as COCO run lengths.")
+    ] = False,
+    stats: Annotated[
+        bool, typer.Option("--stats", help="Also write gseg-stats.csv, the pixels of each class.")
+    ] = False,
     base: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Masks lie in OUT as their photos lie below DIR.")
+        Path | None, typer.Option(metavar="DIR", help="Arrange masks in OUT as their photos are arranged in DIR.")
     ] = None,
     null: Annotated[
-        bool, typer.Option("--null", "-0", help="Names on stdin end in null bytes, as by find -print0.")
+        bool, typer.Option("--null", "-0", help="Split the list on stdin at null bytes, as find -print0 writes them.")
     ] = False,
     shard: Annotated[
-        str | None, typer.Option(metavar="I/N", help="Every N-th photo from the I-th on (0 to N-1), for N machines.")
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Segment every N-th photo from the I-th on (0 to N-1), to share a folder among N machines.",
+        ),
     ] = None,
     fast_decode: Annotated[
-        bool, typer.Option("--fast-decode", help="Decode JPEGs smaller: faster, a few labels at edges differ.")
+        bool,
+        typer.Option("--fast-decode", help="Decode JPEGs at reduced size: faster, but a few labels at edges differ."),
     ] = False,
     batch: BatchOpt = None,
-    workers: Annotated[int | None, typer.Option(min=1, help="Threads; without it one per core.")] = None,
+    workers: WorkersOpt = None,
 ) -> None:
-    """Segment photos with an exported model: one indexed PNG per photo, at the photo's size."""
+    """Segment photos with an exported model.
+
+    Writes an indexed PNG per photo, as large as the photo, and a report. Photos that cannot be read are reported, and
+    the others are segmented all the same.
+    """
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step

@@ -9,14 +9,17 @@ from gseg_cli.options import OverwriteOpt, ResumeOpt
 
 
 def toy_faces(
-    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write: OUT/images and OUT/masks.")],
-    count: Annotated[int, typer.Option(min=1, help="How many faces.")] = 1000,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the first face; face i has the seed SEED + i.")] = 0,
-    size: Annotated[int, typer.Option(min=16, max=2048, help="Image side in pixels.")] = 64,
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder to write to.")],
+    count: Annotated[int, typer.Option(min=1, help="Number of faces.")] = 1000,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the first face; each further face has the next one.")] = 0,
+    size: Annotated[int, typer.Option(min=16, max=2048, help="Side of the images, in pixels.")] = 64,
     overwrite: OverwriteOpt = False,
     resume: ResumeOpt = False,
 ) -> None:
-    """Render toy faces with exact label maps; test sets need seeds that no training set has."""
+    """Render toy faces with exact label maps.
+
+    Writes OUT/images and OUT/masks. Give a test set seeds that no training set has.
+    """
     from gseg_cli.datasets.toy_faces.dataset import write_dataset
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress

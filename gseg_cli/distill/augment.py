@@ -14,38 +14,12 @@ from kornia.constants import DataKey
 from torch import Tensor
 
 from gseg_cli.device import send
+from gseg_cli.distill.config import AugmentConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
-from gseg_runtime.errors import ConfigError
 from gseg_runtime.geometry import FILL
 
 CLOUD = 8  # random colours along each side of a background that is put in
-
-
-@dataclass(frozen=True, kw_only=True)
-class AugmentConfig:
-    """The defaults suit photos aligned as the GAN's; GEOMETRIES has the paper's, for photos that are not."""
-
-    mirror: bool = True
-    scale_min: float = 0.8
-    scale_max: float = 1.25
-    rotation_deg: float = 10.0
-    shift: float = 0.1  # share of the image's side
-    colour: float = 0.2  # strength of brightness, contrast, saturation and tint
-    background: float = 0.0  # share of the images that get another background
-
-
-GEOMETRIES = {
-    "aligned": AugmentConfig(),
-    "paper": AugmentConfig(scale_min=0.5, scale_max=2.0, shift=0.5),
-}
-
-
-def find_geometry(name: str) -> AugmentConfig:
-    """One of GEOMETRIES by its name; ConfigError for another."""
-    if name not in GEOMETRIES:
-        raise ConfigError(f"geometry: expected one of {', '.join(GEOMETRIES)}, got {name!r}")
-    return GEOMETRIES[name]
 
 
 @dataclass(frozen=True)

@@ -1,21 +1,45 @@
-"""Everything `gseg distill` can be told, and how the command's options become it."""
+"""Everything `gseg distill` can be told, and how the command's options become it. Needs no PyTorch."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from gseg_cli.distill.augment import AugmentConfig, find_geometry
-from gseg_cli.distill.loss import LOSSES
-from gseg_cli.distill.unet import SIZES
+from gseg_cli.choices import Labels, Loss, Precision, StudentSize, check_choices
 from gseg_runtime.errors import ConfigError, UsageError
 
 PAIR_SEED = 100_000  # behind the seeds people annotate
-LABELS = ("soft", "hard")
-PRECISIONS = ("auto", "fp32", "bf16")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """The defaults suit photos aligned as the GAN's; GEOMETRIES has the paper's, for photos that are not."""
+
+    mirror: bool = True
+    scale_min: float = 0.8
+    scale_max: float = 1.25
+    rotation_deg: float = 10.0
+    shift: float = 0.1  # share of the image's side
+    colour: float = 0.2  # strength of brightness, contrast, saturation and tint
+    background: float = 0.0  # share of the images that get another background
+
+
+GEOMETRIES = {
+    "aligned": AugmentConfig(),
+    "paper": AugmentConfig(scale_min=0.5, scale_max=2.0, shift=0.5),
+}
+
+
+def find_geometry(name: str) -> AugmentConfig:
+    """One of GEOMETRIES by its name; ConfigError for another."""
+    if name not in GEOMETRIES:
+        raise ConfigError(f"geometry: expected one of {', '.join(GEOMETRIES)}, got {name!r}")
+    return GEOMETRIES[name]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PairsConfig:
+    """What the GAN draws for the student to learn from."""
+
     count: int = 4000
     truncation_psi: float = 1.0  # 1 keeps the GAN's whole variety
     first_seed: int = PAIR_SEED
@@ -23,14 +47,14 @@ class PairsConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DistillConfig:
-    """ConfigError for a name that is not known."""
+    """How a student is trained. ConfigError for a word that is not one of the choices."""
 
-    student: str = "default"  # tiny | default | paper
-    labels: str = "soft"  # soft | hard: the likeliest class alone
+    student: StudentSize = "default"
+    labels: Labels = "soft"  # hard: the likeliest class alone
     drop: float = 0.1  # share of the pairs left out, those the teacher doubts most
     ignore_below: float = 0.0  # pixels whose first class has less than this share of the two likeliest are ignored
     annotated: float = 0.25  # share of each step's pairs that are the annotated samples, with their labels as drawn
-    loss: str = "ce"  # ce | dice | balanced | focal
+    loss: Loss = "ce"
     steps: int = 1000
     minutes: float | None = None  # how long to train, instead of steps
     batch: int = 32
@@ -38,15 +62,13 @@ class DistillConfig:
     lr: float = 3e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-4
     ema: float = 0.9999  # highest decay per step of the averaged weights, which are the ones kept
-    precision: str = "auto"  # auto: bf16 where the hardware has it | fp32 | bf16
+    precision: Precision = "auto"  # bf16 where the hardware has it
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     save_minutes: float = 1.0  # between two states to resume from
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name, known in (("student", SIZES), ("labels", LABELS), ("loss", LOSSES), ("precision", PRECISIONS)):
-            if (value := getattr(self, name)) not in known:
-                raise ConfigError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+        check_choices(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,10 +80,12 @@ class StudentConfig:
 
 
 def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
-    """The options that were given, laid over `base`. UsageError when both steps and minutes are among them."""
+    """The options that were given, laid over `base`. UsageError for numbers that do not go together."""
     base = base or StudentConfig()
     if {"steps", "minutes"} <= given.keys():
         raise UsageError("--steps and --minutes both say how long to train", hint="give one of them")
+    if {"batch", "microbatch"} <= given.keys() and given["batch"] % given["microbatch"]:
+        raise UsageError(f"--microbatch: expected a divisor of --batch {given['batch']}, got {given['microbatch']}")
     augment = base.train.augment
     if "geometry" in given:
         about = {name: getattr(augment, name) for name in ("mirror", "colour", "background")}
@@ -82,7 +106,7 @@ def from_saved(saved: Mapping[str, Any]) -> StudentConfig:
         train["augment"] = AugmentConfig(**train["augment"])
         return StudentConfig(pairs=PairsConfig(**saved["pairs"]), train=DistillConfig(**train))
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"config.json: not of a distillation: {error}", "distil anew, without --resume") from error
+        raise ConfigError(f"config.json: not of a distillation: {error}", "train again without --resume") from error
 
 
 def differences(one: StudentConfig, other: StudentConfig) -> Iterator[tuple[str, Any, Any]]:

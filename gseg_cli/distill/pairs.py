@@ -20,7 +20,7 @@ from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json, write_json
@@ -29,7 +29,6 @@ from gseg_runtime.label_map import LabelMap
 SHARD = 500
 MAX_PIXELS = 2**21  # labelled at once
 SETTINGS = "pairs.json"
-ALONE = World()
 NAMES = ("images", "first", "second", "share", "score")
 
 

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor
 
 from gseg_cli.distill.behaviour import Behaviour, observe
-from gseg_cli.distill.distill import HELD_OUT
 from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
+from gseg_cli.distill.stage import HELD_OUT
 from gseg_cli.distill.unet import UNet, load_unet
 from gseg_cli.gan.inversion.domain import Domain
 from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at

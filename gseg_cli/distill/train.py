@@ -12,15 +12,13 @@ from gseg_cli.device import fixed_shapes
 from gseg_cli.distill.clock import Clock
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.score import predict_labels, score_student
-from gseg_cli.distill.trainer import ALONE, StudentTrainer
+from gseg_cli.distill.score import score_student
+from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.distill.unet import UNet
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import GsegError
-
-__all__ = ["STATE", "DistillConfig", "fit_student", "predict_labels", "score_student"]
 
 STATE = "state.safetensors"
 STATE_KIND = "unet-state"

@@ -20,10 +20,9 @@ from gseg_cli.distill.loss import class_shares, make_loss
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.unet import UNet, UNetConfig
 from gseg_cli.seeding import seed_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError
 
-ALONE = World()
 WARM_UP = 0.1  # share of the training in which the learning rate rises
 LEAST_SHARE = 1e-3  # of the pixels that an untrained network expects of any class
 

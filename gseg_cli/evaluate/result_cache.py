@@ -1,26 +1,25 @@
 """Figures that are computed once: small JSON cells, keyed by the config, the code and the GAN they come from."""
 
-import ast
 import hashlib
 import json
 import platform
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from gseg_cli import __version__
+from gseg_cli.evaluate.code_key import code_key
 from gseg_runtime.files import read_json, write_json
 from gseg_runtime.workers import num_cores
 
 
 @dataclass(frozen=True)
-class CellStore:
+class ResultCache:
     """A folder of cells, NAME-KEY.json. A cell that is there is read, and not computed again.
 
     device: a torch device, where figures are computed; None for the one that `auto` picks.
@@ -30,24 +29,29 @@ class CellStore:
     device: Any = None
 
     def cell(
-        self, name: str, config: Mapping[str, Any], code: Sequence[str], compute: Callable[[], dict[str, Any]], gan: str
+        self, name: str, config: Mapping[str, Any], compute: Callable[[], dict[str, Any]], gan: str = "", *by: Any
     ) -> dict[str, Any]:
         """The cell of this config: {config, code, gan_sha256, date, commit, hardware, seconds, figures}.
 
-        config: JSON values. code: the modules and packages that decide the outcome, such as "gseg_cli.distill".
-        compute: makes the figures if they are not there. gan: its SHA-256, "" where none is used.
+        config: JSON values. compute: makes the figures if they are not there; its code is part of the key. gan: its
+        SHA-256, "" where none is used. by: functions and classes that decide the figures, and that
+        `compute` is handed.
         """
-        path = self.path(name, config, code, gan)
+        path = self.path(name, config, compute, gan, *by)
         if not path.is_file():
             start_s = time.monotonic()
             figures = compute()
-            about = {"config": dict(config), "code": code_hash(code), "gan_sha256": gan or None, **made(self.device)}
+            code = code_key(compute, *by)
+            about = {"config": dict(config), "code": code, "gan_sha256": gan or None, **made(self.device)}
             write_json(path, {**about, "seconds": round(time.monotonic() - start_s, 1), "figures": figures})
         return read_json(path)
 
-    def path(self, name: str, config: Mapping[str, Any], code: Sequence[str], gan: str) -> Path:
-        key = hashlib.sha256(json.dumps([config, code_hash(code), gan], sort_keys=True).encode()).hexdigest()[:12]
-        return self.folder / f"{name}-{key}.json"
+    def path(
+        self, name: str, config: Mapping[str, Any], compute: Callable[..., dict[str, Any]], gan: str = "", *by: Any
+    ) -> Path:
+        """Where that cell is kept, be it there or not."""
+        content = json.dumps([config, code_key(compute, *by), gan], sort_keys=True)
+        return self.folder / f"{name}-{hashlib.sha256(content.encode()).hexdigest()[:12]}.json"
 
 
 def made(device: Any = None) -> dict[str, str]:
@@ -91,33 +95,3 @@ def _cpu_model() -> str:
         return platform.processor()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     return model + (" with avx512_bf16" if any("avx512_bf16" in line for line in lines) else "")
-
-
-def code_hash(modules: Sequence[str]) -> str:
-    """Hash of the syntax trees, so that formatting and comments change nothing."""
-    digest = hashlib.sha256()
-    for module in sorted(modules):
-        for file in _files_of(module):
-            digest.update(_syntax(file))
-    return digest.hexdigest()[:12]
-
-
-def _files_of(module: str) -> list[Path]:
-    """The file of a module, or all those of a package."""
-    package, *rest = module.split(".")
-    spec = find_spec(package)
-    assert spec is not None and spec.origin is not None, module
-    path = Path(spec.origin).parent.joinpath(*rest)
-    return sorted(path.rglob("*.py")) if path.is_dir() else [path.with_suffix(".py")]
-
-
-@cache
-def _syntax(file: Path) -> bytes:
-    return ast.dump(_without_docstrings(ast.parse(file.read_text(encoding="utf-8")))).encode()
-
-
-def _without_docstrings(tree: ast.Module) -> ast.Module:
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(node, clean=False):
-            node.body = node.body[1:]
-    return tree

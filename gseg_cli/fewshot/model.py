@@ -9,28 +9,34 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.choices import Features, TeacherModel
 from gseg_cli.fewshot.features import REPRESENTATIONS, LayerSum, ProjectedFeatures
 from gseg_cli.gan.generator import FeatureStack
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError
+from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import check_label_map
 
 KIND = "fewshot"
 ANNOTATED = "annotated."  # prefix of the tensors that hold what the teacher was taught
 # Dilations of the 3x3 convolutions behind the first, 1x1 layer; cnn-l is the published code's network, 61 px wide.
-DILATIONS = {"cnn-s": (2, 1, 2, 1), "cnn-m": (2, 4, 1, 2, 4, 1), "cnn-l": (2, 4, 8, 1, 2, 4, 8, 1)}
-MODELS = (*DILATIONS, "mlp")
+DILATIONS: dict[TeacherModel, tuple[int, ...]] = {
+    "cnn-s": (2, 1, 2, 1),
+    "cnn-m": (2, 4, 1, 2, 4, 1),
+    "cnn-l": (2, 4, 8, 1, 2, 4, 8, 1),
+}
+MODELS: tuple[TeacherModel, ...] = (*DILATIONS, "mlp")
 SLOPE = 0.01  # of the leaky ReLUs
 
 
 @dataclass(frozen=True, kw_only=True)
 class TeacherConfig:
-    model: str
+    model: TeacherModel
     channels: tuple[int, ...]  # of the generator's layers, coarse to fine
     num_classes: int
     size: int  # side of its label maps in pixels
     num_heads: int = 1  # an ensemble of networks that differ in their seed
-    features: str = "all"  # one of REPRESENTATIONS
+    features: Features = "all"
 
 
 class Head(nn.Module):
@@ -152,6 +158,18 @@ def load_teacher(path: Path, device: torch.device | str = "cpu") -> tuple[Teache
     except RuntimeError as error:
         raise CheckpointError(f"{path}: its tensors do not fit its config", "train the teacher again") from error
     return teacher.eval().requires_grad_(False).to(device), classes, meta
+
+
+def load_teacher_of(
+    gan: Path, path: Path, device: torch.device | str = "cpu"
+) -> tuple[Teacher, ClassMap, dict[str, Any]]:
+    """`load_teacher`; CheckpointError when it was trained on another GAN's features."""
+    teacher, classes, meta = load_teacher(path, device)
+    expected, got = meta.get("gan_sha256"), sha256_file(gan)
+    if expected != got:
+        message = f"{path}: was trained on the features of GAN {str(expected)[:12]}, not of {gan} ({got[:12]})"
+        raise CheckpointError(message, "give the GAN it was trained with, or train the teacher again")
+    return teacher, classes, meta
 
 
 def load_annotated(path: Path) -> Annotated | None:

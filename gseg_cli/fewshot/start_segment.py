@@ -6,7 +6,7 @@ import torch
 
 from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.segment import PhotoSegmenter
-from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file

@@ -1,7 +1,7 @@
 """Teaching: from one to ten annotated samples to a segmenter of generated images."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,62 +12,18 @@ from torch.optim.lr_scheduler import LRScheduler, OneCycleLR, StepLR
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.device import send
+from gseg_cli.fewshot.config import FewshotConfig, ResolvedConfig
 from gseg_cli.fewshot.features import REPRESENTATIONS, Representation, collect_features, gather_hypercolumns
-from gseg_cli.fewshot.model import MODELS, Annotated, Head, MLPHead, Teacher, TeacherConfig, save_teacher
+from gseg_cli.fewshot.model import Annotated, Head, MLPHead, Teacher, TeacherConfig, save_teacher
 from gseg_cli.gan.generator import FeatureStack, Generator
 from gseg_cli.runs import Run
 from gseg_cli.seeding import seed_step
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE
-from gseg_runtime.errors import ConfigError, GsegError
+from gseg_runtime.errors import GsegError
 
-SCHEDULES = ("short", "paper")
-PAPER_EPOCHS = 1000
-STEPS = {"mlp": 400, "cnn-s": 800, "cnn-m": 800, "cnn-l": 800}  # of the short schedule
 REPORT_STEPS = 10
 MAX_TABLE = 2**28  # floats of the hypercolumns gathered once, a gigabyte
-
-
-@dataclass(frozen=True, kw_only=True)
-class FewshotConfig:
-    """How a teacher is taught. Which defaults were chosen by what measurement: benchmarks/teachers.md.
-
-    short: STEPS of a one-cycle schedule, which needs far fewer than a constant rate. paper: the published code's
-    1,000 epochs of single images, Adam at 1e-3, times 0.9 every 50 epochs; it overrules steps, batch, pixels and lr.
-    """
-
-    model: str = "mlp"
-    features: str = "all"
-    schedule: str = "short"
-    steps: int | None = None  # per network; None: as STEPS has it
-    batch: int = 1  # annotated images per step, of a CNN; four in a quarter of the steps teach less
-    pixels: int = 4096  # per step, of the MLP
-    lr: float = 2e-3  # the peak
-    weight_decay: float = 1e-3
-    num_heads: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        _one_of("model", self.model, MODELS)
-        _one_of("features", self.features, tuple(REPRESENTATIONS))
-        _one_of("schedule", self.schedule, SCHEDULES)
-
-    def resolved(self, num_images: int, size: int) -> "ResolvedConfig":
-        """With the schedule's own numbers, for so many label maps of size x size pixels."""
-        given = asdict(self)
-        if self.schedule == "paper":
-            given |= {"steps": PAPER_EPOCHS * num_images, "batch": 1, "pixels": size * size, "lr": 1e-3}
-        return ResolvedConfig(**{**given, "steps": given["steps"] or STEPS[self.model]})
-
-
-@dataclass(frozen=True, kw_only=True)
-class ResolvedConfig(FewshotConfig):
-    steps: int
-
-
-def _one_of(key: str, value: str, allowed: Sequence[str]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{key}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
 def train_fewshot(

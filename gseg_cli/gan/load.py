@@ -1,7 +1,6 @@
 """GAN checkpoints: one safetensors file with G_ema, D and the config that rebuilds both; foreign ones are read too."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -10,21 +9,21 @@ import torch
 from torch import Tensor, nn
 
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, save_checkpoint
+from gseg_cli.choices import Arch
 from gseg_cli.gan.foreign.adopt import adopt
 from gseg_cli.gan.foreign.checkpoint import read_foreign
 from gseg_cli.gan.foreign.errors import shown
 from gseg_cli.gan.networks.build import build
-from gseg_cli.gan.networks.config import StyleGAN2Config
-from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator, DCGANConfig
+from gseg_cli.gan.networks.config import GanConfig, make_config
+from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_runtime.errors import CheckpointError, ConfigError, UsageError
 
-GanConfig = StyleGAN2Config | DCGANConfig
 GanModule = StyleGAN2 | DCGAN
-_ARCHITECTURES: dict[str, tuple[Any, Any, Any]] = {
-    "stylegan2": (StyleGAN2Config, StyleGAN2, Discriminator),
-    "dcgan": (DCGANConfig, DCGAN, DCDiscriminator),
+_ARCHITECTURES: dict[str, tuple[Any, Any]] = {
+    "stylegan2": (StyleGAN2, Discriminator),
+    "dcgan": (DCGAN, DCDiscriminator),
 }
 ARCHITECTURES = tuple(_ARCHITECTURES)
 
@@ -34,7 +33,7 @@ class GanFile:
     """A checkpoint as read. tensors: prefixed G_ema. and D. (if there is one); meta: what the file says of itself."""
 
     path: Path
-    kind: str
+    kind: Arch
     config: GanConfig
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
@@ -44,15 +43,8 @@ class GanFile:
         return any(name.startswith("D.") for name in self.tensors)
 
 
-def make_config(arch: str, values: Mapping[str, Any]) -> GanConfig:
-    """ConfigError for an unknown architecture, or a resolution it cannot have."""
-    if arch not in _ARCHITECTURES:
-        raise ConfigError(f"arch: expected one of {', '.join(ARCHITECTURES)}, got {arch!r}")
-    return _ARCHITECTURES[arch][0](**values)
-
-
 def make_networks(arch: str, config: GanConfig) -> tuple[GanModule, nn.Module]:
-    _, generator, discriminator = _ARCHITECTURES[arch]
+    generator, discriminator = _ARCHITECTURES[arch]
     return generator(config), discriminator(config)
 
 
@@ -78,7 +70,7 @@ def load_gan(
     """Generator and discriminator, as training continues from them; a fresh discriminator where the file has none."""
     gan = read_gan(path)
     generator = _generator(gan, class_index)
-    discriminator = _build(gan, "D.") if gan.has_discriminator else _ARCHITECTURES[gan.kind][2](gan.config)
+    discriminator = _build(gan, "D.") if gan.has_discriminator else _ARCHITECTURES[gan.kind][1](gan.config)
     discriminator.class_index = class_index
     return generator.to(device), discriminator.to(device)
 
@@ -119,7 +111,7 @@ def _read_foreign(path: Path) -> GanFile:
     except CheckpointError as error:
         hint = "gseg opens StyleGAN2 as NVIDIA's and rosinality's code writes it; see docs/checkpoints.md"
         raise CheckpointError(f"{path}: {foreign.origin}: {error.message}", hint) from error
-    gan = GanFile(path, StyleGAN2.kind, adopted.config, adopted.tensors, adopted.meta)
+    gan = GanFile(path, "stylegan2", adopted.config, adopted.tensors, adopted.meta)
     _build(gan, "G_ema.")  # what does not fit is refused by `gseg info` and `gseg convert` too
     return gan
 
@@ -142,7 +134,7 @@ def _checked_class(gan: GanFile, class_index: int | None) -> int | None:
 
 
 def _build(gan: GanFile, part: str) -> Any:
-    network = _ARCHITECTURES[gan.kind][1 if part == "G_ema." else 2]
+    network = _ARCHITECTURES[gan.kind][0 if part == "G_ema." else 1]
     try:
         return build(network, _private(_part(gan.tensors, part), part), gan.config)
     except CheckpointError as error:

@@ -6,7 +6,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.distill.augment import find_geometry
+from gseg_cli.choices import TeacherModel
+from gseg_cli.distill.config import find_geometry
 from gseg_cli.reproduce import networks
 from gseg_cli.reproduce.inversions import inverted_photos, summary
 from gseg_cli.reproduce.setup import Setup
@@ -15,18 +16,8 @@ from gseg_cli.reproduce.words import counted
 from gseg_cli.steps import OnStep
 from gseg_runtime.files import read_json
 
-TEACHER = "mlp"  # of auto-shot, and wherever a table does not compare models: the default of gseg
+TEACHER: TeacherModel = "mlp"  # of auto-shot, and wherever a table does not compare models: the default of gseg
 INVERSIONS, PAIRS = "inversions", "pairs"  # folders beside the cells
-_GAN = tuple(f"gseg_cli.gan.{name}" for name in ("stylegan2", "ops", "sample"))
-_INVERT = tuple(
-    f"gseg_cli.gan.{name}"
-    for name in ("discriminator", "image_distance", "invert", "inverter", "latent_space", "noise_maps", "sampled")
-)
-_FEWSHOT = tuple(f"gseg_cli.fewshot.{name}" for name in ("features", "model", "predict", "train"))
-_HERE = tuple(f"gseg_cli.reproduce.{name}" for name in ("networks", "scoring", "subject"))
-_INVERSION = (*_GAN, *_INVERT, "gseg_cli.reproduce.inversions", "gseg_cli.reproduce.subject")
-_UNET = ("gseg_cli.distill", *_HERE)
-_TEACHER = (*_INVERSION, *_FEWSHOT, *_HERE)
 
 
 @dataclass(frozen=True)
@@ -37,7 +28,6 @@ class Job:
     kind: str
     title: str
     config: Mapping[str, Any]
-    code: tuple[str, ...]
     work: Mapping[str, float]
     compute: Callable[[OnStep], dict[str, Any]]
 
@@ -48,7 +38,7 @@ class Job:
     @property
     def path(self) -> Path:
         """Of the cell."""
-        return self.setup.store.path(self.kind, self.config, (*self.code, *self.setup.subject.code), self.gan)
+        return self.setup.store.path(self.kind, self.config, self.compute, self.gan, type(self.setup.subject))
 
     @property
     def is_done(self) -> bool:
@@ -56,8 +46,8 @@ class Job:
 
     def run(self, on_step: OnStep) -> dict[str, Any]:
         """The cell, computed unless it is there."""
-        code = (*self.code, *self.setup.subject.code)
-        return self.setup.store.cell(self.kind, self.config, code, partial(self.compute, on_step), self.gan)
+        compute = partial(self.compute, on_step)
+        return self.setup.store.cell(self.kind, self.config, compute, self.gan, type(self.setup.subject))
 
     @property
     def cell(self) -> dict[str, Any]:
@@ -78,7 +68,7 @@ def inversion(setup: Setup, photos: ScoredPhotos) -> Job:
     def compute(on_step: OnStep) -> dict[str, Any]:
         return summary(inverted_photos(setup.inverter, photos, task, folder_of(job), on_step))
 
-    job = Job(setup, "inversion", f"inverting photos: {photos.name}", config, _INVERSION, work, compute)
+    job = Job(setup, "inversion", f"inverting photos: {photos.name}", config, work, compute)
     return job
 
 
@@ -87,7 +77,7 @@ def folder_of(job: Job) -> Path:
     return job.setup.folder / INVERSIONS / job.path.stem
 
 
-def teacher(setup: Setup, model: str, task: Task, shots: int, draw: int) -> Job:
+def teacher(setup: Setup, model: TeacherModel, task: Task, shots: int, draw: int) -> Job:
     """Few-shot, on the test photos by inversion and on samples."""
     train = setup.size.fewshot(model, draw)
     inverted = inversion(setup, setup.test)
@@ -98,7 +88,7 @@ def teacher(setup: Setup, model: str, task: Task, shots: int, draw: int) -> Job:
     work = {model: train.steps or 0, "sample": setup.test.count + setup.size.num_samples, "photo": setup.test.count}
     title = f"few-shot {model}, {task.name}, {counted(shots, 'annotation')}, draw {draw}"
     compute = partial(networks.teacher_figures, setup, task, train, shots, draw, folder_of(inverted))
-    return Job(setup, "teacher", title, config, _TEACHER, work, compute)
+    return Job(setup, "teacher", title, config, work, compute)
 
 
 def viewed_teacher(setup: Setup, shots: int, draw: int) -> Job:
@@ -113,7 +103,7 @@ def viewed_teacher(setup: Setup, shots: int, draw: int) -> Job:
     work = {TEACHER: train.steps or 0, "sample": count, "photo": count}
     title = f"few-shot {TEACHER} on views, {counted(shots, 'annotation')}, draw {draw}"
     compute = partial(networks.viewed_figures, setup, task, train, shots, draw, folders)
-    return Job(setup, "viewed", title, config, _TEACHER, work, compute)
+    return Job(setup, "viewed", title, config, work, compute)
 
 
 def student(setup: Setup, shots: int, draw: int, geometry: str = "aligned") -> Job:
@@ -133,7 +123,7 @@ def student(setup: Setup, shots: int, draw: int, geometry: str = "aligned") -> J
         folder = setup.folder / PAIRS / job.path.stem
         return networks.student_figures(setup, task, fewshot, train, shots, draw, folder, on_step)
 
-    job = Job(setup, "student", title, config, (*_GAN, *_FEWSHOT, *_UNET), work, compute)
+    job = Job(setup, "student", title, config, work, compute)
     return job
 
 
@@ -144,4 +134,4 @@ def supervised(setup: Setup, count: int, draw: int) -> Job:
     work = {"student": train.steps, "photo": count + setup.test.count}
     title = f"supervised, {counted(count, 'label')}, draw {draw}"
     compute = partial(networks.supervised_figures, setup, task, train, count, draw)
-    return Job(setup, "supervised", title, config, _UNET, work, compute)
+    return Job(setup, "supervised", title, config, work, compute)

@@ -5,11 +5,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.distill.distill import choose_pairs, make_training_pairs
+from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import annotated_pairs
-from gseg_cli.distill.train import DistillConfig, fit_student
+from gseg_cli.distill.stage import choose_pairs, make_training_pairs
+from gseg_cli.distill.train import fit_student
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import Teacher
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher, taught
+from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.scoring import score_inverted, score_samples, score_unet
 from gseg_cli.reproduce.setup import Setup

@@ -25,13 +25,6 @@ TRAIN = "train"  # the split of the supervised networks, in every protocol
 class PublicData(Subject):
     """The protocol is the one with the classes of the annotations."""
 
-    code = (
-        "gseg_cli.reproduce.subject",
-        "gseg_cli.reproduce.public",
-        *(f"gseg_cli.datasets.{name}" for name in ("celebamask", "pascal_part", "protocol")),
-        "gseg_cli.gan.framing",
-    )
-
     def __init__(self, data: Path, gan: Path, annotations: Path, device: torch.device) -> None:
         """GsegError when the annotations are those of another GAN, or their classes those of no protocol."""
         super().__init__(gan, device)

@@ -2,8 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +15,11 @@ from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.tables.table import Table
 from gseg_cli.reproduce.timing import estimate, seconds_per_unit, total_work
 from gseg_cli.reproduce.words import duration
-from gseg_cli.steps import OnStep, Say, ignore_say
+from gseg_cli.steps import Say, Stage, ignore_say
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import claim_folder, finish_folder, write_text
 
 FILE, KIND = "reproduce.json", "reproduce"
-Stage = Callable[[str, str], AbstractContextManager[OnStep]]  # of a title and the unit that it counts
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.distill.train import predict_labels
+from gseg_cli.distill.score import predict_labels
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.inversion.inverter import Inverter

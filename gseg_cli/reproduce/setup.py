@@ -5,7 +5,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.evaluate.result_cache import CellStore
+from gseg_cli.evaluate.result_cache import ResultCache
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.reproduce.size import Size
 from gseg_cli.reproduce.subject import ScoredPhotos, Subject
@@ -18,8 +18,8 @@ class Setup:
     folder: Path
 
     @cached_property
-    def store(self) -> CellStore:
-        return CellStore(self.folder / "cells", self.subject.device)
+    def store(self) -> ResultCache:
+        return ResultCache(self.folder / "cells", self.subject.device)
 
     @cached_property
     def inverter(self) -> Inverter:

@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from gseg_cli.distill.distill import PairsConfig
-from gseg_cli.distill.train import DistillConfig
-from gseg_cli.fewshot.train import STEPS, FewshotConfig
-from gseg_cli.gan.inversion.invert import InvertConfig
+from gseg_cli.choices import TeacherModel
+from gseg_cli.distill.config import DistillConfig, PairsConfig
+from gseg_cli.fewshot.config import STEPS, FewshotConfig
+from gseg_cli.gan.inversion.config import InvertConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class Size:
     num_viewed: int = 40
     shots: tuple[int, ...] = (1, 5, 10)
     labels: tuple[int, ...] = (1, 5, 10, 50, 100, 500, 2000)
-    models: tuple[str, ...] = ("mlp", "cnn-s", "cnn-l")
+    models: tuple[TeacherModel, ...] = ("mlp", "cnn-s", "cnn-l")
     max_steps: int = 600  # of any network
     pairs: PairsConfig = field(default_factory=PairsConfig)
     student: Mapping[str, object] = field(default_factory=dict)  # what is not DistillConfig's default
@@ -39,7 +39,7 @@ class Size:
     def most_shots(self) -> int:
         return max(self.shots)
 
-    def fewshot(self, model: str, draw: int) -> FewshotConfig:
+    def fewshot(self, model: TeacherModel, draw: int) -> FewshotConfig:
         return FewshotConfig(model=model, steps=min(STEPS[model], self.max_steps), seed=draw)
 
     def distill(self, draw: int) -> DistillConfig:

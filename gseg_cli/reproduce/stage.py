@@ -1,4 +1,4 @@
-"""From what the user asks for to a subject and a size."""
+"""The stage `gseg reproduce`: from what the user asks for to a subject, a size and the tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,13 +9,13 @@ import torch
 from gseg_cli.project import locate_gan
 from gseg_cli.reproduce import toy
 from gseg_cli.reproduce.public import PublicData
-from gseg_cli.reproduce.run import Report, Stage, reproduce
+from gseg_cli.reproduce.run import Report, reproduce
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.size import FULL, QUICK, Size
 from gseg_cli.reproduce.subject import Subject
 from gseg_cli.reproduce.tables.table import CAR, HORSE, Table
 from gseg_cli.reproduce.toy import ToyFaces
-from gseg_cli.steps import Say, ignore_say
+from gseg_cli.steps import Say, Stage, ignore_say
 from gseg_runtime.errors import UsageError
 
 
@@ -79,7 +79,7 @@ def why_not(table: Table, subject: Subject) -> UsageError:
     return UsageError(message, hint)
 
 
-def start_reproduce(
+def run_reproduce(
     tables: Sequence[Table], subject: Subject, request: Request, out: Path, stage: Stage, say: Say = ignore_say
 ) -> Report:
     """Make those of the tables that fit the subject."""

@@ -71,15 +71,14 @@ class ScoredPhotos:
 
 
 class Subject(ABC):
-    """name: as tables know it; title: for headings; suffix: of file names; code: modules that decide its pictures and
-    labels. tasks: the first is the finest, and the one of students and supervised networks. num_annotations,
-    num_labelled: how many there are. What the methods return for one draw overlaps little with that of others.
+    """name: as tables know it; title: for headings; suffix: of file names. tasks: the first is the finest, and the one
+    of students and supervised networks. num_annotations, num_labelled: how many there are. What the methods return for
+    one draw overlaps little with that of others.
     """
 
     name: str
     title: str
     suffix: str
-    code: tuple[str, ...]
     tasks: tuple[Task, ...]
     num_annotations: int
     num_labelled: int

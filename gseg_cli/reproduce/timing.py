@@ -15,11 +15,14 @@ from pathlib import Path
 
 import numpy as np
 
-from gseg_cli.distill.distill import PairsConfig, make_training_pairs
+from gseg_cli.choices import TeacherModel
+from gseg_cli.distill.config import PairsConfig
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.stage import make_training_pairs
 from gseg_cli.distill.train import fit_student
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import MODELS
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.reproduce.jobs import Job
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.steps import Step
@@ -65,7 +68,7 @@ def estimate(jobs: Iterable[Job], costs: Mapping[str, float]) -> float:
     return sum(units * costs[kind] for kind, units in total_work(jobs).items())
 
 
-def _teach(model: str, setup: Setup, watch: Watch) -> None:
+def _teach(model: TeacherModel, setup: Setup, watch: Watch) -> None:
     subject = setup.subject
     annotations = subject.annotations(subject.tasks[0], max(setup.shots), setup.size.first_draw)
     fit_teacher(subject.generator, annotations, FewshotConfig(model=model, steps=STEPS), on_step=watch.on_step)

@@ -56,15 +56,6 @@ TASKS = (Task("10 classes", CLASSES), Task("3 classes", _classes("background", "
 
 class ToyFaces(Subject):
     name, suffix = "toy-faces", ""
-    code = (
-        "gseg_cli.reproduce.subject",
-        "gseg_cli.reproduce.toy",
-        "gseg_cli.evaluate.reference",
-        "gseg_cli.evaluate.samples",
-        *(f"gseg_cli.datasets.toy_{name}" for name in ("face", "face_canvas", "face_draw", "face_dress")),
-        *(f"gseg_cli.datasets.toy_{name}" for name in ("face_features", "face_parts", "face_shapes", "faces", "views")),
-        "gseg_cli.datasets.splits",
-    )
     tasks = TASKS
     num_annotations = SHOTS
     num_labelled = LABELS_PER_DRAW

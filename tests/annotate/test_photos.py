@@ -9,8 +9,8 @@ from PIL import Image
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
 from gseg_cli.app import main
-from gseg_cli.fewshot.start import start_fewshot
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.stage import run_fewshot_train
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
 from gseg_cli.gan.load import load_generator
@@ -103,8 +103,8 @@ def test_photos_join_samples_and_a_teacher_learns_from_both(run, project, tiny_g
     assert sorted(again.photos.items()) == [(FIRST_PHOTO + i, f"{name}.jpg") for i, name in enumerate(NAMES)]
     assert (project.annotations_dir / "preview/000002.png").is_file()
     config = FewshotConfig(steps=3, pixels=64)
-    done = start_fewshot(tiny_gan, project.annotations_dir, config, project.runs_dir, torch.device("cpu"))
-    assert done["annotations"] == 4
+    done = run_fewshot_train(tiny_gan, project.annotations_dir, config, project.runs_dir, torch.device("cpu"))
+    assert done.annotations == 4
     other = AnnotationSet(found.labels, found.ws, found.seeds, found.classes, "1" * 64, 1.0)
     with pytest.raises(GsegError, match="another one"):
         again.joined(other)
@@ -120,4 +120,4 @@ def test_a_drawing_of_another_shape_or_no_photo_stops_before_the_long_work(run, 
     error = capsys.readouterr().err
     assert "anna.png: 16x32 pixels, but anna.jpg is displayed with 32x32" in error
     assert "emil.png: expected the name of one photo" in error and not any(project.annotations_dir.iterdir())
-    assert run[1]("--space", "f") == 2 and "--space: expected w or w+" in capsys.readouterr().err
+    assert run[1]("--space", "f") == 2 and "'f' is not one of 'w', 'w+'" in capsys.readouterr().err

@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from gseg_cli.fewshot.start import start_fewshot
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.stage import run_fewshot_train
 from gseg_cli.gan.load import load_generator
 from gseg_runtime.files import sha256_file
 from tests.tiny import annotate, brightness_labels
@@ -17,4 +17,5 @@ def teacher(tiny_gan, tmp_path_factory):
     annotations = annotate(generator, seeds, brightness_labels(generator, seeds), sha256_file(tiny_gan))
     annotations.save(folder / "annotations", source="a test")
     config = FewshotConfig(model="mlp", steps=20, pixels=256)
-    return start_fewshot(tiny_gan, folder / "annotations", config, folder / "runs", torch.device("cpu"))["checkpoint"]
+    trained = run_fewshot_train(tiny_gan, folder / "annotations", config, folder / "runs", torch.device("cpu"))
+    return trained.checkpoint

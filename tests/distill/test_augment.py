@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from gseg_cli.distill.augment import GEOMETRIES, Augmentation, AugmentConfig, find_geometry
+from gseg_cli.distill.augment import Augmentation
+from gseg_cli.distill.config import GEOMETRIES, AugmentConfig, find_geometry
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ConfigError

@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from gseg_cli.device import autocast, has_bf16
-from gseg_cli.distill import distill as module
 from gseg_cli.distill import pairs as pairs_module
-from gseg_cli.distill.augment import AugmentConfig
-from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill import stage as module
+from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.start import resume_distill, start_distill
-from gseg_cli.distill.train import STATE, fit_student, predict_labels
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.stage import resume_distill, run_distill
+from gseg_cli.distill.train import STATE, fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.distill.unet import load_unet
 from tests.gpu import assert_same_weights, no_waiting
@@ -106,27 +106,27 @@ def metrics(run):
 
 def test_a_distillation_on_a_gpu_that_is_interrupted_goes_on(device, tiny_gan, teacher, tmp_path):
     config = StudentConfig(pairs=PairsConfig(count=12), train=RANDOM)
-    whole = start_distill(tiny_gan, teacher, config, tmp_path / "whole", device)
+    whole = run_distill(tiny_gan, teacher, config, tmp_path / "whole", device)
 
     def interrupt(step):
         if step.done == 9:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        start_distill(tiny_gan, teacher, config, tmp_path / "runs", device, on_step=interrupt)
+        run_distill(tiny_gan, teacher, config, tmp_path / "runs", device, on_step=interrupt)
     assert (tmp_path / "runs" / "0001-distill" / STATE).is_file()
     steps = []
     again = resume_distill({}, tmp_path / "runs", device, on_step=steps.append)
     assert [step.done for step in steps] == list(range(10, 25))
-    assert metrics(again["run"]) == pytest.approx(metrics(whole["run"]), rel=1e-2)
+    assert metrics(again.run) == pytest.approx(metrics(whole.run), rel=1e-2)
     images = pictures(32).images
-    one, other = (predict_labels(load_unet(done["checkpoint"])[0], images) for done in (whole, again))
+    one, other = (predict_labels(load_unet(done.checkpoint)[0], images) for done in (whole, again))
     assert (one == other).mean() > 0.98
 
 
 def test_a_student_of_a_gpu_is_exported_and_verified(device, tiny_gan, teacher, tmp_path):
     config = StudentConfig(pairs=PairsConfig(count=12), train=replace(RANDOM, precision="auto"))
-    done = start_distill(tiny_gan, teacher, config, tmp_path / "runs", device)
-    assert 0 < done["held_out_miou"] <= 1
-    written = export_student(done["checkpoint"], tmp_path / "model.onnx")
+    done = run_distill(tiny_gan, teacher, config, tmp_path / "runs", device)
+    assert 0 < done.held_out_miou <= 1
+    written = export_student(done.checkpoint, tmp_path / "model.onnx")
     assert written["verified"] and written["label_agreement"] >= 0.999 and written["model"].is_file()

@@ -12,13 +12,12 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint
-from gseg_cli.distill import distill as module
 from gseg_cli.distill import pairs as pairs_module
+from gseg_cli.distill import stage as module
 from gseg_cli.distill import train
-from gseg_cli.distill.augment import AugmentConfig
-from gseg_cli.distill.config import PairsConfig, StudentConfig, from_saved
-from gseg_cli.distill.start import resume_distill, start_distill
-from gseg_cli.distill.train import STATE, DistillConfig
+from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig, from_saved
+from gseg_cli.distill.stage import resume_distill, run_distill
+from gseg_cli.distill.train import STATE
 from gseg_cli.distill.trainer import one_cycle
 from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError, UsageError
 from tests.tiny import write_gan
@@ -33,15 +32,15 @@ CONFIG = StudentConfig(pairs=PairsConfig(count=12), train=TRAIN)
 SCRIPT = """
 import json, sys, time, torch
 from pathlib import Path
-from gseg_cli.distill import distill, pairs, train
+from gseg_cli.distill import pairs, stage, train
 from gseg_cli.distill.config import from_saved
-from gseg_cli.distill.start import start_distill
+from gseg_cli.distill.stage import run_distill
 from gseg_cli.world import join_world
 torch.set_num_threads(1)
-distill.NUM_HELD_OUT, pairs.SHARD, train.REPORT_STEPS = 4, 4, 1
+stage.NUM_HELD_OUT, pairs.SHARD, train.REPORT_STEPS = 4, 4, 1
 gan, teacher, runs = map(Path, sys.argv[1:4])
 with join_world("cpu") as (world, device):
-    start_distill(
+    run_distill(
         gan, teacher, from_saved(json.loads(sys.argv[4])), runs, device, world=world,
         on_step=lambda step: time.sleep(float(sys.argv[5])),
     )
@@ -62,7 +61,7 @@ def whole(tiny_gan, teacher, tmp_path_factory):
     """The run that nothing happened to, and the loss of each of its steps."""
     torch.set_num_threads(1)
     steps = []
-    done = start_distill(tiny_gan, teacher, CONFIG, tmp_path_factory.mktemp("whole"), CPU, on_step=steps.append)
+    done = run_distill(tiny_gan, teacher, CONFIG, tmp_path_factory.mktemp("whole"), CPU, on_step=steps.append)
     return done, losses(steps)
 
 
@@ -84,8 +83,8 @@ def start(folder, gan, teacher, launcher=(), pause_s=0.0):
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
 
 
-def assert_same_student(one, other, tolerance=0.0):
-    expected, actual = (load_checkpoint(done["checkpoint"])[0] for done in (one, other))
+def assert_same_weights(one, other, tolerance=0.0):
+    expected, actual = (load_checkpoint(path)[0] for path in (one, other))
     for name, value in expected.items():
         if name.endswith("num_batches_tracked"):  # of one process's microbatches; nothing reads it
             continue
@@ -103,8 +102,8 @@ def test_a_distillation_killed_in_its_steps_goes_on_as_if_it_had_not_been(tiny_g
     done = resume_distill({"steps": 24, "loss": "dice"}, tmp_path / "runs", CPU, on_step=steps.append)
     got = losses(steps)
     assert min(got) > 1 and max(got) == 24 and got == {step: whole[1][step] for step in got}
-    assert_same_student(whole[0], done)
-    assert metrics(run) == metrics(whole[0]["run"]) and not (run / STATE).exists()
+    assert_same_weights(whole[0].checkpoint, done.checkpoint)
+    assert metrics(run) == metrics(whole[0].run) and not (run / STATE).exists()
     again = resume_distill({}, tmp_path / "runs", CPU, on_step=steps.append)
     assert again == done and len(steps) == len(got)  # nothing was left to do
 
@@ -117,9 +116,9 @@ def test_two_processes_distil_what_one_does(tiny_gan, teacher, whole, tmp_path):
     run = tmp_path / "runs" / "0001-distill"
     assert [path.name for path in (tmp_path / "runs").iterdir()] == [run.name]
     assert sorted(path.name for path in (run / "pairs").glob("*.npz")) == ["00000.npz", "00001.npz", "00002.npz"]
-    for one, two in zip(metrics(whole[0]["run"]), metrics(run), strict=True):
+    for one, two in zip(metrics(whole[0].run), metrics(run), strict=True):
         assert two[0] == one[0] and two[1] == pytest.approx(one[1], abs=1e-4)
-    assert_same_student(whole[0], {"checkpoint": run / "checkpoint.safetensors"}, tolerance=1e-3)
+    assert_same_weights(whole[0].checkpoint, run / "checkpoint.safetensors", tolerance=1e-3)
 
 
 def test_a_run_killed_while_it_made_pairs_is_resumed(tiny_gan, teacher, whole, tmp_path):
@@ -128,8 +127,8 @@ def test_a_run_killed_while_it_made_pairs_is_resumed(tiny_gan, teacher, whole, t
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        start_distill(tiny_gan, teacher, CONFIG, tmp_path, CPU, on_pairs=interrupt)
-    assert_same_student(whole[0], resume_distill({}, tmp_path, CPU))
+        run_distill(tiny_gan, teacher, CONFIG, tmp_path, CPU, on_pairs=interrupt)
+    assert_same_weights(whole[0].checkpoint, resume_distill({}, tmp_path, CPU).checkpoint)
 
 
 @pytest.fixture
@@ -138,7 +137,7 @@ def interrupted(tiny_gan, teacher, tmp_path):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        start_distill(tiny_gan, teacher, CONFIG, tmp_path, CPU, on_step=interrupt)
+        run_distill(tiny_gan, teacher, CONFIG, tmp_path, CPU, on_step=interrupt)
     return tmp_path
 
 
@@ -158,7 +157,7 @@ def test_resume_with_other_options_or_files_is_refused_by_name(interrupted, tiny
 def test_time_instead_of_steps_ends_the_schedule_when_it_is_over(tiny_gan, teacher, tmp_path):
     config = replace(CONFIG, train=replace(TRAIN, minutes=0.01, steps=1))
     steps = []
-    start_distill(tiny_gan, teacher, config, tmp_path, CPU, on_step=steps.append)
+    run_distill(tiny_gan, teacher, config, tmp_path, CPU, on_step=steps.append)
     assert steps[-1].done == steps[-1].total > 1
     assert [step for step in steps if step.total < step.done] == []
 
@@ -192,4 +191,4 @@ def test_the_command_refuses_wrong_options_before_any_work(options, message, tmp
 def test_a_batch_that_processes_cannot_share_is_refused(tiny_gan, teacher, tmp_path):
     config = replace(CONFIG, train=replace(TRAIN, microbatch=3))
     with pytest.raises(ConfigError, match="batch 8 in microbatches of 3 cannot be shared evenly"):
-        start_distill(tiny_gan, teacher, config, tmp_path, CPU)
+        run_distill(tiny_gan, teacher, config, tmp_path, CPU)

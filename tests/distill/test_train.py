@@ -9,20 +9,19 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.distill import distill as module
+from gseg_cli.distill import stage as module
 from gseg_cli.distill import train
-from gseg_cli.distill.augment import AugmentConfig
-from gseg_cli.distill.distill import PairsConfig, StudentConfig
+from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
-from gseg_cli.distill.start import start_distill
-from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels, score_student
+from gseg_cli.distill.score import predict_labels, score_student
+from gseg_cli.distill.stage import run_distill
+from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.distill.unet import UNet, UNetConfig, load_unet
 from gseg_cli.fewshot.model import load_annotated, load_teacher, save_teacher
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.runs import open_run
 from gseg_runtime.errors import CheckpointError, GsegError
 from gseg_runtime.files import sha256_file
 from tests.tiny import CLASSES, brightness_labels, write_gan, write_photos
@@ -88,22 +87,21 @@ SMALL = StudentConfig(pairs=PairsConfig(count=10), train=replace(CONFIG, steps=4
 
 @pytest.mark.usefixtures("few_held_out")
 def test_distillation_ends_in_a_student_that_knows_where_it_comes_from(tiny_gan, teacher, tmp_path):
-    done = start_distill(tiny_gan, teacher, SMALL, tmp_path, CPU)
-    student, classes, meta = load_unet(done["checkpoint"])
-    assert classes == CLASSES and student.config.input_size == 16 and done["pairs"] == 8
+    done = run_distill(tiny_gan, teacher, SMALL, tmp_path, CPU)
+    student, classes, meta = load_unet(done.checkpoint)
+    assert classes == CLASSES and student.config.input_size == 16 and done.pairs == 8
     assert [parent["sha256"] for parent in meta["parents"]] == [sha256_file(teacher), sha256_file(tiny_gan)]
-    assert meta["quality"]["held_out_miou"] == done["held_out_miou"]
+    assert meta["quality"]["held_out_miou"] == done.held_out_miou
     assert meta["trained"]["pairs"]["count"] == 10 and meta["trained"]["train"]["steps"] == 4
-    seeds = [json.loads((done["run"] / name / "pairs.json").read_text())["seeds"] for name in ("pairs", "held-out")]
+    seeds = [json.loads((done.run / name / "pairs.json").read_text())["seeds"] for name in ("pairs", "held-out")]
     assert seeds == [[100_000, 100_009], [90_000, 90_003]]  # apart from each other, and from what people annotate
 
 
 def test_a_teacher_of_another_gan_is_refused(tiny_gan, teacher, tmp_path):
     other = write_gan(tmp_path / "other.safetensors", seed=1)
-    run = open_run(tmp_path / "runs", "distill", {})
     with pytest.raises(CheckpointError, match=f"of GAN {sha256_file(tiny_gan)[:12]}, not of .*other") as caught:
-        module.distill(load_generator(other), other, teacher, SMALL, run)
-    assert "train the teacher again" in caught.value.hint and not run.checkpoint.exists()
+        run_distill(other, teacher, SMALL, tmp_path / "runs", CPU)
+    assert "train the teacher again" in caught.value.hint and not list(tmp_path.glob("runs/*/*.safetensors"))
 
 
 @pytest.mark.usefixtures("few_held_out")
@@ -146,7 +144,7 @@ def test_a_distillation_learns_from_the_annotated_samples_too(tiny_gan, teacher,
     assert torch.equal(drawn.images, to_uint8(generator.synthesis(ws_for_seeds(generator, [0, 1, 2], 1.0))))
     assert (drawn.share == 255).all() and torch.equal(drawn.first, taught.labels)
     with_them, without = (
-        load_unet(start_distill(tiny_gan, teacher, config, tmp_path, CPU)["checkpoint"])[0].head.weight
+        load_unet(run_distill(tiny_gan, teacher, config, tmp_path, CPU).checkpoint)[0].head.weight
         for config in (SMALL, replace(SMALL, train=replace(SMALL.train, annotated=0.0)))
     )
     assert not torch.equal(with_them, without)
@@ -156,8 +154,8 @@ def test_a_distillation_learns_from_the_annotated_samples_too(tiny_gan, teacher,
 def test_a_teacher_whose_file_lacks_its_lessons_still_teaches(tiny_gan, teacher, tmp_path):
     network, classes, meta = load_teacher(teacher)
     save_teacher(tmp_path / "old.safetensors", network, classes, meta)
-    done = start_distill(tiny_gan, tmp_path / "old.safetensors", SMALL, tmp_path / "runs", CPU)
-    assert done["pairs"] == 8 and "no annotated samples" in (done["run"] / "log.txt").read_text()
+    done = run_distill(tiny_gan, tmp_path / "old.safetensors", SMALL, tmp_path / "runs", CPU)
+    assert done.pairs == 8 and "no annotated samples" in (done.run / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("labels", [np.full((3, 16, 16), 7, np.uint8), np.zeros((3, 8, 8), np.uint8)])

@@ -10,9 +10,8 @@ import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gseg_cli.distill import trainer as module
-from gseg_cli.distill.augment import AugmentConfig
 from gseg_cli.distill.clock import ASK_STEPS, Clock
-from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.config import AugmentConfig, DistillConfig
 from gseg_cli.distill.loss import LOSSES
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.train import REPORT_STEPS, fit_student

@@ -3,10 +3,11 @@
 import pytest
 import torch
 
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.features import collect_features
 from gseg_cli.fewshot.model import Teacher, TeacherConfig, load_teacher, save_teacher
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.train import FewshotConfig, _fit, fit_teacher
+from gseg_cli.fewshot.train import _fit, fit_teacher
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.metrics import confusion_matrix, mean_iou

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,13 +10,15 @@ import torch
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO
 from gseg_cli.app import main
+from gseg_cli.choices import Pick
 from gseg_cli.fewshot.candidates import doubts, pooled_features
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.medoids import greedy_medoids
 from gseg_cli.fewshot.model import save_teacher
 from gseg_cli.fewshot.pick import MAX_CANDIDATES, pick_seeds
-from gseg_cli.fewshot.pick_config import WAYS, PickConfig
+from gseg_cli.fewshot.pick_config import PickConfig
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import Project
@@ -78,7 +81,7 @@ def test_candidates_are_described_by_the_means_of_all_layers_whatever_the_batch(
     assert torch.allclose(doubts(generator, teacher, seeds, 0.7), predict(generator, teacher, ws).score(), atol=1e-5)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", get_args(Pick))
 def test_the_same_call_picks_the_same_and_never_what_is_labelled(generator, teacher, way):
     config = PickConfig(way=way, count=4)
     picked = pick_seeds(generator, range(12), config, labelled=[2, 5, 99], teacher=teacher)
@@ -195,11 +198,11 @@ def test_the_teacher_of_another_gan_or_class_is_refused(call, project, teacher, 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--count", "2", "--pick", "diverse", "--seed", "1"], "draws the samples of --pick random, and nothing else"),
-        (["--seed", "1"], "draws the samples of --pick random, and nothing else"),
+        (["--count", "2", "--pick", "diverse", "--seed", "1"], "--seed is for --pick random only"),
+        (["--seed", "1"], "--seed is for --pick random only"),
         (["--pick", "best"], "'best' is not one of 'random', 'diverse', 'uncertain'"),
         (["--seeds", ""], "expected a number or a range, got ''"),
-        (["--teacher", "t.safetensors"], "--pick uncertain alone"),
+        (["--teacher", "t.safetensors"], "--teacher is for --pick uncertain only"),
         (["--count", "3", "--truncation-psi", "nan"], "truncation_psi: expected 0 to 2"),
     ],
 )

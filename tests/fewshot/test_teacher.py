@@ -9,10 +9,11 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import MODELS, Teacher, TeacherConfig, load_teacher, save_teacher
 from gseg_cli.fewshot.predict import Prediction, predict
-from gseg_cli.fewshot.start import start_fewshot
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.stage import run_fewshot_train
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.class_map import IGNORE
@@ -157,14 +158,14 @@ def test_the_command_trains_and_says_what_it_trained_on(tiny_gan, annotations, t
 
 def test_a_class_without_pixels_is_told(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, np.minimum(labels, 1), sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
-    done = start_fewshot(tiny_gan, tmp_path / "a", replace(CONFIG, steps=2), tmp_path / "runs", CPU)
-    assert len(done["warnings"]) == 1 and "light" in done["warnings"][0]
+    done = run_fewshot_train(tiny_gan, tmp_path / "a", replace(CONFIG, steps=2), tmp_path / "runs", CPU)
+    assert len(done.warnings) == 1 and "light" in done.warnings[0]
 
 
 def test_annotations_of_another_gan_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, labels, "2" * 64).save(tmp_path / "a", source="a test")
     with pytest.raises(ProjectError, match="come from GAN 222222222222, not from") as caught:
-        start_fewshot(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
+        run_fewshot_train(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
     assert "--gan" in caught.value.hint and not (tmp_path / "runs").exists()
 
 
@@ -178,7 +179,7 @@ def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
 def test_label_maps_that_are_not_square_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, labels[:, :, :12], sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
     with pytest.raises(GsegError, match="expected square label maps, as the samples are, got 12x16") as caught:
-        start_fewshot(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
+        run_fewshot_train(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
     assert "annotate-import" in caught.value.hint and not (tmp_path / "runs").exists()
 
 
@@ -214,7 +215,7 @@ def test_the_shortest_trainings_end_too(generator, labels, steps):
 
 
 def test_an_unknown_model_and_a_broken_checkpoint_are_told(generator, tmp_path):
-    with pytest.raises(ConfigError, match="expected one of cnn-s, cnn-m, cnn-l, mlp, got 'vit'"):
+    with pytest.raises(ConfigError, match="expected one of mlp, cnn-s, cnn-m, cnn-l, got 'vit'"):
         FewshotConfig(model="vit")
     path = tmp_path / "teacher.safetensors"
     save_teacher(path, make_ensemble(generator, 1), CLASSES, {})

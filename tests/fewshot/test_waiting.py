@@ -3,9 +3,10 @@
 import pytest
 import torch
 
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.features import collect_features
 from gseg_cli.fewshot.model import MODELS, Teacher, TeacherConfig
-from gseg_cli.fewshot.train import REPORT_STEPS, FewshotConfig, _fit, fit_teacher
+from gseg_cli.fewshot.train import REPORT_STEPS, _fit, fit_teacher
 from tests.far_device import FAR, waits
 from tests.tiny import CLASSES, annotate, brightness_labels, make_generator
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store, parse_box
-from gseg_cli.gan.training.stage import start_gan_training
-from gseg_cli.gan.training.train import GanTrainConfig
+from gseg_cli.gan.training.config import GanTrainConfig, parse_box
+from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.stage import run_gan_train
 from gseg_runtime.errors import GsegError, UsageError
 
 RED, GREY = (200, 40, 40), (128, 128, 128)
@@ -144,8 +144,8 @@ def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     said = []
     config = GanTrainConfig(resolution=8, channel_base=64, channel_max=8, z_dim=8, batch=2, kimg=0.002)
-    done = start_gan_training(photos, config, tmp_path / "runs", torch.device("cpu"), say=said.append)
-    assert done["unreadable"] == ["cut.jpg"] and done["num_photos"] == 20
+    done = run_gan_train(photos, config, tmp_path / "runs", torch.device("cpu"), say=said.append)
+    assert done.unreadable == ["cut.jpg"] and done.num_photos == 20
     assert any("cut.jpg" in line for line in said)
 
 

@@ -7,16 +7,20 @@ from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.datasets.toy_faces.dataset import render
+from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.train import DistillConfig, fit_student, predict_labels
+from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.train import fit_student
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.fewshot.train import FewshotConfig, fit_teacher
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_gan, load_generator, make_networks, save_gan
-from gseg_cli.gan.networks.dcgan import DCGAN, DCGANConfig
+from gseg_cli.gan.networks.config import DCGANConfig
+from gseg_cli.gan.networks.dcgan import DCGAN
 from gseg_cli.gan.sample import ws_for_seeds
-from gseg_cli.gan.training.stage import start_gan_training
-from gseg_cli.gan.training.train import GanTrainConfig
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.stage import run_gan_train
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 
@@ -75,8 +79,8 @@ def generator(faces, tmp_path_factory):
         batch=8,
         kimg=3.0,
     )
-    trained = start_gan_training(folder / "photos", config, folder / "runs", CPU)
-    return load_generator(trained["checkpoint"])
+    trained = run_gan_train(folder / "photos", config, folder / "runs", CPU)
+    return load_generator(trained.checkpoint)
 
 
 @pytest.fixture(scope="module")

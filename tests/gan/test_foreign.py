@@ -11,10 +11,10 @@ import torch
 from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta
-from gseg_cli.distill.distill import StudentConfig
-from gseg_cli.distill.start import start_distill
-from gseg_cli.fewshot.start import start_fewshot
-from gseg_cli.fewshot.train import FewshotConfig
+from gseg_cli.distill.config import StudentConfig
+from gseg_cli.distill.stage import run_distill
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.stage import run_fewshot_train
 from gseg_cli.gan import load as networks
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
 from gseg_cli.gan.load import load_gan, load_generator, read_gan, save_gan
@@ -218,6 +218,10 @@ def test_a_gan_without_classes_takes_none(tiny_gan):
         load_generator(tiny_gan, class_index=0)
 
 
+def stop_at_class(generator, *_, **__):
+    raise InterruptedError(f"class {generator.class_index}")
+
+
 def test_the_class_goes_with_the_samples_to_the_annotations_the_teacher_and_the_pairs(tmp_path, monkeypatch):
     config = replace(CONFIG, c_dim=3)
     gan = tmp_path / "gan.safetensors"
@@ -233,10 +237,10 @@ def test_the_class_goes_with_the_samples_to_the_annotations_the_teacher_and_the_
     annotations = import_files(sorted(tmp_path.glob("?.png")), SampleSet.load(tmp_path / "samples"), CLASSES).all()
     annotations.save(tmp_path / "annotations", source="test")
     config = FewshotConfig(steps=1, pixels=8)
-    teacher = start_fewshot(gan, tmp_path / "annotations", config, tmp_path / "runs", torch.device("cpu"))
-    monkeypatch.setattr("gseg_cli.distill.start.distill", lambda generator, *_, **__: {"drawn": generator.class_index})
-    run = start_distill(gan, teacher["checkpoint"], StudentConfig(), tmp_path / "runs", torch.device("cpu"))
-    assert run["drawn"] == 2
+    teacher = run_fewshot_train(gan, tmp_path / "annotations", config, tmp_path / "runs", torch.device("cpu"))
+    with monkeypatch.context() as patch, pytest.raises(InterruptedError, match="class 2"):
+        patch.setattr("gseg_cli.distill.stage.make_pairs", stop_at_class)
+        run_distill(gan, teacher.checkpoint, StudentConfig(), tmp_path / "runs", torch.device("cpu"))
 
 
 # From here on real files, through the reader and the command line.

@@ -15,9 +15,10 @@ from gseg_cli.builtin import DEFAULT, Builtin
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.drawn_samples import draw_samples
 from gseg_cli.gan.inversion.image_distance import discriminator_features
-from gseg_cli.gan.inversion.invert import InvertConfig, invert
+from gseg_cli.gan.inversion.invert import invert
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.gan.load import load_gan, load_generator
 from gseg_cli.gan.sample import SampleSet, ws_for_seeds

@@ -6,13 +6,15 @@ import pytest
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan.load import load_gan, make_config, make_networks, save_gan
+from gseg_cli.gan.load import load_gan, make_networks, save_gan
 from gseg_cli.gan.networks import ops
+from gseg_cli.gan.networks.config import make_config
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
+from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.grow import grow, load_start, shrink
-from gseg_cli.gan.training.stage import start_gan_training, train_or_resume
-from gseg_cli.gan.training.train import GanTrainConfig, GanTrainer
+from gseg_cli.gan.training.stage import run_gan_train, run_or_resume_gan_train
+from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_runtime.errors import ConfigError
 from tests import tiny
 
@@ -103,10 +105,10 @@ def test_the_run_takes_its_widths_from_the_file_it_begins_with(gan, tmp_path):
     save_gan(tmp_path / "gan.safetensors", *gan, {})
     photos = tiny.write_photos(tmp_path / "photos")
     said = []
-    trained = start_gan_training(
+    trained = run_gan_train(
         photos, GROWN, tmp_path / "runs", CPU, init_from=tmp_path / "gan.safetensors", say=said.append
     )
-    config = load_checkpoint(trained["checkpoint"])[1]["config"]
+    config = load_checkpoint(trained.checkpoint)[1]["config"]
     widths = {key: config[key] for key in ("img_resolution", "channel_base", "channel_max", "z_dim")}
     assert widths == {"img_resolution": 32, "channel_base": 256, "channel_max": 16, "z_dim": 16}
     assert any("channel_base 256" in line for line in said)
@@ -140,6 +142,6 @@ def test_a_gan_of_several_classes_is_refused_before_a_run_is_opened(tmp_path):
     save_gan(tmp_path / "classes.safetensors", StyleGAN2(config), Discriminator(config), {})
     photos = tiny.write_photos(tmp_path / "photos")
     with pytest.raises(ConfigError, match="conditional GAN of 3 classes") as caught:
-        train_or_resume(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "classes.safetensors")
+        run_or_resume_gan_train(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "classes.safetensors")
     assert "gseg sample --class" in caught.value.hint
     assert not (tmp_path / "runs").exists()

@@ -2,23 +2,27 @@
 
 import sys
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
 from gseg_cli.builtin import SMALL, Builtin
+from gseg_cli.choices import Space
 from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.gan.framing import CenterCrop, frame, frame_labels
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.domain import Domain, Gaussian
 from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
 from gseg_cli.gan.inversion.image_distance import discriminator_features, lpips_features
-from gseg_cli.gan.inversion.invert import SPACES, InvertConfig, invert
+from gseg_cli.gan.inversion.invert import invert
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.gan.load import load_gan
-from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator, DCGANConfig
+from gseg_cli.gan.networks.config import DCGANConfig
+from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator
 from gseg_cli.gan.networks.noise_maps import copy_noise, structure, with_noise
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.errors import BackendUnavailable, ConfigError, UsageError
@@ -69,7 +73,7 @@ def test_images_of_the_gan_are_found_again_in_every_space(networks, samples, pho
     features = discriminator_features(discriminator)
     start = samples.nearest(photos)[:, None].expand(-1, generator.num_ws, -1)
     before, gaps = gap(generator.synthesis(start), photos), {}
-    for space in SPACES:
+    for space in get_args(Space):
         found = invert(generator, photos, samples, features, replace(CONFIG, space=space))
         gaps[space] = gap(drawn(generator, found), photos)
         assert found.ws.shape == (3, generator.num_ws, generator.w_dim) and not found.ws.requires_grad

@@ -232,7 +232,8 @@ def test_the_command_needs_no_project_and_answers_a_slip_with_code_2(gan, tmp_pa
 
 
 def test_a_dcgan_is_sampled_too(tmp_path):
-    from gseg_cli.gan.load import make_config, make_networks
+    from gseg_cli.gan.load import make_networks
+    from gseg_cli.gan.networks.config import make_config
 
     torch.manual_seed(0)
     networks = make_networks("dcgan", make_config("dcgan", {"img_resolution": 16, "z_dim": 8, "channel_max": 8}))

@@ -10,9 +10,10 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_cli.gan.load import ARCHITECTURES, load_gan, load_generator, make_config, make_networks, save_gan
+from gseg_cli.gan.load import ARCHITECTURES, load_gan, load_generator, make_networks, save_gan
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.build import build
+from gseg_cli.gan.networks.config import make_config
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_cli.gan.training.loss import r1_penalty
 from gseg_runtime.errors import CheckpointError, ConfigError

@@ -13,8 +13,10 @@ from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.load import load_generator
-from gseg_cli.gan.training.stage import resume_gan_training, start_gan_training
-from gseg_cli.gan.training.train import STATE, GanTrainConfig, GanTrainer, train_gan
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
+from gseg_cli.gan.training.train import STATE, train_gan
+from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
@@ -127,69 +129,69 @@ def test_training_goes_on_from_another_gan(images, tmp_path):
 
 
 def test_resume_goes_on_with_the_newest_run(photos, tmp_path):
-    start_gan_training(photos, CONFIG, tmp_path, CPU)
-    first = start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
-    assert first["num_images"] == 4
-    again = resume_gan_training(photos, {}, tmp_path, CPU)
-    assert (again["run"], again["num_images"], again["num_photos"]) == (first["run"], 48, 32)
-    done = resume_gan_training(photos, {}, tmp_path, CPU)
-    assert done["num_images"] == 48 and len(list(tmp_path.iterdir())) == 2
-    longer = resume_gan_training(photos, {"kimg": 0.06, "lr": CONFIG.lr}, tmp_path, CPU)
-    assert longer["num_images"] == 60
+    run_gan_train(photos, CONFIG, tmp_path, CPU)
+    first = run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    assert first.num_images == 4
+    again = resume_gan_train(photos, {}, tmp_path, CPU)
+    assert (again.run, again.num_images, again.num_photos) == (first.run, 48, 32)
+    done = resume_gan_train(photos, {}, tmp_path, CPU)
+    assert done.num_images == 48 and len(list(tmp_path.iterdir())) == 2
+    longer = resume_gan_train(photos, {"kimg": 0.06, "lr": CONFIG.lr}, tmp_path, CPU)
+    assert longer.num_images == 60
 
 
 def test_resume_does_not_pass_over_a_run_that_saved_nothing(photos, tmp_path):
-    start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0)
     killed = open_run(tmp_path, "gan", {})
     with pytest.raises(ProjectError, match=f"{killed.dir.name}: was stopped before its first snapshot") as caught:
-        resume_gan_training(photos, {}, tmp_path, CPU)
+        resume_gan_train(photos, {}, tmp_path, CPU)
     assert "begin anew" in caught.value.hint
 
 
 @pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": [0, 0, 8, 8]}])
 def test_resume_with_other_options_is_refused_by_name(photos, tmp_path, change):
-    start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0)
     (name,) = change
     with pytest.raises(ConfigError, match=f"{name} was .* when this run started") as caught:
-        resume_gan_training(photos, change, tmp_path, CPU)
+        resume_gan_train(photos, change, tmp_path, CPU)
     assert "resume with the options" in caught.value.hint
 
 
 def test_resume_with_other_photos_is_refused(photos, tmp_path):
-    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, minutes=0.0)
+    run_gan_train(photos, CONFIG, tmp_path / "runs", CPU, minutes=0.0)
     with pytest.raises(ConfigError, match=r"began with 32 photos, .* now has 20"):
-        resume_gan_training(tiny.write_photos(tmp_path / "photos"), {}, tmp_path / "runs", CPU)
+        resume_gan_train(tiny.write_photos(tmp_path / "photos"), {}, tmp_path / "runs", CPU)
 
 
 def test_a_run_that_began_with_another_gan_is_resumed_without_it(photos, tmp_path):
-    first = start_gan_training(photos, replace(CONFIG, channel_base=64), tmp_path / "first", CPU, minutes=0.0)
-    start_gan_training(photos, CONFIG, tmp_path / "runs", CPU, init_from=first["checkpoint"], minutes=0.0)
-    first["checkpoint"].unlink()
-    again = resume_gan_training(photos, {}, tmp_path / "runs", CPU, minutes=0.0)
-    meta = read_meta(again["checkpoint"])
-    assert again["num_images"] == 8 and meta["config"]["channel_base"] == 64
-    assert [parent["path"] for parent in meta["parents"]] == [str(first["checkpoint"])]
+    first = run_gan_train(photos, replace(CONFIG, channel_base=64), tmp_path / "first", CPU, minutes=0.0)
+    run_gan_train(photos, CONFIG, tmp_path / "runs", CPU, init_from=first.checkpoint, minutes=0.0)
+    first.checkpoint.unlink()
+    again = resume_gan_train(photos, {}, tmp_path / "runs", CPU, minutes=0.0)
+    meta = read_meta(again.checkpoint)
+    assert again.num_images == 8 and meta["config"]["channel_base"] == 64
+    assert [parent["path"] for parent in meta["parents"]] == [str(first.checkpoint)]
 
 
 def test_a_run_from_before_there_was_augmentation_goes_on_as_it_was(photos, tmp_path):
-    run = start_gan_training(photos, CONFIG, tmp_path, CPU, minutes=0.0)["run"]
+    run = run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0).run
     config = read_json(run / "config.json")
     for key in ("mapping_layers", "microbatch", "augment", "augment_p", "ada_target", "ada_kimg", "held_out", "fit"):
         del config["config"][key]
     write_json(run / "config.json", config)
     tensors, meta = load_checkpoint(run / STATE)
     save_checkpoint(run / STATE, {k: v for k, v in tensors.items() if k not in ("augment_p", "signs")}, meta)
-    assert resume_gan_training(photos, {"lr": CONFIG.lr}, tmp_path, CPU)["num_images"] == 48
+    assert resume_gan_train(photos, {"lr": CONFIG.lr}, tmp_path, CPU).num_images == 48
     assert losses(Run(run))[48] == losses(train_photos(photos, tmp_path / "whole"))[48]
 
 
 def train_photos(photos, runs):
-    return Run(start_gan_training(photos, CONFIG, runs, CPU)["run"])
+    return Run(run_gan_train(photos, CONFIG, runs, CPU).run)
 
 
 def test_resume_without_a_run_says_so(photos, tmp_path):
     with pytest.raises(ProjectError, match="no gan run with a saved state") as caught:
-        resume_gan_training(photos, {}, tmp_path, CPU)
+        resume_gan_train(photos, {}, tmp_path, CPU)
     assert "--resume" in caught.value.hint and not list(tmp_path.iterdir())
 
 
@@ -202,7 +204,7 @@ def test_resume_without_a_run_says_so(photos, tmp_path):
 )
 def test_the_command_refuses_what_cannot_be_trained_before_it_begins(photos, tmp_path, capsys, options, message):
     code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *options])
-    assert code == 1 and message in capsys.readouterr().err
+    assert code == 2 and message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from gseg_cli.gan.training.config import GanTrainConfig, auto_config, parse_augment, pick_precision
+from gseg_cli.gan.training.auto import auto_config, pick_precision
+from gseg_cli.gan.training.config import GanTrainConfig, parse_augment
 from gseg_cli.gan.training.stage import choose_config, describe
 from gseg_runtime.errors import ConfigError, UsageError
 from tests import tiny

@@ -1,15 +1,18 @@
 """A step of training a GAN never waits for the GPU, nor one of an inversion: a device without values shows it."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 
+from gseg_cli.choices import Space
 from gseg_cli.gan.inversion import drawn_samples as sampled
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.drawn_samples import Look, Sampled, draw_samples
 from gseg_cli.gan.inversion.image_distance import discriminator_features
-from gseg_cli.gan.inversion.invert import SPACES, InvertConfig, default_batch, invert
+from gseg_cli.gan.inversion.invert import default_batch, invert
 from gseg_cli.gan.inversion.inverter import GAP_STEPS, Inverter
 from gseg_cli.gan.inversion.latent_space import LatentSpace
 from gseg_cli.gan.networks.discriminator import Discriminator
@@ -61,7 +64,7 @@ def to_far(samples: Sampled) -> Sampled:
     return Sampled(samples.ws.to(FAR), seen, LatentSpace(space.mean.to(FAR), space.whitening.to(FAR)))
 
 
-@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("space", get_args(Space))
 def test_an_inversion_waits_for_nothing(monkeypatch, space):
     monkeypatch.setattr(sampled, "MAX_SAMPLES", 16)
     generator, discriminator = tiny.make_generator(), Discriminator(tiny.CONFIG).requires_grad_(False)

@@ -21,8 +21,8 @@ PATIENCE_S = 200
 TRAIN = """
 import sys, torch
 from pathlib import Path
-from gseg_cli.gan.training.stage import newest_run, resume_gan_training, start_gan_training
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.stage import newest_run, resume_gan_train, run_gan_train
 from gseg_cli.world import join_world
 torch.set_num_threads(1)
 photos, runs, kimg, how = Path(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
@@ -33,9 +33,9 @@ config = GanTrainConfig(
 )
 with join_world(sys.argv[5]) as (world, device):
     if how == "resume":
-        resume_gan_training(photos, {"kimg": kimg, "snapshot_minutes": 0.0}, runs, device, world=world)
+        resume_gan_train(photos, {"kimg": kimg, "snapshot_minutes": 0.0}, runs, device, world=world)
     else:
-        start_gan_training(photos, config, runs, device, world=world)
+        run_gan_train(photos, config, runs, device, world=world)
 threads = [task.joinpath("comm").read_text().strip() for task in Path("/proc/self/task").iterdir()]
 assert not [name for name in threads if "gloo" in name], threads  # they abort the process at its end now and then
 """

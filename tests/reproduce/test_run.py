@@ -4,13 +4,14 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from statistics import mean
 
 import pytest
 import torch
 
-from gseg_cli.evaluate.result_cache import CellStore
+from gseg_cli.evaluate.result_cache import ResultCache
 from gseg_cli.reproduce.inversions import inverted_photos
 from gseg_cli.reproduce.jobs import TEACHER, folder_of, inversion, student, supervised, teacher
 from gseg_cli.reproduce.run import Report, reproduce
@@ -145,16 +146,20 @@ def test_another_config_is_another_cell_and_the_same_is_the_same(done) -> None:
     assert [a == b for a, b in zip(paths(fewer_pairs), paths(setup), strict=True)] == [True, False, True]
 
 
+def counted(asked: list[int]) -> dict[str, int]:
+    asked.append(1)
+    return {"number": len(asked)}
+
+
 def test_a_cell_belongs_to_its_code_and_its_gan(tmp_path: Path) -> None:
-    store, asked = CellStore(tmp_path), []
+    store, asked = ResultCache(tmp_path), []
 
-    def figures(code: list[str], gan: str) -> int:
-        cell = store.cell("x", {"a": 1}, code, lambda: asked.append(1) or {"number": len(asked)}, gan)
-        return cell["figures"]["number"]
+    def figures(gan: str, *by: type) -> int:
+        return store.cell("x", {"a": 1}, partial(counted, asked), gan, *by)["figures"]["number"]
 
-    known = figures(["gseg_cli.steps"], "gan")
-    assert figures(["gseg_cli.steps"], "gan") == known
-    assert figures(["gseg_cli.seeding"], "gan") != known != figures(["gseg_cli.steps"], "other gan")
+    known = figures("gan", Setup)
+    assert figures("gan", Setup) == known
+    assert figures("gan", TinySubject) != known != figures("other gan", Setup)
     assert len(asked) == len(list(tmp_path.iterdir())) == 3
     kept = read_json(next(tmp_path.iterdir()))
     assert {"config", "code", "gan_sha256", "date", "commit", "hardware", "seconds", "figures"} == set(kept)

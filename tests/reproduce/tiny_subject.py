@@ -10,7 +10,7 @@ import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.datasets.toy_faces.views import View
-from gseg_cli.distill.distill import PairsConfig
+from gseg_cli.distill.config import PairsConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
@@ -36,7 +36,6 @@ SIZE = Size(
 
 class TinySubject(Subject):
     name, title, suffix = "toy-faces", "tiny pictures", ""
-    code = ("gseg_cli.steps",)
     tasks = (Task("3 classes", CLASSES), Task("2 classes", ClassMap.of_names(["dark", "light"])))
     num_annotations = 8
     num_labelled = 3

@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor
 
 from gseg_cli.gan.foreign.errors import shown
-from gseg_cli.gan.networks.config import MAX_WIDTH, DiscriminatorConfig, StyleGAN2Config
+from gseg_cli.gan.networks.config import MAX_WIDTH, Architecture, DiscriminatorConfig, StyleGAN2Config
 from gseg_runtime.errors import CheckpointError
 
 Tensors = Mapping[str, Tensor]
@@ -75,7 +75,7 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
     )
 
 
-def _architecture(tensors: Tensors, of_skip: str, of_resnet: str) -> str:
+def _architecture(tensors: Tensors, of_skip: str, of_resnet: str) -> Architecture:
     return "skip" if of_skip in tensors else "resnet" if of_resnet in tensors else "orig"
 
 

@@ -15,38 +15,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.drawn_samples import Sampled
 from gseg_cli.gan.inversion.image_distance import Features, ImageDistance
 from gseg_cli.gan.networks.noise_maps import NoiseMaps, copy_noise, renormalize, structure, with_noise
 from gseg_runtime.errors import ConfigError
 
-SPACES = ("w", "w+", "f")
 # Optimised at once; an image of 1024 px takes some 3 GB. With as little as suits a CPU, a GPU is idle.
 MAX_PIXELS, GPU_PIXELS = 2**16, 2**21
 MAX_BATCH = 16
 _RAMP_UP, _RAMP_DOWN = 0.05, 0.25  # shares of the steps
 
 OnStep = Callable[[int, Tensor], None]  # the step, from 1, and the distance of each image from its photo [N]
-
-
-@dataclass(frozen=True, kw_only=True)
-class InvertConfig:
-    """space: see above. noise: whether the noise maps are optimised too; without, the latents alone draw the image."""
-
-    space: str = "f"
-    steps: int = 200
-    noise: bool = True
-    lr: float = 0.1
-    prior: float = 0.05  # weight of a latent's distance from those of samples
-    noise_weight: float = 1e5  # of the noise maps' structure, as rosinality has it
-    change_lr: float = 0.02
-    change_weight: float = 0.1  # of the mean square of the features' change, in their own deviations
-
-    def __post_init__(self) -> None:
-        if self.space not in SPACES:
-            raise ConfigError(f"space: expected one of {', '.join(SPACES)}, got {self.space!r}")
-        if self.steps < 1:
-            raise ConfigError(f"steps: expected 1 or more, got {self.steps}")
 
 
 @dataclass(frozen=True)

@@ -13,10 +13,11 @@ from torch import Tensor
 
 from gseg_cli.device import send
 from gseg_cli.gan.generator import to_uint8
+from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.domain import Domain
 from gseg_cli.gan.inversion.drawn_samples import Sampled, draw_samples, look_at
 from gseg_cli.gan.inversion.image_distance import Features, discriminator_features, lpips_features
-from gseg_cli.gan.inversion.invert import Inversion, InvertConfig, OnStep, default_batch, invert
+from gseg_cli.gan.inversion.invert import Inversion, OnStep, default_batch, invert
 from gseg_cli.gan.load import load_gan, read_gan
 from gseg_runtime.label_map import Pixels
 

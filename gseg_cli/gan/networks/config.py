@@ -1,14 +1,14 @@
-"""What decides the shape of a StyleGAN2; it travels in the checkpoint. Needs no PyTorch."""
+"""What decides the shape of a GAN's networks; it travels in the checkpoint. Needs no PyTorch."""
 
 import math
 import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, Literal, get_args
 
 from gseg_runtime.errors import ConfigError
 
-ARCHITECTURES = ("skip", "orig", "resnet")
+Architecture = Literal["skip", "orig", "resnet"]
 MAX_RESOLUTION = 4096
 MAX_WIDTH = 16384
 MAX_BASE = MAX_WIDTH * MAX_RESOLUTION
@@ -32,7 +32,7 @@ _POSITIVE = ("conv_clamp", "mapping_lr_multiplier")
 class DiscriminatorConfig:
     """Where a discriminator is not decided by its generator's config."""
 
-    architecture: str = "resnet"
+    architecture: Architecture = "resnet"
     channel_base: int | None = None  # None: the generator's; so is channel_max
     channel_max: int | None = None
     conv_clamp: float | None = None
@@ -43,7 +43,7 @@ class DiscriminatorConfig:
     mbstd_num_channels: int = 1
 
     def __post_init__(self) -> None:
-        _check_choice("discriminator architecture", self.architecture, ARCHITECTURES)
+        _check_choice("discriminator architecture", self.architecture, get_args(Architecture))
         _check_numbers(self)
 
 
@@ -60,7 +60,7 @@ class StyleGAN2Config:
     mapping_lr_multiplier: float = 0.01
     channel_base: int = 2048  # a layer at resolution r has min(channel_base / r, channel_max) channels
     channel_max: int = 128
-    architecture: str = "skip"
+    architecture: Architecture = "skip"
     conv_clamp: float | None = None  # activations and colours are clamped to +-this
     use_noise: bool = True
     num_lowp_res: int | None = None  # how many of the highest resolutions a lowered precision is for; None: all
@@ -72,7 +72,7 @@ class StyleGAN2Config:
             got = f"img_resolution: expected a power of two, 8 or more, got {reprlib.repr(r)}"
             raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
         _check_choice("img_channels", self.img_channels, (1, 3))
-        _check_choice("architecture", self.architecture, ARCHITECTURES)
+        _check_choice("architecture", self.architecture, get_args(Architecture))
         _check_choice("use_noise", self.use_noise, (True, False))
         _check_numbers(self)
         if isinstance(self.discriminator, Mapping):
@@ -97,6 +97,43 @@ class StyleGAN2Config:
     def feature_layers(self) -> list[tuple[int, int]]:
         """Channels and resolution of every layer whose activations are the representation, coarse to fine."""
         return [(self.channels(r), r) for r in self.resolutions for _ in range(1 if r == 4 else 2)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class DCGANConfig:
+    """ConfigError for a resolution that doubling 4 pixels does not come to."""
+
+    img_resolution: int = 32
+    z_dim: int = 64
+    channel_base: int = 1024  # a layer at resolution r has min(channel_base / r, channel_max) channels
+    channel_max: int = 128
+
+    def __post_init__(self) -> None:
+        if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
+            raise ConfigError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
+
+    def channels(self, resolution: int) -> int:
+        return min(self.channel_base // resolution, self.channel_max)
+
+    @property
+    def widths(self) -> list[int]:
+        """Channels at 4, 8, ... R."""
+        r, out = 4, []
+        while r <= self.img_resolution:
+            out.append(self.channels(r))
+            r *= 2
+        return out
+
+
+GanConfig = StyleGAN2Config | DCGANConfig
+CONFIGS: dict[str, type[StyleGAN2Config] | type[DCGANConfig]] = {"stylegan2": StyleGAN2Config, "dcgan": DCGANConfig}
+
+
+def make_config(arch: str, values: Mapping[str, Any]) -> GanConfig:
+    """ConfigError for an unknown architecture, or a resolution it cannot have."""
+    if arch not in CONFIGS:
+        raise ConfigError(f"arch: expected one of {', '.join(CONFIGS)}, got {arch!r}")
+    return CONFIGS[arch](**values)
 
 
 def _check_choice(name: str, value: Any, choices: tuple[Any, ...]) -> None:

@@ -1,37 +1,12 @@
 """A DCGAN (Radford et al. 2016) behind the same protocol: the smallest GAN whose features can be repurposed."""
 
-from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
 
 from gseg_cli.gan.generator import FeatureStack, OnLayer
-from gseg_runtime.errors import ConfigError
-
-
-@dataclass(frozen=True, kw_only=True)
-class DCGANConfig:
-    img_resolution: int = 32
-    z_dim: int = 64
-    channel_base: int = 1024  # a layer at resolution r has min(channel_base / r, channel_max) channels
-    channel_max: int = 128
-
-    def __post_init__(self) -> None:
-        if self.img_resolution < 8 or self.img_resolution & (self.img_resolution - 1):
-            raise ConfigError(f"img_resolution: expected a power of two, 8 or more, got {self.img_resolution}")
-
-    def channels(self, resolution: int) -> int:
-        return min(self.channel_base // resolution, self.channel_max)
-
-    @property
-    def widths(self) -> list[int]:
-        """Channels at 4, 8, ... R."""
-        r, out = 4, []
-        while r <= self.img_resolution:
-            out.append(self.channels(r))
-            r *= 2
-        return out
+from gseg_cli.gan.networks.config import DCGANConfig
 
 
 class DCGAN(nn.Module):

@@ -1,20 +1,20 @@
-"""What a GAN training is: every number of it, and the ones that `auto` chooses."""
+"""What a GAN training is: every number of it. Needs no PyTorch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from gseg_cli.device import has_bf16
-from gseg_cli.gan.load import GanFile, make_config
+from gseg_cli.choices import Arch, Augment, Fit, GanPrecision, check_choices
+from gseg_cli.gan.networks.config import make_config
 from gseg_runtime.errors import ConfigError, UsageError
 
-PRECISIONS = ("auto", "fp32", "bf16", "fp16")
-AUGMENTS = ("none", "ada", "fixed")
+if TYPE_CHECKING:
+    from gseg_cli.gan.load import GanFile
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
+DEFAULT_FIT: Fit = "crop"
 CLAMP = 256.0  # of activations in half precision, as in stylegan2-ada-pytorch
 NUM_FP16_RES = 4  # the highest resolutions; the others stay in single precision
-MANY_PHOTOS = 20_000  # from here on `auto` leaves ADA out: the paper finds little left to gain above 30,000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class GanTrainConfig:
     The defaults are those of runs that were saved before a key existed, so that they go on as they began.
     """
 
-    arch: str = "stylegan2"
+    arch: Arch = "stylegan2"
     resolution: int = 64
     channel_base: int = 2048
     channel_max: int = 128
@@ -42,18 +42,17 @@ class GanTrainConfig:
     ema_kimg: float = 5.0  # half-life of the weight average
     ema_rampup: float | None = 0.05  # at most this share of the images shown so far
     mirror: bool = True
-    augment: str = "none"  # none | ada | fixed
+    augment: Augment = "none"
     augment_p: float = 0.0  # of fixed
     ada_target: float = 0.6  # of the mean sign of D's logits of reals
     ada_kimg: float = 500.0  # in which ADA's p can go from 0 to 1
     held_out: int = 0  # photos not trained on, to measure against
-    precision: str = "auto"  # auto | fp32 | bf16 | fp16
+    precision: GanPrecision = "auto"
     seed: int = 0
     snapshot_minutes: float = 5.0
 
     def __post_init__(self) -> None:
-        _one_of("precision", self.precision, PRECISIONS)
-        _one_of("augment", self.augment, AUGMENTS)
+        check_choices(self)
         if not 0 <= self.augment_p <= 1:
             raise ConfigError(f"augment_p: expected 0 to 1, got {self.augment_p}")
         if self.microbatch is not None and (self.microbatch < 1 or self.batch % self.microbatch):
@@ -68,16 +67,11 @@ class GanTrainConfig:
         clamp = {"conv_clamp": CLAMP, "discriminator": {"conv_clamp": CLAMP}} if half else {}
         return {**names, "z_dim": self.z_dim, **mapping, **clamp}
 
-    def like(self, gan: GanFile) -> "GanTrainConfig":
+    def like(self, gan: "GanFile") -> "GanTrainConfig":
         """The same training, of networks as wide and deep as this one."""
         names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
         given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
         return replace(self, arch=gan.kind, **given)
-
-
-def _one_of(name: str, value: str, allowed: tuple[str, ...]) -> None:
-    if value not in allowed:
-        raise ConfigError(f"{name}: expected one of {', '.join(allowed)}, got {value!r}")
 
 
 def parse_augment(text: str) -> dict[str, Any]:
@@ -93,76 +87,24 @@ def parse_augment(text: str) -> dict[str, Any]:
     return {"augment": "fixed", "augment_p": p}
 
 
-def auto_config(
-    given: Mapping[str, Any], *, num_photos: int, device: torch.device, num_processes: int = 1, goes_on: bool = False
-) -> GanTrainConfig:
-    """`given` and, for what is not in it, what suits resolution, number of photos and device.
-
-    goes_on: the networks come from another training. On a GPU the values are those of stylegan2-ada-pytorch's `auto`.
-    On a CPU they are small: at 64 px batch 8, lr 0.0025 and gamma 1 were chosen by eye, from one run each on toy faces:
-    with these the samples had hair and faces at 21 kimg; with batch 16, lr 0.002 and gamma 0.5 they were rings around a
-    blob at 22 kimg. The three were changed together, so which of them mattered is not known. gamma follows the square
-    of the resolution, because the squared gradient of the same picture falls with it.
-    """
-    resolution = given.get("resolution", GanTrainConfig.resolution)
-    auto = _auto_gpu(given, resolution, num_processes) if device.type == "cuda" else _auto_cpu(given, resolution)
-    small = num_photos < MANY_PHOTOS
-    common = {
-        "precision": _auto_precision(device, goes_on),
-        "augment": "ada" if small else "none",
-        "held_out": min(num_photos // 20, 1000),
-        # A GAN that goes on is no rough sketch to be forgotten quickly, and reacts at once.
-        **({"ema_rampup": None, "ada_kimg": 100.0} if goes_on else {}),
-    }
-    values = {**auto, **common, **given}
-    if num_processes > 1 and "microbatch" not in given:
-        values["microbatch"] = values["batch"] // num_processes
-    return GanTrainConfig(**values)
+def check_given(given: Mapping[str, Any]) -> None:
+    """UsageError for numbers that are wrong whatever is chosen for the others."""
+    resolution, batch, microbatch = (given.get(name) for name in ("resolution", "batch", "microbatch"))
+    if resolution and resolution & (resolution - 1):
+        raise UsageError(f"--resolution: expected a power of two, 8 or more, got {resolution}")
+    if batch and microbatch and batch % microbatch:
+        raise UsageError(f"--microbatch: expected a divisor of the batch of {batch}, got {microbatch}")
 
 
-def _auto_precision(device: torch.device, goes_on: bool) -> str:
-    """bfloat16 where the hardware has it: on an H100 it took 9 to 20 % less time than fp16, and less memory.
-
-    On older GPUs fp16, but not for a GAN that goes on: one that was never clamped may overflow.
-    """
-    is_older_gpu = device.type == "cuda" and not has_bf16(device)
-    return "fp16" if is_older_gpu and not goes_on else pick_precision("auto", device)
-
-
-def _auto_cpu(given: Mapping[str, Any], resolution: int) -> dict[str, Any]:
-    batch = given.get("batch", 8)
-    gamma = (resolution / 64) ** 2 * 8 / batch
-    return {"batch": batch, "r1_gamma": gamma, "channel_base": max(2048, 16 * resolution)}
-
-
-def _auto_gpu(given: Mapping[str, Any], resolution: int, num_processes: int) -> dict[str, Any]:
-    each = max(1, min(4096 // resolution, 32, 64 // num_processes))  # so that all have as many
-    batch = given.get("batch", num_processes * each)
-    return {
-        "batch": batch,
-        "microbatch": batch // num_processes,
-        "channel_base": 32768 if resolution >= 512 else 16384,
-        "channel_max": 512,
-        "z_dim": 512,
-        "lr": 0.002 if resolution >= 1024 else 0.0025,
-        "r1_gamma": 0.0002 * resolution**2 / batch,
-        "pl_weight": 2.0 if given.get("arch", GanTrainConfig.arch) == "stylegan2" else 0.0,
-        "ema_kimg": batch * 10 / 32,
-    }
-
-
-def pick_precision(precision: str, device: torch.device) -> str:
-    """auto: bfloat16 where the hardware has it. ConfigError for fp16 without a GPU."""
-    if precision == "fp16" and device.type != "cuda":
-        raise ConfigError("precision: fp16 needs a CUDA device", hint="use --precision bf16 or fp32")
-    if precision != "auto":
-        return precision
-    return "bf16" if has_bf16(device) else "fp32"
-
-
-def pick_dtype(precision: str, device: torch.device) -> torch.dtype:
-    names = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
-    return names[pick_precision(precision, device)]
+def parse_box(text: str) -> Box:
+    """`left,top,right,bottom` in pixels; UsageError when it is not a box."""
+    try:
+        left, top, right, bottom = (int(part) for part in text.split(","))
+    except ValueError as e:
+        raise UsageError(f"--crop: expected left,top,right,bottom, got {text!r}") from e
+    if not (0 <= left < right and 0 <= top < bottom):
+        raise UsageError(f"--crop: the box {text} is empty")
+    return left, top, right, bottom
 
 
 def from_saved(saved: Mapping[str, Any]) -> GanTrainConfig:

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gseg_cli.gan.training.config import Box
 from gseg_runtime.errors import GsegError, ImageError, UsageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import SUFFIXES, decode_image
@@ -20,7 +21,6 @@ from gseg_runtime.label_map import Pixels
 from gseg_runtime.pillow import picture_errors
 from gseg_runtime.workers import num_cores
 
-Box = tuple[int, int, int, int]
 Entry = tuple[str, Callable[[], bytes]]
 FITS = ("crop", "letterbox")
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
@@ -105,17 +105,6 @@ def _decode_all(
                 if on_image:
                     on_image(good)
     return good, unreadable
-
-
-def parse_box(text: str) -> Box:
-    """`left,top,right,bottom` in pixels; UsageError when it is not a box."""
-    try:
-        left, top, right, bottom = (int(part) for part in text.split(","))
-    except ValueError as e:
-        raise UsageError(f"--crop: expected left,top,right,bottom, got {text!r}") from e
-    if not (0 <= left < right and 0 <= top < bottom):
-        raise UsageError(f"--crop: the box {text} is empty")
-    return left, top, right, bottom
 
 
 @contextmanager

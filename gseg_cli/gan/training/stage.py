@@ -1,9 +1,9 @@
-"""From a folder of photos to a running training: configuration, data, run folder, resume."""
+"""The stage `gseg gan-train`: configuration, photos and run folder, and a training that begins or goes on."""
 
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,19 +12,31 @@ from torch import Tensor
 
 from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
-from gseg_cli.gan.training.config import GanTrainConfig, auto_config, from_saved
-from gseg_cli.gan.training.data import FITS, Box, count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.auto import auto_config
+from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
+from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.train import STATE, train_gan
-from gseg_cli.gan.training.trainer import ALONE
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import TEMPORARY_PREFIX, read_json
 
 KIND = "gan"
 # How a run may be changed when it goes on: its length, and how often it is saved.
 FREE = {"kimg", "snapshot_minutes"}
+
+
+@dataclass(frozen=True)
+class TrainedGan:
+    """num_images: shown so far, by earlier calls too. unreadable: names of photos. figures: of the last snapshot."""
+
+    run: Path
+    checkpoint: Path
+    num_images: int
+    num_photos: int
+    unreadable: list[str]
+    figures: dict[str, float]
 
 
 def choose_config(
@@ -62,7 +74,7 @@ def _read_start(path: Path) -> GanFile:
     return gan
 
 
-def train_or_resume(
+def run_or_resume_gan_train(
     source: Path,
     given: Mapping[str, Any],
     runs_dir: Path,
@@ -74,36 +86,36 @@ def train_or_resume(
     init_from: Path | None = None,
     world: World = ALONE,
     **how: Any,
-) -> dict[str, Any]:
+) -> TrainedGan:
     """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
 
-    given, crop, fit, init_from: what was asked for, and nothing else; how: of `start_gan_training`.
+    given, crop, fit, init_from: what was asked for, and nothing else; how: of `run_gan_train`.
     """
     if not resume:
         config = choose_config(source, given, device, init_from=init_from, world=world)
-        data: dict[str, Any] = {"crop": crop, "fit": fit or FITS[0], "init_from": init_from}
-        return start_gan_training(source, config, runs_dir, device, world=world, **data, **how)
+        data: dict[str, Any] = {"crop": crop, "fit": fit or DEFAULT_FIT, "init_from": init_from}
+        return run_gan_train(source, config, runs_dir, device, world=world, **data, **how)
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     asked = {**given, **{name: value for name, value in about.items() if value is not None}}
-    return resume_gan_training(source, asked, runs_dir, device, world=world, **how)
+    return resume_gan_train(source, asked, runs_dir, device, world=world, **how)
 
 
-def start_gan_training(
+def run_gan_train(
     source: Path,
     config: GanTrainConfig,
     runs_dir: Path,
     device: torch.device,
     *,
     crop: Box | None = None,
-    fit: str = FITS[0],
+    fit: str = DEFAULT_FIT,
     init_from: Path | None = None,
     minutes: float | None = None,
     fid_weights: Path | None = None,
     world: World = ALONE,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
-) -> dict[str, Any]:
-    """Train on the photos in `source`; returns run, checkpoint, num_images, num_photos and unreadable files.
+) -> TrainedGan:
+    """Train on the photos in `source`.
 
     Of many processes the first writes the run; only it should be given `say`.
     """
@@ -119,7 +131,7 @@ def start_gan_training(
     return _train(images, unreadable, config, run, device, init_from=init_from, **how)
 
 
-def resume_gan_training(
+def resume_gan_train(
     source: Path,
     given: Mapping[str, Any],
     runs_dir: Path,
@@ -130,13 +142,13 @@ def resume_gan_training(
     world: World = ALONE,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
-) -> dict[str, Any]:
-    """Go on with the newest run, as it was configured; returns what `start_gan_training` does.
+) -> TrainedGan:
+    """Go on with the newest run, as it was configured.
 
     given: options as in config.json. ConfigError when one differs, but for those in FREE. ProjectError without a run.
     """
     run = newest_run(runs_dir)
-    saved = {"fit": FITS[0], **read_json(run.dir / "config.json")["config"]}
+    saved = {"fit": DEFAULT_FIT, **read_json(run.dir / "config.json")["config"]}
     config = from_saved(saved)
     known = {**saved, **asdict(config)}
     for key, value in given.items():
@@ -157,12 +169,13 @@ def resume_gan_training(
 
 def _train(
     images: Tensor, unreadable: list[str], config: GanTrainConfig, run: Run, device: torch.device, **how: Any
-) -> dict[str, Any]:
+) -> TrainedGan:
     """The run's outcome, the same in every process. how: of `train_gan`."""
     how["say"](describe(config))
     train_gan(images, config, run, device, **how)
-    world = how["world"]
-    return world.agree(_outcome(run, images, unreadable) if world.is_first else {})
+    outcome = how["world"].agree(_outcome(run, images, unreadable) if how["world"].is_first else None)
+    assert outcome is not None
+    return outcome
 
 
 def newest_run(runs_dir: Path) -> Run:
@@ -181,16 +194,9 @@ def describe(config: GanTrainConfig) -> str:
     return "config: " + ", ".join(f"{key} {value}" for key, value in asdict(config).items() if value is not None)
 
 
-def _outcome(run: Run, images: Tensor, unreadable: list[str]) -> dict[str, Any]:
+def _outcome(run: Run, images: Tensor, unreadable: list[str]) -> TrainedGan:
     meta = read_meta(run.checkpoint)
-    return {
-        "run": run.dir,
-        "checkpoint": run.checkpoint,
-        "num_images": meta["num_images"],
-        "num_photos": len(images),
-        "unreadable": unreadable,
-        "figures": meta["figures"],
-    }
+    return TrainedGan(run.dir, run.checkpoint, meta["num_images"], len(images), unreadable, meta["figures"])
 
 
 def _load(

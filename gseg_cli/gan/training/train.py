@@ -17,13 +17,11 @@ from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.fid import Inception
 from gseg_cli.gan.training.metrics import generate, overfit, swd
 from gseg_cli.gan.training.plot import draw_curves, read_curves
-from gseg_cli.gan.training.trainer import ALONE, GanTrainer
+from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import GsegError
-
-__all__ = ["STATE", "GanTrainConfig", "GanTrainer", "sample_grid", "train_gan"]
 
 STATE = "state.safetensors"
 REPORT_STEPS = 20

@@ -13,20 +13,21 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from gseg_cli.gan.load import GanModule, make_config, make_networks
+from gseg_cli.gan.load import GanModule, make_networks
+from gseg_cli.gan.networks.config import make_config
 from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.augment import INTERVAL, adjusted, apply_packed, augment, draw_transforms, packed
-from gseg_cli.gan.training.config import NUM_FP16_RES, GanTrainConfig, pick_dtype
+from gseg_cli.gan.training.auto import pick_dtype
+from gseg_cli.gan.training.config import NUM_FP16_RES, GanTrainConfig
 from gseg_cli.gan.training.graphs import Compute, CudaGraphs, Feed, Graphs, Outcome
 from gseg_cli.gan.training.grow import load_start
 from gseg_cli.seeding import seed_step
-from gseg_cli.world import World
+from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError
 
 Stats = dict[str, Tensor]
 REALS, MAIN_D, MAIN_G, REGULARIZE_D, REGULARIZE_G = range(5)  # phases of a step
 MAX_RECORDED = 128  # pixels: up to here steps are recorded; above, kernels are large, and a graph keeps their memory
-ALONE = World()
 
 
 class GanTrainer:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from gseg_cli.choices import TeacherModel
 from gseg_cli.reproduce.chart import COLORS, Curve, Panel, draw_chart
 from gseg_cli.reproduce.jobs import Job, inversion, teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
@@ -55,12 +56,14 @@ def page(setup: Setup) -> Page:
     return Page(text, {TABLE.name: draw_chart([_panel(setup, task) for task in setup.subject.tasks])})
 
 
-def _figures(setup: Setup, model: str, task: Task, shots: int) -> list[dict[str, Any]]:
+def _figures(setup: Setup, model: TeacherModel, task: Task, shots: int) -> list[dict[str, Any]]:
     """Of every draw."""
     return [teacher(setup, model, task, shots, draw).figures for draw in setup.size.numbers]
 
 
-def _values(setup: Setup, model: str, task: Task, shots: int, where: str, metric: str = WEIGHTED) -> list[float]:
+def _values(
+    setup: Setup, model: TeacherModel, task: Task, shots: int, where: str, metric: str = WEIGHTED
+) -> list[float]:
     return [figures[where][metric] for figures in _figures(setup, model, task, shots)]
 
 

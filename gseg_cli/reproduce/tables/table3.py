@@ -3,6 +3,7 @@
 from itertools import product
 from typing import Any
 
+from gseg_cli.choices import TeacherModel
 from gseg_cli.reproduce.jobs import Job, inversion, teacher
 from gseg_cli.reproduce.markdown import per_class, table
 from gseg_cli.reproduce.setup import Setup
@@ -11,7 +12,7 @@ from gseg_cli.reproduce.tables.per_class import class_chart
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
 from gseg_cli.reproduce.words import counted
 
-MODELS = ("cnn-s", "mlp")  # the paper's table is of its CNN; the MLP is the default of gseg
+MODELS: tuple[TeacherModel, ...] = ("cnn-s", "mlp")  # the paper's table is of its CNN; the MLP is the default of gseg
 TEXT = """\
 IoU by class of teachers on {photos} test photos, each inverted into the GAN.
 
@@ -26,11 +27,11 @@ def jobs(setup: Setup) -> list[Job]:
     return [inversion(setup, setup.test), *(teacher(setup, *config) for config in every)]
 
 
-def _models(setup: Setup) -> list[str]:
+def _models(setup: Setup) -> list[TeacherModel]:
     return [model for model in MODELS if model in setup.size.models]
 
 
-def _figures(setup: Setup, model: str, task: Task, shots: int) -> list[dict[str, Any]]:
+def _figures(setup: Setup, model: TeacherModel, task: Task, shots: int) -> list[dict[str, Any]]:
     return [teacher(setup, model, task, shots, draw).figures["test"] for draw in setup.size.numbers]
 
 

@@ -1,15 +1,15 @@
-"""From a GAN and a folder of annotations to a trained teacher in a run folder."""
+"""The stage `gseg fewshot-train`: from a GAN and a folder of annotations to a trained teacher in a run folder."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import parent_of
+from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import KIND
-from gseg_cli.fewshot.train import FewshotConfig, check_labels, train_fewshot
+from gseg_cli.fewshot.train import check_labels, train_fewshot
 from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, ignore_step
@@ -17,7 +17,17 @@ from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file
 
 
-def start_fewshot(
+@dataclass(frozen=True)
+class TrainedTeacher:
+    """annotations: how many it was trained on. warnings: what a person should know of it, in words."""
+
+    run: Path
+    checkpoint: Path
+    annotations: int
+    warnings: list[str]
+
+
+def run_fewshot_train(
     gan: Path,
     annotations: Path,
     config: FewshotConfig,
@@ -25,8 +35,8 @@ def start_fewshot(
     device: torch.device,
     *,
     on_step: OnStep = ignore_step,
-) -> dict[str, Any]:
-    """Train a teacher; returns run, checkpoint, number of annotations and warnings.
+) -> TrainedTeacher:
+    """Train a teacher on the label maps in the folder `annotations`.
 
     Nothing is written before all that can be wrong was looked at: GsegError for label maps to learn nothing from,
     ProjectError when the annotated samples come from another GAN.
@@ -40,6 +50,9 @@ def start_fewshot(
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
     checkpoint = train_fewshot(generator, labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
+    return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
+
+
+def _warnings(labelled: AnnotationSet) -> list[str]:
     absent = [name for i, name in enumerate(labelled.classes.names) if not (labelled.labels == i).any()]
-    warnings = [f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent]
-    return {"run": run.dir, "checkpoint": checkpoint, "annotations": len(labelled.seeds), "warnings": warnings}
+    return [f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent]

@@ -1,13 +1,13 @@
-"""From a GAN, the annotations there are and the teacher's checkpoint to the seeds to label next."""
+"""The stage `gseg sample --pick`: from a GAN, the annotations there are and the teacher to the seeds to label next."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from gseg_cli.annotate import annotation_set
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
-from gseg_cli.distill.distill import check_same_gan
-from gseg_cli.fewshot.model import load_teacher
+from gseg_cli.fewshot.model import Teacher, load_teacher_of
 from gseg_cli.fewshot.pick import pick_seeds
 from gseg_cli.fewshot.pick_config import PickConfig
 from gseg_cli.gan.generator import Generator
@@ -17,7 +17,18 @@ from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
 
 
-def start_pick(
+@dataclass(frozen=True)
+class Picked:
+    """picked: the most useful first, in the way `pick`, out of so many candidates; labelled: left out of them."""
+
+    picked: list[int]
+    pick: str
+    candidates: int
+    labelled: list[int]
+    teacher: Path | None
+
+
+def run_pick(
     generator: Generator,
     gan: Path,
     candidates: Sequence[int],
@@ -26,29 +37,25 @@ def start_pick(
     annotations: Path,
     teacher: Path | None = None,
     on_step: OnStep = ignore_step,
-) -> dict[str, Any]:
-    """Pick out of the candidates; returns picked (the most useful first), labelled, and what it was picked from.
+) -> Picked:
+    """Pick out of the candidates those that are worth labelling.
 
     annotations: a folder that may be missing; what was labelled for another GAN or class counts for nothing, and so do
-    photos, whose numbers are no seeds.
+    photos, whose numbers are no seeds. CheckpointError when the teacher is of another GAN or class.
     """
     check_truncation(config.truncation_psi)
-    labelled = set(_labelled(annotations, gan, getattr(generator, "class_index", None)))
+    labelled = set(_labelled(annotations, gan, _class_of(generator)))
     network = None
     if teacher:
-        network, _, meta = load_teacher(teacher, device_of(generator))
-        check_same_gan(gan, teacher, meta)
-        _check_class(teacher, meta, getattr(generator, "class_index", None))
-        labelled |= set(meta["trained"]["seeds"])
+        network, seeds = _load_teacher(teacher, generator, gan)
+        labelled |= set(seeds)
     labelled = {seed for seed in labelled if seed < FIRST_PHOTO}
     picked = pick_seeds(generator, candidates, config, labelled=sorted(labelled), teacher=network, on_step=on_step)
-    return {
-        "picked": picked,
-        "pick": config.way,
-        "candidates": len(set(candidates) - labelled),
-        "labelled": sorted(labelled),
-        "teacher": teacher,
-    }
+    return Picked(picked, config.way, len(set(candidates) - labelled), sorted(labelled), teacher)
+
+
+def _class_of(generator: Generator) -> int | None:
+    return getattr(generator, "class_index", None)
 
 
 def _labelled(folder: Path, gan: Path, class_index: int | None) -> tuple[int, ...]:
@@ -58,6 +65,13 @@ def _labelled(folder: Path, gan: Path, class_index: int | None) -> tuple[int, ..
     there = AnnotationSet.load(folder)
     same = there.gan_sha256 == sha256_file(gan) and there.class_index == class_index
     return there.seeds if same else ()
+
+
+def _load_teacher(path: Path, generator: Generator, gan: Path) -> tuple[Teacher, list[int]]:
+    """The teacher, and the seeds it was trained on."""
+    teacher, _, meta = load_teacher_of(gan, path, device_of(generator))
+    _check_class(path, meta, _class_of(generator))
+    return teacher, meta["trained"]["seeds"]
 
 
 def _check_class(teacher: Path, meta: dict[str, Any], class_index: int | None) -> None:

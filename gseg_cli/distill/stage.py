@@ -1,0 +1,204 @@
+"""The stage `gseg distill`: pairs from a GAN and its teacher, and a student trained on them, scored and written.
+
+All of it lies in a run folder, from which an interrupted distillation goes on.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gseg_cli.checkpoint import parent_of, read_meta
+from gseg_cli.distill.config import (
+    DistillConfig,
+    PairsConfig,
+    StudentConfig,
+    configure,
+    differences,
+    from_saved,
+)
+from gseg_cli.distill.pairs import PairSet, annotated_pairs, make_pairs
+from gseg_cli.distill.score import score_student
+from gseg_cli.distill.sheet import draw_pairs
+from gseg_cli.distill.train import STATE, fit_student
+from gseg_cli.distill.unet import UNet, save_unet
+from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher_of
+from gseg_cli.gan.generator import Generator
+from gseg_cli.gan.load import load_generator
+from gseg_cli.runs import Run, list_runs, open_run
+from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
+from gseg_cli.world import ALONE, World
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError
+from gseg_runtime.files import read_json, sha256_file
+
+KIND = "distill"
+HELD_OUT = "held-out"  # folder in the run of the pairs that the student is scored on
+HELD_OUT_SEED, NUM_HELD_OUT = 90_000, 200
+
+
+@dataclass(frozen=True)
+class TrainedStudent:
+    """gan: its file, which a resumed run finds again. pairs: how many the student was trained on.
+
+    held_out_miou: mean IoU against the teacher's labels on NUM_HELD_OUT samples that no pair holds.
+    """
+
+    run: Path
+    gan: Path
+    checkpoint: Path
+    pairs: int
+    held_out_miou: float
+
+
+def run_distill(
+    gan: Path,
+    teacher: Path,
+    config: StudentConfig,
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    world: World = ALONE,
+    on_pairs: OnStep = ignore_step,
+    on_step: OnStep = ignore_step,
+) -> TrainedStudent:
+    """Make pairs, and train a student on them.
+
+    Of many processes the first writes the run. CheckpointError when the teacher was trained on another GAN's features.
+    """
+    parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot")]
+    run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
+    assert run is not None
+    return _distill(gan, teacher, config, run, device, world=world, on_pairs=on_pairs, on_step=on_step)
+
+
+def resume_distill(
+    given: Mapping[str, Any],
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    gan: Path | None = None,
+    teacher: Path | None = None,
+    world: World = ALONE,
+    say: Say = ignore_say,
+    on_pairs: OnStep = ignore_step,
+    on_step: OnStep = ignore_step,
+) -> TrainedStudent:
+    """Go on with the newest run as it was begun, or tell what it came to.
+
+    given: options of `configure`. gan, teacher: None takes the files the run was begun with. ConfigError when an option
+    differs, CheckpointError for other files, ProjectError without a run.
+    """
+    run = _newest_run(runs_dir)
+    saved = read_json(run.dir / "config.json")
+    config = from_saved(saved["config"])
+    for name, was, now in differences(config, configure(given, config)):
+        message = f"{run.dir}: {name} was {was!r} when this run started, now {now!r}"
+        raise ConfigError(message, hint="resume with the options the run was started with, or with none")
+    parents = {parent["kind"]: parent for parent in saved["parents"]}
+    gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
+    if run.checkpoint.is_file():
+        say(f"{run.dir}: is finished already")
+        return _outcome(run, gan)
+    say(f"{run.dir}: goes on")
+    return _distill(gan, teacher, config, run, device, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
+
+
+def _newest_run(runs_dir: Path) -> Run:
+    runs = [path for path in list_runs(runs_dir, KIND) if (path / "config.json").is_file()]
+    if not runs:
+        raise ProjectError(f"{runs_dir}: no distill run to resume", "leave --resume out to start one")
+    return Run(runs[-1])
+
+
+def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Path:
+    """The file that a run was begun with, wherever it is now."""
+    path = path or Path(parent["path"])
+    if not path.is_file():
+        raise CheckpointError(f"{path}: the run was begun with this file, and it is gone", f"name it with {option}")
+    if (got := sha256_file(path)) != parent["sha256"]:
+        message = f"{path}: the run was begun with {parent['sha256'][:12]}, this is {got[:12]}"
+        raise CheckpointError(message, f"name the file it was begun with: {option}")
+    return path
+
+
+def _distill(
+    gan: Path,
+    teacher: Path,
+    config: StudentConfig,
+    run: Run,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    world: World,
+    on_pairs: OnStep,
+    on_step: OnStep,
+) -> TrainedStudent:
+    """resume: go on with what an earlier call left in the run. Of many processes only the first writes the student."""
+    generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
+    network, classes, meta = load_teacher_of(gan, teacher, device)
+    pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
+    held_out = _make_held_out(generator, network, config.pairs, run, world)
+    taught = load_annotated(teacher)
+    annotated = annotated_pairs(generator, taught) if taught else None
+    chosen = choose_pairs(pairs, config.train)
+    if world.is_first:
+        run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {len(annotated) if annotated else 'no'} annotated samples")
+        run.picture("pairs", draw_pairs(pairs, config.train, classes))
+    student = fit_student(
+        chosen, len(classes), config.train, device,
+        annotated=annotated, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
+    )  # fmt: skip
+    if world.is_first:
+        about = {
+            "trained": asdict(config),
+            "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan")],
+            "num_pairs": len(chosen),
+            "gan_class": meta.get("gan_class"),
+            "quality": {"held_out_miou": score_student(student, held_out, len(classes))},
+        }
+        _finish(run, student, classes, about)
+    world.wait()
+    return _outcome(run, gan)
+
+
+def make_training_pairs(
+    generator: Generator,
+    teacher: Teacher,
+    config: PairsConfig,
+    out: Path,
+    on_step: OnStep = ignore_step,
+    world: World = ALONE,
+) -> PairSet:
+    """The pairs that the config asks for, those in the folder `out` already among them."""
+    seeds = range(config.first_seed, config.first_seed + config.count)
+    return make_pairs(
+        generator, teacher, seeds, out, truncation_psi=config.truncation_psi, world=world, on_step=on_step
+    )
+
+
+def _make_held_out(generator: Generator, teacher: Teacher, config: PairsConfig, run: Run, world: World) -> PairSet:
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT)
+    return make_pairs(
+        generator, teacher, seeds, run.dir / HELD_OUT, truncation_psi=config.truncation_psi, world=world
+    )
+
+
+def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:
+    """Without the most doubtful ones and pixels, and with hard labels, where the config says so."""
+    chosen = pairs.without_doubtful(config.drop).ignoring_below(config.ignore_below)
+    return chosen.hard() if config.labels == "hard" else chosen
+
+
+def _finish(run: Run, student: UNet, classes: ClassMap, about: dict[str, Any]) -> None:
+    """With the student's file a run is finished: there is nothing left to go on from."""
+    save_unet(run.checkpoint, student, classes, about)
+    (run.dir / STATE).unlink(missing_ok=True)
+
+
+def _outcome(run: Run, gan: Path) -> TrainedStudent:
+    """What a finished run came to, as its checkpoint says."""
+    meta = read_meta(run.checkpoint)
+    return TrainedStudent(run.dir, gan, run.checkpoint, meta["num_pairs"], meta["quality"]["held_out_miou"])
