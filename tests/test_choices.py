@@ -21,7 +21,6 @@ from gseg_cli.fewshot.model import MODELS
 from gseg_cli.gan import framing
 from gseg_cli.gan.load import ARCHITECTURES
 from gseg_cli.gan.networks.config import CONFIGS
-from gseg_cli.gan.training.data import FITS
 from gseg_cli.reproduce.tables import TABLES
 from gseg_export.export import Options
 from tests.test_imports import CLI, REFUSE, python
@@ -29,7 +28,7 @@ from tests.test_imports import CLI, REFUSE, python
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 SPLITS = {ALL, *(split for protocol in PROTOCOLS.values() for split in protocol.splits)}
 KNOWN = [
-    ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", FITS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
+    ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
     ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", SIZES), ("Loss", LOSSES),
     ("Geometry", GEOMETRIES), ("ProtocolName", PROTOCOLS), ("Split", SPLITS), ("TableName", [*TABLES, "all"]),
 ]  # fmt: skip

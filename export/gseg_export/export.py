@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from gseg_export.engine_file import RTX, Toolchain, sidecar_of, write_engine
+from gseg_export.exported import Exported, Proof
 from gseg_export.graph import Model, finish, read_graph
 from gseg_export.parity import QUALITY_KEY, Check
 from gseg_export.precision import Precision, to_fp16, to_int8
@@ -61,7 +61,7 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
 _REPLACE = "--overwrite replaces the file, or choose another name with -o"
 
 
-def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain | None = None) -> dict[str, Any]:
+def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain | None = None) -> Exported:
     """`export` of a model that `gseg export` wrote before; ONNX Runtime says what is right.
 
     Without a conversion or a toolchain it is only added to the Triton repository, under the name of `out`.
@@ -72,8 +72,8 @@ def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain
     return export(from_model(origin), out, options, toolchain)
 
 
-def export(source: Source, out: Path, options: Options, toolchain: Toolchain | None = None) -> dict[str, Any]:
-    """Write `out`, an ONNX model, if it labels as the source does; what was written, as plain data.
+def export(source: Source, out: Path, options: Options, toolchain: Toolchain | None = None) -> Exported:
+    """Write `out`, an ONNX model, if it labels as the source does.
 
     toolchain: build an engine instead. It comes with x.engine.json and, unless the source is that already, with the
     model it was built from: x.onnx, or x-trt.onnx in 8 bits. GsegError when source and export disagree, or the source
@@ -91,32 +91,27 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
         model = replace(model, card=card)
     if options.triton:
         write_repository(options.triton, out.stem, out, model, batch=options.batch)
-    proof = {"judge": source.judge, "num_verified": len(pictures.images), "verified_on": pictures.what}
-    return {**_told(out, model, options), "verified": is_verified, **(proof if is_verified else {})}
+    proof = Proof(judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what)
+    written = _exported(out, model, options)
+    return replace(written, is_verified=is_verified, proof=proof if is_verified else None)
 
 
-def _add_to_repository(origin: Path, name: str, options: Options) -> dict[str, Any]:
+def _add_to_repository(origin: Path, name: str, options: Options) -> Exported:
     if options.triton is None:
         raise UsageError(f"{origin}: is exported already", "--fp16, --int8 DIR, --trt or --triton DIR make more of it")
     check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
     write_repository(options.triton, name, origin, model, batch=options.batch)
-    return _told(origin, model, options)
+    return _exported(origin, model, options)
 
 
-def _told(path: Path, model: Model, options: Options) -> dict[str, Any]:
+def _exported(path: Path, model: Model, options: Options) -> Exported:
     card = model.card
-    return {
-        "model": path,
-        "sha256": sha256_file(path),
-        "bytes": path.stat().st_size,
-        "input_size": card.input_size,
-        "classes": list(card.classes.names),
-        "precision": card.precision,
-        "outputs": list(model.outputs),
-        "label_agreement": card.quality.get(QUALITY_KEY),
-        "triton": options.triton,
-    }
+    return Exported(
+        model=path, sha256=sha256_file(path), bytes=path.stat().st_size, input_size=card.input_size,
+        classes=list(card.classes.names), precision=card.precision, outputs=list(model.outputs),
+        label_agreement=card.quality.get(QUALITY_KEY), triton=options.triton,
+    )  # fmt: skip
 
 
 def _pictures(card: ModelCard, options: Options) -> tuple[Images | None, Pictures]:

@@ -13,6 +13,7 @@ from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.spread import spread
 
 NUM_VERIFY = 64  # more of them find nothing new
 NUM_CALIBRATE = 128
@@ -38,7 +39,7 @@ def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
 
 def photos(folder: Path, card: ModelCard) -> Pictures:
     """Up to NUM_VERIFY photos, spread evenly over the folder."""
-    return Pictures(_read(_spread(list_photos(folder), NUM_VERIFY), card), f"photos of {folder}")
+    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), f"photos of {folder}")
 
 
 def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
@@ -46,7 +47,7 @@ def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]
 
     Every fourth is kept for the latter.
     """
-    paths = _spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
+    paths = spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
     kept = paths[1::4]
     used = [path for path in paths if path not in kept]
     return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), f"other photos of {folder}")
@@ -72,11 +73,6 @@ def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
     images = [Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC) for grid in coarse]
     return Pictures(np.stack([np.asarray(image) for image in images]), "made-up pictures")
-
-
-def _spread(paths: list[Path], count: int) -> list[Path]:
-    chosen = np.linspace(0, len(paths) - 1, min(count, len(paths))).round().astype(int)
-    return [paths[index] for index in chosen]
 
 
 def _read(paths: list[Path], card: ModelCard) -> Images:

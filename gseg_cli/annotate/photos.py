@@ -5,13 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSet
 from gseg_cli.annotate.drawing import Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
-from gseg_cli.gan.framing import frame, frame_labels
+from gseg_cli.gan.framing import frame, frame_labels, mask_of
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.picture_files import titled, write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -26,12 +27,12 @@ _CELL = 192
 
 @dataclass(frozen=True, eq=False)
 class LabelledPhoto:
-    """name: relative to the folder. square, labels: in the GAN's square; inside [R, R]: 1 where the photo is."""
+    """name: relative to the folder. square, labels: in the GAN's square; inside: bool [R, R], where the photo is."""
 
     name: str
     square: Pixels
     labels: LabelMap
-    inside: LabelMap
+    inside: npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,9 +141,8 @@ def _checked(labels: LabelMap, path: Path, where: str) -> LabelMap:
 def _labelled(photos: PhotoFolder, seed: int, labels: LabelMap, size: int, fit: str) -> LabelledPhoto:
     photo = read_image(photos.image_path(seed), size if fit == "letterbox" else None)
     framing = frame(photo.height, photo.width, size, fit)
-    inside = np.zeros((size, size), np.uint8)
-    inside[framing.window] = 1
-    return LabelledPhoto(photos.name(seed), framing.apply(photo.pixels), frame_labels(labels, framing), inside)
+    name, square = photos.name(seed), framing.apply(photo.pixels)
+    return LabelledPhoto(name, square, frame_labels(labels, framing), mask_of(framing))
 
 
 def _within(on_step: OnStep, start: int, count: int, total: int, steps: int) -> Callable[[int, float], None]:
@@ -153,7 +153,7 @@ def _fit(
     photos: Sequence[LabelledPhoto], inverter: Inverter, max_error: float | None, on_gap: Callable[[int, float], None]
 ) -> list[Fit]:
     fitted = inverter.fit(
-        np.stack([photo.square for photo in photos]), np.stack([photo.inside for photo in photos]) > 0, on_gap
+        np.stack([photo.square for photo in photos]), np.stack([photo.inside for photo in photos]), on_gap
     )
     ws = fitted.inversion.ws.cpu().numpy()
     fits = []

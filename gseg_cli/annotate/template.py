@@ -16,6 +16,7 @@ from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
 from gseg_runtime.files import atomic_path, write_text
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.spread import spread
 
 PALETTE = "classes.gpl"
 
@@ -81,6 +82,4 @@ def _greys(classes: ClassMap) -> list[Color]:
     """As many as the palette has room for, evenly from dark to light, none of them a class colour."""
     all_greys = [(level, level, level + TEMPLATE_TINT) for level in range(48, 209, TEMPLATE_STEP)]
     free = [grey for grey in all_greys if grey not in classes.colors]
-    room = max(1, IGNORE - len(classes))
-    chosen = np.linspace(0, len(free) - 1, min(room, len(free))).round().astype(int)
-    return [free[index] for index in chosen]
+    return spread(free, max(1, IGNORE - len(classes)))

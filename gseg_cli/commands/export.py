@@ -1,7 +1,7 @@
 """gseg export: a student checkpoint, or a model exported before, to a file that runs without PyTorch."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +10,7 @@ from gseg_cli.options import OverwriteOpt, SeedOpt, is_given, open_project
 if TYPE_CHECKING:
     from gseg_export.engine_file import Toolchain
     from gseg_export.export import Options
+    from gseg_export.exported import Exported
     from gseg_export.precision import Precision
     from gseg_export.to_engine import OnPercent
 
@@ -86,7 +87,8 @@ def export(
             from gseg_cli.distill.deploy import export_student
 
             written = export_student(source, out, options, outputs=names, toolchain=toolchain, say=output.say)
-    output.result(written, _summary(written))
+    from_checkpoint = {} if source.suffix == ".onnx" else {"checkpoint": source}
+    output.result({**written.to_json(), **from_checkpoint}, _summary(written))
 
 
 def _check_flags(
@@ -119,7 +121,7 @@ def _toolchain(unverified: bool, on_step: "OnPercent") -> "Toolchain":
 
 def _export_model(
     source: Path, out: Path, options: "Options", names: list[str], toolchain: "Toolchain | None"
-) -> dict[str, Any]:
+) -> "Exported":
     from gseg_export.export import export_model
     from gseg_runtime.errors import UsageError
 
@@ -128,14 +130,14 @@ def _export_model(
     return export_model(source, out, options, toolchain)
 
 
-def _summary(written: dict[str, Any]) -> str:
-    text = f"{written['model']}: {written['bytes'] / 1e6:.1f} MB, {written['precision']}"
-    if written.get("verified"):
-        share, count = written["label_agreement"], written["num_verified"]
-        text += f", {share:.4%} of the pixels of {count} {written['verified_on']} labelled as by {written['judge']}"
-    elif "verified" in written:
+def _summary(written: "Exported") -> str:
+    text = f"{written.model}: {written.bytes / 1e6:.1f} MB, {written.precision}"
+    if written.proof:
+        pictures = f"{written.proof.num_verified} {written.proof.verified_on}"
+        text += f", {written.label_agreement:.4%} of the pixels of {pictures} labelled as by {written.proof.judge}"
+    elif written.is_verified is False:
         text += ", NOT verified: there is no GPU to run it on"
-    return f"{text}\n{written['triton']}: a Triton model repository" if written["triton"] else text
+    return f"{text}\n{written.triton}: a Triton model repository" if written.triton else text
 
 
 def _latest_student() -> Path:

@@ -71,7 +71,7 @@ def fewshot_segment(
     options = PhotoSegmentConfig(fit=fit, batch=batch, overwrite=overwrite, resume=resume, full_names=full_names)
 
     from gseg_cli.device import pick_device
-    from gseg_cli.fewshot.start_segment import load_photo_segmenter
+    from gseg_cli.fewshot.segment_stage import load_photo_segmenter
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_runtime.sources import Source

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from gseg_cli import __version__
 from gseg_cli.checkpoint import parent_of
@@ -12,6 +11,7 @@ from gseg_cli.runs import CHECKPOINT
 from gseg_cli.steps import Say, ignore_say
 from gseg_export.engine_file import Toolchain
 from gseg_export.export import Options, check_export, export
+from gseg_export.exported import Exported
 from gseg_export.graph import LABELS
 from gseg_export.to_onnx import from_network
 from gseg_export.verification_images import held_out_pairs
@@ -27,8 +27,8 @@ def export_student(
     outputs: Sequence[str] = (LABELS,),
     toolchain: Toolchain | None = None,
     say: Say = ignore_say,
-) -> dict[str, Any]:
-    """Write the student in `checkpoint` as the ONNX file or the engine `out`; what was written, as plain data.
+) -> Exported:
+    """Write the student in `checkpoint` as the ONNX file or the engine `out`.
 
     Verified on the run's held-out pairs where they are still there, unless `options` names photos. outputs: of the
     graph, LABELS first. Raises GsegError before any work when `out` exists (unless `options.overwrite`) or has
@@ -46,8 +46,7 @@ def export_student(
         created_by=f"gseg {__version__}",
     )  # fmt: skip
     say(f"exporting {checkpoint} to {out}")
-    written = export(from_network(net, card, outputs), out, options, toolchain)
-    return {**written, "checkpoint": checkpoint}
+    return export(from_network(net, card, outputs), out, options, toolchain)
 
 
 def _parent(entry: dict[str, str]) -> Parent:

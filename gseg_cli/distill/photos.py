@@ -7,11 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from gseg_cli.gan.framing import frame
+from gseg_cli.gan.framing import frame, mask_of
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.spread import spread
 
 MAX_PHOTOS = 500  # spread evenly over the folder; more would change no figure
 
@@ -31,7 +32,7 @@ class Photos:
 def read_photos(folder: Path, size: int, gan_size: int, on_step: OnStep = ignore_step) -> Photos:
     """Up to MAX_PHOTOS of the folder and what is below it; GsegError when none can be read."""
     found = list_images(folder)
-    chosen = [found[i] for i in np.linspace(0, len(found) - 1, min(MAX_PHOTOS, len(found))).round().astype(int)]
+    chosen = spread(found, MAX_PHOTOS)
     rows: list[tuple[Path, Pixels, np.ndarray, Pixels]] = []
     unreadable = []
     for i, path in enumerate(chosen):
@@ -51,6 +52,4 @@ def _framed(path: Path, size: int, gan_size: int) -> tuple[Pixels, np.ndarray, P
     photo = read_image(path)
     letterbox = frame(photo.height, photo.width, size, "letterbox")
     crop = frame(photo.height, photo.width, gan_size, "crop")
-    inside = np.zeros((size, size), bool)
-    inside[letterbox.window] = True
-    return letterbox.apply(photo.pixels), inside, crop.apply(photo.pixels)
+    return letterbox.apply(photo.pixels), mask_of(letterbox), crop.apply(photo.pixels)

@@ -8,6 +8,7 @@ from gseg_cli.distill.pairs import PairSet
 from gseg_cli.picture_files import titled
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
+from gseg_runtime.spread import spread
 
 ROWS = 6
 CELL = 160  # pixels of a picture on the sheet
@@ -35,8 +36,7 @@ def _spread(score: Tensor, chosen: Tensor) -> list[int]:
     """Up to ROWS of the chosen pairs, by their place in the order of scores."""
     rows = chosen.nonzero()[:, 0]
     ordered = rows[score[rows].argsort(stable=True)]
-    places = np.linspace(0, len(ordered) - 1, min(ROWS, len(ordered))).round().astype(int)
-    return ordered[places].tolist()
+    return spread(ordered.tolist(), ROWS)
 
 
 def _row(pairs: PairSet, row: int, classes: ClassMap) -> list[Pixels]:

@@ -181,9 +181,7 @@ def make_training_pairs(
 
 def _make_held_out(generator: Generator, teacher: Teacher, config: PairsConfig, run: Run, world: World) -> PairSet:
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT)
-    return make_pairs(
-        generator, teacher, seeds, run.dir / HELD_OUT, truncation_psi=config.truncation_psi, world=world
-    )
+    return make_pairs(generator, teacher, seeds, run.dir / HELD_OUT, truncation_psi=config.truncation_psi, world=world)
 
 
 def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:

@@ -20,6 +20,7 @@ from gseg_cli.distill.loss import class_shares, make_loss
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.unet import UNet, UNetConfig
 from gseg_cli.seeding import seed_step
+from gseg_cli.training_state import load_state, state_of
 from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError
 
@@ -134,31 +135,14 @@ class StudentTrainer:
             "num_steps": torch.tensor(self.num_steps),
             "elapsed_s": torch.tensor(self.elapsed_s, dtype=torch.float64),
         }
-        for name, net in self._networks().items():
-            tensors |= {f"{name}.{key}": value for key, value in net.state_dict().items()}
-        for i, moments in self.optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{key}": value for key, value in moments.items()}
-        return tensors
+        return {**tensors, **state_of(self._networks(), {"optimizer": self.optimizer})}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         self.num_steps, self.elapsed_s = int(tensors["num_steps"]), float(tensors["elapsed_s"])
-        for name, net in self._networks().items():
-            prefix = name + "."
-            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": self._moments(tensors), "param_groups": groups})
+        load_state(tensors, self._networks(), {"optimizer": self.optimizer})
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"net": self.net, "average": self.average}
-
-    def _moments(self, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-        """The optimiser's, each in the memory order of its parameter: the fused step walks them side by side."""
-        state: dict[int, dict[str, Tensor]] = {}
-        for i, parameter in enumerate(self.net.parameters()):
-            moments = {k: tensors[f"optimizer.{i}.{k}"] for k in ("exp_avg", "exp_avg_sq")}
-            ordered = {k: torch.empty_like(parameter).copy_(v) for k, v in moments.items()}
-            state[i] = {"step": tensors[f"optimizer.{i}.step"], **ordered}
-        return state
 
 
 class _Statistics:

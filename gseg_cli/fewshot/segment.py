@@ -15,7 +15,7 @@ from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.segment_config import PhotoSegmentConfig
 from gseg_cli.fewshot.segment_files import RECONSTRUCTION, TABLE, write_sheet, write_table
-from gseg_cli.gan.framing import Framing, frame
+from gseg_cli.gan.framing import Framing, frame, mask_of
 from gseg_cli.gan.inversion.inverter import Fitted, Inverter
 from gseg_cli.picture_files import write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -105,7 +105,7 @@ class PhotoSegmenter:
         if not photos:
             return
         squares = np.stack([photo.square for photo in photos])
-        fitted = self._inverter.fit(squares, np.stack([_inside(photo.framing) for photo in photos]), progress)
+        fitted = self._inverter.fit(squares, np.stack([mask_of(photo.framing) for photo in photos]), progress)
         labels = self._label(fitted)
         seconds = round((time.perf_counter() - start_s) / len(photos), 3)
         for i, photo in enumerate(photos):
@@ -151,9 +151,3 @@ def _load(job: Job, size: int, fit: str) -> _Photo:
     photo = read_image(job.photo, size if fit == "letterbox" else None)
     framing = frame(photo.height, photo.width, size, fit)
     return _Photo(job, stamp, framing.apply(photo.pixels), framing)
-
-
-def _inside(framing: Framing) -> "np.ndarray[Any, np.dtype[np.bool_]]":
-    inside = np.zeros((framing.size, framing.size), bool)
-    inside[framing.window] = True
-    return inside

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 from PIL import Image
 
 from gseg_runtime.class_map import IGNORE
@@ -28,9 +29,7 @@ class CenterCrop:
 
     def apply(self, pixels: Pixels) -> Pixels:
         """The square, uint8 [size, size, 3]."""
-        box = _middle(*pixels.shape[:2])
-        square = Image.fromarray(pixels[box]).resize((self.size, self.size), Image.Resampling.BILINEAR)
-        return np.asarray(square)
+        return crop_square(pixels, self.size)
 
     def undo_labels(self, labels: LabelMap) -> LabelMap:
         """The label map of the photo, uint8 [height, width]; 255 beside the square, where nobody looked."""
@@ -43,11 +42,33 @@ class CenterCrop:
 Framing = Letterbox | CenterCrop
 
 
+def crop_square(pixels: Pixels, size: int, box: tuple[int, int, int, int] | None = None) -> Pixels:
+    """The largest square in the middle of a photo, uint8 [size, size, 3], as GANs are trained on it.
+
+    box: left, top, right, bottom in pixels, to take this part instead. ValueError when it reaches out of the photo.
+    """
+    if box is None:
+        rows, columns = _middle(*pixels.shape[:2])
+        box = columns.start, rows.start, columns.stop, rows.stop
+    return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.LANCZOS, box=box))
+
+
+def mask_of(framing: Framing) -> npt.NDArray[np.bool_]:
+    """Where in the square the photo is, [size, size]."""
+    mask = np.zeros((framing.size, framing.size), bool)
+    mask[framing.window] = True
+    return mask
+
+
 def frame(height: int, width: int, size: int, fit: str) -> Framing:
     """UsageError for an unknown `fit`."""
+    check_fit(fit)
+    return (Letterbox if fit == "letterbox" else CenterCrop)(height, width, size)
+
+
+def check_fit(fit: str) -> None:
     if fit not in FITS:
         raise UsageError(f"--fit: expected one of {', '.join(FITS)}, got {fit!r}")
-    return (Letterbox if fit == "letterbox" else CenterCrop)(height, width, size)
 
 
 def frame_labels(labels: LabelMap, framing: Framing) -> LabelMap:

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
+from gseg_cli.gan.framing import mask_of
 from gseg_cli.gan.inversion.invert import Inversion, default_batch
 from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.reproduce.subject import ScoredPhotos, Task
@@ -41,9 +42,7 @@ def inverted_photos(
         path = folder / _name(number, inverter)
         if not path.is_file():
             squares = np.stack([photo.square for photo in chunk])
-            inside = np.zeros(squares.shape[:3], bool)
-            for mask, photo in zip(inside, chunk, strict=True):
-                mask[photo.framing.window] = True
+            inside = np.stack([mask_of(photo.framing) for photo in chunk])
             _save(path, _invert(inverter, squares, inside))
         done += len(chunk)
         on_step(Step(done, max(done, photos.count)))

@@ -129,4 +129,4 @@ def test_a_student_of_a_gpu_is_exported_and_verified(device, tiny_gan, teacher, 
     done = run_distill(tiny_gan, teacher, config, tmp_path / "runs", device)
     assert 0 < done.held_out_miou <= 1
     written = export_student(done.checkpoint, tmp_path / "model.onnx")
-    assert written["verified"] and written["label_agreement"] >= 0.999 and written["model"].is_file()
+    assert written.is_verified and written.label_agreement >= 0.999 and written.model.is_file()

@@ -37,7 +37,7 @@ def exported(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> dict
 
 @pytest.fixture(scope="session")
 def model(exported: dict) -> Path:
-    return exported["model"]
+    return exported.model
 
 
 @pytest.fixture(scope="session")

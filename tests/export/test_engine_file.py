@@ -63,10 +63,10 @@ def test_an_engine_that_labels_alike_is_written_with_all_that_it_depends_on(
         "driver": "CUDA 13.2",
     }
     assert facts["onnx_sha256"] == sha256_file(tmp_path / "half.onnx")  # what it was built from stands beside it
-    assert facts["engine_sha256"] == written["sha256"] == sha256_file(out)
+    assert facts["engine_sha256"] == written.sha256 == sha256_file(out)
     assert (facts["batch"], facts["precision"], facts["outputs"], facts["verified"]) == (4, "fp16", ["labels"], True)
     assert facts["card"]["precision"] == "fp16"
-    assert facts["card"]["quality"]["label_agreement"] == written["label_agreement"] == 1
+    assert facts["card"]["quality"]["label_agreement"] == written.label_agreement == 1
     assert read_graph(tmp_path / "half.onnx")[1].quality["label_agreement"] >= 0.995
     plan = build_engine(trt, (tmp_path / "half.onnx").read_bytes(), batch=4).engine
     assert out.read_bytes()[:4] == plan[:4]  # nothing was put in front of it

@@ -36,9 +36,13 @@ def test_the_export_agrees_with_pytorch_also_on_pictures_it_was_not_verified_on(
     noise = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE, 3), dtype=np.uint8)
     got = run_onnx(model.read_bytes(), model)
     assert (label_with(net)(noise) == got(noise)).mean() >= 0.9999
-    assert exported["label_agreement"] >= 0.9999
-    assert (exported["judge"], exported["verified_on"], exported["num_verified"]) == ("PyTorch", "held-out pairs", 5)
-    assert exported["sha256"] == sha256_file(model)
+    assert exported.label_agreement >= 0.9999
+    assert (exported.proof.judge, exported.proof.verified_on, exported.proof.num_verified) == (
+        "PyTorch",
+        "held-out pairs",
+        5,
+    )
+    assert exported.sha256 == sha256_file(model)
 
 
 def test_the_agreement_is_the_share_of_equal_pixels(model: Path) -> None:

@@ -29,7 +29,7 @@ def test_a_student_labels_on_a_gpu_as_on_a_cpu(engine_device: str, full_model: M
 
 
 def test_a_student_in_half_precision_labels_nearly_as_before(engine_device: str, model: Path, tmp_path: Path) -> None:
-    half = export_model(model, tmp_path / "half.onnx", Options(precision="fp16"))["model"]
+    half = export_model(model, tmp_path / "half.onnx", Options(precision="fp16")).model
     images = list(clouds(size=SIZE, seed=6, count=20).images)
     with Segmenter.load(model, "cpu") as full, Segmenter.load(half, engine_device, batch=8) as segmenter:
         expected, got = (np.stack(each.segment(images)) for each in (full, segmenter))
@@ -45,7 +45,7 @@ def test_faces_get_the_masks_that_a_cpu_gives_them(
     for index in range(10):
         face = render(7_100_000 + index, (128, 200, 96)[index % 3])[0]
         Image.fromarray(face[: len(face) - 20 * (index % 2)]).save(tmp_path / "photos" / f"{index}.png")
-    model = export_student(Builtin(DEFAULT).reference, tmp_path / "m.onnx", outputs=(LABELS, CONFIDENCE))["model"]
+    model = export_student(Builtin(DEFAULT).reference, tmp_path / "m.onnx", outputs=(LABELS, CONFIDENCE)).model
     call = ["segment", str(tmp_path / "photos"), "--model", str(model), "--batch", "4", "--confidence"]
     for name, device in (("expected", "cpu"), ("got", engine_device)):
         assert main([*call, "-o", str(tmp_path / name), "--device", device]) == 0, capsys.readouterr().err

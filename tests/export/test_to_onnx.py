@@ -79,7 +79,7 @@ def test_the_file_tells_nothing_of_the_machine_that_made_it(model: Path) -> None
 
 
 def test_the_card_leads_back_to_the_gan_without_anybodys_folders(exported: dict, checkpoint: Path) -> None:
-    with Segmenter.load(exported["model"], "cpu") as segmenter:
+    with Segmenter.load(exported.model, "cpu") as segmenter:
         card = segmenter.card
     assert (card.classes, card.input_size, card.fill) == (CLASSES, SIZE, (128, 128, 128))
     assert (card.precision, card.output) == ("fp32", "uint8 label map")
@@ -88,8 +88,8 @@ def test_the_card_leads_back_to_the_gan_without_anybodys_folders(exported: dict,
     assert (student.kind, student.path) == ("unet", "0003-distill/checkpoint.safetensors")
     assert student.sha256 == sha256_file(checkpoint)
     assert (gan.kind, gan.path, gan.sha256) == ("generator", "0001-gan/checkpoint.safetensors", "1" * 64)
-    assert card.quality == {"label_agreement": exported["label_agreement"]}
-    props = {entry.key: entry.value for entry in onnx.load(exported["model"]).metadata_props}
+    assert card.quality == {"label_agreement": exported.label_agreement}
+    props = {entry.key: entry.value for entry in onnx.load(exported.model).metadata_props}
     assert json.loads(props["names"]) == list(CLASSES.names)
 
 

@@ -16,7 +16,7 @@ from tests.export.student import CLASSES, SIZE
 def test_a_model_is_added_as_triton_looks_for_it(model: Path, tmp_path: Path) -> None:
     written = export_model(model, tmp_path / "faces.onnx", Options(triton=tmp_path / "repository", batch=16))
     folder = tmp_path / "repository" / "faces"
-    assert written["triton"] == tmp_path / "repository"
+    assert written.triton == tmp_path / "repository"
     files = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     assert files == ["1/model.onnx", "config.pbtxt", "labels.txt"]
     assert (folder / "1" / "model.onnx").read_bytes() == model.read_bytes()

@@ -139,6 +139,6 @@ def test_a_teacher_of_another_gan_and_a_slip_are_refused_before_anything_is_writ
 
     other = write_gan(tmp_path / "other.safetensors", seed=5)
     assert run("--gan", str(other)) == 1
-    assert "teacher.safetensors: learned on GAN" in capsys.readouterr().err
+    assert "teacher.safetensors: was trained on the features of GAN" in capsys.readouterr().err
     assert run("--space", "z") == 2 and run("--fit", "squeeze") == 2
     assert not (tmp_path / "out").exists()

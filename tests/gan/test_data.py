@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from gseg_cli.gan.framing import CenterCrop
 from gseg_cli.gan.training.config import GanTrainConfig, parse_box
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.stage import run_gan_train
@@ -97,6 +98,22 @@ def test_photos_are_upright_and_cut_to_the_square_in_the_middle(photos):
     assert (load_one(encode(Image.fromarray(wide)), photos)[:, 1:-1, 1] > 230).all()
 
 
+def test_the_square_of_a_photo_is_the_same_in_training_and_in_inversion(photos):
+    noise = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
+    square = load_one(encode(Image.fromarray(noise)), photos)
+    np.testing.assert_array_equal(square, CenterCrop(90, 140, 8).apply(noise))
+
+
+def test_folders_behind_links_are_trained_on_too_and_each_once(photos, tmp_path):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "linked.png").write_bytes(encode(plain()))
+    count = count_photos(photos)
+    (photos / "more").symlink_to(elsewhere)
+    (photos / "again").symlink_to(photos)
+    assert count_photos(photos) == count + 1
+
+
 def test_a_crop_is_taken_from_the_photos_own_pixels(photos):
     pixels = np.zeros((24, 24, 3), np.uint8)
     pixels[2:10, 12:20] = 255
@@ -163,7 +180,7 @@ def test_a_letterbox_keeps_the_whole_photo(photos):
     assert (image[2:-2, 0, 0] > 200).all() and (image[2:-2, -1, 1] > 200).all()
     cut = load_one(encode(Image.fromarray(wide)), photos, fit="letterbox", crop=(0, 0, 8, 16))
     assert (cut[:, 3:5, 0] > 200).all() and (cut[:, 0] == 128).all()
-    with pytest.raises(UsageError, match="--fit: expected one of crop, letterbox, got 'stretch'"):
+    with pytest.raises(UsageError, match="--fit: expected one of letterbox, crop, got 'stretch'"):
         load(photos, fit="stretch")
 
 

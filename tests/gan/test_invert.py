@@ -201,6 +201,6 @@ def test_labels_go_into_the_square_and_back_and_nothing_is_said_beside_it(fit):
 def test_the_middle_of_a_photo_is_cropped_as_for_training():
     photo = np.zeros((20, 40, 3), np.uint8)
     photo[:, 10:30] = 200
-    assert (CenterCrop(20, 40, 8).apply(photo) == 200).all()
+    assert (CenterCrop(20, 40, 8).apply(photo) > 150).all()
     with pytest.raises(UsageError, match="--fit: expected one of letterbox, crop, got 'squeeze'"):
         frame(20, 40, 8, "squeeze")

@@ -8,7 +8,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -55,15 +59,29 @@ def many(make_photo: MakePhoto, tmp_path: Path) -> Path:
     return tmp_path / "in"
 
 
-def start(seconds: float, photos: Path, out: Path, model: Path, *flags: str) -> subprocess.Popen[str]:
+@contextmanager
+def started(code: str, *args: str) -> Iterator[subprocess.Popen[str]]:
+    """A child that Ctrl-C reaches even where this process ignores it, as under nohup; it does not outlive the test."""
+    as_usual = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    command = [sys.executable, "-c", code, *args]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=as_usual)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def slow(seconds: float, photos: Path, out: Path, model: Path, *flags: str) -> AbstractContextManager[Any]:
     call = ["segment", str(photos), "-o", str(out), "--model", str(model), "--device", "cpu", "--workers", "2", *flags]
-    return subprocess.Popen([sys.executable, "-c", SLOW, str(seconds), *call], stderr=subprocess.PIPE, text=True)
+    return started(SLOW, str(seconds), *call)
 
 
 def wait_for_masks(out: Path, count: int, process: subprocess.Popen[str]) -> None:
-    manifest = out / "gseg-manifest.jsonl"
+    manifest, end_s = out / "gseg-manifest.jsonl", time.monotonic() + 60
     while not (manifest.is_file() and manifest.read_bytes().count(b"\n") >= count):
         assert process.poll() is None, process.communicate()[1]
+        assert time.monotonic() < end_s, "no mask within a minute"
         time.sleep(0.002)
 
 
@@ -80,12 +98,10 @@ def test_killed_at_any_time_a_run_can_be_gone_on_with(model: Path, many: Path, t
     out, inputs = tmp_path / "out", everything_in(many)
     rng = np.random.default_rng(0)
     for count in (1, 9, 20):
-        process = start(0.02, many, out, model, *(["--resume"] if out.exists() else []))
-        wait_for_masks(out, count, process)
-        time.sleep(rng.uniform(0, 0.03))
-        process.kill()
-        assert process.wait() == -signal.SIGKILL
-        process.stderr.close()  # type: ignore[union-attr]
+        with slow(0.02, many, out, model, *(["--resume"] if out.exists() else [])) as process:
+            wait_for_masks(out, count, process)
+            time.sleep(rng.uniform(0, 0.03))
+        assert process.returncode == -signal.SIGKILL
         assert (out / INCOMPLETE).exists()
         lines = (out / "gseg-manifest.jsonl").read_bytes().splitlines(keepends=True)
         finished = [json.loads(line)["mask"] for line in lines if line.endswith(b"\n")]
@@ -101,17 +117,12 @@ def test_killed_at_any_time_a_run_can_be_gone_on_with(model: Path, many: Path, t
 
 
 def test_ctrl_c_does_not_wait_for_a_slow_engine(model: Path, many: Path, tmp_path: Path) -> None:
-    process = start(0.02, many, tmp_path / "out", model)
-    wait_for_masks(tmp_path / "out", 2, process)
-    process.send_signal(signal.SIGINT)
-    assert "interrupted" in process.communicate(timeout=60)[1]
-    assert process.returncode == 130
-    stuck = start(3600, many, tmp_path / "stuck", model)
-    while not (tmp_path / "stuck" / "gseg-manifest.jsonl").exists():
-        time.sleep(0.01)
-    stuck.send_signal(signal.SIGINT)
-    assert "interrupted" in stuck.communicate(timeout=60)[1]
-    assert stuck.returncode == 130
+    for seconds, out, count in ((0.02, tmp_path / "out", 2), (3600, tmp_path / "stuck", 0)):
+        with slow(seconds, many, out, model) as process:
+            wait_for_masks(out, count, process)
+            process.send_signal(signal.SIGINT)
+            assert "interrupted" in process.communicate(timeout=60)[1]
+            assert process.returncode == 130
     assert main(["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--resume"]) == 0
 
 
@@ -119,11 +130,10 @@ def test_ctrl_c_does_not_abort_the_process_when_an_engine_is_still_at_work(
     model: Path, many: Path, tmp_path: Path
 ) -> None:
     call = ["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--device", "cpu"]
-    process = subprocess.Popen([sys.executable, "-c", BUSY, *call], stderr=subprocess.PIPE, text=True)
-    while not (tmp_path / "out" / "gseg-manifest.jsonl").exists():
-        time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
-    shown = process.communicate(timeout=60)[1]
+    with started(BUSY, *call) as process:
+        wait_for_masks(tmp_path / "out", 0, process)
+        process.send_signal(signal.SIGINT)
+        shown = process.communicate(timeout=60)[1]
     assert process.returncode == 130
     assert shown.splitlines()[-1] == "error: interrupted"  # and no word of C++ after it
 

@@ -13,16 +13,16 @@ import torch
 from PIL import Image
 from torch import Tensor
 
+from gseg_cli.gan.framing import check_fit, crop_square
 from gseg_cli.gan.training.config import Box
-from gseg_runtime.errors import GsegError, ImageError, UsageError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import SUFFIXES, decode_image
+from gseg_runtime.images import SUFFIXES, decode_image, list_images
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.pillow import picture_errors
 from gseg_runtime.workers import num_cores
 
 Entry = tuple[str, Callable[[], bytes]]
-FITS = ("crop", "letterbox")
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
 MAX_MEMBER_BYTES = 200_000_000  # of one photo in a zip, whatever its header says
 
@@ -42,8 +42,7 @@ def load_images(
     "letterbox" the whole photo with grey beside it. store: a file to keep the pixels in, which the tensor then maps.
     Raises GsegError when fewer than 16 photos can be read.
     """
-    if fit not in FITS:
-        raise UsageError(f"--fit: expected one of {', '.join(FITS)}, got {fit!r}")
+    check_fit(fit)
     with _entries(source) as entries:
         pixels = _allocate(len(entries), resolution, store)
         good, unreadable = _decode_all(entries, pixels, crop, fit, on_image)
@@ -111,7 +110,7 @@ def _decode_all(
 def _entries(source: Path) -> Iterator[list[Entry]]:
     """(name, reader) of every file named like a photo, sorted by name; a zip is read in place, never unpacked."""
     if source.is_dir():
-        paths = sorted(p for p in source.rglob("*") if _is_image(p.name) and p.is_file())
+        paths = [path for path in list_images(source) if _is_image(path.name) and path.is_file()]
         yield [(str(path.relative_to(source)), path.read_bytes) for path in paths]
     elif source.is_file() and zipfile.is_zipfile(source):
         with zipfile.ZipFile(source) as archive:
@@ -141,12 +140,7 @@ def _square(pixels: Pixels, resolution: int, crop: Box | None, fit: str) -> Pixe
     if fit == "letterbox":
         pixels = np.asarray(Image.fromarray(pixels).crop(_inside(crop, pixels))) if crop else pixels
         return Letterbox(pixels.shape[0], pixels.shape[1], resolution).apply(pixels).transpose(2, 0, 1)
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    left, top = (width - side) // 2, (height - side) // 2
-    box = crop or (left, top, left + side, top + side)
-    image = Image.fromarray(pixels).resize((resolution, resolution), Image.Resampling.LANCZOS, box=box)
-    return np.asarray(image).transpose(2, 0, 1)
+    return crop_square(pixels, resolution, crop).transpose(2, 0, 1)
 
 
 def _inside(crop: Box, pixels: Pixels) -> Box:

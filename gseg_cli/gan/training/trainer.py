@@ -22,6 +22,7 @@ from gseg_cli.gan.training.config import NUM_FP16_RES, GanTrainConfig
 from gseg_cli.gan.training.graphs import Compute, CudaGraphs, Feed, Graphs, Outcome
 from gseg_cli.gan.training.grow import load_start
 from gseg_cli.seeding import seed_step
+from gseg_cli.training_state import load_state, state_of
 from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError
 
@@ -229,12 +230,7 @@ class GanTrainer:
             "augment_p": torch.tensor(self.augment_p, dtype=torch.float64),
             "signs": self.signs,
         }
-        for name, net in self._networks().items():
-            tensors |= {f"{name}.{k}": v for k, v in net.state_dict().items()}
-        for name, opt in (("opt_G", self.opt_G), ("opt_D", self.opt_D)):
-            for i, moments in opt.state_dict()["state"].items():
-                tensors |= {f"{name}.{i}.{k}": v for k, v in moments.items()}
-        return tensors
+        return {**tensors, **state_of(self._networks(), self._optimizers())}
 
     def load_state(self, tensors: dict[str, Tensor]) -> None:
         """What `state` gave, also before there was augmentation."""
@@ -243,15 +239,13 @@ class GanTrainer:
         if "augment_p" in tensors:
             self.augment_p = float(tensors["augment_p"])
             self.signs.copy_(tensors["signs"])
-        for name, net in self._networks().items():
-            prefix = name + "."
-            net.load_state_dict({k.removeprefix(prefix): v for k, v in tensors.items() if k.startswith(prefix)})
-        for name, opt in (("opt_G", self.opt_G), ("opt_D", self.opt_D)):
-            state = _moments(opt, name + ".", tensors)
-            opt.load_state_dict({"state": state, "param_groups": opt.state_dict()["param_groups"]})
+        load_state(tensors, self._networks(), self._optimizers())
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"G": self.G, "D": self.D, "G_ema": self.G_ema}
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        return {"opt_G": self.opt_G, "opt_D": self.opt_D}
 
 
 def split_rows(num_images: int, held_out: int) -> tuple[Tensor, Tensor]:
@@ -277,18 +271,3 @@ def _adam(net: GanModule | nn.Module, config: GanTrainConfig, interval: int | No
     """Lazy regularisation takes an extra step every `interval`; lr and betas are corrected for it (appendix B)."""
     ratio = interval / (interval + 1) if interval else 1.0
     return torch.optim.Adam(net.parameters(), lr=config.lr * ratio, betas=(0.0, 0.99**ratio), eps=1e-8, fused=True)
-
-
-def _moments(optimizer: torch.optim.Adam, prefix: str, tensors: dict[str, Tensor]) -> dict[int, dict[str, Tensor]]:
-    """The optimiser's state among flat tensors, each moment in the memory order of its parameter.
-
-    Fused Adam walks the two side by side in memory: of other strides, it would move the wrong weights.
-    """
-    parameters = optimizer.param_groups[0]["params"]
-    state: dict[int, dict[str, Tensor]] = {i: {} for i in range(len(parameters))}
-    for key, value in tensors.items():
-        if key.startswith(prefix):
-            i, name = key.removeprefix(prefix).split(".")
-            is_moment = name != "step"
-            state[int(i)][name] = torch.empty_like(parameters[int(i)]).copy_(value) if is_moment else value
-    return {i: moments for i, moments in state.items() if moments}

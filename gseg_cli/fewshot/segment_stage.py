@@ -4,23 +4,18 @@ from pathlib import Path
 
 import torch
 
-from gseg_cli.fewshot.model import load_teacher
+from gseg_cli.fewshot.model import load_teacher_of
 from gseg_cli.fewshot.segment import PhotoSegmenter
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.inverter import Inverter
-from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file
 
 
 def load_photo_segmenter(
     gan: Path, teacher: Path, config: InvertConfig, device: torch.device, *, seed: int = 0, lpips: Path | None = None
 ) -> PhotoSegmenter:
-    """ProjectError when the teacher learned on another GAN's features."""
-    network, classes, meta = load_teacher(teacher, device)
-    gan_sha256 = sha256_file(gan)
-    if meta.get("gan_sha256") != gan_sha256:
-        message = f"{teacher}: learned on GAN {str(meta.get('gan_sha256'))[:12]}, not on {gan}"
-        raise ProjectError(message, "give --gan the GAN it was trained with, or train a teacher for this one")
+    """CheckpointError when the teacher was trained on another GAN's features."""
+    network, classes, meta = load_teacher_of(gan, teacher, device)
     inverter = Inverter.load(gan, config, device, seed=seed, class_index=meta.get("gan_class"), lpips=lpips)
-    made_by = {"teacher_sha256": sha256_file(teacher), "gan_sha256": gan_sha256, "seed": seed}
+    made_by = {"teacher_sha256": sha256_file(teacher), "gan_sha256": meta["gan_sha256"], "seed": seed}
     return PhotoSegmenter(inverter, network, classes, {**made_by, "lpips": sha256_file(lpips) if lpips else None})
