@@ -25,7 +25,7 @@ def pick_device(name: str = "auto") -> torch.device:
     if kind == "cuda" and int(number or 0) >= num_gpus:
         raise BackendUnavailable(
             f"--device {name}: PyTorch {torch.__version__} sees {num_gpus} CUDA devices here",
-            hint="use --device cpu, or install a CUDA build of PyTorch and a driver that fits it",
+            hint="use --device cpu, or install a CUDA build of PyTorch and a matching driver",
         )
     if kind == "cuda":
         torch.backends.cudnn.allow_tf32 = False  # on by default, and float32 is promised: a seed's image, a precision

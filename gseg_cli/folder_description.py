@@ -18,8 +18,8 @@ def claim(path: Path, kind: str, *, overwrite: bool, owned: Callable[[Path], boo
     extend: go on in the folder as it is; the caller has found it to be of the same making.
     """
     if not (overwrite or extend) and path.is_dir() and any(path.iterdir()):
-        hint = "--overwrite replaces what gseg wrote there before, or choose another folder"
-        raise GsegError(f"{path}: not empty, so no {kind} are written there", hint)
+        hint = "use --overwrite to replace what gseg wrote there, or choose another folder"
+        raise GsegError(f"{path}: not empty; {kind} need an empty folder", hint)
     claim_folder(path, kind, overwrite=overwrite, resume=extend, owned=owned)
 
 

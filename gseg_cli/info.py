@@ -85,7 +85,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     if (path / "config.json").is_file() and (path / "env.json").is_file():
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
-        raise GsegError(f"{path}: left unfinished by an interrupted command", "run that command again with --overwrite")
+        raise GsegError(f"{path}: left unfinished by an interrupted command", "run the command again with --overwrite")
     raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
 
 

@@ -48,7 +48,7 @@ def load_latents(path: Path, seeds: Sequence[int], *, hint: str) -> Latents:
     row_of = {int(seed): row for row, seed in enumerate(known)}
     missing = [seed for seed in seeds if seed not in row_of]
     if missing:
-        raise CheckpointError(f"{path}: holds no latent of seed {missing[0]}", hint)
+        raise CheckpointError(f"{path}: has no latent for seed {missing[0]}", hint)
     return ws[[row_of[seed] for seed in seeds]]
 
 

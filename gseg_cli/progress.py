@@ -41,6 +41,7 @@ def _clock(seconds: float) -> str:
 
 def format_step(step: Step, unit: str, per_s: float | None) -> str:
     """`40/200 images, 12.5 images/s, 0:13 left, loss 0.31`."""
+    unit = step.unit or unit
     parts = [f"{step.done}/{step.total} {unit}"]
     if per_s:
         parts.append(f"{per_s:.3g} {unit}/s")

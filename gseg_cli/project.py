@@ -48,7 +48,9 @@ class Project:
         """
         path = folder / FILE
         if path.exists() and not overwrite:
-            raise ProjectError(f"{path}: exists already", hint="--overwrite writes it anew, or choose another folder")
+            raise ProjectError(
+                f"{path}: exists already", hint="use --overwrite to replace it, or choose another folder"
+            )
         if not gan.startswith(PREFIX):
             gan = _portable(Path(gan), folder)
         resolution = resolution or gan_resolution(locate_gan(gan, folder, source="--gan"))
@@ -112,7 +114,7 @@ def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
         return _builtin_gan(gan.removeprefix(PREFIX), source=source)
     path = folder / gan  # an absolute path stays what it is
     if not path.is_file():
-        hint = f"gseg gan-train makes one; {DEFAULT_GAN} is the one that comes with gseg"
+        hint = f"train one with gseg gan-train; {DEFAULT_GAN} is included with gseg"
         raise ProjectError(f"{source}: no such file: {path}", hint=hint)
     return path
 
@@ -125,14 +127,16 @@ def gan_resolution(path: Path) -> int:
         return read_gan(path).config.img_resolution
     meta = read_meta(path)
     if "img_resolution" not in meta["config"]:
-        hint = "gseg gan-train writes GAN checkpoints, gseg convert takes in those of others"
+        hint = "use a checkpoint of gseg gan-train, or convert one of another program with gseg convert"
         raise CheckpointError(f"{path}: expected a GAN checkpoint, got a {meta['kind']} checkpoint", hint=hint)
     return meta["config"]["img_resolution"]
 
 
 def _builtin_gan(name: str, *, source: str) -> Path:
     if name not in builtin_names():
-        raise ProjectError(f"{source}: gseg comes with no GAN {name!r}", hint=nearest(name, builtin_names()))
+        raise ProjectError(
+            f"{source}: gseg does not include a GAN called {name!r}", hint=nearest(name, builtin_names())
+        )
     return Builtin(name).gan
 
 

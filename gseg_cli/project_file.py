@@ -87,7 +87,7 @@ def parse_classes(text: str) -> ClassMap:
     if path.suffix == ".toml":
         return read_classes(path)
     if "," not in text and text != "background" and not path.is_file():
-        message = f"--classes: expected {', '.join(named)}, a file or names with commas between, got {text!r}"
+        message = f"--classes: expected {', '.join(named)}, a file or names separated by commas, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
     names = text.split(",") if is_list else path.read_text(encoding="utf-8").splitlines()
@@ -107,19 +107,19 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """A hint for a name that is not among the known ones: the nearest of them, else all."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known are: {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, NotADirectoryError) as error:
-        hint = "gseg init makes a project; -C DIR names a project folder elsewhere"
+        hint = "run gseg init to make a project, or name its folder with -C DIR"
         raise ProjectError(f"{path.parent}: no {path.name} in this folder", hint=hint) from error
     except OSError as error:
         raise ProjectError(f"{path}: {error.strerror}", hint="check the path") from error
     except ValueError as error:  # broken TOML and broken UTF-8
-        raise ProjectError(f"{path}: not valid TOML: {error}", hint="correct that place") from error
+        raise ProjectError(f"{path}: not valid TOML: {error}", hint="correct the file") from error
 
 
 def _classes_of(path: Path, data: dict[str, Any]) -> ClassMap:

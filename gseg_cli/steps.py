@@ -7,11 +7,15 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Step:
-    """`done` of `total` units are finished; `values` are the figures to show beside it, such as the loss."""
+    """`done` of `total` units are finished; `values` are the figures to show beside it, such as the loss.
+
+    unit: what is counted, where it is not what the stage counts.
+    """
 
     done: int
     total: int
     values: dict[str, float] = field(default_factory=dict)
+    unit: str | None = None
 
 
 OnStep = Callable[[Step], None]

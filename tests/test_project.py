@@ -95,7 +95,7 @@ def test_a_missing_gan_is_named_where_it_is_asked_for(project):
     with pytest.raises(ProjectError, match=r"gseg\.toml: \[gan\] path: no such file"):
         _ = Project.open(project.dir).gan_path
     edit(project, "gone.safetensors", "builtin:nothing")
-    with pytest.raises(ProjectError, match="gseg comes with no GAN 'nothing'"):
+    with pytest.raises(ProjectError, match="gseg does not include a GAN called 'nothing'"):
         _ = Project.open(project.dir).gan_path
 
 

@@ -15,6 +15,7 @@ from gseg_cli.app import main
 from gseg_cli.demo import QUICK, DemoFigures, DemoSize, run_demo
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.progress import format_step
 from gseg_cli.steps import OnStep, Step
 
 TINY = DemoSize(
@@ -53,6 +54,13 @@ def test_every_stage_tells_of_its_progress_to_the_end(demo: Any) -> None:
     assert set(figures.seconds) == {*seen, "total"}
     ends = {name: steps[-1] for name, steps in seen.items() if name != "evaluate"}
     assert all(step.done == step.total for step in ends.values())
+
+
+def test_pairs_are_counted_as_pairs(demo: Any) -> None:
+    *_, seen = demo
+    count = TINY.student.pairs.count
+    last = [step for step in seen["distill"] if step.unit == "pairs"][-1]
+    assert format_step(last, "steps", None) == f"{count}/{count} pairs"
 
 
 def test_the_contact_sheet_shows_photo_mask_and_overlay(demo: Any) -> None:

@@ -40,7 +40,7 @@ def find_toolchain(*, unverified: bool = False, on_step: OnPercent | None = None
         return Toolchain(_import(MODULES), describe_gpu(), on_step)
     if unverified:
         return Toolchain(_import((RTX,)), None, on_step)
-    hint = "export to .onnx here, then gseg export MODEL.onnx --trt on the machine with the GPU: it needs no PyTorch"
+    hint = "export to .onnx here, then run gseg export MODEL.onnx --trt where the GPU is; it needs no PyTorch"
     raise BackendUnavailable(f"an engine is built for a GPU and verified on it, but {problem}", hint)
 
 

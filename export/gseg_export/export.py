@@ -40,7 +40,7 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
     """GsegError for what cannot succeed, before any work. origin: the file to export; the others: see `export`."""
     ending = ".engine" if toolchain else ".onnx"
     if out.suffix != ending:
-        raise GsegError(f"{out}: expected a name that ends in {ending}", "gseg segment knows a model by its ending")
+        raise GsegError(f"{out}: expected a name that ends in {ending}", "gseg segment recognises models by it")
     if out.resolve() == origin.resolve():
         raise UsageError(f"{out}: is the model to export", "choose another name with -o")
     for path in [out, sidecar_of(out)] if toolchain else [out]:
@@ -54,11 +54,11 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
         check_repository(options.triton, out.stem, overwrite=options.overwrite)
         if toolchain and toolchain.trt.__name__ == RTX:
             raise GsegError(
-                "Triton runs engines of TensorRT, not of TensorRT-RTX", "leave --trt out, or install tensorrt"
+                "Triton runs TensorRT engines, not TensorRT-RTX engines", "leave out --trt, or install tensorrt"
             )
 
 
-_REPLACE = "--overwrite replaces the file, or choose another name with -o"
+_REPLACE = "use --overwrite to replace it, or choose another name with -o"
 
 
 def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain | None = None) -> Exported:
@@ -98,7 +98,7 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
 
 def _add_to_repository(origin: Path, name: str, options: Options) -> Exported:
     if options.triton is None:
-        raise UsageError(f"{origin}: is exported already", "--fp16, --int8 DIR, --trt or --triton DIR make more of it")
+        raise UsageError(f"{origin}: already exported", "convert it with --fp16, --int8 DIR, --trt or --triton DIR")
     check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
     write_repository(options.triton, name, origin, model, batch=options.batch)
@@ -128,10 +128,10 @@ def _verified_model(
     """The ONNX file in memory, run by ONNX Runtime on the CPU for the proof; an exported model as it is."""
     graph, card = source.graph, source.card
     if options.precision != "fp32" and card.precision != "fp32":
-        message = f"{out}: expected a model of precision fp32 to make {options.precision} of, got {card.precision}"
+        message = f"{out}: expected an fp32 model to convert to {options.precision}, got {card.precision}"
         raise GsegError(message, "export it from the checkpoint")
     if for_tensorrt and card.precision == "int8":
-        raise GsegError(f"{out}: 8 bits for CPUs are not those of TensorRT", "--int8 DIR --trt, from the fp32 model")
+        raise GsegError(f"{out}: int8 models for CPUs do not run on TensorRT", "use --int8 DIR --trt on the fp32 model")
     if options.precision == "fp16":
         graph, card = to_fp16(graph), replace(card, precision="fp16")
     elif calibration is not None:

@@ -24,7 +24,7 @@ OUTPUTS = {
 def read_graph(path: Path) -> tuple[onnx.ModelProto, ModelCard]:
     """An exported model and its card; GsegError when the file is not one that `gseg export` wrote."""
     if not path.is_file():
-        raise GsegError(f"{path}: no such model", "gseg export makes one from a checkpoint")
+        raise GsegError(f"{path}: no such model", "make one with gseg export CHECKPOINT")
     try:
         graph = onnx.load(path, load_external_data=False)
         is_whole = all(tensor.data_location != onnx.TensorProto.EXTERNAL for tensor in graph.graph.initializer)
@@ -33,7 +33,7 @@ def read_graph(path: Path) -> tuple[onnx.ModelProto, ModelCard]:
     except Exception as error:  # protobuf's and the checker's share no base class
         raise GsegError(f"{path}: not an ONNX model: {str(error).partition(chr(10))[0]}") from error
     if not is_whole:
-        raise GsegError(f"{path}: its weights are in other files", "gseg export writes one file; export it again")
+        raise GsegError(f"{path}: its weights are in other files", "export it again; gseg export writes a single file")
     text = {entry.key: entry.value for entry in graph.metadata_props}.get(METADATA_KEY)
     if text is None or [node.name for node in graph.graph.input] != [INPUT] or LABELS not in output_names(graph):
         raise ModelCardError(f"{path}: not a model that gseg export wrote", "export the student's checkpoint first")

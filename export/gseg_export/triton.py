@@ -17,7 +17,7 @@ def check_repository(repository: Path, name: str, *, overwrite: bool) -> None:
     """GsegError when the repository holds a model of that name, unless `overwrite`."""
     folder = repository / name
     if folder.exists() and not (overwrite and (folder / "config.pbtxt").is_file()):
-        raise GsegError(f"{folder}: exists already", "--overwrite replaces the model, or choose another folder")
+        raise GsegError(f"{folder}: exists already", "use --overwrite to replace it, or choose another folder")
 
 
 def write_repository(repository: Path, name: str, path: Path, model: Model, *, batch: int) -> Path:

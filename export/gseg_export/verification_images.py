@@ -32,7 +32,7 @@ def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
     """All photos below a folder; GsegError when there are fewer than `at_least`."""
     paths = list_images(folder)
     if len(paths) < at_least:
-        message = f"{folder}: holds {len(paths)} photos, expected at least {at_least}"
+        message = f"{folder}: expected at least {at_least} photos, got {len(paths)}"
         raise GsegError(message, "name a folder of photos (JPEG, PNG, WebP, TIFF or BMP)")
     return paths
 
@@ -83,5 +83,5 @@ def _letterboxed(path: Path, card: ModelCard) -> Images:
     try:
         photo = read_image(path, min_size=card.input_size)
     except ImageError as error:
-        raise ImageError(error.message, "move it away, or name a folder of sound photos") from error
+        raise ImageError(error.message, "remove it, or name another folder of photos") from error
     return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill)

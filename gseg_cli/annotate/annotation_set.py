@@ -26,7 +26,7 @@ from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_
 FILE = "annotations.json"
 FIRST_PHOTO = 1_000_000_000  # photos are numbered from here on; nobody draws a billion samples
 PREVIEWS = "preview"  # a folder of pictures for people, see preview.py
-HINT = "gseg annotate-import makes a folder of annotations; with --overwrite it makes a broken one anew"
+HINT = "gseg annotate-import makes a folder of annotations; run it with --overwrite to replace a broken one"
 _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
 
 
@@ -150,15 +150,15 @@ def _read_photos(path: Path, data: dict[str, Any]) -> dict[int, str]:
 
 
 def _check_joinable(old: AnnotationSet, new: AnnotationSet) -> None:
-    hint = "--overwrite replaces the annotations that are there, or choose another folder"
+    hint = "use --overwrite to replace them, or choose another folder"
     if (old.gan_sha256, old.class_index) != (new.gan_sha256, new.class_index):
-        raise GsegError(f"annotations: those that are there come from GAN {old.gan_sha256[:12]}, another one", hint)
+        raise GsegError(f"the existing annotations come from another GAN, {old.gan_sha256[:12]}, another one", hint)
     if old.has_samples and new.has_samples and old.truncation_psi != new.truncation_psi:
-        raise GsegError(f"annotations: those that are there have truncation_psi {old.truncation_psi:g}", hint)
+        raise GsegError(f"the existing annotations have truncation_psi {old.truncation_psi:g}", hint)
     if old.classes.names != new.classes.names[: len(old.classes)]:
-        raise GsegError(f"annotations: those that are there have the classes {', '.join(old.classes.names)}", hint)
+        raise GsegError(f"the existing annotations have the classes {', '.join(old.classes.names)}", hint)
     if old.labels.shape[1:] != new.labels.shape[1:]:
-        raise GsegError(f"annotations: those that are there have {old.labels.shape[1]} pixels a side", hint)
+        raise GsegError(f"the existing annotations have {old.labels.shape[1]} pixels a side", hint)
 
 
 def _numbers_beside(old: AnnotationSet, new: AnnotationSet) -> list[int]:
@@ -172,7 +172,7 @@ def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.N
     """[N, H, W]. A label map that was put there by hand is an error, since it would be passed over in silence."""
     strays = {path.name for path in folder.glob("*.png") if path.stem.isdecimal()} - set(map(sample_name, seeds))
     if strays:
-        hint = "gseg annotate-import takes label maps in; remove this one, or import it with the others"
+        hint = "remove this label map, or import it with gseg annotate-import"
         raise GsegError(f"{folder / min(strays)}: not listed in {FILE}", hint)
     maps: list[LabelMap] = []
     for seed in seeds:
@@ -180,7 +180,7 @@ def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.N
         maps.append(check_label_map(read_label_png(path), len(classes), str(path)))
         if maps[-1].shape != maps[0].shape:
             expected, got = (f"{labels.shape[1]}x{labels.shape[0]}" for labels in (maps[0], maps[-1]))
-            raise GsegError(f"{path}: expected {expected} pixels as in the others, got {got}", HINT)
+            raise GsegError(f"{path}: expected {expected} pixels like the others, got {got}", HINT)
     return np.stack(maps) if maps else np.zeros((0, 0, 0), np.uint8)
 
 

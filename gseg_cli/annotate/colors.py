@@ -44,7 +44,7 @@ class ColorKey:
         for label, color in colors.items():
             if color in seen:
                 message = f"{where}: {seen[color]} and {label} have the same colour, {format_color(color)}"
-                raise GsegError(message, "give each class a colour of its own in gseg.toml")
+                raise GsegError(message, "give each class its own colour in gseg.toml")
             seen[color] = label
         return cls(tuple(colors), np.array(list(colors.values()), np.int16))
 
@@ -113,7 +113,9 @@ def _unknown_color(found: Pixels, pixels: Pixels, key: ColorKey, where: str) -> 
     color = colors[counts.argmax()]
     (row,), _ = key.nearest(color[None])
     number = int((pixels == color).all(axis=2).sum())
-    message = f"{where}: {number} pixels are {format_color(tuple(color.tolist()))}, which is no class's colour"
+    message = (
+        f"{where}: {number} pixels are {format_color(tuple(color.tolist()))}, which is not the colour of any class"
+    )
     nearest = f"{key.labels[row]} {format_color(tuple(key.colors[row].tolist()))}"
     return GsegError(message, f"the nearest is {nearest}; draw in the class colours, without smoothing")
 

@@ -48,8 +48,8 @@ def read_documents(files: Files, reading: Reading) -> list[Document]:
 
 def _check_amount(num_values: int, num_bytes: int, where: str) -> None:
     if num_values > MAX_VALUES or num_bytes > MAX_TEXT:
-        message = f"{where}: with this file more than {MAX_VALUES} values or {MAX_TEXT // 2**20} MiB are read"
-        raise TooMuchError(message, "export only the pictures that were drawn on, or simplify the shapes")
+        message = f"{where}: too much to read: more than {MAX_VALUES} values or {MAX_TEXT // 2**20} MiB"
+        raise TooMuchError(message, "export only the labelled images, or simplify the shapes")
 
 
 def parse_xml(data: bytes, where: str) -> Element:

@@ -58,7 +58,7 @@ def check_amount(size: tuple[int, int] | None, num_shapes: int, where: str) -> N
         raise GsegError(message, "draw at the sample's size")
     most = min(MAX_LAYERS, MAX_PIXELS // (width * height))
     if num_shapes > most:
-        message = f"{where}: {num_shapes} shapes, but at most {most} are taken on a picture of this size"
+        message = f"{where}: {num_shapes} shapes; an image of this size can have {most} at most"
         raise GsegError(message, "export masks instead, one per part")
 
 
@@ -93,8 +93,8 @@ class Reading:
         """Called for each picture that is decoded; TooMuchError when all together are absurdly large."""
         self._pixels += num_pixels
         if self._pixels > MAX_READ:
-            message = f"{where}: with this picture more than {MAX_READ // 2**20} megapixels are read"
-            raise TooMuchError(message, "give only the pictures that belong to samples, at the samples' size")
+            message = f"{where}: too much to read: more than {MAX_READ // 2**20} megapixels"
+            raise TooMuchError(message, "export only the images that are samples, at their own size")
 
     def _count_masks(self) -> None:
         for drawing in self.drawings[self._num_counted :]:

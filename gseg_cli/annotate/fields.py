@@ -13,7 +13,7 @@ from gseg_runtime.errors import GsegError
 MAX_POINTS = 100_000  # of one shape
 MAX_NAME = 1000  # characters
 MAX_COORDINATE = 100_000.0  # pixels; a little outside of the picture is usual, this far is broken
-HINT = "export it again, or correct that place"
+HINT = "correct the file, or export it again"
 _TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
 
 
@@ -89,7 +89,7 @@ class Node:
 def check_text(text: str, where: str) -> str:
     """Names are shown on terminals and written to gseg.toml: no line breaks, escapes, or broken characters."""
     if len(text) > MAX_NAME:
-        raise GsegError(f"{where}: a name of {len(text)} characters, but at most {MAX_NAME} are taken", "rename it")
+        raise GsegError(f"{where}: a name of {len(text)} characters; expected at most {MAX_NAME}", "rename it")
     if not text.isprintable() or not text.strip():
         raise GsegError(f"{where}: expected a name of printable characters, got {_short(text)}", "rename it")
     return text
@@ -122,7 +122,7 @@ def check_polygon(points: Points, where: str) -> Points:
 
 def _check_count(num_points: int, where: str) -> None:
     if num_points > MAX_POINTS:
-        message = f"{where}: a shape of {num_points} points, but at most {MAX_POINTS} are taken"
+        message = f"{where}: a shape of {num_points} points; expected at most {MAX_POINTS}"
         raise GsegError(message, "simplify the shape, or export a mask instead")
 
 

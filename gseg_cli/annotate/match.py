@@ -128,11 +128,11 @@ def match_seed(name: str, seeds: Sequence[int], where: str) -> int:
             return found[0]
         if found:
             break
-    hint = f"name it as the sample, such as {sample_name(seeds[0] if seeds else 0)}"
+    hint = f"name it after its sample, for example {sample_name(seeds[0] if seeds else 0)}"
     called = "" if Path(where).name == Path(name).name else f" {name[:100]!r}"
     if found:
         joined = " and ".join(map(str, found))
-        raise GsegError(f"{where}: the name{called} holds the seeds of {len(found)} samples, {joined}", hint)
+        raise GsegError(f"{where}: the name{called} contains the seeds of {len(found)} samples, {joined}", hint)
     got = f"got {', '.join(map(str, sorted(numbers)))}" if numbers else "it holds no number"
     raise GsegError(f"{where}: expected the seed of a sample in the name{called}, {got}", hint)
 

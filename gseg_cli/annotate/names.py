@@ -81,8 +81,8 @@ def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
     """The classes, and new ones behind them: indices of earlier annotations and models stay."""
     added = [name for name in dict.fromkeys(new) if name not in classes.names]
     if len(classes) + len(added) > IGNORE:
-        message = f"{len(added)} names are no classes yet, but there can be {IGNORE} classes at most"
-        raise GsegError(message, "--map takes several names as one class, such as --map 'hair_1=hair'")
+        message = f"{len(added)} names are not classes yet, and there can be at most {IGNORE} classes"
+        raise GsegError(message, "--map merges several names into one class: --map 'hair_1=hair'")
     colors = [_free_color(classes, index) for index in range(len(classes), len(classes) + len(added))]
     return ClassMap((*classes.names, *added), (*classes.colors, *colors))
 
@@ -102,4 +102,4 @@ def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:
     mean = f"did you mean {close[0]}?" if close else f"the classes are {', '.join(names.classes.names)};"
     take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
     hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"
-    return GsegError(f"{places[0]}{others}: no class is called {called}", hint)
+    return GsegError(f"{places[0]}{others}: unknown class {called}", hint)

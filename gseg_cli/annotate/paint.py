@@ -101,7 +101,7 @@ def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int
 
 def _check_effort(drawing: Drawing, width: int, height: int, line_width: float) -> None:
     if sum(effort(layer.shape, height, width, line_width) for layer in drawing.layers) > MAX_EFFORT:
-        message = f"{drawing.where}: {len(drawing.layers)} shapes that would take minutes to fill"
+        message = f"{drawing.where}: {len(drawing.layers)} shapes would take minutes to fill"
         raise GsegError(message, "simplify them, or export masks instead")
 
 
@@ -113,7 +113,7 @@ def _check_within(drawing: Drawing, resolution: int) -> None:
         if reach > resolution + 1:
             message = f"{drawing.where}: reaches to {reach:g}, but the picture has {resolution} pixels"
             raise GsegError(
-                message, "it was drawn on a larger one, whose size the file does not tell; draw on the picture itself"
+                message, "it was drawn on a larger one, whose size the file does not say; draw on the image itself"
             )
 
 
@@ -137,8 +137,10 @@ def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading)
             places[label].append(drawing.where)
     work.failures += [unknown_label(label, places[label], names) for label in unknown[:MAX_TOLD]]
     if len(unknown) > MAX_TOLD:
-        message = f"{len(unknown) - MAX_TOLD} more names are no classes, such as {unknown[MAX_TOLD]!r}"
-        work.failures.append(GsegError(message, "--map takes each as a class, --yes adds all of them to gseg.toml"))
+        message = f"{len(unknown) - MAX_TOLD} more unknown classes, for example {unknown[MAX_TOLD]!r}"
+        work.failures.append(
+            GsegError(message, "use --map to give each a class, or --yes to add them all to gseg.toml")
+        )
     return [d for d in drawings if not any(layer.label in places for layer in d.layers)]
 
 
@@ -159,7 +161,7 @@ def _match(drawings: Sequence[Drawing], matcher: Matcher, work: Reading) -> dict
 def _to_size(labels: LabelMap, resolution: int, where: str, work: Reading) -> LabelMap:
     height, width = labels.shape
     if height != width:
-        message = f"{where}: expected {resolution}x{resolution} pixels, as the samples have, got {width}x{height}"
+        message = f"{where}: expected {resolution}x{resolution} pixels like the samples, got {width}x{height}"
         raise GsegError(message, "draw on the whole sample; cropped pictures cannot be placed")
     if height == resolution:
         return labels

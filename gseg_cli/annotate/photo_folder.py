@@ -22,7 +22,9 @@ class PhotoFolder:
         """GsegError when there is no photo."""
         paths = tuple(list_images(folder))
         if not paths:
-            raise GsegError(f"{folder}: no photo in this folder", "--photos names the folder of the labelled photos")
+            raise GsegError(
+                f"{folder}: no photo in this folder", "use --photos to name the folder of the labelled photos"
+            )
         return cls(folder, paths)
 
     @property
@@ -48,7 +50,7 @@ class PhotoMatcher(Matcher):
         return f"photo {self.samples.name(seed)}"
 
     def rename_hint(self, seed: int) -> str:
-        return f"name it as {self.samples.name(seed)}, or draw on the other photo"
+        return f"rename it to {self.samples.name(seed)}, or draw on the other photo"
 
     def by_name(self, name: str, where: str) -> int:
         """The photo of the same name but for path, ending and what tools add; GsegError when there is not just one."""
@@ -57,5 +59,5 @@ class PhotoMatcher(Matcher):
         if len(found) == 1:
             return found[0]
         got = "none" if not found else " and ".join(self.samples.name(seed) for seed in found[:3])
-        hint = f"call it as its photo, such as {self.samples.name(self.samples.seeds[0])}"
+        hint = f"name it after its photo, for example {self.samples.name(self.samples.seeds[0])}"
         raise GsegError(f"{where}: expected the name of one photo in {self.samples.dir}, {stem[:100]!r} is {got}", hint)

@@ -102,7 +102,7 @@ def annotations_of(fits: Sequence[Fit], classes: ClassMap, gan_sha256: str, clas
     """Of those that are not left out; GsegError when all are."""
     good = [fit for fit in fits if fit.reason is None]
     if not good:
-        raise GsegError("every photo is left out", "raise --max-error, or use photos more like those of the GAN")
+        raise GsegError("no photo is left", "raise --max-error, or use photos more like those of the GAN")
     numbers = tuple(range(FIRST_PHOTO, FIRST_PHOTO + len(good)))
     labels, ws = np.stack([fit.photo.labels for fit in good]), np.stack([fit.ws for fit in good])
     names = {number: fit.photo.name for number, fit in zip(numbers, good, strict=True)}

@@ -66,9 +66,7 @@ def read_source(source: Path, names: Names) -> tuple[str, Reading]:
     found = [(kind, document) for document in documents if (kind := _format_of(document)) is not None]
     kinds = {kind.name: kind for kind, _ in found}
     if len(kinds) > 1:
-        raise GsegError(
-            f"{source}: holds annotations of {' and '.join(kinds)}", "give the file or folder of one of them"
-        )
+        raise GsegError(f"{source}: holds annotations of {' and '.join(kinds)}", "import one of them at a time")
     for kind, document in found:
         with reading.attempt():
             kind.read(document, files, reading)
@@ -88,13 +86,13 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if not pictures:
         raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", READ)
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
-        message = f"{source}: PNGs of Label Studio, which do not say what picture they belong to"
+        message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
         raise GsegError(message, "export from Label Studio as JSON")
     others = [name for name in files.names if name not in pictures and not name.lower().endswith((".json", ".gpl"))]
     if others:
         where = files.where(others[0])
         reading.warnings.append(
-            f"{source}: {len(others)} files are no label maps and are left out, for instance {where}"
+            f"{source}: {len(others)} files are not label maps and were skipped, for example {where}"
         )
     parts = part_names(pictures, [*names.classes.names, *names.mapping])
     if parts:

@@ -17,7 +17,7 @@ def review(annotations: AnnotationSet) -> list[str]:
         (rows,) = np.nonzero(counts)
         total = int(counts.sum())
         if not total:
-            warnings.append(f"class {name}: never labelled, so it will never be predicted")
+            warnings.append(f"class {name}: not labelled anywhere, so it will never be predicted")
             continue
         if total < FEW_PIXELS:
             warnings.append(f"class {name}: fewer than {FEW_PIXELS} pixels ({total})")

@@ -50,7 +50,7 @@ class Files:
             raise GsegError(f"{self.where(name)}: cannot be read: {reason}", "export or download it again") from error
         if len(data) > MAX_BYTES:
             message = f"{self.where(name)}: more than {MAX_BYTES // 2**20} MiB"
-            raise GsegError(message, "no annotations are that large; export them again, without the pictures")
+            raise GsegError(message, "export the annotations without the images")
         return data
 
     def named(self, *suffixes: str) -> list[str]:
@@ -86,7 +86,9 @@ def base_name(name: str) -> str:
 def open_source(source: Path) -> Files:
     """The files of a folder (with its subfolders), of a zip, or the one file. GsegError when there is none."""
     if not source.exists():
-        raise GsegError(f"{source}: no such file or folder", "give what the annotation tool exported")
+        raise GsegError(
+            f"{source}: no such file or folder", "name the file or folder that the annotation tool exported"
+        )
     if source.is_dir():
         return _open_folder(source)
     if zipfile.is_zipfile(source) or source.suffix.lower() == ".zip":
@@ -149,12 +151,12 @@ def _members(
 
 def _check_count(count: int, source: Path) -> None:
     if count > MAX_FILES:
-        raise GsegError(f"{source}: more than {MAX_FILES} files", "give the folder of the annotations alone")
+        raise GsegError(f"{source}: more than {MAX_FILES} files", "name the folder that holds only the annotations")
 
 
 def _check_member(name: str, path: Path) -> None:
     if name.startswith("/") or ".." in PurePosixPath(name).parts or name[1:2] == ":" or not name.isprintable():
-        message = f"{path}: a member is called {name[:80]!r}, which would lie outside of the zip's own folder"
+        message = f"{path}: the archive contains {name[:80]!r}, which would land outside its folder"
         raise GsegError(message, "no annotation tool writes such names; do not trust this file")
 
 

@@ -115,7 +115,7 @@ def annotate_import(
     annotations = found.annotations
     if annotations is None or (errors and not partial):
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
-        output.say("nothing was written" + ("; --partial takes the good ones" if annotations else ""))
+        output.say("nothing was written" + ("; use --partial to import the good ones" if annotations else ""))
         return
     annotations, sheet = write_import(
         annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
@@ -174,10 +174,10 @@ def _refuse_clashes(source: Path, folder: Path, add: bool, overwrite: bool) -> N
     from gseg_runtime.errors import UsageError
 
     if add and overwrite:
-        raise UsageError("--add and --overwrite exclude each other", "give one of them")
+        raise UsageError("--add and --overwrite cannot be used together", "give one of them")
     if source.resolve().is_relative_to(folder.resolve()):
         hint = "copy the label maps elsewhere, or choose another folder with -o"
-        raise UsageError(f"{source}: lies in the folder that is written, {folder}", hint)
+        raise UsageError(f"{source}: lies inside the output folder {folder}", hint)
 
 
 def _table(annotations: "AnnotationSet", caption: str) -> "Table":

@@ -22,9 +22,11 @@ def convert(
     nothing but weights, and has what the original lacked.
     """
     if out.suffix != ".safetensors":
-        raise UsageError(f"{out}: expected a name that ends in .safetensors", "gseg knows its own files by it")
+        raise UsageError(
+            f"{out}: expected a name that ends in .safetensors", "gseg recognises its own files by that ending"
+        )
     if out.exists() and not overwrite:
-        raise GsegError(f"{out}: exists already", "--overwrite replaces it, or choose another name")
+        raise GsegError(f"{out}: exists already", "use --overwrite to replace it, or choose another name")
 
     from gseg_cli.gan.load import convert_gan
     from gseg_cli.info import describe, format_facts

@@ -97,11 +97,11 @@ def _check_flags(
     from gseg_runtime.errors import UsageError
 
     if fp16 and int8:
-        raise UsageError("--fp16 and --int8 exclude each other", "give one of them")
+        raise UsageError("--fp16 and --int8 cannot be used together", "give one of them")
     if has_batch and not (trt or triton):
-        raise UsageError("--batch is for --trt and --triton", "a model.onnx takes any batch")
+        raise UsageError("--batch only applies to --trt and --triton", "a model.onnx takes any batch")
     if unverified and not trt:
-        raise UsageError("--unverified is for --trt", "a model.onnx is always verified")
+        raise UsageError("--unverified only applies to --trt", "a model.onnx is always verified")
 
 
 def _default_out(source: Path, precision: str, trt: bool) -> Path:
@@ -152,6 +152,4 @@ def _exports_dir() -> Path:
     try:
         return open_project().exports_dir
     except ProjectError as error:
-        raise ProjectError(
-            error.message, "-o FILE.onnx names the file to write; without it a project is needed"
-        ) from error
+        raise ProjectError(error.message, "use -o FILE.onnx to name the output file, or run it in a project") from error

@@ -91,7 +91,7 @@ def _show(report: "PhotosReport", out: Path) -> None:
 
     output = current_output()
     for path in report.far:
-        output.warn(f"{path}: unlike what the GAN draws, so its mask may be worth nothing")
+        output.warn(f"{path}: unlike what the GAN draws, so its mask may be useless")
     errors = [{"message": f"{failure.path}: {failure.reason}", "hint": None} for failure in report.failures]
     earlier = f", {report.skipped} were there already" if report.skipped else ""
     failed = f", {report.failed} failed" if report.failed else ""

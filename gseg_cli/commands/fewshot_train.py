@@ -48,7 +48,7 @@ def fewshot_train(
     Learns to label images from the GAN's features of them, and writes the teacher to runs/NNNN-fewshot/.
     """
     if steps is not None and schedule == "paper":
-        raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "leave one of the two out")
+        raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "use one of the two")
     config = FewshotConfig(model=model, features=features, schedule=schedule, steps=steps, num_heads=heads, seed=seed)
 
     from gseg_cli.device import pick_device

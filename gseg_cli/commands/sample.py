@@ -143,9 +143,9 @@ def _how_to_pick(
 ) -> PickConfig | None:
     """None when every seed becomes an image."""
     if teacher and pick != "uncertain":
-        raise UsageError("--teacher is for --pick uncertain only", "add --pick uncertain, or leave it out")
+        raise UsageError("--teacher only applies to --pick uncertain", "add --pick uncertain, or leave it out")
     if seed is not None and (pick or ("random" if count else "")) != "random":
-        raise UsageError("--seed is for --pick random only", "--seeds chooses which images are drawn")
+        raise UsageError("--seed only applies to --pick random", "--seeds chooses which images are drawn")
     if pick is None and count is None:
         return None
     given = {"way": pick, "count": count, "seed": seed}
@@ -157,5 +157,5 @@ def _newest_teacher() -> Path:
     try:
         return open_project().latest_run("fewshot") / "checkpoint.safetensors"
     except ProjectError as error:
-        hint = "label some of --pick diverse first and run gseg fewshot-train, or name a checkpoint with --teacher"
+        hint = "label samples from --pick diverse and run gseg fewshot-train first, or name a checkpoint with --teacher"
         raise ProjectError(f"--pick uncertain needs a teacher: {error.message}", hint) from error

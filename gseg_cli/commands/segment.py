@@ -119,7 +119,7 @@ def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Sourc
     from gseg_runtime.sources import Source, read_list
 
     if null and "-" not in images:
-        raise UsageError("--null is about a list on stdin", "give - in place of IMAGES to read one")
+        raise UsageError("--null only applies to a list on stdin", "use - as IMAGES to read one")
     sources: list[Source] = []
     for text in images:
         if text == "-":
@@ -141,7 +141,7 @@ def _parse_shard(text: str | None) -> tuple[int, int]:
 def _project_model() -> Path:
     from gseg_runtime.errors import ProjectError
 
-    hint = "--model FILE names the model; gseg export makes one in a project"
+    hint = "name one with --model FILE, or run gseg export in a project"
     try:
         path = open_project().exports_dir / "model.onnx"
     except ProjectError as error:

@@ -61,28 +61,28 @@ def list_photos(source: Path, split: str) -> list[str]:
     """The numbers of the photos as text, in their order; GsegError when the split is unknown or not all there."""
     there = {path.stem for path in (source / IMAGES).glob("*.jpg") if path.stem.isdecimal()}
     if not there:
-        raise GsegError(f"{source}: no photos in {IMAGES}/", f"give the folder of CelebAMask-HQ that holds {IMAGES}")
+        raise GsegError(f"{source}: no photos in {IMAGES}/", f"name the CelebAMask-HQ folder that contains {IMAGES}")
     wanted = there if split == ALL else _photos_of(source / MAPPING, SPLITS[split])
     missing = sorted(wanted - there, key=int)
     if missing:
         message = (
             f"{source / IMAGES}: {len(missing)} of {len(wanted)} photos of {split} are missing: {missing[0]}.jpg ..."
         )
-        raise GsegError(message, f"complete the data set; --split {ALL} takes the photos that are there")
+        raise GsegError(message, f"complete the data set; --split {ALL} uses the photos that are there")
     return sorted(wanted, key=int)
 
 
 def _photos_of(mapping: Path, numbers: range) -> set[str]:
     """The photos that are in CelebA under one of these numbers. Lines: index, index in CelebA, its file name."""
     if not mapping.is_file():
-        hint = f"it comes with CelebAMask-HQ and tells the splits; --split {ALL} does without"
+        hint = f"it is part of CelebAMask-HQ and defines the splits; --split {ALL} works without it"
         raise GsegError(f"{mapping}: no such file", hint)
     rows = [line.split() for line in mapping.read_text(encoding="utf-8").splitlines()]
     try:
         return {row[0] for row in rows if row and row[0] != "idx" and int(Path(row[2]).stem) in numbers}
     except (IndexError, ValueError) as error:
         message = f"{mapping}: expected lines such as '0 119613 119614.jpg': {error}"
-        raise GsegError(message, "take the file as it comes with CelebAMask-HQ") from error
+        raise GsegError(message, "use the file that comes with CelebAMask-HQ") from error
 
 
 def _examples_in(parts: Mapping[str, Sequence[str]], source: Path, photo: str) -> list[Example | Dropped]:

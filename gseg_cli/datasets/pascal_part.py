@@ -77,7 +77,7 @@ def read_annotation(path: Path) -> list[Annotated]:
         annotation = loadmat(path, variable_names=["anno"])["anno"][0, 0]
         return [_object(item) for item in annotation["objects"].ravel()]
     except OSError as error:
-        raise GsegError(f"{path}: {error.strerror or error}", "the .mat files of PASCAL-Part belong there") from error
+        raise GsegError(f"{path}: {error.strerror or error}", "put the .mat files of PASCAL-Part there") from error
     except Exception as error:  # on a broken file scipy raises nearly anything
         message = f"{path}: not an annotation of PASCAL-Part: {type(error).__name__}: {error}"
         raise GsegError(message, "unpack the data set again") from error
@@ -151,7 +151,7 @@ def _crop(photo: Path, labels: LabelMap, box: tuple[int, int, int, int]) -> tupl
     pixels = read_image(photo).pixels
     if pixels.shape[:2] != labels.shape:
         message = f"{photo}: {list(pixels.shape[:2])} pixels, but its annotation has {list(labels.shape)}"
-        raise GsegError(message, "the photos have to be those of VOC 2010")
+        raise GsegError(message, "use the photos of VOC 2010")
     window = slice(box[0], box[2]), slice(box[1], box[3])
     return pixels[window], labels[window]
 

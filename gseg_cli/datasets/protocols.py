@@ -25,7 +25,7 @@ DESCRIPTION, KIND = "dataset.json", "dataset"
 def find_protocol(name: str) -> Protocol:
     """UsageError when there is none of this name."""
     if name not in PROTOCOLS:
-        raise UsageError(f"no protocol is called {name!r}", f"there are {', '.join(PROTOCOLS)}")
+        raise UsageError(f"unknown protocol {name!r}", f"choose from {', '.join(PROTOCOLS)}")
     return PROTOCOLS[name]
 
 
@@ -100,5 +100,5 @@ def _check_same(path: Path, protocol: Protocol, split: str) -> None:
         return
     begun = read_description(path, KIND, {"protocol": str, "split": str}, hint="choose another folder")
     if (begun["protocol"], begun["split"]) != (protocol.name, split):
-        message = f"{path}: begun with {begun['protocol']}, {begun['split']}, not with {protocol.name}, {split}"
+        message = f"{path}: started with {begun['protocol']}, {begun['split']}, not with {protocol.name}, {split}"
         raise GsegError(message, "resume with the same protocol and --split, or choose another folder")

@@ -83,7 +83,7 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     """The options that were given, laid over `base`. UsageError for numbers that do not go together."""
     base = base or StudentConfig()
     if {"steps", "minutes"} <= given.keys():
-        raise UsageError("--steps and --minutes both say how long to train", hint="give one of them")
+        raise UsageError("--steps and --minutes cannot be used together", hint="give one of them")
     if {"batch", "microbatch"} <= given.keys() and given["batch"] % given["microbatch"]:
         raise UsageError(f"--microbatch: expected a divisor of --batch {given['batch']}, got {given['microbatch']}")
     augment = base.train.augment
@@ -106,7 +106,9 @@ def from_saved(saved: Mapping[str, Any]) -> StudentConfig:
         train["augment"] = AugmentConfig(**train["augment"])
         return StudentConfig(pairs=PairsConfig(**saved["pairs"]), train=DistillConfig(**train))
     except (KeyError, TypeError) as error:
-        raise ConfigError(f"config.json: not of a distillation: {error}", "train again without --resume") from error
+        raise ConfigError(
+            f"config.json: not the config of a distillation: {error}", "train again without --resume"
+        ) from error
 
 
 def differences(one: StudentConfig, other: StudentConfig) -> Iterator[tuple[str, Any, Any]]:

@@ -112,7 +112,7 @@ def make_pairs(
             pairs = _label(generator, teacher, seeds[start : start + SHARD], truncation_psi, batch, on_done)
             _write(paths[shard], pairs)
     world.wait()
-    on_step(Step(len(seeds), len(seeds)))
+    on_step(Step(len(seeds), len(seeds), unit="pairs"))
     return PairSet.join([_read(path) for path in paths])
 
 
@@ -131,7 +131,7 @@ def read_pairs(folder: Path) -> PairSet:
 
 
 def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:
-    return lambda done: on_step(Step(start + done, total))
+    return lambda done: on_step(Step(start + done, total, unit="pairs"))
 
 
 def _label(
@@ -165,7 +165,9 @@ def _read(path: Path) -> PairSet:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             return PairSet(*(torch.from_numpy(data[n]) for n in NAMES))
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise GsegError(f"{path}: not a readable shard of pairs: {error}", "delete it; it is made again") from error
+        raise GsegError(
+            f"{path}: not a readable shard of pairs: {error}", "delete it and resume; it will be made again"
+        ) from error
 
 
 def _check_settings(path: Path, settings: dict[str, object]) -> None:

@@ -102,7 +102,7 @@ def warnings(figures: dict[str, Any]) -> list[str]:
     if figures["far"] is not None and figures["far"] > FAR:
         said.append(
             f"{figures['far']:.0%} of the photos are unlike what the GAN draws, in kind or in framing: "
-            "their masks may be worth nothing"
+            "their masks may be useless"
         )
     if 1 - photos["agreement"] > UNSURE * (1 - generated["agreement"]):
         said.append(

@@ -42,7 +42,7 @@ def read_photos(folder: Path, size: int, gan_size: int, on_step: OnStep = ignore
             unreadable.append(error.message)
         on_step(Step(i + 1, len(chosen)))
     if not rows:
-        raise GsegError(f"{folder}: holds no photo that can be read, of {len(chosen)} tried", "name a folder of photos")
+        raise GsegError(f"{folder}: no readable photo among the {len(chosen)} tried", "name a folder of photos")
     paths, *arrays = zip(*rows, strict=True)
     images, inside, crops = (torch.from_numpy(np.stack(a)) for a in arrays)
     return Photos(list(paths), images, inside, crops, unreadable)

@@ -86,9 +86,9 @@ def resume_distill(
     on_pairs: OnStep = ignore_step,
     on_step: OnStep = ignore_step,
 ) -> TrainedStudent:
-    """Go on with the newest run as it was begun, or tell what it came to.
+    """Resume the newest run as it was started, or tell what it came to.
 
-    given: options of `configure`. gan, teacher: None takes the files the run was begun with. ConfigError when an option
+    given: options of `configure`. gan, teacher: None takes the files it was started with. ConfigError when an option
     differs, CheckpointError for other files, ProjectError without a run.
     """
     run = _newest_run(runs_dir)
@@ -96,20 +96,20 @@ def resume_distill(
     config = from_saved(saved["config"])
     for name, was, now in differences(config, configure(given, config)):
         message = f"{run.dir}: {name} was {was!r} when this run started, now {now!r}"
-        raise ConfigError(message, hint="resume with the options the run was started with, or with none")
+        raise ConfigError(message, hint="resume with the same options, or without any")
     parents = {parent["kind"]: parent for parent in saved["parents"]}
     gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
     if run.checkpoint.is_file():
-        say(f"{run.dir}: is finished already")
+        say(f"{run.dir}: already finished")
         return _outcome(run, gan)
-    say(f"{run.dir}: goes on")
+    say(f"{run.dir}: resuming")
     return _distill(gan, teacher, config, run, device, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
 
 
 def _newest_run(runs_dir: Path) -> Run:
     runs = [path for path in list_runs(runs_dir, KIND) if (path / "config.json").is_file()]
     if not runs:
-        raise ProjectError(f"{runs_dir}: no distill run to resume", "leave --resume out to start one")
+        raise ProjectError(f"{runs_dir}: no distill run to resume", "run it without --resume to start one")
     return Run(runs[-1])
 
 
@@ -117,10 +117,10 @@ def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Pat
     """The file that a run was begun with, wherever it is now."""
     path = path or Path(parent["path"])
     if not path.is_file():
-        raise CheckpointError(f"{path}: the run was begun with this file, and it is gone", f"name it with {option}")
+        raise CheckpointError(f"{path}: the run was started with this file, which is gone", f"name it with {option}")
     if (got := sha256_file(path)) != parent["sha256"]:
-        message = f"{path}: the run was begun with {parent['sha256'][:12]}, this is {got[:12]}"
-        raise CheckpointError(message, f"name the file it was begun with: {option}")
+        message = f"{path}: the run was started with {parent['sha256'][:12]}, this is {got[:12]}"
+        raise CheckpointError(message, f"name the file it was started with: {option}")
     return path
 
 

@@ -132,5 +132,7 @@ def load_unet(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, Cla
         net = UNet(config)
         net.load_state_dict(tensors)
     except (KeyError, TypeError, ConfigError, RuntimeError) as error:
-        raise CheckpointError(f"{path}: the student cannot be rebuilt: {error}", hint="distil it again") from error
+        raise CheckpointError(
+            f"{path}: the student cannot be rebuilt: {error}", hint="run gseg distill again"
+        ) from error
     return net.eval().requires_grad_(False).to(device), classes, meta

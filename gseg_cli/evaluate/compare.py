@@ -74,7 +74,7 @@ def find_classes(text: str) -> ClassMap:
 def _classes_in(path: Path) -> ClassMap:
     data = read_json(path)
     if not isinstance(data, dict) or "classes" not in data:
-        raise ConfigError(f"{path}: holds no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
+        raise ConfigError(f"{path}: has no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
     return ClassMap.from_json(data["classes"])
 
 
@@ -82,7 +82,7 @@ def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:
     ours, theirs = _said_classes(predicted), _said_classes(truth)
     if ours and theirs and ours.names != theirs.names:
         message = f"{predicted} has the classes {', '.join(ours.names)}, but {truth} has {', '.join(theirs.names)}"
-        hint = "label maps are compared by index; where these mean the same, --classes gives the names"
+        hint = "label maps are compared by index; if these mean the same, name the classes with --classes"
         raise GsegError(message, hint)
     return ours or theirs
 
@@ -114,7 +114,9 @@ def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError
     names = ", ".join(str(path.relative_to(predicted)) for path in missing[:NUM_NAMED])
     rest = f" and {len(missing) - NUM_NAMED} more" if len(missing) > NUM_NAMED else ""
     message = f"{predicted}: {len(missing)} of {num_truths} predictions are missing: {names}{rest}"
-    return GsegError(message, "gseg segment --resume makes what is missing; a truth without its photo has to go")
+    return GsegError(
+        message, "run gseg segment --resume to make the missing masks, or remove label maps that have no photo"
+    )
 
 
 def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tuple[Matrix, Counts]:

@@ -168,7 +168,7 @@ def load_teacher_of(
     expected, got = meta.get("gan_sha256"), sha256_file(gan)
     if expected != got:
         message = f"{path}: was trained on the features of GAN {str(expected)[:12]}, not of {gan} ({got[:12]})"
-        raise CheckpointError(message, "give the GAN it was trained with, or train the teacher again")
+        raise CheckpointError(message, "use the GAN it was trained with, or train the teacher again")
     return teacher, classes, meta
 
 

@@ -49,9 +49,9 @@ def pick_seeds(
 
 
 def check_count(left: int, count: int) -> None:
-    hint = "--seeds names the candidates, such as --seeds 0-499"
+    hint = "name candidates with --seeds, for example --seeds 0-499"
     if left < count:
-        raise UsageError(f"--count: expected at most {left}, the candidates without a label map, got {count}", hint)
+        raise UsageError(f"--count: expected at most {left}, the number of unlabelled candidates, got {count}", hint)
     if left > MAX_CANDIDATES:
         raise UsageError(f"--seeds: expected at most {MAX_CANDIDATES} candidates to pick from, got {left}", hint)
 

@@ -77,4 +77,4 @@ def _load_teacher(path: Path, generator: Generator, gan: Path) -> tuple[Teacher,
 def _check_class(teacher: Path, meta: dict[str, Any], class_index: int | None) -> None:
     if meta.get("gan_class") != class_index:
         message = f"{teacher}: was trained on samples of class {meta.get('gan_class')}, not {class_index}"
-        raise CheckpointError(message, "give --class the class it was trained on, or another --teacher")
+        raise CheckpointError(message, "use --class with the class it was trained on, or another --teacher")

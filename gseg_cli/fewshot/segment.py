@@ -77,12 +77,12 @@ class PhotoSegmenter:
             full_names=options.full_names,
         ) as folder:
             self._fill(folder, options, key, on_step)
-        far = write_table(out)
-        write_sheet(out, self._classes)
-        num_failed, seconds = len(folder.failures), round(folder.seconds(), 3)
-        report = PhotosReport(folder.num_done, num_failed, folder.num_skipped, seconds, far, folder.failures)
-        about = {"format": FORMAT, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
-        folder.finish({**about, "classes": self._classes.to_json()})
+            far = write_table(out)
+            write_sheet(out, self._classes)
+            num_failed, seconds = len(folder.failures), round(folder.seconds(), 3)
+            report = PhotosReport(folder.num_done, num_failed, folder.num_skipped, seconds, far, folder.failures)
+            about = {"format": FORMAT, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
+            folder.finish({**about, "classes": self._classes.to_json()})
         return report
 
     def _fill(self, folder: MaskFolder, options: PhotoSegmentConfig, key: str, on_step: OnStep) -> None:

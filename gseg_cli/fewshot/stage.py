@@ -44,7 +44,7 @@ def run_fewshot_train(
     labelled = AnnotationSet.load(annotations)
     if labelled.gan_sha256 != sha256_file(gan):
         message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
-        raise ProjectError(message, "give --gan the GAN the samples were made with, or annotate samples of this one")
+        raise ProjectError(message, "use --gan with the GAN that made the samples, or annotate samples of this one")
     check_labels(labelled)
     config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])

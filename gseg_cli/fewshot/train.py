@@ -95,8 +95,8 @@ def check_labels(annotations: AnnotationSet) -> None:
     """What can be told before any work; GsegError when there is nothing to learn from."""
     height, width = annotations.labels.shape[1:]
     if height != width:
-        message = f"annotations: expected square label maps, as the samples are, got {width}x{height} pixels"
-        raise GsegError(message, "take them in with gseg annotate-import, which fits them to the samples")
+        message = f"annotations: expected square label maps like the samples, got {width}x{height} pixels"
+        raise GsegError(message, "import them with gseg annotate-import, which fits them to the samples")
     if (annotations.labels == IGNORE).all():
         raise GsegError("annotations: no labelled pixel, all are 255 (ignore)", "label some parts of the samples")
 

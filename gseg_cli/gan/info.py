@@ -47,7 +47,7 @@ def describe_foreign_gan(path: Path) -> dict[str, Any]:
     try:
         from gseg_cli.gan.load import read_gan
     except ModuleNotFoundError as error:  # the runtime alone describes what gseg wrote, and needs no PyTorch for it
-        message = f"{path}: not a file that gseg wrote; whether it is another program's GAN is told with PyTorch"
+        message = f"{path}: not a file that gseg wrote; PyTorch is needed to tell whether it is another program's GAN"
         raise CheckpointError(message, "pip install 'gseg[train]' to read the GANs of other programs") from error
 
     gan = read_gan(path)

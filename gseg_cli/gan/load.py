@@ -83,7 +83,7 @@ def read_gan(path: Path) -> GanFile:
 def convert_gan(path: Path, out: Path) -> GanFile:
     """Write the foreign checkpoint `path` as gseg's own to `out`; returns what was read."""
     if is_ours(path):
-        raise CheckpointError(f"{path}: is gseg's own already", "use it as it is")
+        raise CheckpointError(f"{path}: is a GAN of gseg already", "use it as it is")
     gan = _read_foreign(path)
     meta = {**gan.meta, "kind": gan.kind, "config": asdict(gan.config), "parents": [parent_of(path, "foreign gan")]}
     save_checkpoint(out, gan.tensors, meta)
@@ -125,8 +125,8 @@ def _generator(gan: GanFile, class_index: int | None) -> GanModule:
 def _checked_class(gan: GanFile, class_index: int | None) -> int | None:
     num_classes = getattr(gan.config, "c_dim", 0)
     if num_classes and class_index is None:
-        hint = f"--class N chooses one, from 0 to {num_classes - 1}"
-        raise UsageError(f"{gan.path}: a conditional GAN of {num_classes} classes, and none was chosen", hint)
+        hint = f"use --class N, from 0 to {num_classes - 1}"
+        raise UsageError(f"{gan.path}: a conditional GAN with {num_classes} classes; choose one", hint)
     if class_index is not None and not 0 <= class_index < num_classes:
         expected = f"0 to {num_classes - 1}" if num_classes else "none, the GAN has no classes"
         raise UsageError(f"{gan.path}: --class: expected {expected}, got {class_index}")

@@ -88,7 +88,7 @@ def _earlier(out: Path, gan_sha256: str, truncation_psi: float, class_index: int
     if not (out / sample_set.FILE).is_file():
         return None
     earlier = SampleSet.load(out)
-    hint = "--overwrite replaces them, or choose another folder"
+    hint = "use --overwrite to replace them, or choose another folder"
     if earlier.gan_sha256 != gan_sha256:
         message = f"{out}: holds samples of another GAN (sha256 {earlier.gan_sha256[:12]}, not {gan_sha256[:12]})"
         raise GsegError(message, hint)

@@ -10,7 +10,7 @@ from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.errors import GsegError
 
 FILE = "samples.json"
-HINT = "gseg sample makes a folder of samples; with --overwrite it makes a broken one anew"
+HINT = "run gseg sample to make samples, with --overwrite to replace a broken folder"
 _TYPES = {"gan": dict, "truncation_psi": float, "seeds": list, "resolution": int}
 
 

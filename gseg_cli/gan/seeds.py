@@ -7,7 +7,7 @@ from gseg_runtime.errors import UsageError
 
 MAX_SEED = 2**32 - 1  # what numpy.random.RandomState takes
 MAX_COUNT = 1_000_000  # a slip of the keyboard, not a wish
-HINT = "write seeds and ranges with commas between, such as 0-9,12,20-22"
+HINT = "separate seeds and ranges by commas, for example 0-9,12,20-22"
 
 
 def parse_seeds(text: str) -> list[int]:

@@ -31,7 +31,7 @@ class PublicData(Subject):
         self._data, self._annotations = data, AnnotationSet.load(annotations)
         if self._annotations.gan_sha256 != self.gan_sha256:
             message = f"{annotations}: its samples come from GAN {self._annotations.gan_sha256[:12]}, not from {gan}"
-            raise ProjectError(message, "give the GAN the samples were made with, or annotate samples of this one")
+            raise ProjectError(message, "use the GAN that made the samples, or annotate samples of this one")
         check_labels(self._annotations)
         self.class_index = self._annotations.class_index
         protocol = _protocol_of(self._annotations, annotations)

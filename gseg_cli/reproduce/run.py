@@ -74,13 +74,13 @@ class _Clock:
     def __init__(self, setup: Setup, missing: Sequence[Job], num_jobs: int, say: Say) -> None:
         self.say, self.done, self.count = say, 0, len(missing)
         self.expected_s = self.spent_s = 0.0
-        say(f"{len(missing)} of {num_jobs} figures are to be computed")
+        say(f"{len(missing)} of {num_jobs} figures to compute")
         if missing:
             say("timing a few steps of each kind of work")
         self.costs = seconds_per_unit(setup, total_work(missing))
         self.left_s = estimate(missing, self.costs)
         if missing:
-            say(f"estimated time on this machine as it is now: {duration(self.left_s)}")
+            say(f"estimated time on this machine: {duration(self.left_s)}")
 
     def took(self, job: Job, seconds: float, cell: dict[str, Any]) -> None:
         expected = estimate([job], self.costs)

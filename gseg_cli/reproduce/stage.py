@@ -48,8 +48,8 @@ def open_subject(request: Request, device: torch.device) -> Subject:
     """UsageError when data, GAN and annotations were not given together."""
     if request.data is None:
         if request.annotations:
-            message = "--annotations goes with --data; toy faces are annotated by the reference annotator"
-            raise UsageError(message, "give --data too, or leave --annotations out")
+            message = "--annotations only applies to --data; the reference annotator labels toy faces"
+            raise UsageError(message, "add --data, or leave out --annotations")
         return ToyFaces(locate_gan(request.gan or toy.GAN, Path(), source="--gan"), device)
     if request.gan is None or request.annotations is None:
         hint = "--gan FILE is a GAN of that kind, --annotations DIR annotated samples of it (gseg annotate-import)"
@@ -72,7 +72,7 @@ def fitting(tables: Sequence[Table], subject: Subject) -> list[Table]:
 
 def why_not(table: Table, subject: Subject) -> UsageError:
     """The error of a table that cannot."""
-    message = f"{table.name}: is measured on {' or '.join(table.subjects)}, not on {subject.name}"
+    message = f"{table.name}: is only measured on {' or '.join(table.subjects)}, not on {subject.name}"
     kind = "PASCAL-Part" if table.subjects[0] in (CAR, HORSE) else "CelebAMask-HQ"
     hint = f"gseg reproduce {table.name} --data DIR --gan FILE --annotations DIR: {kind} as gseg dataset reads it, a "
     hint += "StyleGAN2 of such pictures, and annotated samples of it with the classes of the protocol"

@@ -95,7 +95,7 @@ def test_a_resized_drawing_is_sampled_at_pixel_centres_and_says_so(ten_samples, 
 
 def test_another_aspect_is_an_error(ten_samples, tmp_path):
     _, found = load(write(tmp_path / "000003.json", labelme(SKIN) | {"imageHeight": 48}), ten_samples, CLASSES)
-    assert "expected 64x64 pixels, as the samples have, got 64x48" in found.failures[0].message
+    assert "expected 64x64 pixels like the samples, got 64x48" in found.failures[0].message
 
 
 def test_two_drawings_of_one_sample_are_both_named(ten_samples, tmp_path):

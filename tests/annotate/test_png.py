@@ -130,10 +130,10 @@ def bad_files():
     return {
         "no seed": ("nose.png", face(), "L", "expected the seed of a sample in the name, it holds no number"),
         "unknown seed": ("000012.png", face(), "L", "expected the seed of a sample in the name, got 12"),
-        "two seeds": ("3_v2.png", face(), "L", "the name holds the seeds of 2 samples, 2 and 3"),
-        "size": ("4.png", face()[:, :12], "P", "expected 16x16 pixels, as the samples have, got 12x16"),
+        "two seeds": ("3_v2.png", face(), "L", "the name contains the seeds of 2 samples, 2 and 3"),
+        "size": ("4.png", face()[:, :12], "P", "expected 16x16 pixels like the samples, got 12x16"),
         "class": ("4.png", wrong_class, "P", "class index 3, but there are 3 classes"),
-        "colour": ("4.png", colour, "RGB", "256 pixels are #c8c8c8, which is no class's colour"),
+        "colour": ("4.png", colour, "RGB", "256 pixels are #c8c8c8, which is not the colour of any class"),
         "depth": ("4.png", np.zeros((SIZE, SIZE), np.uint16), "L", "of 16 bits"),
     }
 
@@ -199,7 +199,7 @@ def test_files_that_are_no_pngs_are_left_out_with_a_word(samples, source):
     draw(source / "._3.png", face())  # what macOS leaves on other disks
     (source / "4.jpg").write_bytes(b"")
     (warning,) = import_pngs(source, samples, CLASSES).warnings
-    assert "1 files are no label maps" in warning and "4.jpg" in warning
+    assert "1 files are not label maps" in warning and "4.jpg" in warning
 
 
 def test_a_mask_of_0_and_255_is_suspicious(samples, source):
@@ -237,7 +237,7 @@ def annotations_of(samples, labels, seeds):
 
 def test_a_class_nobody_drew_is_warned_about_once(samples):
     warnings = review(annotations_of(samples, np.stack([np.minimum(face(), 1)] * 2), (0, 1)))
-    assert warnings == ["class eyes: never labelled, so it will never be predicted"]
+    assert warnings == ["class eyes: not labelled anywhere, so it will never be predicted"]
 
 
 def test_annotations_survive_the_disk(samples, tmp_path):
@@ -285,7 +285,7 @@ def test_the_source_is_not_overwritten_by_its_own_import(project, samples, capsy
     ("name", "damage", "message"),
     [
         ("000001.png", lambda path: path.unlink(), "000001.png: No such file"),
-        ("000001.png", lambda path: draw(path, face()[:8]), "expected 16x16 pixels as in the others, got 16x8"),
+        ("000001.png", lambda path: draw(path, face()[:8]), "expected 16x16 pixels like the others, got 16x8"),
         ("000001.png", lambda path: draw(path, face() + 7), "class index 7, but there are 3 classes"),
         ("000005.png", lambda path: draw(path, face()), "000005.png: not listed in annotations.json"),
         ("latents.safetensors", lambda path: path.unlink(), "latents.safetensors: No such file"),

@@ -250,7 +250,7 @@ def test_what_label_studio_has_besides_shapes_is_left_out_and_said(ten_samples, 
     ]
     _, found = load(write(tmp_path / "a.json", task), ten_samples, CLASSES)
     assert area(found.all().labels[0]) == 1024 and len(found.warnings) == 1
-    assert "keypointlabels, vectorlabels, vertices cannot be filled and are left out" in found.warnings[0]
+    assert "keypointlabels, vectorlabels, vertices cannot be filled; skipped" in found.warnings[0]
 
 
 def test_label_studio_takes_the_one_annotation_that_stands(labels_in, ten_samples, tmp_path):
@@ -341,7 +341,7 @@ def test_a_shaded_area_is_no_edge(ten_samples, tmp_path):
     pixels[20:44, 20:44, 1] = np.arange(100, 220, 5)
     write(tmp_path / "000003.png", png(pixels))
     (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
-    assert "which is no class's colour" in failure.message
+    assert "which is not the colour of any class" in failure.message
 
 
 def test_transparent_pixels_are_unlabelled_and_opaque_background_is_background(ten_samples, tmp_path):
@@ -423,6 +423,6 @@ def test_two_formats_in_one_folder_are_refused_and_other_json_is_passed_over(ten
 
 def test_pngs_of_label_studio_are_refused_with_the_way_out(ten_samples, tmp_path):
     write(tmp_path / "task-1-annotation-3-by-1-tag-hair-0.png", png(box(64, 0, 0, 4, 4, 255)))
-    with pytest.raises(GsegError, match="do not say what picture") as caught:
+    with pytest.raises(GsegError, match="do not say which image") as caught:
         load(tmp_path, ten_samples, CLASSES)
     assert "JSON" in caught.value.hint

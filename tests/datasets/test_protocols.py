@@ -206,7 +206,7 @@ def test_resuming_writes_what_is_missing_and_never_mixes_two_datasets(faces: Pat
     assert (facts["photos"], facts["examples"], facts["dropped"]) == (3, 3, {})
     assert lost.exists() and (out / "masks/02001.png").exists() and kept.stat().st_mtime_ns == stamp
     for protocol, split in ((CELEBAMASK_3, "all"), (CELEBAMASK_10, "train")):
-        with pytest.raises(GsegError, match="begun with celebamask-10, all"):
+        with pytest.raises(GsegError, match="started with celebamask-10, all"):
             write_protocol(protocol, faces, out, split=split, resume=True)
     write_protocol(CELEBAMASK_3, faces, out, split="val", overwrite=True)
     assert [path.name for path in (out / "masks").iterdir()] == ["02001.png"]

@@ -62,7 +62,7 @@ def test_pairs_are_the_samples_of_their_seeds_with_the_teachers_labels(generator
     assert (pairs.images.int() - prediction.images.int()).abs().max() <= 1
     assert (pairs.first == prediction.labels).float().mean() > 0.99  # batches of another size round differently
     torch.testing.assert_close(pairs.score, prediction.score(), rtol=1e-3, atol=1e-5)
-    assert [step.done for step in steps] == [3, 4, 7, 8, 10, 10] and steps[-1] == Step(10, 10)
+    assert [step.done for step in steps] == [3, 4, 7, 8, 10, 10] and steps[-1] == Step(10, 10, unit="pairs")
 
 
 def test_soft_labels_keep_the_mass_of_the_two_likeliest_classes(generator, teacher, tmp_path):

@@ -114,5 +114,5 @@ def test_a_folder_without_a_readable_photo_is_an_error(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
     student, classes, _ = load_unet(SHIPPED.reference)
     run = open_run(tmp_path / "runs", "distill", {})
-    with pytest.raises(GsegError, match="no photo that can be read"):
+    with pytest.raises(GsegError, match="no readable photo"):
         report_photos(student, classes, tmp_path, torch.zeros(1, 64, 64, 3, dtype=torch.uint8), SHIPPED.gan, run)

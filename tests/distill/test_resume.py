@@ -147,7 +147,7 @@ def test_resume_with_other_options_or_files_is_refused_by_name(interrupted, tiny
     with pytest.raises(ConfigError, match=r"scale_min was 0\.8 when this run started, now 0\.5"):
         resume_distill({"geometry": "paper"}, interrupted, CPU)
     other = write_gan(tmp_path / "other.safetensors", seed=1)
-    with pytest.raises(CheckpointError, match=r"other\.safetensors: the run was begun with .*, this is "):
+    with pytest.raises(CheckpointError, match=r"other\.safetensors: the run was started with .*, this is "):
         resume_distill({}, interrupted, CPU, gan=other)
     with pytest.raises(ProjectError, match="no distill run to resume"):
         resume_distill({}, tmp_path / "empty", CPU)
@@ -177,7 +177,7 @@ def test_the_schedule_is_one_cycle_of_pytorch():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--steps", "5", "--minutes", "1"], "--steps and --minutes both say how long"),
+        (["--steps", "5", "--minutes", "1"], "--steps and --minutes cannot be used together"),
         (["--loss", "mse"], "'mse' is not one of 'ce', 'dice', 'balanced', 'focal'"),
         (["--student", "huge"], "'huge' is not one of 'tiny', 'default', 'paper'"),
         (["--labels", "firm"], "'firm' is not one of 'soft', 'hard'"),

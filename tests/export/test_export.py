@@ -119,7 +119,7 @@ def test_the_command_verifies_on_photos_and_spares_what_is_there(
     assert data["label_agreement"] >= 0.9999
 
     assert main(args) == 1
-    assert "hint: --overwrite replaces the file" in capsys.readouterr().err
+    assert "hint: use --overwrite to replace it" in capsys.readouterr().err
     half, args = tmp_path / "student-fp16.onnx", ["export", str(out), "--fp16", "--verify", str(tmp_path / "photos")]
     half.write_text("an older file")
     assert main([*args, "--overwrite"]) == 0
@@ -146,7 +146,7 @@ def test_a_model_is_made_smaller_where_there_is_no_pytorch(
 def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp_path: Path) -> None:
     export_model(model, tmp_path / "half.onnx", Options(precision="fp16"))
     options = Options(precision="int8", calibration=photos)
-    with pytest.raises(GsegError, match="expected a model of precision fp32 to make int8 of, got fp16"):
+    with pytest.raises(GsegError, match="expected an fp32 model to convert to int8, got fp16"):
         export(from_model(tmp_path / "half.onnx"), tmp_path / "again.onnx", options)
 
 
@@ -156,7 +156,7 @@ def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp
         ("model.pt", None, "expected a name that ends in .onnx"),
         ("model.engine", None, "expected a name that ends in .onnx"),
         ("folder.onnx", None, "folder.onnx: exists already"),
-        ("model.onnx", "empty", "holds 0 photos, expected at least 1"),
+        ("model.onnx", "empty", "expected at least 1 photos, got 0"),
         ("model.onnx", "missing", "no such file or folder"),
         ("model.onnx", "broken", "x.jpg: not a picture of a known format"),
     ],
@@ -177,10 +177,10 @@ def test_what_cannot_succeed_is_refused(
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--fp16", "--int8", "DIR"], "--fp16 and --int8 exclude each other"),
-        (["--batch", "4"], "--batch is for --trt and --triton"),
-        (["--unverified"], "--unverified is for --trt"),
-        ([], "is exported already"),
+        (["--fp16", "--int8", "DIR"], "--fp16 and --int8 cannot be used together"),
+        (["--batch", "4"], "--batch only applies to --trt and --triton"),
+        (["--unverified"], "--unverified only applies to --trt"),
+        ([], "already exported"),
         (["--fp16", "--confidence"], "--confidence and --logits change the network"),
         (["--fp16", "-o", "MODEL"], "is the model to export"),
     ],
@@ -197,4 +197,4 @@ def test_outside_a_project_the_command_says_what_to_name(
     checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["-C", str(tmp_path), "export", str(checkpoint)]) == 1
-    assert "hint: -o FILE.onnx names the file to write" in capsys.readouterr().err
+    assert "hint: use -o FILE.onnx to name the output file" in capsys.readouterr().err

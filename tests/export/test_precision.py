@@ -66,7 +66,7 @@ def test_no_picture_is_both_calibrated_and_verified_on(photos: Path, tmp_path: P
     assert (len(used), len(others.images)) == (9, 3)
     assert not any(np.array_equal(one, other) for one in used for other in others.images)
     (tmp_path / "only.png").write_bytes((photos / "00.png").read_bytes())
-    with pytest.raises(GsegError, match="holds 1 photos, expected at least 2"):
+    with pytest.raises(GsegError, match="expected at least 2 photos, got 1"):
         calibration_photos(tmp_path, plain_card())
     (tmp_path / "second.png").write_bytes((photos / "01.png").read_bytes())
     used, others = calibration_photos(tmp_path, plain_card())

@@ -198,11 +198,11 @@ def test_the_teacher_of_another_gan_or_class_is_refused(call, project, teacher, 
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (["--count", "2", "--pick", "diverse", "--seed", "1"], "--seed is for --pick random only"),
-        (["--seed", "1"], "--seed is for --pick random only"),
+        (["--count", "2", "--pick", "diverse", "--seed", "1"], "--seed only applies to --pick random"),
+        (["--seed", "1"], "--seed only applies to --pick random"),
         (["--pick", "best"], "'best' is not one of 'random', 'diverse', 'uncertain'"),
         (["--seeds", ""], "expected a number or a range, got ''"),
-        (["--teacher", "t.safetensors"], "--teacher is for --pick uncertain only"),
+        (["--teacher", "t.safetensors"], "--teacher only applies to --pick uncertain"),
         (["--count", "3", "--truncation-psi", "nan"], "truncation_psi: expected 0 to 2"),
     ],
 )

@@ -178,7 +178,7 @@ def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
 
 def test_label_maps_that_are_not_square_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, labels[:, :, :12], sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
-    with pytest.raises(GsegError, match="expected square label maps, as the samples are, got 12x16") as caught:
+    with pytest.raises(GsegError, match="expected square label maps like the samples, got 12x16") as caught:
         run_fewshot_train(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
     assert "annotate-import" in caught.value.hint and not (tmp_path / "runs").exists()
 

@@ -206,7 +206,7 @@ def test_arguments_that_gseg_does_not_follow_are_refused(hints, opened):
         read_gan(opened(foreign_of(state_dict(), **hints)))
 
 
-@pytest.mark.parametrize(("chosen", "message"), [(None, "GAN of 3 classes, and none"), (3, "expected 0 to 2, got 3")])
+@pytest.mark.parametrize(("chosen", "message"), [(None, "GAN with 3 classes; choose one"), (3, "expected 0 to 2, got 3")])
 def test_a_conditional_gan_needs_one_of_its_classes(chosen, message, opened):
     foreign, _ = nvidia(json.loads((GOLDEN / "stylegan2_resnet.json").read_text()))
     with pytest.raises(UsageError, match=message):
@@ -269,7 +269,7 @@ def test_converting_overwrites_only_when_asked_and_never_converts_twice(state_fi
     assert main(["convert", str(state_file), str(out)]) == 1 and "--overwrite" in capsys.readouterr().err
     assert main(["convert", str(state_file), str(out), "--overwrite"]) == 0
     assert main(["convert", str(tiny_gan), str(tmp_path / "x.safetensors")]) == 1
-    assert "is gseg's own already" in capsys.readouterr().err
+    assert "is a GAN of gseg already" in capsys.readouterr().err
     assert main(["convert", str(state_file), str(tmp_path / "x.pkl")]) == 2
 
 

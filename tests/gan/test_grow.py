@@ -141,7 +141,7 @@ def test_a_gan_of_several_classes_is_refused_before_a_run_is_opened(tmp_path):
     config = replace(CONFIG, c_dim=3)
     save_gan(tmp_path / "classes.safetensors", StyleGAN2(config), Discriminator(config), {})
     photos = tiny.write_photos(tmp_path / "photos")
-    with pytest.raises(ConfigError, match="conditional GAN of 3 classes") as caught:
+    with pytest.raises(ConfigError, match="conditional GAN with 3 classes") as caught:
         run_or_resume_gan_train(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "classes.safetensors")
     assert "gseg sample --class" in caught.value.hint
     assert not (tmp_path / "runs").exists()

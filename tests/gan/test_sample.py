@@ -170,7 +170,7 @@ def test_a_truncation_that_makes_no_sense_is_a_usage_error(generator, gan, tmp_p
     [
         ({"kind": "annotations"}, "expected an object of kind 'samples', got 'annotations'"),
         ({"format": 2}, "expected format 1, got 2"),
-        ({"seeds": [0, 99]}, "holds no latent of seed 99"),
+        ({"seeds": [0, 99]}, "has no latent for seed 99"),
         ({"seeds": [0, 0]}, "expected different whole numbers from 0"),
         ({"seeds": "0"}, "seeds: expected a list, got '0'"),
         ({"gan": {}}, "expected its sha256"),

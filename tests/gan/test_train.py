@@ -145,7 +145,7 @@ def test_resume_does_not_pass_over_a_run_that_saved_nothing(photos, tmp_path):
     killed = open_run(tmp_path, "gan", {})
     with pytest.raises(ProjectError, match=f"{killed.dir.name}: was stopped before its first snapshot") as caught:
         resume_gan_train(photos, {}, tmp_path, CPU)
-    assert "begin anew" in caught.value.hint
+    assert "start again" in caught.value.hint
 
 
 @pytest.mark.parametrize("change", [{"lr": 0.1}, {"mirror": False}, {"arch": "dcgan"}, {"crop": [0, 0, 8, 8]}])
@@ -154,12 +154,12 @@ def test_resume_with_other_options_is_refused_by_name(photos, tmp_path, change):
     (name,) = change
     with pytest.raises(ConfigError, match=f"{name} was .* when this run started") as caught:
         resume_gan_train(photos, change, tmp_path, CPU)
-    assert "resume with the options" in caught.value.hint
+    assert "resume with the same options" in caught.value.hint
 
 
 def test_resume_with_other_photos_is_refused(photos, tmp_path):
     run_gan_train(photos, CONFIG, tmp_path / "runs", CPU, minutes=0.0)
-    with pytest.raises(ConfigError, match=r"began with 32 photos, .* now has 20"):
+    with pytest.raises(ConfigError, match=r"started with 32 photos, .* now has 20"):
         resume_gan_train(tiny.write_photos(tmp_path / "photos"), {}, tmp_path / "runs", CPU)
 
 

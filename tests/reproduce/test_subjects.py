@@ -137,7 +137,7 @@ def test_cars_stand_beside_the_published_figures(
     assert len({row.count("|") for row in rows}) == 1
     assert main(["reproduce", "table5", *args, "-o", str(tmp_path / "out")]) == 2
     captured = capsys.readouterr()
-    assert "error: table5: is measured on pascal-horse, not on pascal-car" in captured.err
+    assert "error: table5: is only measured on pascal-horse, not on pascal-car" in captured.err
     assert "Shape+Appearance" in captured.out
 
 

@@ -87,7 +87,7 @@ def _id_of(node: Node) -> Any:
 def _of_id(known: dict[Any, Value], node: Node, key: str) -> Value:
     value = node.child(key).value
     if not isinstance(value, int | str) or value not in known:
-        raise GsegError(f"{node.where}: {key} {value!r} does not stand in the file", HINT)
+        raise GsegError(f"{node.where}: {key} {value!r} is not in the file", HINT)
     return known[value]
 
 
@@ -139,7 +139,7 @@ def _segments(
     name = annotation.text("file_name")
     file = _segments_file(name, files)
     if file is None:
-        message = f"{document.where}: {name}: this PNG of segment numbers is not beside it"
+        message = f"{document.where}: {name}: the PNG with its segment ids is missing"
         raise GsegError(message, "give the folder or zip that holds the JSON and its PNGs")
     pixels = np.asarray(decode_picture(files.read(file), files.where(file), size).convert("RGB")).astype(np.int64)
     numbers = pixels @ np.array([1, 256, 65536])  # [H, W]

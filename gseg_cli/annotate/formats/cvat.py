@@ -24,7 +24,7 @@ def is_cvat(root: object) -> bool:
 
 def read_cvat(document: Document, files: Files, reading: Reading) -> None:
     if document.root.find("track") is not None and document.root.find("image") is None:
-        raise GsegError(f"{document.where}: tracks of a video, without names of pictures", _AS_IMAGES)
+        raise GsegError(f"{document.where}: video tracks without image names are not supported", _AS_IMAGES)
     for image in document.root.findall("image"):
         with reading.attempt():
             reading.drawings.append(_drawing_of(image, document, files, reading))
@@ -36,7 +36,7 @@ def _drawing_of(image: Element, document: Document, files: Files, reading: Readi
     shapes = [child for child in image if child.tag in (*_SHAPES, "mask")]
     others = {child.tag for child in image} - set(_SHAPES) - {"mask", "tag"}
     if others:
-        reading.warnings.append(f"{where}: {', '.join(sorted(others))} cannot be filled and are left out")
+        reading.warnings.append(f"{where}: {', '.join(sorted(others))} cannot be filled; skipped")
     size = int(_number(image, "width", where)), int(_number(image, "height", where))
     check_amount(size, len(shapes), where)
     shapes.sort(key=lambda child: _number(child, "z_order", where, default=0))

@@ -55,11 +55,11 @@ def _drawing_of(task: Node, files: Files, reading: Reading) -> Drawing:
     shapes = [region for region in regions if _is_shape(region)]
     others = {kind for region in regions if not _is_shape(region) for kind in _kinds(region)}
     if others:
-        reading.warnings.append(f"{task.where}: {', '.join(sorted(others))} cannot be filled and are left out")
+        reading.warnings.append(f"{task.where}: {', '.join(sorted(others))} cannot be filled; skipped")
     labels = _labels_of(regions)
     sizes = {_size_of(region) for region in shapes}
     if len(sizes) > 1:
-        raise GsegError(f"{task.where}: regions of pictures of different sizes, {sorted(sizes)}", HINT)
+        raise GsegError(f"{task.where}: the regions were drawn on images of different sizes, {sorted(sizes)}", HINT)
     check_amount(next(iter(sizes), None), len(shapes), task.where)
     layers = [Layer(_label_of(region, labels), _shape_of(region)) for region in _each_once(shapes)]
     picture = next((files.picture(name) for name in names if files.find(name)), lambda: None)
@@ -85,7 +85,7 @@ def _names_of(task: Node) -> tuple[str, ...]:
     texts = [task.value.get("file_upload"), *data.values()]
     names = tuple(text for text in texts if isinstance(text, str) and _is_address(text))
     if not names:
-        raise GsegError(f"{task.where}: no picture is named in it", HINT)
+        raise GsegError(f"{task.where}: it names no image", HINT)
     return names
 
 
@@ -147,7 +147,7 @@ def _label_of(region: Node, labels: dict[Any, list[str]]) -> str:
 
 def _size_of(region: Node) -> tuple[int, int]:
     if region.has("image_rotation") and region.number("image_rotation") % 360:
-        raise GsegError(f"{region.where}: drawn on a rotated picture", "turn the picture upright, and draw again")
+        raise GsegError(f"{region.where}: drawn on a rotated picture", "rotate the image back and draw it again")
     size = region.whole("original_width"), region.whole("original_height")
     if not all(1 <= side <= MAX_SIDE for side in size):
         raise GsegError(f"{region.where}: expected 1 to {MAX_SIDE} pixels a side, got {size[0]}x{size[1]}", HINT)

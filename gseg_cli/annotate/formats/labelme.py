@@ -76,7 +76,7 @@ def _shape_of(shape: Node, size: tuple[int, int]) -> Shape:
         case "mask":  # corners inclusive, and a PNG of what lies between
             x, y = (int(value) for value in points[0])
             return Bitmap(read_bitmap(_decode(shape.child("mask")), shape.where, size), (x, y))
-    raise GsegError(f"{shape.where}: no shape that can be filled: {kind}", "draw it as a polygon, or delete it")
+    raise GsegError(f"{shape.where}: not a shape that can be filled: {kind}", "draw it as a polygon, or delete it")
 
 
 def _decode(node: Node) -> bytes:

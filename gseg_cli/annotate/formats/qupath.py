@@ -49,7 +49,7 @@ def _shapes_of(feature: Node) -> Iterator[Shape]:
         case "Point":
             yield Stroke(Node({"points": [geometry.child("coordinates").value]}, geometry.where).points("points"))
         case kind:
-            raise GsegError(f"{geometry.where}: no shape that can be filled: {kind}", "draw it as a polygon")
+            raise GsegError(f"{geometry.where}: not a shape that can be filled: {kind}", "draw it as a polygon")
 
 
 def _polygon(rings: Node) -> Polygon:

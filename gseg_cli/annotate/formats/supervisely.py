@@ -43,7 +43,9 @@ def _shape_of(row: Node, size: tuple[int, int]) -> Shape:
     if kind in ("line", "point"):
         return Stroke(outer)
     if kind != "polygon":
-        raise GsegError(f"{row.where}: no shape that can be filled: {kind}", "draw it as a polygon or with the brush")
+        raise GsegError(
+            f"{row.where}: not a shape that can be filled: {kind}", "draw it as a polygon or with the brush"
+        )
     holes = points.nodes("interior") if points.has("interior") else []
     rings = [outer, *(Node({"ring": hole.value}, hole.where).points("ring") for hole in holes)]
     return Polygon(tuple(check_polygon(ring, row.where) for ring in rings))

@@ -71,7 +71,7 @@ def write_dataset(
     """Write images/ and masks/ (indexed PNG) of the seeds from `seed` on, each named by its own seed in six digits.
 
     A folder that holds anything is refused unless `overwrite`, or `resume`: then the faces that are missing are
-    rendered, and GsegError is raised when it was begun with another seed or size.
+    rendered, and GsegError is raised when it was started with another seed or size.
     """
     claim_folder(out, "toy faces", overwrite=overwrite, resume=resume, owned=partial(_is_ours, out))
     if resume and (out / CONFIG).exists():
@@ -126,5 +126,5 @@ def _check_same(config_path: Path, *, seed: int, size: int) -> None:
     config = read_json(config_path)
     found = (config.get("seed"), config.get("size")) if isinstance(config, dict) else (None, None)
     if found != (seed, size):
-        message = f"{config_path}: begun with seed {found[0]} at {found[1]} px, not with seed {seed} at {size} px"
+        message = f"{config_path}: started with seed {found[0]} at {found[1]} px, not with seed {seed} at {size} px"
         raise GsegError(message, "resume with the same --seed and --size, or choose another folder")

@@ -4,7 +4,9 @@ from gseg_runtime.errors import CheckpointError
 
 
 def damaged(what: str) -> CheckpointError:
-    return CheckpointError(what, "the file is damaged, or made to do harm; get it again from where it was published")
+    return CheckpointError(
+        what, "the file is damaged, or made to do harm; download it again from where it was published"
+    )
 
 
 def shown(name: str, most: int = 100) -> str:

@@ -32,9 +32,9 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (
         rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd",
         "a packed archive",
-        "unpack it, and give the file inside",
+        "unpack it and use the file inside",
     ),
-    (rb"(?s).{257}ustar", "a tar archive (or torch.save before version 0.1.10)", "unpack it, and give the file inside"),
+    (rb"(?s).{257}ustar", "a tar archive (or torch.save before version 0.1.10)", "unpack it and use the file inside"),
     (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OPENED),
     (rb"\x93NUMPY", "a NumPy array", _OPENED),
     (
@@ -96,7 +96,7 @@ def check_start(head: bytes) -> None:
     """CheckpointError when the first bytes of a file show that it holds no GAN."""
     for pattern, what, hint in _STARTS:
         if re.match(pattern, head):
-            raise CheckpointError(f"{what}, no GAN checkpoint", hint)
+            raise CheckpointError(f"{what}, not a GAN checkpoint", hint)
 
 
 def unknown_start() -> CheckpointError:
@@ -113,20 +113,18 @@ def unknown_name(module: Any, name: Any) -> CheckpointError:
             "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
             "it runs the code in the file",
         )
-    return CheckpointError(
-        f"its pickle asks for {shown(module)}.{shown(name)}, which no state of a StyleGAN2 needs", _SAVE_AGAIN
-    )
+    return CheckpointError(f"its pickle asks for {shown(module)}.{shown(name)}, which no StyleGAN2 needs", _SAVE_AGAIN)
 
 
 def unknown_zip(names: list[str]) -> CheckpointError:
     """For a zip archive that torch.save did not write."""
     if any(name.endswith("/constants.pkl") for name in names):
-        return CheckpointError("a TorchScript archive: a program, no checkpoint", _SAVE_AGAIN)
+        return CheckpointError("a TorchScript archive, which is a program and not a checkpoint", _SAVE_AGAIN)
     if any(name.endswith(".npy") for name in names):
         return CheckpointError("an archive of NumPy arrays", _OPENED)
     inside = next((name for name in names if name.endswith((".pkl", ".pt", ".pth", ".safetensors"))), None)
     if inside is not None:
-        return CheckpointError("a zip archive, no checkpoint itself", f"unpack it, and give {shown(inside)}")
+        return CheckpointError("a zip archive, not a checkpoint", f"unpack it and use {shown(inside)}")
     return CheckpointError("a zip archive without a checkpoint in it", _OPENED)
 
 

@@ -93,7 +93,7 @@ def _reshaped(name: str, tensor: Tensor) -> Tensor:
         return _without_extra_axes(name, tensor)
     except RuntimeError as error:
         message = f"{name}: a tensor of the shape {list(tensor.shape)}, which no layer of rosinality's code has"
-        raise CheckpointError(message, "the file is damaged; get it again from where it was published") from error
+        raise CheckpointError(message, "the file is damaged; download it again from where it was published") from error
 
 
 def _without_extra_axes(name: str, tensor: Tensor) -> Tensor:

@@ -58,7 +58,7 @@ def _check(name: str, flags: int, method: int, size: int, compressed_size: int) 
     if method != _STORED or flags & _ENCRYPTED or compressed_size != size:
         raise CheckpointError(
             f"a zip archive with packed files in it ({shown(name)}); a checkpoint's are stored as they are",
-            "unpack it, and give the checkpoint that is in it",
+            "unpack it and use the checkpoint inside",
         )
 
 

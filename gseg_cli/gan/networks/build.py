@@ -39,5 +39,5 @@ def build(network: Any, tensors: Mapping[str, Tensor], *args: Any) -> Any:
     except (RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[:2][-1].strip()  # the first line of two or more is a heading
         message = f"its tensors do not fit its config: {shown(reason, MAX_REASON)}"
-        raise CheckpointError(message, "the file is damaged, or another network; get it again") from error
+        raise CheckpointError(message, "the file is damaged or holds another network; download it again") from error
     return module

@@ -145,5 +145,5 @@ def _square(pixels: Pixels, resolution: int, crop: Box | None, fit: str) -> Pixe
 
 def _inside(crop: Box, pixels: Pixels) -> Box:
     if crop[2] > pixels.shape[1] or crop[3] > pixels.shape[0]:
-        raise ValueError(f"the crop reaches out of the photo of {pixels.shape[1]} x {pixels.shape[0]} pixels")
+        raise ValueError(f"the crop reaches beyond the photo of {pixels.shape[1]} x {pixels.shape[0]} pixels")
     return crop

@@ -29,7 +29,7 @@ class Inception:
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)
         except Exception as error:  # torch raises nearly anything on a file that is none of its own
-            raise CheckpointError(f"{weights}: no weights that can be read safely: {error}", hint) from error
+            raise CheckpointError(f"{weights}: its weights cannot be read safely: {error}", hint) from error
         with tempfile.TemporaryDirectory() as folder:
             # It unpickles what it is given without asking, so it is given a file of ours.
             safe = Path(folder) / "weights.pth"

@@ -61,7 +61,7 @@ def choose_config(
     asked = given.get("channel_base", config.channel_base)
     if asked != config.channel_base:
         message = f"channel_base: {asked} was asked for, and {init_from} has {config.channel_base}"
-        raise ConfigError(message, hint="leave --channel-base out: a GAN that goes on keeps its networks")
+        raise ConfigError(message, hint="leave out --channel-base; training continues with the networks of the file")
     return config
 
 
@@ -69,8 +69,10 @@ def _read_start(path: Path) -> GanFile:
     """What a training begins with; ConfigError for a GAN of several classes."""
     gan = read_gan(path)
     if num_classes := getattr(gan.config, "c_dim", 0):
-        message = f"{path}: a conditional GAN of {num_classes} classes; gan-train trains GANs of one kind of object"
-        raise ConfigError(message, hint="leave --init-from out, or use the GAN as it is: gseg sample --class N")
+        message = f"{path}: a conditional GAN with {num_classes} classes; gan-train trains GANs of one kind of object"
+        raise ConfigError(
+            message, hint="leave out --init-from, or sample from the GAN as it is with gseg sample --class N"
+        )
     return gan
 
 
@@ -154,15 +156,15 @@ def resume_gan_train(
     for key, value in given.items():
         if key not in FREE and known.get(key) != value:
             message = f"{run.dir}: {key} was {known.get(key)!r} when this run started, now {value!r}"
-            raise ConfigError(message, hint="resume with the options the run was started with, or with none")
+            raise ConfigError(message, hint="resume with the same options, or without any")
     config = replace(config, **{key: value for key, value in given.items() if key in FREE})
     crop = tuple(saved["crop"]) if saved.get("crop") else None
     images, unreadable = _load(source, config.resolution, crop, saved["fit"], runs_dir, world, say)
     num_photos = read_meta(run.checkpoint)["trained"]["num_photos"]
     if len(images) != num_photos:
-        message = f"{run.dir}: began with {num_photos} photos, {source} now has {len(images)}"
-        raise ConfigError(message, hint="resume with the photos the run was started with")
-    say(f"{run.dir}: goes on with {len(images)} photos at {config.resolution} px on {device}")
+        message = f"{run.dir}: started with {num_photos} photos, {source} now has {len(images)}"
+        raise ConfigError(message, hint="resume with the photos it was started with")
+    say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
     return _train(images, unreadable, config, run, device, resume=True, **how)
 
@@ -182,10 +184,14 @@ def newest_run(runs_dir: Path) -> Run:
     """The newest run; ProjectError when there is none, or when it saved nothing that could be gone on from."""
     runs = list_runs(runs_dir, KIND)
     if not runs:
-        raise ProjectError(f"{runs_dir}: no gan run with a saved state to resume", "leave --resume out to start one")
+        raise ProjectError(
+            f"{runs_dir}: no gan run with a saved state to resume", "run it without --resume to start one"
+        )
     if not (runs[-1] / STATE).is_file():
-        message = f"{runs[-1]}: was stopped before its first snapshot, so there is nothing to go on from"
-        raise ProjectError(message, "leave --resume out to begin anew, or delete it to go on with the run before it")
+        message = f"{runs[-1]}: was stopped before its first snapshot, so there is nothing to resume"
+        raise ProjectError(
+            message, "run it without --resume to start again, or delete this run to resume the one before it"
+        )
     return Run(runs[-1])
 
 

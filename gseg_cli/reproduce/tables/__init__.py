@@ -19,5 +19,5 @@ def find_tables(name: str) -> Sequence[Table]:
     if name == ALL:
         return _ALL
     if name not in TABLES:
-        raise UsageError(f"no table is called {name!r}", f"there are {', '.join(TABLES)} and {ALL}")
+        raise UsageError(f"unknown table {name!r}", f"choose from {', '.join(TABLES)} and {ALL}")
     return [TABLES[name]]

@@ -127,7 +127,7 @@ FILES = {
     "TorchScript": ("TorchScript", "state_dict()", torch_script),
     "a zip of a checkpoint": (
         "a zip archive",
-        "unpack it, and give models/gan.pkl",
+        "unpack it and use models/gan.pkl",
         lambda: archive(**{"models/gan.pkl": b"x"}),
     ),
     "a zip of photos": ("a zip archive without a checkpoint", "NVIDIA's .pkl", lambda: archive(**{"a.png": b"x"})),
