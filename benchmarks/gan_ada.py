@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
 
 from benchmarks.cells import ROOT, cell
+from gseg_cli.charts import BLUE, RED
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.toy_faces.dataset import write_dataset
 from gseg_cli.device import pick_device
@@ -27,6 +27,7 @@ from gseg_cli.gan.training.metrics import swd
 from gseg_cli.gan.training.plot import Curve, draw_panels, read_curves
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
 from gseg_cli.gan.training.train import STATE
+from gseg_cli.picture_files import write_picture
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
 
@@ -34,7 +35,7 @@ NOTES = ROOT / "gan_ada_notes.md"  # what is seen, written down by whoever looke
 SEED = 5_000_000  # of the faces; no split of gseg_cli/datasets/splits.py reaches here
 HELD_OUT = 250
 SMALL = {"channel_base": 1024, "batch": 16, "r1_gamma": 1.0}  # half as wide as `auto`: an hour a run on one core
-COLORS = {"ada": "#2d6fb5", "none": "#c8443c"}
+COLORS = {"ada": BLUE, "none": RED}
 
 
 def config_of(augment: str, kimg: float, photos: int, device: torch.device) -> GanTrainConfig:
@@ -137,7 +138,7 @@ def main() -> None:
         **about,
     )
     args.out.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(draw(cells)).save(args.out / "gan_ada.png")
+    write_picture(args.out / "gan_ada.png", draw(cells))
     write_text(args.out / "gan_ada.md", text)
     print(text)
 

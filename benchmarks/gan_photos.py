@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
 from benchmarks.cells import ROOT, hardware
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.gan.training.plot import Curve, draw_curves, read_curves
+from gseg_cli.picture_files import write_picture
 from gseg_runtime.files import sha256_file, write_text
 
 NOTES = ROOT / "gan_photos_notes.md"
@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--command", required=True, help="how the run was made, without paths of this machine")
     args = parser.parse_args()
     curves = read_curves(args.run / "metrics.jsonl")
-    Image.fromarray(draw_curves(curves)).save(ROOT / "gan_photos.png")
+    write_picture(ROOT / "gan_photos.png", draw_curves(curves))
     text = page(args.run, args.command, curves)
     write_text(ROOT / "gan_photos.md", text)
     print(text)

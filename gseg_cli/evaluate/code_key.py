@@ -21,6 +21,7 @@ from gseg_cli.evaluate.source_module import EFFECTS, Imports, SourceModule, impo
 # figures, and the readers of other programs' GANs (a figure's key holds the SHA-256 of its GAN).
 LEFT_OUT = (
     "benchmarks.cells",
+    "gseg_cli.charts",
     "gseg_cli.evaluate.code_key",
     "gseg_cli.evaluate.result_cache",
     "gseg_cli.folder_description",

@@ -12,8 +12,8 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import MAX_CLASSES, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
-from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.label_map import read_label_png
+from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
 from gseg_runtime.workers import num_cores, run_to_completion

@@ -27,9 +27,6 @@ class FeatureStack:
         """The stacks of some of the images."""
         return FeatureStack(tuple(m[rows] for m in self.maps))
 
-    def float(self) -> "FeatureStack":
-        return FeatureStack(tuple(m.float() for m in self.maps))
-
 
 class Generator(Protocol):
     """N images, L = num_ws style inputs, W = w_dim, R = img_resolution."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from gseg_cli.charts import require_matplotlib
 from gseg_cli.folder_description import write_description
 from gseg_cli.picture_files import write_picture
 from gseg_cli.reproduce.jobs import PAIRS, Job
@@ -42,6 +43,7 @@ def reproduce(
     command: what a reader types to make the same; suffix: of the files' names, so that different runs in one folder
     do not replace each other's tables. GsegError when the folder holds something else.
     """
+    require_matplotlib()
     start_s = time.monotonic()
     _claim(setup.folder, command)
     jobs = {job.path: job for table in tables for job in table.jobs(setup)}

@@ -35,10 +35,6 @@ class Size:
         """The numbers of the draws, which are also their seeds."""
         return range(self.first_draw, self.first_draw + self.draws)
 
-    @property
-    def most_shots(self) -> int:
-        return max(self.shots)
-
     def fewshot(self, model: TeacherModel, draw: int) -> FewshotConfig:
         return FewshotConfig(model=model, steps=min(STEPS[model], self.max_steps), seed=draw)
 

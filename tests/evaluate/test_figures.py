@@ -3,6 +3,7 @@
 import csv
 import json
 import math
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +103,7 @@ def test_the_confusion_matrix_as_table_json_and_picture(folders: tuple[Path, Pat
     assert read_json(files[1])["pixels"] == matrix.tolist()
     with Image.open(files[2]) as image:
         assert min(image.size) > 3 * 72  # three true classes, four predicted ones
+        assert image.info == {"Software": "gseg"}
     before = [file.read_bytes() for file in files]
     assert main(command) == 1, "nothing is overwritten unasked"
     assert main([*command, "--overwrite"]) == 0
@@ -109,21 +111,44 @@ def test_the_confusion_matrix_as_table_json_and_picture(folders: tuple[Path, Pat
 
 
 def test_a_picture_is_darkest_where_most_pixels_are(tmp_path: Path) -> None:
-    from gseg_cli.evaluate.confusion import draw_confusion
+    from gseg_cli.charts import DPI
+    from gseg_cli.evaluate.confusion import MAX_CELL, draw_confusion
 
     truth = np.zeros((10, 10), np.uint8)
     truth[:, 5:] = 1
     predicted = truth.copy()
     predicted[0, 5:] = 0  # nine tenths of class 1 are right
     folders = write_folder(tmp_path / "predicted", [predicted]), write_folder(tmp_path / "truth", [truth])
-    image = draw_confusion(compare_folders(*folders, CLASSES)).convert("L")
-    cells = [[image.getpixel((image.width - 24 - x, image.height - 24 - y)) for x in (74, 2)] for y in (74, 2)]
-    assert cells[0][0] < cells[1][1] < cells[1][0] < cells[0][1] == 255
+    picture = draw_confusion(compare_folders(*folders, CLASSES)).sum(axis=2)
+    margin, cell = round(0.1 * DPI), round(MAX_CELL * DPI)  # cells of the last row and column, near their corners
+    near, far = -margin - cell // 8, -margin - cell - cell // 8
+    (first, wrong), (missed, second) = [[picture[y, x] for x in (far, near)] for y in (far, near)]
+    assert first < second < missed < wrong == 3 * 255
 
 
 def test_an_unknown_ending_is_refused_before_the_work(folders: tuple[Path, Path], tmp_path: Path, capsys: Any) -> None:
     assert main(["evaluate", *map(str, folders), "--confusion", str(tmp_path / "confusion.xlsx")]) == 2
     assert ".png, .csv, .json" in capsys.readouterr().err
+
+
+def test_a_picture_is_refused_before_the_work_where_nothing_draws_it(
+    folders: tuple[Path, Path], tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    command = ["evaluate", *map(str, folders), "--confusion"]
+    assert main([*command, str(tmp_path / "confusion.csv")]) == 0
+    capsys.readouterr()
+    assert main([*command, str(tmp_path / "confusion.png")]) == 1
+    told = capsys.readouterr()
+    assert "gseg[charts]" in told.err and "mean" not in told.out
+
+
+def test_label_maps_without_one_true_pixel_have_an_empty_picture() -> None:
+    from gseg_cli.evaluate.comparison import Comparison
+    from gseg_cli.evaluate.confusion import draw_confusion
+
+    nothing = Comparison(np.zeros((5, 6), np.int64), np.zeros((4, 5), np.int64), CLASSES, 1, 0.01)
+    assert draw_confusion(nothing).dtype == np.uint8
 
 
 def test_a_tolerance_that_is_no_share_is_a_usage_error(folders: tuple[Path, Path]) -> None:

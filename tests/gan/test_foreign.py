@@ -206,7 +206,9 @@ def test_arguments_that_gseg_does_not_follow_are_refused(hints, opened):
         read_gan(opened(foreign_of(state_dict(), **hints)))
 
 
-@pytest.mark.parametrize(("chosen", "message"), [(None, "GAN with 3 classes; choose one"), (3, "expected 0 to 2, got 3")])
+@pytest.mark.parametrize(
+    ("chosen", "message"), [(None, "GAN with 3 classes; choose one"), (3, "expected 0 to 2, got 3")]
+)
 def test_a_conditional_gan_needs_one_of_its_classes(chosen, message, opened):
     foreign, _ = nvidia(json.loads((GOLDEN / "stylegan2_resnet.json").read_text()))
     with pytest.raises(UsageError, match=message):

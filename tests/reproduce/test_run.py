@@ -1,6 +1,7 @@
 """`gseg reproduce`: every figure is computed once, whatever asks for it, and the tables hold the figures."""
 
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -98,6 +99,13 @@ def test_a_killed_run_goes_on_and_computes_no_cell_twice(tiny_gan: Path, tmp_pat
     report = run(setup, ["table2"])
     assert (report.computed, report.kept) == (1, 2)
     assert before.items() <= stamps(setup.folder).items()
+
+
+def test_without_matplotlib_nothing_is_computed(tiny_gan: Path, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ModuleNotFoundError, match="matplotlib"):
+        run(Setup(TinySubject(tiny_gan), SIZE, tmp_path / "out"), ["table1"], stop_after=0)
+    assert not (tmp_path / "out").exists()
 
 
 def test_photos_that_were_inverted_before_a_kill_are_not_inverted_again(tiny_gan: Path, tmp_path: Path) -> None:

@@ -1,6 +1,10 @@
 """A foreign safetensors file as a dictionary of stored tensors.
 
 Format: https://huggingface.co/docs/safetensors (8 bytes header length, JSON header, tensor bytes).
+
+Not read by the safetensors library: from memory it only takes a copy of the whole file and makes a second one of every
+tensor (8 GB for the largest file that is read), and a header of 16 MB, all names, keeps it busy for seconds. Here
+nothing is copied before it is known to be wanted. As there, the tensors must fill the file one after the other.
 """
 
 import json
@@ -36,11 +40,28 @@ def read_safetensors(data: memoryview) -> dict[str, StoredTensor]:
     """The tensors by name. CheckpointError when the file is damaged, or one of gseg's own."""
     start = 8 + int.from_bytes(data[:8], "little")
     try:
-        header = json.loads(bytes(data[8:start]))
+        header = json.loads(bytes(data[8:start]), object_pairs_hook=_without_twins)
     except (ValueError, RecursionError) as error:
         raise damaged("its safetensors header is not JSON") from error
     _refuse_own(header.pop("__metadata__", None))
-    return {name: _tensor(name, entry, data[start:]) for name, entry in header.items()}
+    tensors = {name: _tensor(name, entry, data[start:]) for name, entry in header.items()}
+    _check_filled([tuple(entry["data_offsets"]) for entry in header.values()], len(data) - start)
+    return tensors
+
+
+def _without_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The fields of one JSON object. Readers disagree on which of two with the same name counts."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        raise damaged("its safetensors header says something twice")
+    return fields
+
+
+def _check_filled(spans: list[tuple[int, int]], num_bytes: int) -> None:
+    """The tensors, one after the other, are all that the file holds: nothing is shared, and nothing hidden."""
+    spans.sort()
+    if [0, *(end for _, end in spans)] != [*(start for start, _ in spans), num_bytes]:
+        raise damaged("its tensors lie over each other, or do not fill the file")
 
 
 def _tensor(name: str, entry: Any, data: memoryview) -> StoredTensor:

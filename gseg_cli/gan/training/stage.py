@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gseg_cli.charts import require_matplotlib
 from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
@@ -121,6 +122,7 @@ def run_gan_train(
 
     Of many processes the first writes the run; only it should be given `say`.
     """
+    require_matplotlib()
     if init_from:
         config = config.like(_read_start(init_from))
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
@@ -149,6 +151,7 @@ def resume_gan_train(
 
     given: options as in config.json. ConfigError when one differs, but for those in FREE. ProjectError without a run.
     """
+    require_matplotlib()
     run = newest_run(runs_dir)
     saved = {"fit": DEFAULT_FIT, **read_json(run.dir / "config.json")["config"]}
     config = from_saved(saved)

@@ -7,7 +7,8 @@ from itertools import pairwise
 from statistics import mean
 from typing import Any
 
-from gseg_cli.reproduce.chart import BLUE, COLORS, Curve, Level, Mark, Panel, Point, draw_chart
+from gseg_cli.charts import BLUE, COLORS
+from gseg_cli.reproduce.chart import Curve, Level, Mark, Panel, Point, draw_chart
 from gseg_cli.reproduce.jobs import TEACHER, Job, inversion, student, supervised, teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
@@ -83,7 +84,7 @@ def page(setup: Setup) -> Page:
         levels=table(["", "annotations", "mean IoU", "labels needed", "weighted IoU", "labels needed"], levels),
         name=TABLE.name,
     )
-    return Page(text, {TABLE.name: draw_chart([_panel(setup, curves["miou"])], width=960)})
+    return Page(text, {TABLE.name: draw_chart([_panel(setup, curves["miou"])])})
 
 
 def _points(setup: Setup, metric: str) -> list[Point]:

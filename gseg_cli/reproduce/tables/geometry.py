@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from statistics import mean
 from typing import Any
 
-from gseg_cli.reproduce.chart import COLORS, Curve, Panel, Point, draw_chart
+from gseg_cli.charts import COLORS
+from gseg_cli.reproduce.chart import Curve, Panel, Point, draw_chart
 from gseg_cli.reproduce.jobs import TEACHER, Job, inversion, student, viewed_teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
@@ -57,7 +58,7 @@ def page(setup: Setup) -> Page:
         shots=max(setup.shots), photos=ways[INVERTED][0][views[0]]["photos"], model=TEACHER, name=TABLE.name,
         table=table(["", *views], rows), seconds=_seconds(setup, ways),
     )  # fmt: skip
-    return Page(text, {TABLE.name: draw_chart([_panel(setup, ways, *axis) for axis in AXES], columns=3)})
+    return Page(text, {TABLE.name: draw_chart([_panel(setup, ways, *axis) for axis in AXES])})
 
 
 def _seconds(setup: Setup, ways: Ways) -> str:

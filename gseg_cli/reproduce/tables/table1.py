@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from itertools import product
 from typing import Any
 
+from gseg_cli.charts import COLORS
 from gseg_cli.choices import TeacherModel
-from gseg_cli.reproduce.chart import COLORS, Curve, Panel, draw_chart
+from gseg_cli.reproduce.chart import Curve, Panel, draw_chart
 from gseg_cli.reproduce.jobs import Job, inversion, teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup

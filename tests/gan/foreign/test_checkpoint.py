@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from gseg_cli.gan.foreign.checkpoint import read_bytes, read_foreign
+from gseg_runtime.errors import CheckpointError
 from tests.gan.foreign.files import (
     discriminator_tensors,
     network,
@@ -152,6 +153,27 @@ def test_safetensors_whose_length_begins_as_another_kind_of_file(start):
     header = data[8 : 8 + num_bytes] + b" " * padding
     gan = read(len(header).to_bytes(8, "little") + header + data[8 + num_bytes :])
     assert_same(gan.generator, {"input.input": torch.ones(2)})
+
+
+HEADER = b'{"input.input":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}'
+OTHER = b'"b":{"dtype":"F32","shape":[1],"data_offsets":[%d,%d]}'
+
+
+@pytest.mark.parametrize(
+    ("header", "num_bytes"),
+    [
+        (HEADER + b"}", 9),
+        (HEADER + b"," + OTHER % (4, 8) + b"}", 8),
+        (HEADER + b"," + OTHER % (12, 16) + b"}", 16),
+        (HEADER + b"," + HEADER[1:] + b"}", 8),
+        (HEADER.replace(b"[2]", b'[2],"shape":[2]') + b"}", 8),
+        (HEADER + b',"__metadata__":{},"__metadata__":{"gseg":"1"}}', 8),
+    ],
+    ids=["a byte more", "two tensors over each other", "a hole", "a tensor twice", "a shape twice", "metadata twice"],
+)
+def test_a_safetensors_header_that_does_not_say_exactly_what_the_file_holds_is_refused(header, num_bytes):
+    with pytest.raises(CheckpointError, match=r"twice|over each other"):
+        read(len(header).to_bytes(8, "little") + header + bytes(num_bytes))
 
 
 @pytest.mark.parametrize(
