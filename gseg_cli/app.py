@@ -30,6 +30,7 @@ from gseg_cli.commands.fewshot_train import fewshot_train
 from gseg_cli.commands.gan_train import gan_train
 from gseg_cli.commands.info import info
 from gseg_cli.commands.init import init
+from gseg_cli.commands.label import label
 from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
@@ -49,6 +50,9 @@ EXTRAS = {
     "onnxruntime": "cpu",
     "scipy": "reproduce",
     "defusedxml": "annotate",
+    "matplotlib": "charts",
+    "starlette": "label",
+    "uvicorn": "label",
 }
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -74,6 +78,7 @@ for command in (
     convert,
     sample,
     annotate_import,
+    label,
     fewshot_train,
     fewshot_segment,
     distill,
@@ -124,7 +129,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         rest = take_globals(sys.argv[1:] if args is None else args)
         if settings.json and not rest:
-            raise UsageError("no command given", hint="gseg --help lists the commands")
+            raise UsageError("no command given", hint="run gseg --help to list the commands")
         # Without standalone mode Typer returns the code of typer.Exit, and 130 after Ctrl-C.
         code = app(rest, prog_name="gseg", standalone_mode=False) or out.exit_code
     except (Exception, KeyboardInterrupt) as error:
@@ -152,7 +157,7 @@ def _report(error: BaseException, out: Output) -> int:
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:
-            hint = None if settings.debug else "this is a bug in gseg; --debug shows where"
+            hint = None if settings.debug else "this is a bug in gseg; run it again with --debug to see where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
 
 

@@ -79,7 +79,7 @@ def test_the_readme_shows_three_commands_and_the_two_targets() -> None:
 def test_the_steps_for_your_own_photos_are_in_the_order_in_which_they_run() -> None:
     section = read("README.md").partition("\n## Your own photos\n")[2].partition("\n## ")[0]
     assert [take_globals(words[1:])[0] for words in shell_lines(section) if words[0] == "gseg"] == [
-        "gan-train", "init", "sample", "annotate-import", "fewshot-train", "distill", "export", "segment", "evaluate",
+        "gan-train", "init", "sample", "label", "fewshot-train", "distill", "export", "segment", "evaluate",
     ]  # fmt: skip
 
 

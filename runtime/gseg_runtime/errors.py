@@ -25,10 +25,8 @@ class UsageError(GsegError):
     exit_code = 2
 
 
-class PartialError(GsegError):
-    """Some inputs failed and the rest is done."""
-
-    exit_code = 3
+class OutputError(GsegError):
+    """The output folder, or its disk, takes no more."""
 
 
 class BackendUnavailable(GsegError):  # noqa: N818 (a state, said as one)

@@ -1,0 +1,115 @@
+"""gseg label: a page to paint labels on samples, with a teacher that follows each stroke."""
+
+import sys
+from contextlib import closing
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gseg_cli.fewshot.pick_config import PickConfig
+from gseg_cli.options import DeviceOpt, open_project
+from gseg_runtime.errors import UsageError
+
+if TYPE_CHECKING:
+    from gseg_cli.gan.load import GanModule
+    from gseg_cli.gan.sample_set import SampleSet
+    from gseg_cli.label.serve import Listener
+    from gseg_cli.label.session import Session
+    from gseg_cli.project import Project
+
+
+def label(
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Port on this machine.", show_default="a free one")
+    ] = None,
+    no_browser: Annotated[
+        bool, typer.Option("--no-browser", help="Do not open the page, print its address only.")
+    ] = False,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SEEDS",
+            help="Samples to make where the project has none, as numbers and ranges: 0-9,12.",
+            show_default="as many as --count, picked at random",
+        ),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="How many samples to make where the project has none.", show_default=str(PickConfig.count)
+        ),
+    ] = None,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Label samples in the browser.
+
+    Prints the address of a page that only this machine can open, and opens it. Paint a few strokes there: a teacher
+    learns from each and predicts the rest of every sample, to be accepted or corrected. Every stroke is saved to
+    annotations/ at once, as fewshot-train takes it. Ctrl-C ends it.
+    """
+    from gseg_cli.gan.seeds import parse_seeds
+
+    if seeds is not None and count is not None:
+        raise UsageError("--seeds and --count exclude each other", "give one of them")
+    wanted = parse_seeds(seeds) if seeds is not None else None
+    project = open_project()
+
+    from gseg_cli.label.serve import listen
+
+    listener = listen(port or 0)
+    with listener.socket, closing(_session(project, wanted, count or PickConfig.count, device)) as session:
+        _serve(session, listener, open_browser=not no_browser)
+
+
+def _session(project: "Project", seeds: list[int] | None, count: int, device: str) -> "Session":
+    from gseg_cli.device import pick_device
+    from gseg_cli.gan.load import load_generator
+    from gseg_cli.label.session import Session
+
+    there = _samples_there(project)
+    generator = load_generator(project.gan_path, pick_device(device), there.class_index if there else None)
+    return Session(project, generator, there or _made(project, generator, seeds, count))
+
+
+def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> None:
+    from gseg_cli.label.app import make_app
+    from gseg_cli.label.serve import serve
+    from gseg_cli.output import current_output
+
+    data = {
+        "address": listener.address,
+        "samples": session.samples.seeds,
+        "annotations": session.store.annotations.folder,
+    }
+    current_output().result(data, listener.address)
+    sys.stdout.flush()  # now, also where nobody looks on
+    current_output().say("every stroke is saved at once; Ctrl-C ends it")
+    if open_browser:
+        _open(listener.address_once)
+    serve(make_app(session, listener.tokens), listener, session.events.end)
+
+
+def _samples_there(project: "Project") -> "SampleSet | None":
+    """The project's samples, None where there are none; GsegError when they come from another GAN."""
+    from gseg_cli.gan import sample_set
+    from gseg_cli.label.samples import check_samples
+
+    if not (project.samples_dir / sample_set.FILE).is_file():
+        return None
+    return check_samples(sample_set.SampleSet.load(project.samples_dir), project.gan_path)
+
+
+def _made(project: "Project", generator: "GanModule", seeds: list[int] | None, count: int) -> "SampleSet":
+    from gseg_cli.label.samples import first_samples
+    from gseg_cli.progress import progress
+
+    with progress("sample", "images") as on_step:
+        return first_samples(generator, project.gan_path, project.samples_dir, seeds, count, on_step)
+
+
+def _open(address: str) -> None:
+    """In a thread: a browser without a window would hold up the server that it waits for."""
+    import threading
+    import webbrowser
+
+    threading.Thread(target=webbrowser.open, args=[address], daemon=True, name="browser").start()

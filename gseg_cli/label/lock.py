@@ -1,0 +1,34 @@
+"""One process for each folder: a second one is refused, and told who has it."""
+
+import fcntl
+import os
+import platform
+from pathlib import Path
+
+from gseg_runtime.errors import GsegError
+
+FILE = "lock"
+
+
+class FolderLock:
+    """Held until `release`, or until the process is gone, however it goes."""
+
+    def __init__(self, folder: Path) -> None:
+        """GsegError when another process holds it."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._file = (folder / FILE).open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            self._file.seek(0)
+            holder = self._file.read(300).strip() or "another process"
+            self._file.close()
+            raise GsegError(
+                f"{folder}: in use by {holder}", "end that gseg label first, or go on in its page"
+            ) from error
+        self._file.truncate(0)
+        self._file.write(f"process {os.getpid()} on {platform.node()}\n")
+        self._file.flush()
+
+    def release(self) -> None:
+        self._file.close()

@@ -1,0 +1,139 @@
+/**
+ * Keeps sheets and server the same. Painting never waits: what was done is sent in order, one change at a time, and
+ * sent again until the server answers.
+ */
+
+import * as api from "./api.js";
+import { Sheet } from "./sheet.js";
+
+const PAUSE = 1000; // milliseconds before the next try, then longer
+const LONGEST_PAUSE = 5000;
+const NOT_ADMITTED = 403; // until the address that a new server printed is opened in any tab
+
+/**
+ * Events: "state"; "change" (detail: Sheet), the shown labels differ from what was painted; "unchanged", there was
+ * nothing to undo, redo or accept; "conflict" (detail: Sheet), it was changed elsewhere and what waited is lost;
+ * "refused" (detail: Refused).
+ */
+export class Sync extends EventTarget {
+  #sheets = new Map();
+  #jobs = [];
+  #running = false;
+  offline = false;
+
+  /** @param {number} size side of the samples in pixels */
+  constructor(size) {
+    super();
+    this.size = size;
+  }
+
+  /** How many changes the server has yet to hear of. */
+  get waiting() {
+    return this.#jobs.length;
+  }
+
+  /** The newest labels of a sample. @returns {Promise<Sheet>} */
+  async open(seed) {
+    const sheet = this.#sheets.get(seed) ?? new Sheet(seed, this.size);
+    this.#sheets.set(seed, sheet);
+    await this.#follow(sheet);
+    return sheet;
+  }
+
+  /** Somebody changed a sample; does the page know? */
+  async heard(seed, rev) {
+    const sheet = this.#sheets.get(seed);
+    if (!sheet?.saved || rev <= sheet.rev || !(await this.#follow(sheet))) return false;
+    this.#tell("change", sheet);
+    return true;
+  }
+
+  /** Take what the server has, unless there is something to send: then the server says whether that was stale. */
+  async #follow(sheet) {
+    const free = () => !this.#jobs.some((job) => job.sheet === sheet);
+    const found = free() && (await api.labels(sheet.seed));
+    if (!found || !free()) return false;
+    sheet.load(found);
+    return true;
+  }
+
+  /** @param {Sheet} sheet @param {import("./stroke.js").Drawn} drawn */
+  stroke(sheet, drawn) {
+    sheet.waiting.push(drawn);
+    const send = async () => {
+      const { where, pixels } = sheet.rectangleOf(drawn);
+      return [await api.draw(sheet.seed, sheet.rev, where, pixels), (answer) => sheet.acknowledge(answer)];
+    };
+    this.#add({ sheet, send, painted: true });
+  }
+
+  /** @param {"undo" | "redo" | "accept"} action @param {object} more what is sent besides the revision */
+  change(sheet, action, more = {}) {
+    const send = async () => {
+      const patch = await api.change(sheet.seed, action, { rev: sheet.rev, ...more });
+      return [patch, (answer) => this.#patch(sheet, answer)];
+    };
+    this.#add({ sheet, send, painted: false });
+  }
+
+  #patch(sheet, patch) {
+    sheet.patch(patch, patch, api.unpack(patch.labels));
+    this.#tell("change", sheet);
+  }
+
+  #add(job) {
+    this.#jobs.push({ ...job, version: job.sheet.version });
+    this.#tell("state");
+    if (!this.#running) this.#run();
+  }
+
+  async #run() {
+    this.#running = true;
+    for (let pause = PAUSE; this.#jobs.length; ) {
+      const done = await this.#try(this.#jobs[0]);
+      if (done) this.#jobs.shift();
+      this.offline = !done;
+      this.#tell("state");
+      if (!done) await new Promise((resolve) => setTimeout(resolve, pause));
+      pause = done ? PAUSE : Math.min(LONGEST_PAUSE, 1.5 * pause);
+    }
+    this.#running = false;
+  }
+
+  /** @returns {Promise<boolean>} false when it has to be tried again */
+  async #try(job) {
+    try {
+      if (job.version === job.sheet.version) await this.#send(job);
+    } catch (error) {
+      if (error instanceof api.Offline) return false;
+      if (!(error instanceof api.Refused)) throw error;
+      if (error.status === NOT_ADMITTED) return this.#tell("refused", error), false;
+      return this.#refused(job, error);
+    }
+    return true;
+  }
+
+  async #send({ sheet, send }) {
+    const [answer, apply] = await send();
+    if (answer) apply(answer);
+    else this.#tell("unchanged");
+  }
+
+  /** Nothing is merged: the page takes what the server has. */
+  async #refused({ sheet, painted }, error) {
+    const stale = error.status === 409;
+    try {
+      if (stale || painted) sheet.load(await api.labels(sheet.seed));
+    } catch (failed) {
+      if (failed instanceof api.Offline) return false;
+      if (!(failed instanceof api.Refused)) throw failed;
+    }
+    this.#tell("change", sheet);
+    this.#tell(stale ? "conflict" : "refused", stale ? sheet : error);
+    return true;
+  }
+
+  #tell(type, detail = null) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}

@@ -1,0 +1,43 @@
+"""What the teacher says of a sample. Needs no PyTorch."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from gseg_runtime.label_map import LabelMap
+
+DOUBTFUL = 0.1  # the share of the pixels that doubt looks at
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """labels uint8 [S, S], class indices; confidence uint8 [S, S], 255 times the probability of the label."""
+
+    labels: LabelMap
+    confidence: npt.NDArray[np.uint8]
+
+    @property
+    def size(self) -> int:
+        return len(self.labels)
+
+    def packed(self) -> bytes:
+        """Labels, then confidence."""
+        return self.labels.tobytes() + self.confidence.tobytes()
+
+    @property
+    def doubt(self) -> float:
+        """0..1: the mean over the worst tenth of the pixels."""
+        worst = np.sort(self.confidence, axis=None)[: max(1, round(DOUBTFUL * self.confidence.size))]
+        return float(1 - worst.mean() / 255)
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """Of one sample. whole: None where only the thumbnail was made."""
+
+    seed: int
+    id: str
+    stage: str
+    small: Picture
+    whole: Picture | None = None

@@ -1,0 +1,163 @@
+"""What the page works on: a project, its samples, their labels, and the teacher that follows."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gseg_cli.gan.load import GanModule
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label import palette
+from gseg_cli.label.accept import Wish, difference
+from gseg_cli.label.errors import NotThereError
+from gseg_cli.label.events import Events
+from gseg_cli.label.journal import Rectangle
+from gseg_cli.label.propose import Standing, propose
+from gseg_cli.label.samples import more_samples
+from gseg_cli.label.store import LabelStore, Patch, State
+from gseg_cli.label.teacher import LiveTeacher
+from gseg_cli.project import Project
+from gseg_cli.project_file import FILE
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.errors import UsageError
+from gseg_runtime.label_map import LabelMap
+
+MOST_AT_ONCE = 100  # samples
+
+
+class Session:
+    """May be called from several threads. Close it, so that the teacher's thread ends."""
+
+    def __init__(self, project: Project, generator: GanModule, samples: SampleSet) -> None:
+        """GsegError when another process has the project's labels open, or they cannot be painted on."""
+        self._project, self.generator, self.samples = project, generator, samples
+        self.events = Events()
+        self.store = LabelStore(project, samples)
+        self.teacher = LiveTeacher(generator, samples, self.store.labels, self._tell)
+        self._mutex = threading.Lock()  # of what the whole project has
+        self.teacher.know(samples)
+
+    @property
+    def classes(self) -> ClassMap:
+        return self.store.classes
+
+    def project(self) -> dict[str, Any]:
+        """What the page needs to begin."""
+        return {
+            "name": self._project.name,
+            "size": self.store.size,
+            "classes": self._told_classes(),
+            "samples": self._told_samples(),
+            "commands": {"train": f"gseg -C {self._project.dir.resolve()} fewshot-train"},
+        }
+
+    def more(self, count: int) -> list[dict[str, Any]]:
+        """Draw so many further samples."""
+        if not 1 <= count <= MOST_AT_ONCE:
+            raise UsageError(f"count: expected 1 to {MOST_AT_ONCE}, got {count}")
+        with self._mutex:
+            gan = self._project.gan_path
+            samples = self.teacher.call(lambda: more_samples(self.generator, gan, self.samples, count))
+            self.store.add(samples)
+            self.samples = samples
+        self.teacher.know(samples)
+        self.events.publish("samples")
+        return self._told_samples()
+
+    def image(self, seed: int) -> Path:
+        """The file of a sample's picture."""
+        path = self.samples.image_path(seed)
+        if seed not in self.samples.seeds or not path.is_file():
+            raise NotThereError(f"there is no picture of sample {seed}", "gseg sample makes missing ones again")
+        return path
+
+    def show(self, seed: int) -> tuple[LabelMap, State]:
+        """The labels of the sample that the page turns to."""
+        found = self.store.snapshot(seed)
+        self.teacher.look_at(seed)
+        return found
+
+    def draw(self, seed: int, rev: int, where: Rectangle, pixels: LabelMap) -> State:
+        """One stroke, see LabelStore."""
+        state = self.store.draw(seed, rev, where, pixels)
+        self._follow(seed, state)
+        return state
+
+    def undo(self, seed: int, rev: int) -> Patch | None:
+        return self._followed(seed, self.store.undo(seed, rev))
+
+    def redo(self, seed: int, rev: int) -> Patch | None:
+        return self._followed(seed, self.store.redo(seed, rev))
+
+    def accept(self, seed: int, rev: int, wish: Wish) -> Patch | None:
+        """Take a prediction as labels; None when that changes nothing."""
+        before = self.store.labels(seed)
+        after = wish.taken(before, self.teacher.shelf.whole(seed, wish.id))
+        where = difference(before, after)
+        if where is None:
+            return None
+        pixels = np.ascontiguousarray(after[where.slices])
+        return Patch(where, pixels, self.draw(seed, rev, where, pixels))
+
+    def add_class(self, name: str, color: str | None) -> list[dict[str, Any]]:
+        """One more, at the end of the palette and of gseg.toml."""
+        with self._mutex:
+            return self._write_classes(palette.added(self.classes, name, color))
+
+    def change_class(self, index: int, name: str | None, color: str | None) -> list[dict[str, Any]]:
+        """Another name or colour."""
+        with self._mutex:
+            return self._write_classes(palette.changed(self.classes, index, name, color))
+
+    def next(self) -> dict[str, Any]:
+        """The sample to label next: seed, why, and class where one is missing everywhere."""
+        standings = [Standing(one["seed"], one["labelled"], one["doubt"]) for one in self._told_samples()]
+        found = set(self.store.found_classes())
+        missing = {index: name for index, name in enumerate(self.classes.names) if index not in found}
+        return propose(standings, missing)
+
+    def close(self) -> None:
+        """End the thread, and bring on disk what lags behind."""
+        self.events.end()
+        self.teacher.close()
+        self.store.close()
+
+    def _followed(self, seed: int, patch: Patch | None) -> Patch | None:
+        if patch:
+            self._follow(seed, patch.state)
+        return patch
+
+    def _follow(self, seed: int, state: State) -> None:
+        self.events.publish("labels", seed=seed, rev=state.rev)
+        self.teacher.follow(seed)
+
+    def _tell(self, name: str, data: dict[str, Any]) -> None:
+        """What the teacher has to say; after a round of predictions there may be something else to label next."""
+        if name == "next":
+            data = self.next()
+        self.events.publish(name, **data)
+
+    def _write_classes(self, classes: ClassMap) -> list[dict[str, Any]]:
+        palette.write_changed(self._project.path(FILE), classes)
+        self.store.recolour(classes)
+        self.events.publish("classes")
+        return self._told_classes()
+
+    def _told_classes(self) -> list[dict[str, Any]]:
+        return [{"index": index, **entry} for index, entry in enumerate(self.classes.to_json())]
+
+    def _told_samples(self) -> list[dict[str, Any]]:
+        return [self._told_sample(seed) for seed in self.samples.seeds]
+
+    def _told_sample(self, seed: int) -> dict[str, Any]:
+        labels, state = self.store.snapshot(seed)
+        now = self.teacher.shelf.newest(seed)
+        return {
+            "seed": seed,
+            "rev": state.rev,
+            "labelled": float((labels != IGNORE).mean()),
+            "prediction": now.id if now else None,
+            "stage": now.stage if now else None,
+            "doubt": now.small.doubt if now else None,
+        }

@@ -1,0 +1,178 @@
+"""The labels of a project's samples: each change is on disk before it is acknowledged."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from gseg_cli.annotate.annotation_set import FILE
+from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_cli.label.annotations import AnnotationFolder
+from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.journal import Journal, Rectangle
+from gseg_cli.label.lock import FolderLock
+from gseg_cli.project import Project
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.errors import UsageError
+from gseg_runtime.files import read_json
+from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png
+
+FOLDER = "label"  # of a project
+
+
+@dataclass(frozen=True)
+class State:
+    """Of a sample: its revision, and whether there is something to undo or to redo."""
+
+    rev: int
+    can_undo: bool
+    can_redo: bool
+
+
+@dataclass(frozen=True)
+class Patch:
+    """What a change made of a rectangle: labels [h, w]."""
+
+    where: Rectangle
+    labels: LabelMap
+    state: State
+
+
+class LabelStore:
+    """Labels uint8 [R, R] of each sample, 255 where there are none, with all that can be undone.
+
+    The journals in label/ are the truth; annotations/ follows within the same call. A change names the revision it was
+    made on, and StaleError is raised when there is a newer one. NotThereError for an unknown seed. May be
+    called from several threads.
+    """
+
+    def __init__(self, project: Project, samples: SampleSet) -> None:
+        """GsegError when another process has it open, or what is there cannot be painted on."""
+        self.dir, self.size, self.classes = project.path(FOLDER), samples.resolution, project.classes
+        self.lock = FolderLock(self.dir)
+        self._mutex = threading.Lock()
+        try:
+            self._open(project, samples)
+        except BaseException:
+            self.lock.release()
+            raise
+
+    def labels(self, seed: int) -> LabelMap:
+        """As they are now; never to be written into, and never changed afterwards."""
+        return self._journal(seed).labels
+
+    def state(self, seed: int) -> State:
+        return _state(self._journal(seed))
+
+    def snapshot(self, seed: int) -> tuple[LabelMap, State]:
+        """Labels and state that belong together."""
+        with self._mutex:
+            return self.labels(seed), self.state(seed)
+
+    def found_classes(self) -> list[int]:
+        """Indices of the classes that are labelled anywhere."""
+        counts = np.zeros(256, np.int64)
+        for journal in list(self._journals.values()):
+            counts += np.bincount(journal.labels.ravel(), minlength=256)
+        return np.flatnonzero(counts[:IGNORE]).tolist()
+
+    def draw(self, seed: int, rev: int, where: Rectangle, pixels: LabelMap) -> State:
+        """One stroke: pixels [h, w]. UsageError when it lies outside of the sample, or holds what is no class."""
+        if not where.lies_in(self.size) or pixels.shape != (where.h, where.w):
+            got = f"{where.w}x{where.h} pixels at {where.x}, {where.y}"
+            raise UsageError(f"sample {seed}: expected a part of its {self.size}x{self.size} pixels, got {got}")
+        check_label_map(pixels, len(self.classes), f"sample {seed}")
+
+        def draw(journal: Journal) -> Rectangle:
+            journal.draw(where, pixels)
+            return where
+
+        return self._change(seed, rev, draw).state
+
+    def undo(self, seed: int, rev: int) -> Patch | None:
+        """Take the newest change back; None when there is none."""
+        return self._change(seed, rev, Journal.undo) if self.state(seed).can_undo else None
+
+    def redo(self, seed: int, rev: int) -> Patch | None:
+        return self._change(seed, rev, Journal.redo) if self.state(seed).can_redo else None
+
+    def recolour(self, classes: ClassMap) -> None:
+        """Go on with other names or colours, or more classes."""
+        with self._mutex:
+            self.classes = classes
+            self.annotations.recolour(classes)
+
+    def add(self, samples: SampleSet) -> None:
+        """Go on with more samples, which hold those that there were."""
+        with self._mutex:
+            self.annotations.samples = samples
+            self._open_journals(samples)
+
+    def close(self) -> None:
+        """Bring up to date what lags behind, and let others in."""
+        with self._mutex:
+            self.annotations.refresh()
+            self.lock.release()
+
+    def _journal(self, seed: int) -> Journal:
+        if seed not in self._journals:
+            raise NotThereError(f"there is no sample {seed}")
+        return self._journals[seed]
+
+    def _change(self, seed: int, rev: int, change: Callable[[Journal], Rectangle]) -> Patch:
+        with self._mutex:
+            journal = self._journal(seed)
+            if rev != journal.rev:
+                raise StaleError(seed, journal.rev)
+            where = change(journal)
+            self.annotations.write(seed, journal.labels)
+            return Patch(where, journal.labels[where.slices], _state(journal))
+
+    def _open(self, project: Project, samples: SampleSet) -> None:
+        self._journals: dict[int, Journal] = {}
+        self._blank = np.full((self.size, self.size), IGNORE, np.uint8)
+        folder = project.annotations_dir
+        for seed in _unlisted(folder, samples):
+            self._drop_half_listed(seed, folder)
+        self.annotations = AnnotationFolder(folder, self.dir / "staging", samples, project.classes)
+        self._open_journals(samples)
+
+    def _drop_half_listed(self, seed: int, folder: Path) -> None:
+        """A process that was killed while a sample came or went left its label map without listing it."""
+        journal, path = Journal(self._path(seed), self._blank), folder / sample_name(seed)
+        found = read_label_png(path)
+        if any(np.array_equal(found, known) for known in (journal.labels, journal.previous)):
+            path.unlink()
+
+    def _open_journals(self, samples: SampleSet) -> None:
+        for seed in samples.seeds:
+            if seed not in self._journals:
+                saved = self.annotations.maps.get(seed, self._blank)
+                self._journals[seed] = Journal(self._path(seed), saved)
+                self._reconcile(seed, saved)
+
+    def _path(self, seed: int) -> Path:
+        return self.dir / f"{seed:06d}.journal"
+
+    def _reconcile(self, seed: int, saved: LabelMap) -> None:
+        """The journal and annotations/ may differ: by one stroke after a kill, else somebody changed the label map."""
+        journal = self._journals[seed]
+        if np.array_equal(saved, journal.labels):
+            return
+        if np.array_equal(saved, journal.previous):
+            self.annotations.write(seed, journal.labels)
+        else:
+            journal.draw(Rectangle(0, 0, self.size, self.size), saved)
+
+
+def _state(journal: Journal) -> State:
+    return State(journal.rev, journal.can_undo, journal.can_redo)
+
+
+def _unlisted(folder: Path, samples: SampleSet) -> list[int]:
+    """Samples with a label map that annotations.json does not know."""
+    data = read_json(folder / FILE) if (folder / FILE).is_file() else {}
+    listed = data.get("seeds") if isinstance(data, dict) else None
+    return [seed for seed in samples.seeds if seed not in (listed or ()) and (folder / sample_name(seed)).is_file()]

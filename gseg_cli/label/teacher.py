@@ -1,0 +1,151 @@
+"""The live teacher: after each stroke a ridge classifier at once, then the MLP; the newest stroke wins.
+
+All of PyTorch's work is done in one thread; what it finds stands on a shelf, for any thread to take.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from typing import Any, TypeVar
+
+import numpy as np
+
+from gseg_cli.gan.load import GanModule
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.classifier import Classifier
+from gseg_cli.label.features import SampleFeatures
+from gseg_cli.label.pixels import PixelChoice, Pixels
+from gseg_cli.label.prediction import Prediction
+from gseg_cli.label.refine import Refiner
+from gseg_cli.label.ridge import fit_ridge
+from gseg_cli.label.shelf import Shelf
+from gseg_cli.label.table import Table
+from gseg_cli.label.worker import Worker
+from gseg_runtime.label_map import LabelMap
+
+PIXELS = 1500  # that it learns from, of all samples together
+_ENOUGH = 10  # samples to know mean and deviation of each channel from
+
+T = TypeVar("T")
+Tell = Callable[[str, dict[str, Any]], None]  # an event's name and data
+
+
+class LiveTeacher:
+    """labels: of a sample, as they are now. tell: is called from the teacher's thread.
+
+    Events: `fit` {stage, seconds, pixels}; `prediction` {seed, id, stage, doubt}, id None when there is none any more;
+    `next` {} after all samples were predicted.
+    """
+
+    def __init__(
+        self,
+        generator: GanModule,
+        samples: SampleSet,
+        labels: Callable[[int], LabelMap],
+        tell: Tell,
+        pixels: int = PIXELS,
+    ) -> None:
+        self.shelf = Shelf()
+        self._features = SampleFeatures(generator, samples)
+        self._refiner = Refiner(generator.feature_channels, samples.resolution)
+        self._labels, self._tell, self._choice = labels, tell, PixelChoice(pixels)
+        self._table: Table | None = None
+        self._num_measured = 0  # samples that the table's statistics come from
+        self._view = samples.seeds[0]
+        self._current: Classifier | None = None
+        self._ids = count(1)
+        self._wanted, self._learnt = 1, 0  # numbers of strokes
+        self._worker = Worker()
+
+    def look_at(self, seed: int) -> None:
+        """The page turns to this sample: its prediction is wanted whole."""
+        if seed != self._view or not self.shelf.has_whole(seed):
+            self._view = seed
+            self._worker.submit(self._work)
+
+    def follow(self, seed: int) -> None:
+        """The labels of this sample, which is in view, have changed."""
+        self._view = seed
+        self._wanted += 1
+        self._worker.submit(self._work)
+
+    def know(self, samples: SampleSet) -> None:
+        """Go on with more samples."""
+        self._features.samples = samples
+        self._worker.submit(self._work)
+
+    def call(self, function: Callable[[], T]) -> T:
+        """Run something else that needs PyTorch in the thread that has it; wait for what comes out."""
+        return self._worker.call(function)
+
+    def close(self) -> None:
+        self._worker.close()
+
+    def _work(self) -> Iterator[None]:
+        """All there is to do, the most urgent first; pauses where a newer stroke may take over."""
+        self._features.whole(self._view)
+        yield
+        if self._learnt != self._wanted:
+            yield from self._learn()
+        elif self._current:
+            yield from self._predict(self._view, self._current)
+        yield from self._prepare()
+
+    def _learn(self) -> Iterator[None]:
+        wanted, begin = self._wanted, time.perf_counter()
+        maps = {seed: self._labels(seed) for seed in self._features.samples.seeds}
+        pixels = self._choice.of(maps)
+        if len(np.unique(pixels.labels)) < 2:  # nothing to tell apart
+            self._forget()
+        else:
+            table = self._filled(pixels)
+            ridge = fit_ridge(table)
+            yield from self._announce(ridge, begin, len(pixels))
+            begin = time.perf_counter()
+            yield from self._refiner.fit(table, ridge)
+            yield from self._announce(self._refiner.classifier(table, ridge), begin, len(pixels))
+        self._learnt = wanted
+
+    def _filled(self, pixels: Pixels) -> Table:
+        """The table of those pixels."""
+        known = len(self._features.known())
+        if self._table is None:
+            self._table = Table(*self._features.statistics())
+        elif self._num_measured < min(known, _ENOUGH):
+            self._table.rescale(*self._features.statistics())
+        self._num_measured = known
+        self._table.follow(pixels, lambda seed, places: self._features.whole(seed).at(places))
+        return self._table
+
+    def _announce(self, classifier: Classifier, begin: float, num_pixels: int) -> Iterator[None]:
+        """Predict every sample, the one in view first."""
+        self._current, view = classifier, self._view
+        seconds = round(time.perf_counter() - begin, 4)
+        self._tell("fit", {"stage": classifier.stage, "seconds": seconds, "pixels": num_pixels})
+        yield from self._predict(view, classifier)
+        for seed in self._features.known():
+            if seed != view:
+                yield from self._predict(seed, classifier)
+        self._tell("next", {})
+
+    def _prepare(self) -> Iterator[None]:
+        """Look at the samples that nobody has looked at yet."""
+        for seed in self._features.samples.seeds:
+            if seed not in self._features.known():
+                self._features.small(seed)
+                yield
+                if self._current:
+                    yield from self._predict(seed, self._current)
+
+    def _predict(self, seed: int, classifier: Classifier) -> Iterator[None]:
+        is_whole = seed == self._view
+        small = yield from classifier.predict(self._features.small(seed))
+        whole = (yield from classifier.predict(self._features.whole(seed))) if is_whole else None
+        made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
+        self.shelf.put(made)
+        self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})
+
+    def _forget(self) -> None:
+        self._current = None
+        for seed in self.shelf.clear():
+            self._tell("prediction", {"seed": seed, "id": None, "stage": None, "doubt": None})

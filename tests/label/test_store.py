@@ -1,0 +1,226 @@
+"""Nothing that was painted is lost, and nobody's labels are mixed."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.app import main
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.journal import Rectangle
+from gseg_cli.label.store import LabelStore
+from gseg_cli.project import Project
+from gseg_runtime.class_map import IGNORE
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import read_label_png, write_label_png
+from tests.label.conftest import SEEDS
+
+SIZE = 16
+DOT = Rectangle(4, 4, 2, 1)
+
+
+def opened(project):
+    return LabelStore(project, SampleSet.load(project.samples_dir))
+
+
+def dot(store, label, seed=3, where=DOT):
+    return store.draw(seed, store.state(seed).rev, where, np.full((where.h, where.w), label, np.uint8))
+
+
+def imported(project, seed=3, label=1):
+    """Annotations as annotate-import writes them."""
+    samples = SampleSet.load(project.samples_dir)
+    labels = np.full((1, SIZE, SIZE), label, np.uint8)
+    made = (project.classes, samples.gan_sha256, samples.truncation_psi)
+    AnnotationSet(labels, samples.ws_of([seed]), (seed,), *made).save(project.annotations_dir, source="test")
+
+
+def test_a_store_that_is_opened_again_has_every_label_and_every_undo(project):
+    store = opened(project)
+    dot(store, 1)
+    dot(store, 2)
+    store.undo(3, 2)
+    store.close()
+    again = opened(project)
+    assert (again.state(3).rev, again.state(3).can_undo, again.state(3).can_redo) == (3, True, True)
+    assert (again.labels(3)[DOT.slices] == 1).all()
+    again.undo(3, 3)
+    assert (again.labels(3) == IGNORE).all()
+    again.close()
+
+
+def test_a_kill_in_a_burst_of_strokes_loses_nothing_that_was_acknowledged(project):
+    command = [sys.executable, "-m", "tests.label.burst", str(project.dir)]
+    burst = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    assert burst.stdout
+    lines = [burst.stdout.readline() for _ in range(40)]
+    burst.kill()
+    lines += burst.stdout.read().splitlines()
+    burst.wait()
+    burst.stdout.close()
+    acknowledged = {int(seed): (int(rev), labels) for seed, rev, labels in map(str.split, filter(is_whole, lines))}
+    store = opened(project)
+    for seed, (rev, labels) in acknowledged.items():
+        assert store.state(seed).rev in (rev, rev + 1)  # the one that it was at may be there, or not
+        if store.state(seed).rev == rev:
+            assert store.labels(seed).tobytes().hex() == labels
+        while store.state(seed).can_undo:
+            store.undo(seed, store.state(seed).rev)
+        assert (store.labels(seed) == IGNORE).all()
+    store.close()
+
+
+def is_whole(line):
+    return len(line.split()) == 3 and len(line.split()[2]) == 2 * SIZE**2
+
+
+def test_annotations_follow_each_stroke_and_hold_labelled_samples_only(project):
+    store = opened(project)
+    dot(store, 2, seed=5)
+    there = AnnotationSet.load(project.annotations_dir)
+    assert (there.seeds, there.pixel_counts.tolist()) == ((5,), [[0, 0, 2]])
+    dot(store, 1, seed=8)
+    dot(store, 0, seed=5)
+    there = AnnotationSet.load(project.annotations_dir)
+    assert (there.seeds, there.pixel_counts.tolist()) == ((5, 8), [[2, 0, 0], [0, 2, 0]])
+    dot(store, IGNORE, seed=5)
+    assert AnnotationSet.load(project.annotations_dir).seeds == (8,)
+    dot(store, IGNORE, seed=8)
+    assert list(project.annotations_dir.glob("*.png")) == []
+    store.close()
+
+
+def test_fewshot_train_takes_what_was_painted_as_it_is(project):
+    store = opened(project)
+    dot(store, 1)
+    dot(store, 2, where=Rectangle(0, 9, 5, 3))
+    store.close()
+    assert main(["-C", str(project.dir), "fewshot-train", "--steps", "2", "--device", "cpu"]) == 0
+
+
+def test_what_was_imported_can_be_corrected_and_the_correction_undone(project):
+    imported(project)
+    store = opened(project)
+    assert (store.labels(3) == 1).all() and not store.state(3).can_undo
+    dot(store, 2)
+    assert AnnotationSet.load(project.annotations_dir).pixel_counts.tolist() == [[0, SIZE**2 - 2, 2]]
+    store.undo(3, 1)
+    assert (AnnotationSet.load(project.annotations_dir).labels == 1).all()
+    store.close()
+
+
+def test_labels_that_were_changed_by_another_program_meanwhile_are_taken_and_can_be_undone(project):
+    store = opened(project)
+    dot(store, 1)
+    store.close()
+    write_label_png(project.annotations_dir / "000003.png", np.full((SIZE, SIZE), 2, np.uint8), project.classes)
+    again = opened(project)
+    assert (again.labels(3) == 2).all()
+    again.undo(3, again.state(3).rev)
+    assert (again.labels(3)[DOT.slices] == 1).all()
+    again.close()
+
+
+def test_annotations_of_samples_that_are_not_painted_on_stay(project):
+    imported(project)
+    samples = SampleSet.load(project.samples_dir)
+    few = replace(samples, seeds=tuple(SEEDS[1:]), ws=samples.ws[1:])
+    store = LabelStore(project, few)
+    dot(store, 2, seed=5)
+    store.close()
+    there = AnnotationSet.load(project.annotations_dir)
+    assert there.seeds == (3, 5) and (there.labels[0] == 1).all()
+
+
+def test_a_change_on_an_old_revision_is_refused_with_the_newest(project):
+    store = opened(project)
+    dot(store, 1)
+    with pytest.raises(StaleError) as caught:
+        store.draw(3, 0, DOT, np.zeros((1, 2), np.uint8))
+    assert caught.value.rev == 1
+    for change in (store.undo, store.redo):
+        if change == store.redo:
+            store.undo(3, 1)
+        with pytest.raises(StaleError):
+            change(3, 0)
+    store.close()
+
+
+def test_a_sample_that_is_not_there_cannot_be_painted_on(project):
+    store = opened(project)
+    with pytest.raises(NotThereError):
+        dot(store, 1, seed=4)
+    store.close()
+
+
+def test_a_second_process_is_refused_and_told_who_has_it(project):
+    store = opened(project)
+    with pytest.raises(GsegError, match=r"in use by process \d+ on "):
+        opened(project)
+    store.close()
+    opened(project).close()
+
+
+def test_annotations_of_another_gan_are_refused_and_stay(project):
+    imported(project)
+    path = project.annotations_dir / "annotations.json"
+    sha256 = SampleSet.load(project.samples_dir).gan_sha256
+    path.write_text(path.read_text().replace(sha256, "f" * 64))
+    before = path.read_bytes()
+    with pytest.raises(GsegError, match="annotations"):
+        opened(project)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_of_somebody_elses_files_is_refused(project):
+    (project.annotations_dir / "mine.txt").write_text("mine")
+    with pytest.raises(GsegError, match="annotations"):
+        opened(project)
+
+
+def test_a_label_map_that_a_killed_process_did_not_come_to_list_is_no_obstacle(project):
+    store = opened(project)
+    dot(store, 1, seed=5)
+    listing = project.annotations_dir / "annotations.json"
+    before = listing.read_bytes()
+    dot(store, 1)
+    store.lock.release()
+    listing.write_bytes(before)
+    again = opened(project)
+    assert (again.labels(3)[DOT.slices] == 1).all()
+    assert AnnotationSet.load(project.annotations_dir).seeds == (3, 5)
+    again.close()
+
+
+def test_previews_are_made_at_the_end(project):
+    store = opened(project)
+    dot(store, 1)
+    store.close()
+    assert (project.annotations_dir / "preview" / "000003.png").is_file()
+    assert '"medium": 2' in (project.annotations_dir / "annotations.json").read_text()
+
+
+def test_a_renamed_class_is_renamed_in_the_annotations_too(project):
+    store = opened(project)
+    dot(store, 1)
+    names = ("dark", "grey", "light")
+    store.recolour(replace(project.classes, names=names))
+    assert AnnotationSet.load(project.annotations_dir).classes.names == names
+    assert (read_label_png(project.annotations_dir / "000003.png")[DOT.slices] == 1).all()
+    store.close()
+
+
+def test_a_class_that_was_renamed_on_the_page_opens_again(project):
+    from gseg_cli.label.palette import changed, write_changed
+
+    store = opened(project)
+    dot(store, 1)
+    classes = changed(project.classes, 1, "grey")
+    write_changed(project.path("gseg.toml"), classes)
+    store.recolour(classes)
+    store.close()
+    opened(Project.open(project.dir)).close()

@@ -1,0 +1,103 @@
+"""The live teacher learns from strokes on all samples, on the CPU and on a GPU, and its refinement does no harm."""
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from gseg_cli.gan.generator import to_uint8
+from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.teacher import LiveTeacher
+from gseg_runtime.class_map import IGNORE
+from tests.tiny import make_generator
+
+SEEDS = (3, 5, 8)
+SIZE = 16
+
+
+class Class:
+    """A teacher of samples whose labels follow from their brightness, and what it told."""
+
+    def __init__(self, device, tmp_path):
+        generator = make_generator()
+        ws = ws_for_seeds(generator, SEEDS, 1.0)
+        light = to_uint8(generator.synthesis(ws)).float().mean(dim=3).numpy()  # [N, R, R]
+        self.truth = {seed: (one > np.median(one)).astype(np.uint8) for seed, one in zip(SEEDS, light, strict=True)}
+        self.maps = {seed: np.full((SIZE, SIZE), IGNORE, np.uint8) for seed in SEEDS}
+        self.told, self._heard = [], threading.Condition()
+        samples = SampleSet(tmp_path, SEEDS, ws.numpy(), 1.0, "0" * 64, SIZE)
+        self.teacher = LiveTeacher(generator.to(device), samples, lambda seed: self.maps[seed], self._tell)
+
+    def _tell(self, name, data):
+        with self._heard:
+            self.told.append((name, data))
+            self._heard.notify()
+
+    def show(self, seed, rows):
+        labels = self.maps[seed].copy()
+        labels[rows] = self.truth[seed][rows]
+        self.maps[seed] = labels
+        self.teacher.follow(seed)
+
+    def wait_for(self, name, **facts):
+        with self._heard:
+            found = lambda: [  # noqa: E731
+                data for told, data in self.told if told == name and facts.items() <= data.items()
+            ]
+            assert self._heard.wait_for(found, 60), self.told
+            return found()[-1]
+
+    def accuracy(self, made):
+        return (self.teacher.shelf.whole(made["seed"], made["id"]).labels == self.truth[made["seed"]]).mean()
+
+
+@pytest.fixture
+def lesson(device, tmp_path):
+    lesson = Class(device, tmp_path)
+    yield lesson
+    lesson.teacher.close()
+
+
+def test_a_few_rows_teach_the_rest_of_the_sample_and_the_mlp_does_no_harm(lesson):
+    lesson.show(3, slice(0, SIZE, 3))
+    ridge = lesson.wait_for("prediction", seed=3, stage="ridge")
+    mlp = lesson.wait_for("prediction", seed=3, stage="mlp")
+    assert lesson.accuracy(ridge) > 0.75  # half are light, half are dark
+    assert lesson.accuracy(mlp) >= lesson.accuracy(ridge) - 0.02
+
+
+def test_every_sample_follows_each_stroke(lesson):
+    lesson.teacher.look_at(5)  # prepares them
+    lesson.show(3, slice(0, SIZE, 3))
+    lesson.wait_for("next")
+    lesson.wait_for("fit", stage="mlp")
+    for seed in SEEDS:
+        made = lesson.wait_for("prediction", seed=seed)
+        assert lesson.teacher.shelf.small(seed, made["id"]).size == SIZE
+
+
+def test_one_class_alone_teaches_nothing(lesson):
+    labels = lesson.maps[3].copy()
+    labels[:2] = 1
+    lesson.maps[3] = labels
+    lesson.teacher.follow(3)
+    lesson.teacher.call(lambda: None)
+    assert [name for name, _ in lesson.told if name in ("fit", "next")] == []
+
+
+def test_a_teacher_can_be_closed_in_the_middle_of_its_work(lesson):
+    for row in range(SIZE):
+        lesson.show(3, slice(row, row + 1))
+    lesson.teacher.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("gseg label")]
+
+
+def test_the_generator_and_the_callers_random_numbers_stay_as_they_were(lesson):
+    torch.manual_seed(5)
+    expected = torch.rand(3)
+    torch.manual_seed(5)
+    lesson.show(3, slice(0, SIZE, 3))
+    lesson.wait_for("fit", stage="mlp")
+    assert torch.equal(torch.rand(3), expected)
