@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from gseg_cli import __version__
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import atomic_path, write_json, write_text
+from gseg_runtime.files import write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,11 +63,10 @@ class Run:
 
     def picture(self, name: str, image: "npt.NDArray[np.uint8]") -> Path:
         """Write an image, uint8 [H, W, 3], to NAME.png; the path."""
-        from PIL import Image
+        from gseg_cli.picture_files import write_picture
 
         path = self.dir / f"{name}.png"
-        with atomic_path(path) as temporary:
-            Image.fromarray(image).save(temporary, format="PNG")
+        write_picture(path, image)
         return path
 
 

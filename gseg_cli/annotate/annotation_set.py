@@ -139,6 +139,19 @@ class AnnotationSet:
         finish_folder(folder)
 
 
+def annotated_names(folder: Path) -> list[str]:
+    """What the annotations in `folder` were drawn on; empty without any, or where they cannot be read."""
+    path = folder / FILE
+    if not path.is_file():
+        return []
+    try:
+        data = read_description(path, "annotations", _TYPES, hint=HINT)
+        photos = _read_photos(path, data)
+        return [photos.get(seed) or sample_name(seed) for seed in check_seeds(path, data["seeds"], hint=HINT)]
+    except GsegError:
+        return []
+
+
 def _read_photos(path: Path, data: dict[str, Any]) -> dict[int, str]:
     photos = data.get("photos", {})
     is_good = isinstance(photos, dict) and all(

@@ -2,17 +2,41 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from gseg_cli.annotate.shapes import Bitmap, Shape
+from gseg_cli.annotate.shapes import Bitmap, Shape, cropped
 from gseg_runtime.errors import GsegError
 
-MAX_SIDE = 4096  # pixels; GANs of this kind make 1024
 MAX_LAYERS = 10_000
-MAX_PIXELS = 2**31  # shapes times pixels of one picture: 2048 shapes at 1024 x 1024
+MAX_PIXELS = 2**31  # masks times pixels of one picture: 2048 masks at 1024 x 1024
 MAX_FAILURES = 20_000
 MAX_READ = 2**31  # pixels of all pictures that are decoded and of all masks that are kept
 BACKGROUND, IGNORED = "background", "ignore"  # labels that every project knows
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """How large a picture may be, in pixels a side and in all; and what to do with a larger one."""
+
+    width: int
+    height: int
+    pixels: int
+    hint: str = "draw at the sample's size"
+
+    def hold(self, size: tuple[int, int]) -> bool:
+        """size: (width, height)"""
+        width, height = size
+        return 1 <= width <= self.width and 1 <= height <= self.height and width * height <= self.pixels
+
+    @property
+    def megapixels(self) -> str:
+        """For messages: the limit of all pixels, where it is not that of the sides."""
+        return f" and {self.pixels // 2**20} megapixels" if self.pixels < self.width * self.height else ""
+
+
+SAMPLES = Bounds(4096, 4096, 4096**2)  # GANs of this kind make 1024
+# Cameras take up to 61 megapixels; to read a label map in colours takes about 45 bytes for each of its pixels.
+PHOTOS = Bounds(16_384, 16_384, 2**26, "draw on a smaller copy of the photo")
 
 
 def no_picture() -> bytes | None:
@@ -35,6 +59,7 @@ class Drawing:
     where: the file, and the place in it, for messages. names: what the picture is called there, the likeliest first.
     size: (width, height) of the picture in pixels, None when the format does not tell.
     layers: in paint order, later ones over earlier ones. picture: the encoded picture, None when it is not at hand.
+    is_share: coordinates are shares of the width and height, not pixels; all shapes are polygons then.
     """
 
     where: str
@@ -42,24 +67,7 @@ class Drawing:
     size: tuple[int, int] | None
     layers: Sequence[Layer]
     picture: Callable[[], bytes | None] = no_picture
-
-    def __post_init__(self) -> None:
-        check_amount(self.size, len(self.layers), self.where)
-
-
-def check_amount(size: tuple[int, int] | None, num_shapes: int, where: str) -> None:
-    """GsegError when so many shapes on a picture of that size, (width, height), take absurdly much memory or time.
-
-    Formats whose files hold masks ask before they decode them: a mask of 16 megapixels is written in ten bytes.
-    """
-    width, height = size or (1, 1)
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE):
-        message = f"{where}: expected 1 to {MAX_SIDE} pixels a side, got {width}x{height}"
-        raise GsegError(message, "draw at the sample's size")
-    most = min(MAX_LAYERS, MAX_PIXELS // (width * height))
-    if num_shapes > most:
-        message = f"{where}: {num_shapes} shapes; an image of this size can have {most} at most"
-        raise GsegError(message, "export masks instead, one per part")
+    is_share: bool = False
 
 
 class TooMuchError(GsegError):
@@ -68,26 +76,55 @@ class TooMuchError(GsegError):
 
 @dataclass
 class Reading:
-    """What an importer has found; failures: one per picture or file that cannot be read."""
+    """What an importer has found; failures: one per picture or file that cannot be read.
+
+    bounds: of the pictures that are drawn on.
+    """
 
     drawings: list[Drawing] = field(default_factory=list)
     failures: list[GsegError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    bounds: Bounds = SAMPLES
     _pixels: int = 0
-    _num_counted: int = 0
 
     @contextmanager
     def attempt(self) -> Iterator[None]:
         """One picture or file: should it fail, the others are still read, so that people see all of it at once."""
         try:
             yield
-            self._count_masks()
         except TooMuchError:
             raise
         except GsegError as error:
             self.failures.append(error)
             if len(self.failures) > MAX_FAILURES:
                 raise TooMuchError(f"{error.message}; and {MAX_FAILURES} errors before this", error.hint) from error
+
+    def add(self, drawing: Drawing) -> None:
+        """Keep it, its masks cut to what they cover. GsegError when it is too large, as `check_amount` says."""
+        masks = [layer.shape for layer in drawing.layers if isinstance(layer.shape, Bitmap)]
+        self.check_amount(drawing.size, len(drawing.layers), len(masks), drawing.where)
+        layers = [replace(layer, shape=_compact(layer.shape)) for layer in drawing.layers]
+        kept = sum(layer.shape.mask.size for layer in layers if isinstance(layer.shape, Bitmap))
+        self.spend(kept, drawing.where)
+        self.drawings.append(replace(drawing, layers=layers))
+
+    def check_amount(self, size: tuple[int, int] | None, num_shapes: int, num_masks: int, where: str) -> None:
+        """GsegError when so many shapes on a picture of that size, (width, height), take absurdly much memory or time.
+
+        num_masks: how many of the shapes are masks. Importers ask before they decode them: a mask of 16 megapixels is
+        written in ten bytes.
+        """
+        width, height = size or (1, 1)
+        if not self.bounds.hold((width, height)):
+            most = f"{self.bounds.width} pixels a side{self.bounds.megapixels}"
+            raise GsegError(f"{where}: expected 1 to {most}, got {width}x{height}", self.bounds.hint)
+        if num_shapes > MAX_LAYERS:
+            message = f"{where}: {num_shapes} shapes; an image can have {MAX_LAYERS} at most"
+            raise GsegError(message, "export masks instead, one per part")
+        if num_masks * width * height > MAX_PIXELS:
+            most_masks = MAX_PIXELS // (width * height)
+            message = f"{where}: {num_masks} masks; an image of this size can have {most_masks} at most"
+            raise GsegError(message, "export one mask per part")
 
     def spend(self, num_pixels: int, where: str) -> None:
         """Called for each picture that is decoded; TooMuchError when all together are absurdly large."""
@@ -96,8 +133,6 @@ class Reading:
             message = f"{where}: too much to read: more than {MAX_READ // 2**20} megapixels"
             raise TooMuchError(message, "export only the images that are samples, at their own size")
 
-    def _count_masks(self) -> None:
-        for drawing in self.drawings[self._num_counted :]:
-            masks = [layer.shape.mask for layer in drawing.layers if isinstance(layer.shape, Bitmap)]
-            self.spend(sum(mask.size for mask in masks), drawing.where)
-        self._num_counted = len(self.drawings)
+
+def _compact(shape: Shape) -> Shape:
+    return cropped(shape) if isinstance(shape, Bitmap) else shape

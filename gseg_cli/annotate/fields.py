@@ -11,8 +11,10 @@ from gseg_cli.annotate.shapes import Points
 from gseg_runtime.errors import GsegError
 
 MAX_POINTS = 100_000  # of one shape
-MAX_NAME = 1000  # characters
+MAX_NAME = 1000  # characters of a class or an attribute
+MAX_ADDRESS = 8192  # characters of a picture's path or address: web servers take no longer one
 MAX_COORDINATE = 100_000.0  # pixels; a little outside of the picture is usual, this far is broken
+MAX_WHOLE = 2.0**53  # of ids, counts and orders; beyond it JSON's numbers are not exact
 HINT = "correct the file, or export it again"
 _TYPES = {str: "text", list: "a list", dict: "an object", bool: "true or false"}
 
@@ -50,6 +52,11 @@ class Node:
         node = self.child(key)
         return check_text(node.of_type(str), node.where)
 
+    def address(self, key: str) -> str:
+        """A picture's path or address; see `check_address`."""
+        node = self.child(key)
+        return check_address(node.of_type(str), node.where)
+
     def nodes(self, key: str) -> "list[Node]":
         return self.child(key).items()
 
@@ -60,16 +67,14 @@ class Node:
         return self.child(key).as_number()
 
     def whole(self, key: str) -> int:
+        """An id, a count, an order or a side; see `check_whole`."""
         node = self.child(key)
-        number = node.as_number()
-        if number != int(number):
-            raise GsegError(f"{node.where}: expected a whole number, got {_short(node.value)}", HINT)
-        return int(number)
+        return check_whole(node.value, node.where)
 
     def points(self, key: str) -> Points:
         """[N, 2] from [[x, y], ...]."""
         node = self.child(key)
-        _check_count(len(node.of_type(list)), node.where)
+        check_count(len(node.of_type(list)), node.where)
         return points_of([value for point in node.items() for value in point.pair()], node.where)
 
     def pair(self) -> tuple[Any, Any]:
@@ -88,21 +93,42 @@ class Node:
 
 def check_text(text: str, where: str) -> str:
     """Names are shown on terminals and written to gseg.toml: no line breaks, escapes, or broken characters."""
-    if len(text) > MAX_NAME:
-        raise GsegError(f"{where}: a name of {len(text)} characters; expected at most {MAX_NAME}", "rename it")
+    return _check_line(text, MAX_NAME, where)
+
+
+def check_address(text: str, where: str) -> str:
+    """As a name, but longer: signed addresses in a cloud have some 2000 characters."""
+    return _check_line(text, MAX_ADDRESS, where)
+
+
+def _check_line(text: str, most: int, where: str) -> str:
+    if len(text) > most:
+        raise GsegError(f"{where}: a name of {len(text)} characters; expected at most {most}", "rename it")
     if not text.isprintable() or not text.strip():
         raise GsegError(f"{where}: expected a name of printable characters, got {_short(text)}", "rename it")
     return text
 
 
 def check_number(value: Any, where: str) -> float:
-    """A finite number of at most MAX_COORDINATE, from a number or from text that is one."""
+    """A coordinate: a finite number of at most MAX_COORDINATE, from a number or from text that is one."""
+    return _bounded(value, MAX_COORDINATE, where)
+
+
+def check_whole(value: Any, where: str) -> int:
+    """A whole number of at most MAX_WHOLE, from a number or from text that is one."""
+    number = _bounded(value, MAX_WHOLE, where)
+    if number != int(number):
+        raise GsegError(f"{where}: expected a whole number, got {_short(value)}", HINT)
+    return int(number)
+
+
+def _bounded(value: Any, most: float, where: str) -> float:
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not abs(number) <= MAX_COORDINATE:  # also refuses nan
-        raise GsegError(f"{where}: expected a number up to {MAX_COORDINATE:g}, got {_short(value)}", HINT)
+    if not abs(number) <= most:  # also refuses nan
+        raise GsegError(f"{where}: expected a number up to {most:g}, got {_short(value)}", HINT)
     return number
 
 
@@ -110,7 +136,7 @@ def points_of(values: list[Any], where: str) -> Points:
     """[N, 2] from x, y, x, y, ..."""
     if len(values) < 2 or len(values) % 2:
         raise GsegError(f"{where}: expected x and y of each point, got {len(values)} numbers", HINT)
-    _check_count(len(values) // 2, where)
+    check_count(len(values) // 2, where)
     return np.array([check_number(value, where) for value in values]).reshape(-1, 2)
 
 
@@ -120,7 +146,8 @@ def check_polygon(points: Points, where: str) -> Points:
     return points
 
 
-def _check_count(num_points: int, where: str) -> None:
+def check_count(num_points: int, where: str) -> None:
+    """GsegError when a shape has more than MAX_POINTS."""
     if num_points > MAX_POINTS:
         message = f"{where}: a shape of {num_points} points; expected at most {MAX_POINTS}"
         raise GsegError(message, "simplify the shape, or export a mask instead")

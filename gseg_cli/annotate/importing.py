@@ -3,17 +3,18 @@
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from gseg_cli.annotate.annotation_set import FILE, AnnotationSet
-from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.annotation_set import FILE, AnnotationSet, annotated_names
+from gseg_cli.annotate.drawing import SAMPLES, Bounds, Reading
 from gseg_cli.annotate.names import Names, unknown_labels, with_classes
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.preview import write_previews
 from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.shapes import LINE_WIDTH
 from gseg_cli.gan import sample_set
-from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError
 
 
 def import_source(
@@ -36,15 +37,38 @@ def import_source(
 
 
 def read_drawings(
-    source: Path, classes: ClassMap, mapping: Mapping[str, str], may_add: Callable[[Sequence[str]], bool]
+    source: Path,
+    classes: ClassMap,
+    mapping: Mapping[str, str],
+    may_add: Callable[[Sequence[str]], bool],
+    bounds: Bounds = SAMPLES,
 ) -> tuple[str, Reading, Names]:
     """The format's name, what was drawn, and the classes with those that may be added."""
     names = Names(classes, mapping)
-    kind, reading = read_source(source, names)
+    kind, reading = read_source(source, names, bounds)
     new = [names.class_name(label) for label in unknown_labels(reading.drawings, names)]
     if new and may_add(list(dict.fromkeys(new))):
         names = Names(with_classes(classes, new), mapping)
     return kind, reading, names
+
+
+def check_free(folder: Path, *, overwrite: bool, add: bool) -> None:
+    """GsegError when `folder` holds annotations, and nothing says what is to become of them."""
+    names = [] if overwrite or add else annotated_names(folder)
+    if names:
+        told = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+        hint = f"--add keeps those that are not imported anew; --overwrite loses all {len(names)} ({told})"
+        raise GsegError(f"{folder}: holds {len(names)} annotations already", hint)
+
+
+def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> list[str]:
+    """A warning about the annotations of samples and photos, by name, that the new ones do not cover."""
+    kept = {annotations.photos.get(seed) or sample_name(seed) for seed in annotations.seeds}
+    lost = [name for name in before if name not in kept]
+    if not lost:
+        return []
+    told = f"{', '.join(lost[:3])}{' ...' if len(lost) > 3 else ''}"
+    return [f"--overwrite: {len(lost)} annotations are gone that this import lacks ({told}); --add would keep them"]
 
 
 def write_import(

@@ -11,7 +11,8 @@ from gseg_runtime.class_map import IGNORE, ClassMap, default_color
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
-_IGNORED = {IGNORED, "void", "unlabeled", "unlabelled"}
+_IGNORED = {IGNORED, "void", "unlabeled", "unlabelled", "__ignore__"}  # the last one in labelme and its kin
+_BACKGROUND = {BACKGROUND, "_background_"}
 
 
 @dataclass(frozen=True)
@@ -21,27 +22,40 @@ class Names:
     classes: ClassMap
     mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
+    def entry(self, label: str) -> str | None:
+        """Which label of the mapping is meant: the same, or the only one that differs in case and blanks alone."""
+        if label in self.mapping:
+            return label
+        alike = [known for known in self.mapping if _folded(known) == _folded(label)]
+        return alike[0] if len(alike) == 1 else None
+
     def is_left_out(self, label: str) -> bool:
-        return self.mapping.get(label) == LEAVE_OUT
+        entry = self.entry(label)
+        return entry is not None and self.mapping[entry] == LEAVE_OUT
 
     def index(self, label: str) -> int | None:
         """The class index, 255 for what is to be ignored, None for an unknown name and for what is left out.
 
-        Upper and lower case are alike.
+        Upper and lower case are alike, and so are one blank and several.
         """
-        name = self.mapping.get(label, label).strip()
+        name = self.class_name(label)
         if name in self.classes.names:
             return self.classes.names.index(name)
-        folded = [known.casefold() for known in self.classes.names]
-        if folded.count(name.casefold()) == 1:
-            return folded.index(name.casefold())
-        if name.casefold() in _IGNORED:
+        folded = [_folded(known) for known in self.classes.names]
+        if folded.count(_folded(name)) == 1:
+            return folded.index(_folded(name))
+        if _folded(name) in _IGNORED:
             return IGNORE
-        return 0 if name.casefold() == BACKGROUND else None
+        return 0 if _folded(name) in _BACKGROUND else None
 
     def class_name(self, label: str) -> str:
         """What an unknown label would be called as a class."""
-        return self.mapping.get(label, label).strip()
+        entry = self.entry(label)
+        return (label if entry is None else self.mapping[entry]).strip()
+
+
+def _folded(name: str) -> str:
+    return " ".join(name.split()).casefold()
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, str]:
@@ -69,12 +83,20 @@ def unknown_labels(drawings: Sequence[Drawing], names: Names) -> list[str]:
 def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
     """Warnings about --map options that met no shape: most likely a slip."""
     found = labels_in(drawings)
+    used = {names.entry(label) for label in found}
     known = ", ".join(found) or "none"
     return [
         f"--map {label}={names.mapping[label]}: no shape is called {label} (found: {known})"
         for label in names.mapping
-        if label not in found
+        if label not in used
     ]
+
+
+def nearest_class(name: str, known: Sequence[str]) -> str | None:
+    """The class that somebody may have meant; None when none is near."""
+    folded = {_folded(other): other for other in known}
+    close = difflib.get_close_matches(_folded(name), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
@@ -97,9 +119,9 @@ def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:
     name = names.class_name(label)
     called = f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"
     others = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    close = difflib.get_close_matches(name, names.classes.names, n=1)
-    guess = close[0] if close else (names.classes.names[-1] if len(names.classes) > 1 else "CLASS")
-    mean = f"did you mean {close[0]}?" if close else f"the classes are {', '.join(names.classes.names)};"
+    close = nearest_class(name, names.classes.names)
+    guess = close or (names.classes.names[-1] if len(names.classes) > 1 else "CLASS")
+    mean = f"did you mean {close}?" if close else f"the classes are {', '.join(names.classes.names)};"
     take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
     hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"
     return GsegError(f"{places[0]}{others}: unknown class {called}", hint)

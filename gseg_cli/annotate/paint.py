@@ -1,7 +1,7 @@
 """From drawings to an AnnotationSet: match, paint, resize, tie to the latents."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,7 +9,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
-from gseg_cli.annotate.shapes import LINE_WIDTH, Polygon, Stroke, cover, effort
+from gseg_cli.annotate.shapes import LINE_WIDTH, PixelPolygon, Polygon, Stroke, cover, effort, enlarged
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
@@ -86,6 +86,9 @@ def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int
     if drawing.size is None:
         _check_within(drawing, max(size))
     width, height = drawing.size or size
+    if drawing.is_share:
+        layers = [replace(layer, shape=enlarged(layer.shape, (width, height))) for layer in drawing.layers]
+        drawing = replace(drawing, layers=layers)
     labels = np.full((height, width), unlabelled, np.uint8)
     _check_effort(drawing, width, height, line_width)
     for number, layer in enumerate(drawing.layers):
@@ -108,7 +111,7 @@ def _check_effort(drawing: Drawing, width: int, height: int, line_width: float) 
 def _check_within(drawing: Drawing, resolution: int) -> None:
     """A drawing that does not tell its size is taken to be as large as the samples; then nothing lies far outside."""
     for layer in drawing.layers:
-        rings = layer.shape.rings if isinstance(layer.shape, Polygon) else ()
+        rings = layer.shape.rings if isinstance(layer.shape, Polygon | PixelPolygon) else ()
         reach = max((float(ring.max()) for ring in rings), default=0.0)
         if reach > resolution + 1:
             message = f"{drawing.where}: reaches to {reach:g}, but the picture has {resolution} pixels"

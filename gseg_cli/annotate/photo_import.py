@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from gseg_cli.annotate.drawing import PHOTOS
 from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.paint import Import
 from gseg_cli.annotate.photo_config import PhotoImportConfig
@@ -38,7 +39,7 @@ def import_photos(
 
     partial: without it nothing is inverted where a drawing cannot be taken, for that takes long.
     """
-    kind, reading, names = read_drawings(source, classes, mapping, may_add)
+    kind, reading, names = read_drawings(source, classes, mapping, may_add, PHOTOS)
     labelled, work = read_labelled_photos(
         reading, PhotoFolder.of(photos), names, gan_resolution(gan), fit=options.fit, leave_out=options.leave_out,
         unlabelled=unlabelled, line_width=line_width,

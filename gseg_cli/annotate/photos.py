@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSet
 from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
@@ -113,7 +114,8 @@ def write_fits(fits: Sequence[Fit], classes: ClassMap, folder: Path) -> Path:
     """preview/photos.png: each photo, its reconstruction, its label map over both, and the error; returns its path."""
     rows = [_row(fit, classes) for fit in sorted(fits, key=lambda fit: -fit.error)]
     path = folder / PREVIEWS / SHEET
-    write_picture(path, contact_sheet(rows, _CELL, ("photo", "reconstruction", "labels", "labels on it")))
+    sheet = contact_sheet(rows, _CELL, ("photo", "reconstruction", "labels", "labels on it"))
+    write_picture(path, with_legend(sheet, classes))
     return path
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gseg_cli.annotate.annotation_set import PREVIEWS, AnnotationSet
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_cli.picture_files import enlarged, titled, write_picture
 from gseg_runtime.images import read_image
@@ -29,7 +30,8 @@ def write_previews(annotations: AnnotationSet, samples: SampleSet, folder: Path)
         write_picture(folder / PREVIEWS / sample_name(seed), enlarged(row[1]))
         rows.append([titled(row[0], sample_name(seed)), *row[1:]])
     sheet = folder / PREVIEWS / SHEET
-    write_picture(sheet, contact_sheet(rows[:_MAX_ROWS], _CELL, ("sample", "overlay", "label map")))
+    pictures = contact_sheet(rows[:_MAX_ROWS], _CELL, ("sample", "overlay", "label map"))
+    write_picture(sheet, with_legend(pictures, annotations.classes))
     return sheet
 
 

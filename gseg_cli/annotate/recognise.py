@@ -6,24 +6,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gseg_cli.annotate.class_table import NAMES as TABLES
 from gseg_cli.annotate.documents import Document, read_documents
-from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.drawing import SAMPLES, Bounds, Reading
 from gseg_cli.annotate.formats.celebamask import part_names, read_parts
 from gseg_cli.annotate.formats.coco import is_coco, is_panoptic, read_coco, read_panoptic
 from gseg_cli.annotate.formats.cvat import is_cvat, read_cvat
 from gseg_cli.annotate.formats.label_studio import is_label_studio, read_label_studio
 from gseg_cli.annotate.formats.labelme import is_labelme, read_labelme
+from gseg_cli.annotate.formats.labelme_xml import is_labelme_xml, read_labelme_xml
 from gseg_cli.annotate.formats.openraster import read_layered
 from gseg_cli.annotate.formats.png import SUFFIXES, read_label_maps
 from gseg_cli.annotate.formats.qupath import is_geojson, read_geojson
 from gseg_cli.annotate.formats.supervisely import is_supervisely, read_supervisely
+from gseg_cli.annotate.formats.via import is_via, read_via
 from gseg_cli.annotate.formats.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
+from gseg_cli.annotate.formats.yolo import label_files, read_yolo
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.source_files import Files, base_name, open_source
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
-READ = "known: labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, Supervisely, QuPath, OpenRaster, PNG"
+READ = (
+    "known: labelme, COCO, CVAT, Label Studio, YOLO, VIA, Pascal VOC, LabelMe XML, CelebAMask-HQ, Supervisely, QuPath, "
+    "OpenRaster, PNG"
+)
 
 
 @dataclass(frozen=True)
@@ -41,19 +48,21 @@ FORMATS = (
     DocumentFormat("COCO", is_coco, read_coco),
     DocumentFormat("CVAT", is_cvat, read_cvat),
     DocumentFormat("Label Studio", is_label_studio, read_label_studio),
+    DocumentFormat("LabelMe XML", is_labelme_xml, read_labelme_xml),
     DocumentFormat("Pascal VOC boxes", is_voc_boxes, read_voc_boxes),
+    DocumentFormat("VIA", is_via, read_via),
     DocumentFormat("Supervisely", is_supervisely, read_supervisely),
     DocumentFormat("QuPath", is_geojson, read_geojson),
 )
 
 
-def read_source(source: Path, names: Names) -> tuple[str, Reading]:
-    """The format's name and all drawings in a file, folder or zip. Writes nothing.
+def read_source(source: Path, names: Names, bounds: Bounds = SAMPLES) -> tuple[str, Reading]:
+    """The format's name and all drawings in a file, folder or zip. Writes nothing. bounds: of what was drawn on.
 
     GsegError when nothing in it is known, or when it holds several formats; what is wrong with single files or
     pictures becomes a failure.
     """
-    files, reading = open_source(source), Reading()
+    files, reading = open_source(source), Reading(bounds=bounds)
     masks = mask_names(files)
     if masks:
         read_voc_masks(files, masks, reading)
@@ -72,6 +81,10 @@ def read_source(source: Path, names: Names) -> tuple[str, Reading]:
             kind.read(document, files, reading)
     if kinds:
         return next(iter(kinds)), reading
+    labels = label_files(files)
+    if labels:
+        read_yolo(files, labels, reading)
+        return "YOLO", reading
     return _read_pictures(source, files, names, reading)
 
 
@@ -88,7 +101,9 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
         message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
         raise GsegError(message, "export from Label Studio as JSON")
-    others = [name for name in files.names if name not in pictures and not name.lower().endswith((".json", ".gpl"))]
+    pictures = _masks_of_camvid(files, pictures)
+    known = (*TABLES, ".json", ".gpl")
+    others = [name for name in files.names if name not in pictures and not name.lower().endswith(known)]
     if others:
         where = files.where(others[0])
         reading.warnings.append(
@@ -100,6 +115,12 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
         return "masks of parts", reading
     read_label_maps(files, pictures, names.classes, reading)
     return "label maps", reading
+
+
+def _masks_of_camvid(files: Files, pictures: list[str]) -> list[str]:
+    """Its masks are in folders such as trainannot/, beside label_colors.txt; train/ holds the pictures."""
+    masks = [name for name in pictures if name.rpartition("/")[0].endswith("annot")]
+    return masks if masks and files.find("label_colors.txt") else pictures
 
 
 def _is_png(files: Files, name: str) -> bool:

@@ -1,16 +1,18 @@
 """Shapes, and the pixels they cover.
 
-One rule for all of them: in a picture whose upper left corner is (0, 0), pixel (column, row) is the square from there
-to (column + 1, row + 1), and a shape covers a pixel when it contains the pixel's centre. Polygons that share an edge
+One rule for nearly all: in a picture whose upper left corner is (0, 0), pixel (column, row) is the square from there to
+(column + 1, row + 1), and a shape covers a pixel when it contains the pixel's centre. Polygons that share an edge
 therefore neither overlap nor leave a gap. Drawing libraries cover every pixel an outline touches instead, which makes
-each part half a pixel too large on all sides.
+each part half a pixel too large on all sides. A `PixelPolygon` is drawn so, because its program meant it so.
 """
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, ImageDraw
 
 from gseg_runtime.errors import GsegError
 
@@ -26,6 +28,17 @@ class Polygon:
     """Closed rings, filled by the even-odd rule: a ring inside another one is a hole."""
 
     rings: tuple[Points, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class PixelPolygon:
+    """Closed rings whose corners are pixels, (column, row), not places between them; the second and later are holes.
+
+    So programs count that keep corners within the last pixel. The outline belongs to the polygon, that of a hole to
+    the hole.
+    """
+
+    rings: tuple[npt.NDArray[np.int64], ...]  # each [N, 2]
 
 
 @dataclass(frozen=True)
@@ -52,7 +65,27 @@ class Bitmap:
     corner: tuple[int, int] = (0, 0)
 
 
-Shape = Polygon | Ellipse | Stroke | Bitmap
+def cropped(bitmap: Bitmap) -> Bitmap:
+    """The same, without empty rows and columns around it."""
+    rows, columns = (np.flatnonzero(bitmap.mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return Bitmap(np.zeros((0, 0), bool), bitmap.corner)
+    part = bitmap.mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return Bitmap(part.copy(), (bitmap.corner[0] + int(columns[0]), bitmap.corner[1] + int(rows[0])))
+
+
+Shape = Polygon | PixelPolygon | Ellipse | Stroke | Bitmap
+
+
+def discs(points: Points) -> list["Shape"]:
+    """Points that stand alone."""
+    return [Stroke(point[None]) for point in points]
+
+
+def pixel_rectangle(points: Points) -> PixelPolygon:
+    """The box around corners, in any order; pixels that are cut by the numbers' integer part, as by Pillow."""
+    (left, top), (right, bottom) = points.astype(np.int64).min(axis=0), points.astype(np.int64).max(axis=0)
+    return PixelPolygon((np.array([(left, top), (right, top), (right, bottom), (left, bottom)]),))
 
 
 def rectangle(corner: tuple[float, float], size: tuple[float, float], degrees: float = 0) -> Polygon:
@@ -63,11 +96,19 @@ def rectangle(corner: tuple[float, float], size: tuple[float, float], degrees: f
     return Polygon((np.array([first, first + across, first + across + along, first + along]),))
 
 
+def enlarged(shape: Shape, size: tuple[int, int]) -> Shape:
+    """A polygon in shares of (width, height), in pixels."""
+    assert isinstance(shape, Polygon)
+    return Polygon(tuple(ring * size for ring in shape.rings))
+
+
 def cover(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH) -> Mask:
     """[H, W]: the pixels whose centre is in the shape. GsegError when that would take absurdly long."""
     match shape:
         case Polygon():
             return _cover_polygon(shape.rings, height, width)
+        case PixelPolygon():
+            return _cover_pixels(shape.rings, height, width)
         case Ellipse():
             return _cover_ellipse(shape, height, width)
         case Stroke():
@@ -80,10 +121,22 @@ def effort(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH
     """About how many pixels `cover` looks at; a row that an edge crosses costs as much as ten."""
     match shape:
         case Polygon():
-            return height * width + 10 * sum(_rows_crossed(ring, height) for ring in shape.rings)
+            box = _box_around(np.concatenate(shape.rings), height, width)
+            return box + 10 * sum(_rows_crossed(ring, height) for ring in shape.rings)
+        case PixelPolygon():
+            steps = sum(int(np.abs(ring - np.roll(ring, 1, axis=0)).max(axis=1).sum()) for ring in shape.rings)
+            return _box_around(shape.rings[0], height, width) + 10 * steps + height * sum(map(len, shape.rings))
         case Stroke():
-            return height * width + _box_pixels(shape.points, line_width / 2, height, width)
-    return height * width
+            return height * width // 8 + _box_pixels(shape.points, line_width / 2, height, width)
+        case Bitmap():
+            return height * width // 8 + shape.mask.size
+        case Ellipse():
+            return height * width // 8 + 10 * _box_pixels(np.array([shape.center]), max(shape.radii), height, width)
+
+
+def _box_around(points: npt.NDArray[Any], height: int, width: int) -> int:
+    """Pixels of the box, and an eighth of the picture for what is done with the whole mask."""
+    return height * width // 8 + int(np.ptp(points.clip(0, (width, height)), axis=0).prod())
 
 
 def _rows_crossed(ring: Points, height: int) -> int:
@@ -113,8 +166,28 @@ def _cover_polygon(rings: tuple[Points, ...], height: int, width: int) -> Mask:
     x0, y0, x1, y1 = edges[edge].T
     column = _first_centre(x0 + (row + 0.5 - y0) * (x1 - x0) / (y1 - y0), width)
     mask, top, bottom = np.zeros((height, width), bool), int(first.min()), int(last.max())
-    crossings = np.bincount((row - top) * (width + 1) + column, minlength=(bottom - top) * (width + 1))
-    mask[top:bottom] = np.cumsum(crossings.reshape(-1, width + 1), axis=1)[:, :width] % 2 == 1
+    if not len(column):
+        return mask
+    left, right = int(column.min()), int(column.max())  # behind the last crossing all is outside
+    width = right - left + 1
+    crossings = np.bincount((row - top) * width + column - left, minlength=(bottom - top) * width)
+    mask[top:bottom, left:right] = np.cumsum(crossings.reshape(-1, width), axis=1)[:, :-1] % 2 == 1
+    return mask
+
+
+def _cover_pixels(rings: tuple[npt.NDArray[np.int64], ...], height: int, width: int) -> Mask:
+    """By Pillow, with which labelme fills its shapes; no more than the box around them is drawn."""
+    mask = np.zeros((height, width), bool)
+    left, top = np.maximum(rings[0].min(axis=0), 0).tolist()
+    right, bottom = np.minimum(rings[0].max(axis=0) + 1, (width, height)).tolist()
+    if right <= left or bottom <= top:
+        return mask
+    image = Image.new("L", (right - left, bottom - top))
+    draw = ImageDraw.Draw(image)
+    for index, ring in enumerate(rings):
+        value = int(index == 0)
+        draw.polygon([(x, y) for x, y in (ring - (left, top)).tolist()], fill=value, outline=value)
+    mask[top:bottom, left:right] = np.asarray(image) > 0
     return mask
 
 
@@ -124,11 +197,18 @@ def _first_centre(position: npt.NDArray[np.float64], size: int) -> npt.NDArray[n
 
 
 def _cover_ellipse(ellipse: Ellipse, height: int, width: int) -> Mask:
-    turn = math.radians(ellipse.degrees)
-    x, y = np.arange(width) + 0.5 - ellipse.center[0], (np.arange(height) + 0.5 - ellipse.center[1])[:, None]
+    turn, reach = math.radians(ellipse.degrees), max(ellipse.radii)
+    mask = np.zeros((height, width), bool)
+    (left, right), (top, bottom) = (
+        _first_centre(np.array([middle - reach, middle + reach]), size).tolist()
+        for middle, size in zip(ellipse.center, (width, height), strict=True)
+    )
+    x, y = np.arange(left, right) + 0.5 - ellipse.center[0], (np.arange(top, bottom) + 0.5 - ellipse.center[1])[:, None]
     along, across = x * math.cos(turn) + y * math.sin(turn), y * math.cos(turn) - x * math.sin(turn)
     radius_x, radius_y = ellipse.radii
-    return (along * radius_y) ** 2 + (across * radius_x) ** 2 < (radius_x * radius_y) ** 2
+    inside = (along * radius_y) ** 2 + (across * radius_x) ** 2 < (radius_x * radius_y) ** 2
+    mask[top:bottom, left:right] = inside
+    return mask
 
 
 def _cover_stroke(points: Points, radius: float, height: int, width: int) -> Mask:

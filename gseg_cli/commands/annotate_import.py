@@ -84,7 +84,8 @@ def annotate_import(
     Reads labelme, COCO, CVAT, Label Studio, Pascal VOC, CelebAMask-HQ, PNGs and more, drawn on samples or on photos.
     Writes label maps for fewshot-train, and previews of them.
     """
-    from gseg_cli.annotate.importing import import_source, write_import
+    from gseg_cli.annotate.annotation_set import annotated_names
+    from gseg_cli.annotate.importing import check_free, import_source, lost_by_overwriting, write_import
     from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
@@ -95,11 +96,12 @@ def annotate_import(
     output, project = current_output(), open_project()
     folder = out or project.annotations_dir
     _refuse_clashes(source, folder, add, overwrite)
+    check_free(folder, overwrite=overwrite, add=add)
     how: dict[str, Any] = {
         "mapping": mapping,
         "unlabelled": IGNORE if unlabelled == "ignore" else 0,
         "line_width": line_width,
-        "may_add": lambda new: yes or _confirmed(new),
+        "may_add": lambda new: yes or _confirmed(new, project.classes.names),
     }
     sample_set: SampleSet | None = None
     fits: list[PhotoFit] = []
@@ -114,9 +116,12 @@ def annotate_import(
     errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
     annotations = found.annotations
     if annotations is None or (errors and not partial):
+        for warning in found.warnings:
+            output.warn(warning)
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; use --partial to import the good ones" if annotations else ""))
         return
+    before = annotated_names(folder) if overwrite else []
     annotations, sheet = write_import(
         annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
     )
@@ -124,7 +129,7 @@ def annotate_import(
         from gseg_cli.annotate.photos import write_fits
 
         sheet = write_fits(fits, annotations.classes, folder)
-    warnings = [*found.warnings, *review(annotations)]
+    warnings = [*found.warnings, *lost_by_overwriting(before, annotations), *review(annotations)]
     for warning in warnings:
         output.warn(warning)
     new_classes = annotations.classes.names[len(project.classes) :]
@@ -155,10 +160,17 @@ def _fit_facts(fit: "PhotoFit") -> dict[str, Any]:
     return {"name": fit.photo.name, "error": fit.error, "distance": fit.distance, "left_out": fit.reason}
 
 
-def _confirmed(new: Sequence[str]) -> bool:
-    """Asks only where somebody can answer; else the unknown names become errors."""
+def _confirmed(new: Sequence[str], classes: Sequence[str]) -> bool:
+    """Asks only where somebody can answer; else the unknown names become errors. What may be a typo is told first."""
     if settings.json or not sys.stdin.isatty():
         return False
+    from gseg_cli.annotate.names import nearest_class
+    from gseg_cli.output import current_output
+
+    for name in new:
+        if close := nearest_class(name, classes):
+            mapping = f"{name}={close}"
+            current_output().say(f"{name}: did you mean {close}? If so, answer no and use --map {mapping!r}")
     return typer.confirm(f"add {', '.join(new)} to gseg.toml as classes?", err=True)
 
 

@@ -68,7 +68,7 @@ def box(size, x0, y0, x1, y1, value=1):
 
 def labelme(*shapes, path="000003.png", size=64, **more):
     rows = [{"label": label, "points": points, "shape_type": kind} for label, kind, points in shapes]
-    return {"version": "5.4.1", "flags": {}, "shapes": rows, "imagePath": path, "imageData": None,
+    return {"version": "6.3.1", "flags": {}, "shapes": rows, "imagePath": path, "imageData": None,
             "imageHeight": size, "imageWidth": size, **more}  # fmt: skip
 
 
@@ -91,3 +91,9 @@ def label_studio(*values, size=64, image="/data/upload/1/3f2a1b4c-000003.png", *
         for i, value in enumerate(values)
     ]
     return [{"id": 1, "data": {"image": image}, "annotations": [{"id": 1, "result": regions, **more}]}]
+
+
+def via(*shapes, name="000003.png", label=None):
+    attributes = {"label": "skin"} if label is None else label
+    regions = [{"shape_attributes": shape, "region_attributes": attributes} for shape in shapes]
+    return {f"{name}5000": {"filename": name, "size": 5000, "regions": regions, "file_attributes": {}}}

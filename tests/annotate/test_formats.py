@@ -14,7 +14,6 @@ POLYGONS = {
     "cvat_polygons.zip": "CVAT",
     "label_studio_polygons.json": "Label Studio",
     "qupath.zip": "QuPath",
-    "supervisely.zip": "Supervisely",
 }
 MASKS = {
     "labelme_masks.zip": "labelme",
@@ -25,6 +24,7 @@ MASKS = {
     "voc.zip": "segmentation masks",
     "open_raster.zip": "OpenRaster",
     "label_studio_brush.json": "Label Studio",
+    "supervisely.zip": "Supervisely",
     "celeba.zip": "masks of parts",
     "indexed.zip": "label maps",
     "grey.zip": "label maps",

@@ -18,7 +18,20 @@ from gseg_cli.annotate.recognise import read_source
 from gseg_cli.app import main
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
-from tests.annotate.exports import CLASSES, DATA, b64, box, coco, cvat, label_studio, labelme, png, square, write
+from tests.annotate.exports import (
+    CLASSES,
+    DATA,
+    b64,
+    box,
+    coco,
+    cvat,
+    label_studio,
+    labelme,
+    png,
+    square,
+    via,
+    write,
+)
 
 SKIN = ("skin", "polygon", square(0, 0, 9, 9))
 RLE = {"size": [64, 64]}
@@ -68,7 +81,7 @@ CASES = {
     "deep nesting": ("a.json", "[" * 100_000, "nested too deeply"),
     "infinity": ("a.json", json.dumps(labelme(SKIN)).replace("9", "1e999", 1), "expected a number"),
     "not a number in XML": ("a.xml", cvat('<polygon label="skin" points="0,0;nan,3;4,4"/>'), "expected a number"),
-    "absurd size": ("000003.json", labelme(SKIN, size=10**9), "expected a number up to"),
+    "absurd size": ("000003.json", labelme(SKIN, size=10**9), "expected 1 to 4096 pixels a side"),
     "large size": ("000003.json", labelme(SKIN, size=50_000), "expected 1 to 4096 pixels a side"),
     "no size": ("000003.json", labelme(SKIN, size=0), "expected 1 to 4096 pixels a side"),
     "negative size in COCO": ("a.json", coco({"bbox": [0, 0, 1, 1]}, size=-64), "expected 1 to 4096 pixels a side"),
@@ -80,7 +93,7 @@ CASES = {
     "two points": ("000003.json", labelme(("skin", "polygon", [[1, 1], [2, 2]])), "a polygon needs 3 points, got 2"),
     "many shapes": ("000003.json", labelme(*[SKIN] * 10_001), "10001 shapes"),
     "many masks of ten bytes": (
-        "a.json", coco(*[WHOLE_PICTURE] * 200, size=4096), "200 shapes; an image of this size can have 128",
+        "a.json", coco(*[WHOLE_PICTURE] * 200, size=4096), "200 masks; an image of this size can have 128",
     ),
     "a mask larger than its picture": ("000003.json", labelme() | {"shapes": [LARGE_MASK]}, "a picture of 65x65"),
     "polygons of hours": ("000003.json", labelme(*[ZIGZAG] * 30, size=4096), "would take minutes to fill"),
@@ -106,6 +119,24 @@ CASES = {
     "two objects": ("a.json", "{}{}", "not valid JSON"),
     "escape codes in a name": ("a.xml", cvat(name="&#x9b;31m000003.png"), "printable characters"),
     "half a character in a name": ("a.json", coco({"bbox": [0, 0, 1, 1]}, name="\ud800.png"), "printable characters"),
+    "unknown class in YOLO": ("a.zip", zipped({"labels/000003.txt": "9 0 0 1 0 1 1", "data.yaml": "names: [skin]"}),
+                              "class 9, but 1 have a name"),
+    "pixels in YOLO": ("a.zip", zipped({"labels/000003.txt": "0 0 0 64 0 64 64", "data.yaml": "names: [skin]"}),
+                       "expected shares of the width and height"),
+    "YOLO without names": ("000003.txt", "0 0 0 1 0 1 1", "no data.yaml or classes.txt"),
+    "YOLO with confidences": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1 0.9", "classes.txt": "skin"}),
+                              "expected x and y of each point, got 7 numbers"),
+    "aliases in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
+                                         "data.yaml": "a: &a [x]\nb: [*a, *a]\nnames: [skin]"}), "has aliases"),
+    "objects in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
+                                         "data.yaml": "names: !!python/object/apply:os.system [ls]"}),
+                        "not valid YAML"),
+    "VIA of unequal lists": ("a.json", via({"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1]}),
+                             "3 x, but 1 y"),
+    "VIA without a label": ("a.json", via({"name": "point", "cx": 1, "cy": 1}, label={}), "an attribute with the"),
+    "mask of LabelMe that is missing": ("000003.xml", "<annotation><filename>000003.png</filename><object><name>skin"
+                                        "</name><segm><mask>../x.png</mask></segm></object></annotation>",
+                                        "is missing"),
     "line break in a label": ("000003.json", labelme(("skin\nerror: x", "point", [[1, 1]])), "printable characters"),
 }  # fmt: skip
 
@@ -153,7 +184,7 @@ def test_pictures_that_are_absurdly_large_together_are_refused(ten_samples, tmp_
     for folder in tmp_path.iterdir():
         monkeypatch.setattr(drawing, "MAX_READ", 2**40)
         read_source(folder, Names(CLASSES))
-        monkeypatch.setattr(drawing, "MAX_READ", 64 * 64 * 5)
+        monkeypatch.setattr(drawing, "MAX_READ", 64 * 64 * 2)
         with pytest.raises(GsegError, match="too much to read: more than"):
             read_source(folder, Names(CLASSES))
 
@@ -184,6 +215,7 @@ def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_sa
             json.loads(archive.read("000002.json")),
             coco({"bbox": [0, 0, 4, 4]}, {"segmentation": [[0, 0, 1, 1, 2, 3]]}),
         ]
+    documents.append(via({"name": "polygon", "all_points_x": [1, 9, 9], "all_points_y": [1, 1, 9]}))
     documents += [json.loads((DATA / f"label_studio_{kind}.json").read_text())[:1] for kind in ("polygons", "brush")]
     refused = 0
     for seed in range(150):

@@ -11,7 +11,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
-from tests.annotate.exports import DATA, labelme, square, write
+from tests.annotate.exports import DATA, label_studio, labelme, square, write
 
 CLASSES = ClassMap.of_names(["background", "skin", "hair"])
 
@@ -160,3 +160,58 @@ def test_what_looks_wrong_is_warned_about(run, tmp_path, capsys):
 def test_an_export_without_any_shape_is_an_error(run, tmp_path, capsys):
     assert run(write(tmp_path / "000003.json", labelme())) == 1
     assert "nothing is drawn on any picture" in capsys.readouterr().err
+
+
+def test_a_second_import_is_told_of_add_first_and_of_what_overwrite_loses(run, project, tmp_path, capsys):
+    assert run(drawn(tmp_path / "first", "skin", seeds=(3,))) == 0
+    second = drawn(tmp_path / "second", "hair", seeds=(4,))
+    capsys.readouterr()
+    assert run(second) == 1
+    error = capsys.readouterr().err
+    assert "holds 1 annotations already\nhint: --add keeps those that are not imported anew; --overwrite loses" in error
+    assert "000003.png" in error
+    assert run(second, "--add") == 0 and AnnotationSet.load(project.annotations_dir).seeds == (3, 4)
+    capsys.readouterr()
+    assert run(second, "--overwrite") == 0
+    error = capsys.readouterr().err
+    assert "warning: --overwrite: 1 annotations are gone that this import lacks (000003.png); --add would" in error
+
+
+def test_map_folds_case_and_blanks_and_says_beside_errors_that_it_was_not_used(run, project, tmp_path, capsys):
+    source = drawn(tmp_path / "in", "skin", "Left  Eye")
+    assert run(source, "--map", "left eye=hair") == 0
+    assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [1, 2, 0, 0, 0, 0, 0, 0]
+    capsys.readouterr()
+    assert run(source, "--map", "left eyes=hair", "--overwrite") == 1
+    error = capsys.readouterr().err
+    assert "unknown class 'Left  Eye'" in error
+    assert "warning: --map left eyes=hair: no shape is called left eyes (found: skin, Left  Eye)" in error
+
+
+def test_a_typo_is_told_before_it_is_offered_as_a_class(run, tmp_path, monkeypatch, capsys):
+    terminal = io.StringIO("n\n")
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    monkeypatch.setattr("sys.stdin", terminal)
+    assert run(drawn(tmp_path / "in", "Hiar", "beard")) == 1
+    error = capsys.readouterr().err
+    assert error.index("Hiar: did you mean hair?") < error.index("add Hiar, beard to gseg.toml as classes?")
+    assert "beard: did you mean" not in error
+
+
+def test_the_sheet_says_which_colour_is_which_class(run, project, tmp_path):
+    assert run(drawn(tmp_path / "in", "skin")) == 0
+    with Image.open(project.annotations_dir / "preview/sheet.png") as sheet:
+        strip = np.asarray(sheet)[:24]
+    for color in CLASSES.colors:
+        assert (strip == color).all(axis=2).sum() > 100
+
+
+def test_what_nobody_submitted_in_label_studio_is_said(run, tmp_path, capsys):
+    result = label_studio({"points": square(0, 0, 50, 50), "polygonlabels": ["skin"]})[0]["annotations"][0]
+    left = {"data": {"image": "000003.png"}, "annotations": [], "drafts": [result], "predictions": []}
+    guessed = {"data": {"image": "000004.png"}, "predictions": [result]}
+    assert run(write(tmp_path / "a.json", [left, guessed])) == 1
+    error = capsys.readouterr().err
+    assert "on 2 images nothing was submitted; drafts and predictions do not count\nhint: submit" in error
+    assert run(write(tmp_path / "b.json", [left, {"data": {"image": "000004.png"}, "annotations": [result]}])) == 0
+    assert "warning: " in (error := capsys.readouterr().err) and "on 1 images nothing was submitted" in error

@@ -87,7 +87,7 @@ def test_a_bad_fit_is_left_out_by_name_or_by_its_error(run, project, capsys):
     assert run[1]("--max-error", "0.001", "--overwrite") == 1
     assert "no photo is left" in capsys.readouterr().err
     assert len(AnnotationSet.load(project.annotations_dir).photos) == 1  # still there
-    assert run[1]("--leave-out", "dora") == 2 and "no photo dora" in capsys.readouterr().err
+    assert run[1]("--leave-out", "dora", "--overwrite") == 2 and "no photo dora" in capsys.readouterr().err
 
 
 def test_photos_join_samples_and_a_teacher_learns_from_both(run, project, tiny_gan, tmp_path):

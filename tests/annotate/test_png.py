@@ -134,7 +134,7 @@ def bad_files():
         "size": ("4.png", face()[:, :12], "P", "expected 16x16 pixels like the samples, got 12x16"),
         "class": ("4.png", wrong_class, "P", "class index 3, but there are 3 classes"),
         "colour": ("4.png", colour, "RGB", "256 pixels are #c8c8c8, which is not the colour of any class"),
-        "depth": ("4.png", np.zeros((SIZE, SIZE), np.uint16), "L", "of 16 bits"),
+        "depth": ("4.png", np.full((SIZE, SIZE), 300, np.uint16), "L", "expected class indices up to 255, got 300"),
     }
 
 

@@ -10,6 +10,7 @@ from PIL import Image
 from gseg_runtime.errors import GsegError
 from tests.annotate.exports import (
     CLASSES,
+    DATA,
     b64,
     box,
     coco,
@@ -70,7 +71,7 @@ def test_labelme_files_of_old_versions_have_no_kinds_and_no_size(labels_in):
     """Versions before 3: every shape is a polygon."""
     shape = {"label": "skin", "line_color": None, "fill_color": None, "points": [[0, 0], [8, 0], [8, 8], [0, 8]]}
     old = {"shapes": [shape], "lineColor": [0, 255, 0, 128], "imagePath": "000003.png", "imageData": ""}
-    assert np.array_equal(labels_in("x.json", old), box(64, 0, 0, 8, 8))
+    assert np.array_equal(labels_in("x.json", old), box(64, 0, 0, 9, 9))
 
 
 def test_labelme_names_for_ignored_and_background_are_known(labels_in):
@@ -108,6 +109,23 @@ def test_coco_leaves_out_a_picture_with_a_broken_annotation_and_no_other(ten_sam
     assert "needs 3 points" in failure.message and found.annotations.seeds == (4,)
 
 
+@pytest.mark.parametrize("rows", ["images", "categories", "annotations"])
+def test_an_id_that_coco_gives_twice_is_an_error_that_names_it(ten_samples, tmp_path, rows):
+    """Else all shapes would land on the last picture, or in the last class."""
+    document = coco({"bbox": [0, 0, 20, 20]})
+    document[rows].append({**document[rows][-1], "file_name": "000004.png", "name": "eyes"})
+    (failure,) = load(write(tmp_path / "a.json", document), ten_samples, CLASSES)[1].failures
+    number = document[rows][-1]["id"]
+    assert f"{rows} {len(document[rows]) - 1}: id {number} is given twice" in failure.message
+
+
+def test_annotations_may_be_numbered_anew_on_every_picture(ten_samples, tmp_path):
+    """As Datumaro does."""
+    document = coco({"bbox": [0, 0, 20, 20]}, {"bbox": [0, 0, 20, 20], "image_id": 8, "id": 0})
+    document["images"].append({"id": 8, "file_name": "000004.png", "width": 64, "height": 64})
+    assert load(write(tmp_path / "a.json", document), ten_samples, CLASSES)[1].all().seeds == (3, 4)
+
+
 def test_captions_beside_cocos_instances_are_passed_over(ten_samples, tmp_path):
     instances = coco({"bbox": [0, 0, 20, 20]})
     captions = {"images": instances["images"], "annotations": [{"id": 1, "image_id": 7, "caption": "a face"}]}
@@ -138,6 +156,18 @@ def test_cvat_shapes_of_every_kind(labels_in):
     assert area(labels_in("a.xml", cvat(ellipse)), 2) == pytest.approx(np.pi * 200, rel=0.02)
     line = '<polyline label="hair" points="10,32;50,32"/>'
     assert area(labels_in("a.xml", cvat(line), line_width=2), 2) == pytest.approx(80, abs=4)
+
+
+def assert_two_discs(labels, value=1):
+    """Around (16, 30) and (48, 30), of 10 pixels."""
+    assert area(labels, value) == pytest.approx(2 * np.pi * 25, rel=0.05)
+    assert not labels[:, 22:42].any() and labels[30, 16] == labels[30, 48] == value
+
+
+def test_points_of_one_element_are_discs_and_no_line(labels_in):
+    points = '<points label="eyes" source="manual" points="16.00,30.00;48.00,30.00" z_order="0"></points>'
+    assert_two_discs(labels_in("a.xml", cvat(points)), 3)
+    assert_two_discs(labels_in("a.json", labelme(("eyes", "points", [[16, 30], [48, 30]]))), 3)
 
 
 def test_the_mask_in_cvats_own_manual_is_a_disc(labels_in):
@@ -368,13 +398,14 @@ def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
 
 def test_supervisely_polygons_have_holes_and_bitmaps_a_corner(labels_in):
     ring = {"exterior": square(0, 0, 20, 20), "interior": [square(5, 5, 15, 15)]}
-    bitmap = {"data": b64(zlib.compress(png(np.full((2, 3), 255, np.uint8)))), "origin": [30, 40]}
+    bitmap = {"data": b64(zlib.compress(png(np.full((2, 3), 255, np.uint8)))), "origin": [29.6, 40.4]}
     rows = [
         {"classTitle": "skin", "geometryType": "polygon", "points": ring},
         {"classTitle": "hair", "geometryType": "bitmap", "bitmap": bitmap},
     ]
     labels = labels_in("000003.png.json", {"size": {"width": 64, "height": 64}, "objects": rows})
-    assert area(labels) == 300 and np.array_equal(labels == 2, box(64, 30, 40, 33, 42).astype(bool))
+    assert area(labels) == 21 * 21 - 11 * 11  # corners are pixels; the edge of a hole belongs to the hole
+    assert np.array_equal(labels == 2, box(64, 30, 40, 33, 42).astype(bool))
 
 
 def test_qupath_polygons_have_holes_and_parts(labels_in):
@@ -385,6 +416,8 @@ def test_qupath_polygons_have_holes_and_parts(labels_in):
     ring, parts = [square(0, 0, 20, 20), square(5, 5, 15, 15)], [[square(30, 30, 34, 34)], [square(40, 40, 44, 44)]]
     features = [feature("Polygon", ring), feature("MultiPolygon", parts)]
     assert area(labels_in("000003.geojson", features)) == 300 + 32
+    points = labels_in("000003.geojson", [feature("MultiPoint", [[16, 30], [48, 30]])])
+    assert_two_discs(points)
 
 
 def test_a_drawing_without_a_size_must_lie_within_the_sample(ten_samples, tmp_path):
@@ -406,10 +439,77 @@ def test_upper_layers_cover_lower_ones_and_hidden_ones_do_not_count(ten_samples,
     assert (area(labels, 1), area(labels, 2), area(labels, 3)) == (200, 400, 0)
 
 
-def test_napari_labels_are_tiffs_of_more_bits(ten_samples, tmp_path):
-    labels = box(64, 8, 8, 16, 16, 2)
-    Image.fromarray(labels.astype(np.uint16)).save(tmp_path / "000003.tif")
+WIDE = {
+    "16-bit TIFF": ("000003.tif", np.uint16),
+    "32-bit TIFF": ("000003.tif", np.int32),
+    "TIFF of fractions": ("000003.tif", np.float32),
+    "16-bit PNG": ("000003.png", np.uint16),
+}
+
+
+@pytest.mark.parametrize("kind", WIDE)
+def test_labels_may_have_more_bits(ten_samples, tmp_path, kind):
+    """As napari, Fiji and scikit-image save them."""
+    (name, dtype), labels = WIDE[kind], box(64, 8, 8, 16, 16, 2)
+    Image.fromarray(labels.astype(dtype)).save(tmp_path / name)
     assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), labels)
+    Image.fromarray((labels * 700.5).astype(dtype)).save(tmp_path / name)
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "expected class indices up to 255, got 140" in failure.message
+
+
+@pytest.mark.parametrize("name", ["int64", "int64_zlib", "float64"])
+def test_numpys_own_integers_in_a_tiff_are_read(ten_samples, tmp_path, name):
+    """Written by tifffile; Pillow does not open them."""
+    (tmp_path / "000003.tif").write_bytes((DATA / f"{name}.tif").read_bytes())
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), box(64, 8, 8, 16, 16, 2))
+
+
+def test_a_broken_tiff_of_64_bits_is_an_error_of_one_line(ten_samples, tmp_path):
+    data = (DATA / "int64_zlib.tif").read_bytes()
+    refused = 0
+    for at in range(4, len(data), 3):
+        write(tmp_path / "000003.tif", data[:at] + bytes([255 - data[at]]) + data[at + 1 :])
+        _, found = load(tmp_path, ten_samples, CLASSES)
+        refused += bool(found.failures)
+        assert all("\n" not in failure.message for failure in found.failures)
+    assert refused > 20
+
+
+def labelme_xml(*objects, size="<imagesize><nrows>64</nrows><ncols>64</ncols></imagesize>"):
+    return f"<annotation><filename>000003.png</filename><folder/>{size}{''.join(objects)}</annotation>"
+
+
+def xml_polygon(name, points, deleted=0):
+    inner = "".join(f"<pt><x>{x}</x><y>{y}</y></pt>" for x, y in points)
+    return f"<object><name>{name}</name><deleted>{deleted}</deleted><id>0</id><polygon>{inner}</polygon></object>"
+
+
+def test_labelme_xml_is_told_from_voc_and_has_polygons_boxes_and_masks(ten_samples, tmp_path):
+    """CVAT's "LabelMe 3.0"."""
+    mask = "<object><name>eyes</name><deleted>0</deleted><segm><mask>000003_mask_0.png</mask></segm></object>"
+    skin, hair = xml_polygon("skin", square(0, 0, 20, 20)), xml_polygon("hair", square(10, 0, 30, 20))
+    gone = xml_polygon("mouth", square(0, 0, 64, 64), deleted=1)
+    write(tmp_path / "default/000003.xml", labelme_xml(skin, hair, mask, gone))
+    write(tmp_path / "default/Masks/000003_mask_0.png", png(box(64, 40, 40, 50, 50)))
+    kind, found = load(tmp_path, ten_samples, CLASSES)
+    labels = found.all().labels[0]
+    assert kind == "LabelMe XML" and [area(labels, value) for value in (1, 2, 3, 4)] == [200, 400, 100, 0]
+
+
+def test_labelme_xml_by_datumaro_is_read(ten_samples):
+    kind, found = load(DATA / "labelme_xml.zip", ten_samples, CLASSES)
+    labels = found.all().labels[0]
+    assert kind == "LabelMe XML" and [area(labels, value) for value in (1, 2, 3)] == [200, 400, 100]
+
+
+def test_layers_without_a_name_are_an_error_that_says_which(ten_samples, tmp_path):
+    with zipfile.ZipFile(tmp_path / "000003.ora", "w") as archive:
+        layers = "".join(f'<layer name="{name}" src="a.png"/>' for name in ("hair", "", "skin"))
+        archive.writestr("stack.xml", f'<image w="64" h="64"><stack>{layers}</stack></image>')
+        archive.writestr("a.png", png(np.full((20, 20, 4), 255, np.uint8)))
+    (failure,) = load(tmp_path / "000003.ora", ten_samples, CLASSES)[1].failures
+    assert "layers without a name: 2 of 3, from below" in failure.message and "after its class" in failure.hint
 
 
 def test_two_formats_in_one_folder_are_refused_and_other_json_is_passed_over(ten_samples, tmp_path):

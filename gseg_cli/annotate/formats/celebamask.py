@@ -34,10 +34,15 @@ def read_parts(files: Files, names: Sequence[str], reading: Reading) -> None:
     for number, parts in groups.items():
         with reading.attempt():
             order = sorted(parts, key=lambda part: CELEBA_PARTS.index(part) if part in CELEBA_PARTS else -1)
-            masks = {part: read_bitmap(files.read(parts[part]), files.where(parts[part])) for part in order}
             where = files.where(parts[order[0]])
-            reading.spend(sum(mask.size for mask in masks.values()), where)
-            reading.drawings.append(_drawing(where, number, masks))
+            masks = {part: _mask_of(files, parts[part], reading) for part in order}
+            reading.add(_drawing(where, number, masks))
+
+
+def _mask_of(files: Files, name: str, reading: Reading) -> Mask:
+    mask = read_bitmap(files.read(name), files.where(name), reading.bounds)
+    reading.spend(mask.size, files.where(name))
+    return mask
 
 
 def _drawing(where: str, number: int, masks: dict[str, Mask]) -> Drawing:

@@ -4,15 +4,16 @@ The format defines no order among overlapping annotations; they are painted in t
 tools do.
 """
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
 
-from gseg_cli.annotate.bitmap import decode_picture
+from gseg_cli.annotate.bitmap import decode_picture, within
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount
-from gseg_cli.annotate.fields import HINT, Node, check_polygon, points_of
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_whole, points_of
 from gseg_cli.annotate.rle import decode_coco
 from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files
@@ -43,9 +44,10 @@ def read_coco(document: Document, files: Files, reading: Reading) -> None:
     for image, (name, size) in images.items():
         with reading.attempt():
             where = f"{document.where}: {name}"
-            check_amount(size, len(annotations[image]), where)
+            _check_once(annotations[image])
+            reading.check_amount(size, len(annotations[image]), sum(map(_is_mask, annotations[image])), where)
             layers = [layer for annotation in annotations[image] for layer in _layers_of(annotation, categories, size)]
-            reading.drawings.append(Drawing(where, (name,), size, layers, files.picture(name)))
+            reading.add(Drawing(where, (name,), size, layers, files.picture(name)))
 
 
 def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
@@ -54,10 +56,11 @@ def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
         with reading.attempt():
             name, size = _of_id(images, annotation, "image_id")
             where = f"{document.where}: {name}"
-            check_amount(size, len(annotation.nodes("segments_info")), where)
+            num_segments = len(annotation.nodes("segments_info"))
+            reading.check_amount(size, num_segments, num_segments, where)
             reading.spend(size[0] * size[1], where)
             layers = _segments(annotation, categories, size, document, files)
-            reading.drawings.append(Drawing(where, (name,), size, layers, partial(_photo, files, name)))
+            reading.add(Drawing(where, (name,), size, layers, partial(_photo, files, name)))
 
 
 def _photo(files: Files, name: str) -> bytes | None:
@@ -67,14 +70,31 @@ def _photo(files: Files, name: str) -> bytes | None:
 
 
 def _categories(node: Node) -> dict[Any, str]:
-    return {_id_of(category): category.text("name") for category in node.nodes("categories")}
+    return _by_id((category, category.text("name")) for category in node.nodes("categories"))
 
 
 def _images(node: Node) -> dict[Any, Image]:
-    return {
-        _id_of(image): (image.text("file_name"), (image.whole("width"), image.whole("height")))
+    return _by_id(
+        (image, (image.address("file_name"), (image.whole("width"), image.whole("height"))))
         for image in node.nodes("images")
-    }
+    )
+
+
+def _check_once(annotations: list[Node]) -> None:
+    """Each annotation of a picture has an id of its own, if any: Datumaro begins anew on every picture, and results of
+    detectors have none."""
+    _by_id((annotation, None) for annotation in annotations if annotation.has("id"))
+
+
+def _by_id(rows: Iterable[tuple[Node, Value]]) -> dict[Any, Value]:
+    """GsegError when an id stands twice, as in files that were merged: their shapes would change places."""
+    found: dict[Any, Value] = {}
+    for node, value in rows:
+        if _id_of(node) in found:
+            message = f"{node.where}: id {_id_of(node)!r:.40} is given twice"
+            raise GsegError(message, "export it again, or number the rows anew: each needs an id of its own")
+        found[_id_of(node)] = value
+    return found
 
 
 def _id_of(node: Node) -> Any:
@@ -96,6 +116,10 @@ def _layers_of(annotation: Node, categories: dict[Any, str], size: tuple[int, in
     return [Layer(label, shape) for shape in _shapes_of(annotation, size)]
 
 
+def _is_mask(annotation: Node) -> bool:
+    return annotation.has("segmentation") and isinstance(annotation.value["segmentation"], dict)
+
+
 def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
     """Several polygons are parts of one object, not holes: each is a shape."""
     segmentation = annotation.value.get("segmentation")
@@ -112,7 +136,7 @@ def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
 
 
 def _rle(node: Node, size: tuple[int, int]) -> Bitmap:
-    height, width = (int(side.as_number()) for side in _two(node.child("size")))
+    height, width = (check_whole(side.value, side.where) for side in _two(node.child("size")))
     if (width, height) != size:
         raise GsegError(f"{node.where}: a mask of {width}x{height} for a picture of {size[0]}x{size[1]}", HINT)
     counts = node.child("counts")
@@ -136,13 +160,13 @@ def _box(annotation: Node) -> list[float]:
 def _segments(
     annotation: Node, categories: dict[Any, str], size: tuple[int, int], document: Document, files: Files
 ) -> list[Layer]:
-    name = annotation.text("file_name")
+    name = annotation.address("file_name")
     file = _segments_file(name, files)
     if file is None:
         message = f"{document.where}: {name}: the PNG with its segment ids is missing"
         raise GsegError(message, "give the folder or zip that holds the JSON and its PNGs")
-    pixels = np.asarray(decode_picture(files.read(file), files.where(file), size).convert("RGB")).astype(np.int64)
-    numbers = pixels @ np.array([1, 256, 65536])  # [H, W]
+    picture = decode_picture(files.read(file), files.where(file), within(size)).convert("RGB")
+    numbers = np.asarray(picture).astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)  # [H, W]
     segments = annotation.nodes("segments_info")
     return [
         Layer(_of_id(categories, segment, "category_id"), Bitmap(numbers == segment.whole("id")))

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from gseg_cli.annotate.bitmap import read_bitmap
+from gseg_cli.annotate.bitmap import read_bitmap, within
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import MAX_SIDE, Drawing, Layer, Reading, check_amount
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
 from gseg_cli.annotate.rle import decode_brush
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
@@ -31,14 +31,37 @@ def is_label_studio(content: Any) -> bool:
 
 
 def read_label_studio(document: Document, files: Files, reading: Reading) -> None:
+    unsubmitted: list[Node] = []
+    num_drawings = len(reading.drawings)
     for task in document.node.items():
         with reading.attempt():
-            reading.drawings.append(_drawing_of(task, files, reading))
+            if _is_unsubmitted(task):
+                unsubmitted.append(task)
+            else:
+                reading.add(_drawing_of(task, files, reading))
+    if not unsubmitted:
+        return
+    message = (
+        f"{document.where}: on {len(unsubmitted)} images nothing was submitted; drafts and predictions do not count"
+    )
+    hint = "submit the annotations in Label Studio, and export again"
+    if len(reading.drawings) == num_drawings:
+        raise GsegError(message, hint)
+    reading.warnings.append(f"{message}: {hint}")
 
 
 def _is_task(task: dict[str, Any]) -> bool:
-    is_full = isinstance(task.get("annotations", task.get("completions")), list) and isinstance(task.get("data"), dict)
+    made = task.get("annotations", task.get("completions", task.get("predictions")))
+    is_full = isinstance(made, list) and isinstance(task.get("data"), dict)
     return is_full or any(map(_is_regions, task.values()))
+
+
+def _is_unsubmitted(task: Node) -> bool:
+    """Nobody pressed Submit; what there is was left as a draft, or predicted by a model."""
+    key = next((key for key in ("annotations", "completions") if task.has(key)), None)
+    made = [] if key is None else [node for node in task.nodes(key) if not node.of_type(dict).get("was_cancelled")]
+    drafts = any(task.of_type(dict).get(other) for other in ("drafts", "predictions"))
+    return not made and drafts and (key is not None or task.has("data"))
 
 
 def _is_regions(value: Any) -> bool:
@@ -60,7 +83,8 @@ def _drawing_of(task: Node, files: Files, reading: Reading) -> Drawing:
     sizes = {_size_of(region) for region in shapes}
     if len(sizes) > 1:
         raise GsegError(f"{task.where}: the regions were drawn on images of different sizes, {sorted(sizes)}", HINT)
-    check_amount(next(iter(sizes), None), len(shapes), task.where)
+    num_masks = sum(_value(region).has("rle") or _value(region).has("imageDataURL") for region in shapes)
+    reading.check_amount(next(iter(sizes), None), len(shapes), num_masks, task.where)
     layers = [Layer(_label_of(region, labels), _shape_of(region)) for region in _each_once(shapes)]
     picture = next((files.picture(name) for name in names if files.find(name)), lambda: None)
     return Drawing(task.where, names, next(iter(sizes), None), layers, picture)
@@ -148,10 +172,7 @@ def _label_of(region: Node, labels: dict[Any, list[str]]) -> str:
 def _size_of(region: Node) -> tuple[int, int]:
     if region.has("image_rotation") and region.number("image_rotation") % 360:
         raise GsegError(f"{region.where}: drawn on a rotated picture", "rotate the image back and draw it again")
-    size = region.whole("original_width"), region.whole("original_height")
-    if not all(1 <= side <= MAX_SIDE for side in size):
-        raise GsegError(f"{region.where}: expected 1 to {MAX_SIDE} pixels a side, got {size[0]}x{size[1]}", HINT)
-    return size
+    return region.whole("original_width"), region.whole("original_height")
 
 
 def _shape_of(region: Node) -> Shape:
@@ -163,7 +184,7 @@ def _shape_of(region: Node) -> Shape:
         data = value.child("rle")
         return Bitmap(decode_brush(data.of_type(list), height, width, data.where))
     if value.has("imageDataURL"):
-        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where, (width, height)))
+        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where, within((width, height))))
     x, y = (float(side) for side in np.array([value.number("x"), value.number("y")]) * scale)
     degrees = value.number("rotation") if value.has("rotation") else 0.0
     if value.has("radiusX"):

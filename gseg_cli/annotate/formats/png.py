@@ -6,18 +6,21 @@ palettes when they save.
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
+from gseg_cli.annotate.class_table import ClassTable, Tables
 from gseg_cli.annotate.colors import ColorKey, is_template_color, layers_of_colors
 from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.source_files import Files, given_files
+from gseg_cli.annotate.wide_tiff import read_wide_tiff
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
 from gseg_runtime.errors import GsegError, ImageError
@@ -36,16 +39,24 @@ def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -
 
 
 def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, reading: Reading) -> None:
-    """One drawing per picture."""
+    """One drawing per picture. A table beside the pictures decides what their values and colours mean."""
+    tables = Tables.of(files)
     for name in names:
         with reading.attempt():
             where = files.where(name)
             data = files.read(name)
-            image = decode_picture(data, where)
+            wide = read_wide_tiff(data, where, reading.bounds)
+            image = decode_picture(data, where, reading.bounds) if wide is None else _from_wide(wide, where)
             reading.spend(image.width * image.height, where)
-            layers, warnings = _layers_of(image, data, classes, where)
+            table = tables.of_picture(name)
+            num_labels = 1 + (len(classes) if table is None else max(len(table.values), len(table.colors)))
+            reading.check_amount(image.size, num_labels, num_labels, where)
+            if table is None:
+                layers, warnings = _layers_of(image, data, classes, where)
+            else:
+                layers, warnings = _layers_by_table(image, data, table, where)
             reading.warnings += warnings
-            reading.drawings.append(Drawing(where, (name,), image.size, layers))
+            reading.add(Drawing(where, (name,), image.size, layers))
 
 
 def _layers_of(image: Image.Image, data: bytes, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
@@ -57,19 +68,53 @@ def _layers_of(image: Image.Image, data: bytes, classes: ClassMap, where: str) -
         pixels = np.asarray(image.convert("RGBA"))
         is_clear = pixels[:, :, 3] < 128
         return layers_of_colors(pixels[:, :, :3], is_clear, color_key(classes, where), None, where)
-    if image.mode.startswith("I") and image.format == "TIFF":  # napari
+    if image.mode.startswith(("I", "F")):  # napari, scikit-image, Fiji
         return _layers_of_indices(_wide(image, where), classes, where)
     message = f"{where}: expected a label map (indexed, 8-bit greyscale or colour PNG), got {_depth(image, data)}"
     raise ImageError(message, "save it as an indexed, 8-bit greyscale or RGB PNG")
 
 
-def _wide(image: Image.Image, where: str) -> LabelMap:
-    """Class indices in 16 or 32 bits."""
-    values = np.asarray(image)
-    if values.min() < 0 or values.max() > IGNORE:
+def _from_wide(values: npt.NDArray[Any], where: str) -> Image.Image:
+    return Image.fromarray(_indices(values, where))
+
+
+def _layers_by_table(image: Image.Image, data: bytes, table: ClassTable, where: str) -> tuple[list[Layer], list[str]]:
+    """By the values that the table names, or by its colours where it names no values, or the picture has none."""
+    has_values = image.mode in ("1", "L", "P") or image.mode.startswith(("I", "F"))
+    if not table.values or (table.colors and not has_values):
+        pixels = np.asarray(image.convert("RGBA"))
+        key = ColorKey.of({label: color for color, label in table.colors.items()}, table.where)
+        return layers_of_colors(pixels[:, :, :3], pixels[:, :, 3] < 128, key, None, where)
+    values = _values_of(image, data, where)
+    return [Layer(table.name(int(value), where), Bitmap(values == value)) for value in np.unique(values)], []
+
+
+def _values_of(image: Image.Image, data: bytes, where: str) -> LabelMap:
+    """Of each pixel; of a colour picture whose channels are alike, too."""
+    if image.mode == "P":
+        return np.asarray(image)
+    if image.mode in ("1", "L"):
+        return _grey(image, data)
+    if image.mode.startswith(("I", "F")):
+        return _wide(image, where)
+    pixels = np.asarray(image.convert("RGB"))
+    if (pixels != pixels[:, :, :1]).any():
         raise GsegError(
-            f"{where}: expected class indices up to {IGNORE}, got {values.max()}", "save labels, not a picture"
+            f"{where}: a picture in colours, but the table beside it names values", "export masks of values"
         )
+    return pixels[:, :, 0]
+
+
+def _wide(image: Image.Image, where: str) -> LabelMap:
+    """Class indices in 16 or 32 bits, also as whole numbers with a fraction of zero."""
+    return _indices(np.asarray(image), where)
+
+
+def _indices(values: npt.NDArray[Any], where: str) -> LabelMap:
+    is_index = (values >= 0) & (values <= IGNORE) & (values == np.floor(values))
+    if not is_index.all():
+        message = f"{where}: expected class indices up to {IGNORE}, got {values[~is_index][0]:g}"
+        raise GsegError(message, "save labels, not a picture")
     return values.astype(np.uint8)
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import Node, check_polygon, check_text
-from gseg_cli.annotate.shapes import Polygon, Shape, Stroke
+from gseg_cli.annotate.shapes import Polygon, Shape, Stroke, discs
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
@@ -20,7 +20,7 @@ def is_geojson(content: Any) -> bool:
 def read_geojson(document: Document, files: Files, reading: Reading) -> None:
     features = document.node.nodes("features") if isinstance(document.content, dict) else document.node.items()
     layers = [Layer(_label_of(feature), shape) for feature in features for shape in _shapes_of(feature)]
-    reading.drawings.append(Drawing(document.where, (document.name.removesuffix(".geojson"),), None, layers))
+    reading.add(Drawing(document.where, (document.name.removesuffix(".geojson"),), None, layers))
 
 
 def _is_feature(value: Any) -> bool:
@@ -46,6 +46,8 @@ def _shapes_of(feature: Node) -> Iterator[Shape]:
             yield from map(_polygon, geometry.nodes("coordinates"))
         case "LineString":
             yield Stroke(geometry.points("coordinates"))
+        case "MultiPoint":
+            yield from discs(geometry.points("coordinates"))
         case "Point":
             yield Stroke(Node({"points": [geometry.child("coordinates").value]}, geometry.where).points("points"))
         case kind:

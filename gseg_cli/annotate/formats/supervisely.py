@@ -1,14 +1,19 @@
-"""Supervisely's JSON, one file per picture: polygons with holes, rectangles, bitmaps, lines and points."""
+"""Supervisely's JSON, one file per picture: polygons with holes, rectangles, bitmaps, lines and points.
+
+Coordinates are those of pixels, and the outline belongs to the shape, as when its own SDK fills it.
+"""
 
 import base64
 import zlib
 from typing import Any
 
-from gseg_cli.annotate.bitmap import read_bitmap
+import numpy as np
+
+from gseg_cli.annotate.bitmap import read_bitmap, within
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading, check_amount
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon
-from gseg_cli.annotate.shapes import Bitmap, Polygon, Shape, Stroke, rectangle
+from gseg_cli.annotate.shapes import Bitmap, PixelPolygon, Shape, Stroke, pixel_rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.errors import GsegError
 
@@ -25,34 +30,36 @@ def read_supervisely(document: Document, files: Files, reading: Reading) -> None
     node, name = document.node, base_name(document.name).removesuffix(".json")
     size = node.child("size")
     wide_high = size.whole("width"), size.whole("height")
-    check_amount(wide_high, len(node.child("objects").of_type(list)), document.where)
-    layers = [Layer(row.text("classTitle"), _shape_of(row, wide_high)) for row in node.nodes("objects")]
-    reading.drawings.append(Drawing(document.where, (name,), wide_high, layers, files.picture(name)))
+    rows = node.nodes("objects")
+    num_masks = sum(row.has("bitmap") for row in rows)
+    reading.check_amount(wide_high, len(rows), num_masks, document.where)
+    layers = [Layer(row.text("classTitle"), _shape_of(row, wide_high)) for row in rows]
+    reading.add(Drawing(document.where, (name,), wide_high, layers, files.picture(name)))
 
 
 def _shape_of(row: Node, size: tuple[int, int]) -> Shape:
     kind = row.text("geometryType")
     if kind == "bitmap":
         bitmap = row.child("bitmap")
-        return Bitmap(read_bitmap(_unpack(bitmap.child("data")), row.where, size), _corner(bitmap.child("origin")))
+        mask = read_bitmap(_unpack(bitmap.child("data")), row.where, within(size))
+        return Bitmap(mask, _corner(bitmap.child("origin")))
     points = row.child("points")
     outer = points.points("exterior")
     if kind == "rectangle":
-        low, high = outer.min(axis=0), outer.max(axis=0)
-        return rectangle((low[0], low[1]), (high[0] - low[0], high[1] - low[1]))
+        return pixel_rectangle(outer.round())
     if kind in ("line", "point"):
-        return Stroke(outer)
+        return Stroke(outer + 0.5)
     if kind != "polygon":
         raise GsegError(
             f"{row.where}: not a shape that can be filled: {kind}", "draw it as a polygon or with the brush"
         )
     holes = points.nodes("interior") if points.has("interior") else []
     rings = [outer, *(Node({"ring": hole.value}, hole.where).points("ring") for hole in holes)]
-    return Polygon(tuple(check_polygon(ring, row.where) for ring in rings))
+    return PixelPolygon(tuple(check_polygon(ring, row.where).round().astype(np.int64) for ring in rings))
 
 
 def _corner(node: Node) -> tuple[int, int]:
-    x, y = (int(Node(value, node.where).as_number()) for value in node.pair())
+    x, y = (round(Node(value, node.where).as_number()) for value in node.pair())
     return x, y
 
 

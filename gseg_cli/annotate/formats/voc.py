@@ -14,7 +14,7 @@ from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.colors import ColorKey, layers_of_colors
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading, no_picture
-from gseg_cli.annotate.fields import HINT, check_number, check_text
+from gseg_cli.annotate.fields import HINT, check_address, check_number, check_text, check_whole
 from gseg_cli.annotate.shapes import Bitmap, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, Color
@@ -24,6 +24,7 @@ VOC_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
+VOID = (224, 224, 192)
 _TABLES = ("labelmap.txt", "class_names.txt")
 _LABELS = {"__ignore__": IGNORED, "void": IGNORED, "_background_": BACKGROUND}
 
@@ -41,13 +42,14 @@ def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
     for name in names:
         with reading.attempt():
             where = files.where(name)
-            image = decode_picture(files.read(name), where)
+            image = decode_picture(files.read(name), where, reading.bounds)
             reading.spend(image.width * image.height, where)
+            reading.check_amount(image.size, len(key.labels), len(key.labels), where)
             layers, warnings = _layers_of(image, key, where)
             reading.warnings += warnings
             photo = photos.get(base_name(name)[:-4])
             picture = partial(files.read, photo) if photo else no_picture
-            reading.drawings.append(Drawing(where, (name,), image.size, layers, picture))
+            reading.add(Drawing(where, (name,), image.size, layers, picture))
 
 
 def _layers_of(image: Image.Image, key: ColorKey, where: str) -> tuple[list[Layer], list[str]]:
@@ -64,16 +66,21 @@ def _layers_of(image: Image.Image, key: ColorKey, where: str) -> tuple[list[Laye
 def _table(files: Files) -> dict[str, Color]:
     found = [name for name in files.names if base_name(name) in _TABLES]
     if not found:
-        return {**dict(zip(VOC_NAMES, map(voc_color, range(len(VOC_NAMES))), strict=True)), IGNORED: (224, 224, 192)}
+        return _with_ignored(dict(zip(VOC_NAMES, map(voc_color, range(len(VOC_NAMES))), strict=True)))
     try:
         lines = files.read(found[0]).decode("utf-8-sig").splitlines()
     except UnicodeDecodeError as error:
         raise GsegError(f"{files.where(found[0])}: not UTF-8 text: {error}", HINT) from error
     lines = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
     if base_name(found[0]) == "labelmap.txt":
-        return dict(_colored(line, index, files.where(found[0])) for index, line in enumerate(lines))
+        return _with_ignored(dict(_colored(line, index, files.where(found[0])) for index, line in enumerate(lines)))
     known = [line for line in lines if line != "__ignore__"]
-    return {_LABELS.get(name, name): voc_color(index) for index, name in enumerate(known)}
+    return _with_ignored({_LABELS.get(name, name): voc_color(index) for index, name in enumerate(known)})
+
+
+def _with_ignored(table: dict[str, Color]) -> dict[str, Color]:
+    """Value 255 is void, and no table lists it."""
+    return table if IGNORED in table or VOID in table.values() else {**table, IGNORED: VOID}
 
 
 def _colored(line: str, index: int, where: str) -> tuple[str, Color]:
@@ -103,10 +110,10 @@ def is_voc_boxes(root: object) -> bool:
 
 def read_voc_boxes(document: Document, files: Files, reading: Reading) -> None:
     root, where = document.root, document.where
-    name = check_text(root.findtext("filename") or document.name, f"{where}: filename")
-    size = int(_number(root, "size/width", where)), int(_number(root, "size/height", where))
+    name = check_address(root.findtext("filename") or document.name, f"{where}: filename")
+    width, height = (check_whole(root.findtext(f"size/{key}"), f"{where}: size/{key}") for key in ("width", "height"))
     layers = [_box(element, where) for element in root.findall("object")]
-    reading.drawings.append(Drawing(where, (name, document.name), size, layers, files.picture(name)))
+    reading.add(Drawing(where, (name, document.name), (width, height), layers, files.picture(name)))
 
 
 def _box(element: Element, where: str) -> Layer:

@@ -213,21 +213,15 @@ def make_label_studio(work: Path) -> None:
 
 
 def make_supervisely() -> None:
-    """From the documented schema: the parts as polygons on even samples, as bitmaps on odd ones."""
+    """From the documented schema: the parts as bitmaps. Its polygons have other edges, see test_pixel_polygons.py."""
     members = {"meta.json": json.dumps({"classes": [{"title": name} for name in NAMES[1:]], "tags": []})}
     for seed in SEEDS:
-        if seed % 2:
-            bitmaps = [
-                (n, base64.b64encode(zlib.compress(png(m.astype(np.uint8) * 255))).decode()) for n, m in visible(seed)
-            ]
-            objects = [
-                {"classTitle": n, "geometryType": "bitmap", "bitmap": {"data": d, "origin": [0, 0]}} for n, d in bitmaps
-            ]
-        else:
-            objects = [
-                {"classTitle": n, "geometryType": "polygon", "points": {"exterior": p.tolist(), "interior": []}}
-                for n, p in shapes_of(seed)
-            ]
+        bitmaps = [
+            (n, base64.b64encode(zlib.compress(png(m.astype(np.uint8) * 255))).decode()) for n, m in visible(seed)
+        ]
+        objects = [
+            {"classTitle": n, "geometryType": "bitmap", "bitmap": {"data": d, "origin": [0, 0]}} for n, d in bitmaps
+        ]
         annotation = {"description": "", "tags": [], "size": {"height": SIZE, "width": SIZE}, "objects": objects}
         members[f"dataset/ann/{seed:06d}.png.json"] = json.dumps(annotation)
     write_zip("supervisely.zip", members)

@@ -1,0 +1,99 @@
+"""A table beside masks decides what their values and colours mean, not the project's own order."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gseg_runtime.errors import GsegError
+from tests.annotate.exports import CLASSES, DATA, box, labels_of, load, png, write
+
+MASK = box(64, 8, 8, 16, 16, 2) + box(64, 20, 20, 30, 30, 1)
+WANTED = box(64, 8, 8, 16, 16, 1) + box(64, 20, 20, 30, 30, 3)  # 1 is eyes, 2 is skin
+COLORS = np.array([[0, 0, 0], [10, 200, 30], [250, 0, 99]], np.uint8)
+BY_VALUE = {
+    "_classes.csv": "Pixel Value, Class\n0, background\n1, eyes\n2, skin\n",
+    "classification.txt": "0 background\n1 eyes\n2 skin\n",
+    "class_names.txt": "_background_\neyes\nskin\n",
+    "label_classes.json": '[{"class name": "background", "id": 0}, {"class name": "eyes", "id": 1}, '
+    '{"class name": "skin", "id": 2}]',
+}
+BY_COLOR = {
+    "label_colors.txt": "0 0 0\tbackground\n10 200 30\teyes\n250 0 99\tskin\n",
+    "classification.txt": "background:0,0,0\neyes:10,200,30\nskin:250,0,99\n",
+    "label_classes.json": '{"background": [0, 0, 0], "eyes": [10, 200, 30], "skin": "#fa0063"}',
+}
+
+
+@pytest.mark.parametrize("name", BY_VALUE)
+def test_a_table_names_values(ten_samples, tmp_path, name):
+    write(tmp_path / name, BY_VALUE[name])
+    write(tmp_path / "masks/000003.png", png(MASK))
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+@pytest.mark.parametrize("name", BY_COLOR)
+def test_a_table_names_colours(ten_samples, tmp_path, name):
+    write(tmp_path / name, BY_COLOR[name])
+    write(tmp_path / "masks/000003.png", png(COLORS[MASK]))
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+def test_indexed_masks_of_camvid_are_read_by_the_table_and_not_by_its_pictures(ten_samples, tmp_path):
+    image = Image.fromarray(MASK)
+    image.putpalette(COLORS.ravel().tolist())
+    (tmp_path / "defaultannot").mkdir()
+    image.save(tmp_path / "defaultannot/000003.png")
+    write(tmp_path / "default/000003.png", (ten_samples.dir / "000003.png").read_bytes())
+    write(tmp_path / "label_colors.txt", BY_COLOR["label_colors.txt"])
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+def test_camvid_by_datumaro_is_read(ten_samples):
+    labels = labels_of(DATA / "camvid.zip", ten_samples, CLASSES)
+    assert np.array_equal(labels, box(64, 8, 8, 16, 16, 1) + box(64, 40, 40, 50, 50, 3))
+
+
+def test_masks_of_roboflow_stand_beside_their_picture_and_table(ten_samples, tmp_path):
+    stem = "train/000003_png.rf.0123456789abcdef0123456789abcdef"
+    write(tmp_path / f"{stem}_mask.png", png(MASK))
+    write(tmp_path / f"{stem}.jpg", b"")
+    write(tmp_path / "train/_classes.csv", BY_VALUE["_classes.csv"])
+    write(tmp_path / "valid/_classes.csv", "Pixel Value, Class\n0, background\n1, hair\n")
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+def test_void_is_ignored_and_a_value_that_the_table_lacks_is_an_error(ten_samples, tmp_path):
+    write(tmp_path / "_classes.csv", BY_VALUE["_classes.csv"])
+    write(tmp_path / "000003.png", png(np.where(MASK == 2, 255, MASK).astype(np.uint8)))
+    assert (labels_of(tmp_path, ten_samples, CLASSES) == 255).sum() == 64
+    write(tmp_path / "000003.png", png(MASK + 5))
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "value 5 is not in" in failure.message and "_classes.csv" in failure.message
+
+
+@pytest.mark.parametrize(
+    "text", ["0, skin\n0, hair\n", "a 1 2 3\nb 1 2 3\n", "\n", "a 1 2\n", "a 900\n", b"\xff\xfe", "[[[", "a" * 2000]
+)
+def test_a_broken_table_is_an_error_of_one_line(ten_samples, tmp_path, text):
+    write(tmp_path / "classification.txt", text)
+    write(tmp_path / "label_classes.json", text)
+    write(tmp_path / "000003.png", png(MASK))
+    try:
+        failures = load(tmp_path, ten_samples, CLASSES)[1].failures
+    except GsegError as error:
+        failures = (error,)
+    assert failures and all("\n" not in failure.message and len(failure.message) < 500 for failure in failures)
+
+
+def test_what_labelme_ignores_in_masks_is_ignored(ten_samples, tmp_path):
+    values = box(64, 8, 8, 16, 16, 1)
+    values[30:40, 30:60] = 255
+    image = Image.fromarray(values)
+    palette = np.zeros((256, 3), np.uint8)
+    palette[1], palette[255] = (128, 0, 0), (224, 224, 192)
+    image.putpalette(palette.ravel().tolist())
+    (tmp_path / "SegmentationClass").mkdir()
+    image.save(tmp_path / "SegmentationClass/000003.png")
+    write(tmp_path / "class_names.txt", "_background_\nskin\neyes\n")
+    labels = labels_of(tmp_path, ten_samples, CLASSES)
+    assert ((labels == 255).sum(), (labels == 1).sum()) == (300, 64)
