@@ -26,7 +26,7 @@ from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_
 FILE = "annotations.json"
 FIRST_PHOTO = 1_000_000_000  # photos are numbered from here on; nobody draws a billion samples
 PREVIEWS = "preview"  # a folder of pictures for people, see preview.py
-HINT = "gseg annotate-import makes a folder of annotations; run it with --overwrite to replace a broken one"
+HINT = "label samples with gseg label, or import label maps with gseg annotate-import (--overwrite replaces a folder)"
 _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
 
 
