@@ -15,6 +15,7 @@ from PIL import Image
 from gseg_runtime.batches import NUM_SLOTS
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import list_images
+from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.photo_work import Extras, Loaded, PhotoWork
 from gseg_runtime.plan import Job
 from gseg_runtime.segmenter import Segmenter
@@ -68,10 +69,13 @@ def run_bench(
     each of the two runs on all cores takes; photos are used again and again. All that is written is temporary.
     """
     num_workers = workers or num_cores()
-    with tempfile.TemporaryDirectory(prefix="gseg-bench-") as temporary:
+    with (
+        tempfile.TemporaryDirectory(prefix="gseg-bench-") as temporary,
+        OutputFolder(Path(temporary, "stages")) as stages,
+    ):
         folder = Path(temporary)
         paths = made_up_photos(folder / "photos", count) if photos is None else list_images(photos)[:count]
-        work = PhotoWork(folder / "stages", segmenter.card, segmenter.model_sha256, Extras())
+        work = PhotoWork(stages, segmenter.card, segmenter.model_sha256, Extras())
         # Masks of their own: a file system takes longer over a name that is written again and again.
         jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]
         loaded = [item for job in jobs if isinstance(item := work.load(job), Loaded)]

@@ -10,9 +10,11 @@ from pathlib import Path
 from typing import Any
 
 from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.litter import litter_kind
 
 TEMPORARY_PREFIX = ".gseg-tmp-"
 INCOMPLETE = ".gseg-incomplete"
+LOCK = ".gseg-lock"
 # A folder that holds one of these was written by gseg, and only such a folder is ever emptied.
 MARKERS = (
     INCOMPLETE,
@@ -29,15 +31,16 @@ MARKERS = (
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
+def atomic_path(path: Path, top: Path | None = None) -> Iterator[Path]:
     """A temporary path beside `path` and with its suffix; becomes `path` on success and vanishes on failure.
 
-    Missing parent folders are made. Raises GsegError when the disk is full or the folder not writable.
+    Missing parent folders are made; top: only those below it, so that it is itself not made again. Raises GsegError
+    when the disk is full or the folder not writable.
     """
     # The name is not part of the temporary one: together they could pass the 255 bytes a file name may have.
     temporary = path.with_name(f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}{path.suffix}")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        _make_folders(path.parent, top)
         try:
             yield temporary
             temporary.replace(path)
@@ -48,9 +51,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
         raise GsegError(f"{path}: cannot be written: {error}") from error
 
 
-def write_bytes(path: Path, data: bytes) -> None:
-    """Write a file atomically."""
-    with atomic_path(path) as temporary:
+def write_bytes(path: Path, data: bytes, top: Path | None = None) -> None:
+    """Write a file atomically. top: see `atomic_path`."""
+    with atomic_path(path, top) as temporary:
         temporary.write_bytes(data)
 
 
@@ -73,6 +76,25 @@ def read_json(path: Path) -> Any:
         raise GsegError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # both broken JSON and broken UTF-8
         raise GsegError(f"{path}: not valid JSON: {error}") from error
+
+
+_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file is there to its end: a PNG or JPEG that was cut off, as by a power failure, is not."""
+    end = _ENDS.get(path.suffix, b"")
+    try:
+        with path.open("rb", buffering=0) as file:
+            file.seek(-len(end), os.SEEK_END)
+            return file.read(len(end)) == end
+    except OSError:  # too short, too
+        return False
+
+
+def is_cut_off(path: Path) -> bool:
+    """Whether it is a file, no link, and not there to its end."""
+    return path.is_file() and not path.is_symlink() and not is_whole(path)
 
 
 def sha256_file(path: Path) -> str:
@@ -98,13 +120,9 @@ def claim_folder(
     (it is emptied) or `resume` (it is left as it is), and even then when nothing in it shows that gseg wrote it.
     owned: says of a file whether gseg wrote it; given it, `overwrite` refuses a folder with any other file in it.
     """
-    if overwrite and resume:
-        raise UsageError("--overwrite and --resume exclude each other", "give one of them")
-    if path.exists() and not path.is_dir():
-        raise GsegError(f"{path}: a folder is needed here to write {kind}, but this is a file", "choose another name")
+    check_claim(path, kind, overwrite=overwrite, resume=resume)
     try:
-        if path.is_dir() and any(path.iterdir()):
-            _check_claim(path, kind, overwrite or resume)
+        if path.is_dir() and _holds_anything(path):
             if overwrite:
                 _empty(path, owned)
             else:
@@ -121,8 +139,15 @@ def finish_folder(path: Path) -> None:
     (path / INCOMPLETE).unlink(missing_ok=True)
 
 
-def _check_claim(path: Path, kind: str, is_allowed: bool) -> None:
-    if not is_allowed:
+def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool = False) -> None:
+    """The refusals of `claim_folder`, but for that of `owned`; nothing is changed."""
+    if overwrite and resume:
+        raise UsageError("--overwrite and --resume exclude each other", "give one of them")
+    if path.exists() and not path.is_dir():
+        raise GsegError(f"{path}: a folder is needed here to write {kind}, but this is a file", "choose another name")
+    if not path.is_dir() or not _holds_anything(path):
+        return
+    if not overwrite and not resume:
         hint = "--overwrite replaces it, --resume goes on with it, or choose another folder"
         raise GsegError(f"{path}: not empty, so no {kind} are written there", hint)
     if not any((path / marker).is_file() for marker in MARKERS):
@@ -130,8 +155,28 @@ def _check_claim(path: Path, kind: str, is_allowed: bool) -> None:
         raise GsegError(message, "choose another folder, or empty this one yourself")
 
 
+def _holds_anything(path: Path) -> bool:
+    try:
+        return not all(_is_left_alone(entry.name) for entry in path.iterdir())
+    except OSError as error:
+        raise GsegError(f"{path}: cannot be listed: {error.strerror}") from error
+
+
+def _is_left_alone(name: str) -> bool:
+    """Neither a sign of an owner nor for us to remove: what systems leave behind, and the lock of who claims."""
+    return name == LOCK or litter_kind(name) is not None
+
+
+def _make_folders(folder: Path, top: Path | None) -> None:
+    if top is None:
+        folder.mkdir(parents=True, exist_ok=True)
+    elif folder != top and not folder.is_dir():
+        _make_folders(folder.parent, top)
+        folder.mkdir(exist_ok=True)
+
+
 def _empty(path: Path, owned: Callable[[Path], bool] | None) -> None:
-    """Remove everything in `path` but not what symbolic links in it point to."""
+    """Remove everything in `path` but not what symbolic links in it point to, nor what is left alone."""
     files, folders = _tree(path)
     foreign = [file for file in files if owned is not None and not _is_ours(file, owned)]
     if foreign:
@@ -141,7 +186,8 @@ def _empty(path: Path, owned: Callable[[Path], bool] | None) -> None:
     for file in sorted(files, key=lambda file: file.parent == path and file.name in MARKERS):
         file.unlink()
     for folder in folders:
-        folder.rmdir()
+        if not any(folder.iterdir()):  # else it holds what is left alone
+            folder.rmdir()
 
 
 def _remove_temporaries(path: Path) -> None:
@@ -152,15 +198,16 @@ def _remove_temporaries(path: Path) -> None:
 
 
 def _tree(path: Path) -> tuple[list[Path], list[Path]]:
-    """Files (links count as such) and folders below `path`, the deepest folders first."""
+    """Files (links count as such) and folders below `path`, the deepest folders first, without what is left alone."""
     files: list[Path] = []
     folders: list[Path] = []
-    for top, folder_names, file_names in os.walk(path, topdown=False):  # does not follow links
+    for top, folder_names, file_names in os.walk(path):  # does not follow links
         here = Path(top)
+        folder_names[:] = [name for name in folder_names if not _is_left_alone(name)]
         links = [here / name for name in folder_names if (here / name).is_symlink()]
-        files += links + [here / name for name in file_names]
+        files += links + [here / name for name in file_names if not _is_left_alone(name)]
         folders += [here / name for name in folder_names if here / name not in links]
-    return files, folders
+    return files, folders[::-1]
 
 
 def _is_ours(file: Path, owned: Callable[[Path], bool]) -> bool:

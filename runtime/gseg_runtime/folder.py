@@ -1,7 +1,7 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,11 @@ OnImage = Callable[[Progress], None]
 
 @dataclass(frozen=True)
 class FolderReport:
-    """What a run did. done, failed: photos of this run; skipped: done by an earlier one; seconds: of wall time."""
+    """What a run did. done, failed: photos of this run; skipped: done by an earlier one; seconds: of wall time.
+
+    passed_over: how many files in the folders and patterns were no photos by their names, by suffix; and what systems
+    leave behind, by name.
+    """
 
     done: int
     failed: int
@@ -75,6 +79,7 @@ class FolderReport:
     device: str
     model_sha256: str
     classes: ClassMap
+    passed_over: dict[str, int] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """The content of gseg-report.json."""
@@ -93,12 +98,13 @@ def segment_into(
         model.require_confidence()
     with _open_folder(out, model, sources, options) as folder:
         _fill(folder, model, options, on_image)
-    if options.stats:
-        write_stats(out, model.card.classes)
-    if options.coco:
-        write_coco(out, model.card.classes)
-    report = _report(folder, model)
-    folder.finish(report.to_json())
+        folder.out.check()
+        if options.stats:
+            write_stats(out, model.card.classes)
+        if options.coco:
+            write_coco(out, model.card.classes)
+        report = _report(folder, model)
+        folder.finish(report.to_json())
     return report
 
 
@@ -136,7 +142,7 @@ def _fill(folder: MaskFolder, model: LoadedModel, options: FolderOptions, on_ima
             on_image(Progress(folder.num_taken, total, entry))
 
     masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if options.overlay else ()
-    work = PhotoWork(folder.path, model.card, model.sha256, options.extras, masks)
+    work = PhotoWork(folder.out, model.card, model.sha256, options.extras, masks)
     segment = segment_singly if model.batch == 1 else segment_batches
     segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
 
@@ -153,4 +159,5 @@ def _report(folder: MaskFolder, model: LoadedModel) -> FolderReport:
         device=model.device,
         model_sha256=model.sha256,
         classes=model.card.classes,
+        passed_over=dict(folder.jobs.search.passed_over.most_common()),
     )

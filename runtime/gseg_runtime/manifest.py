@@ -1,15 +1,14 @@
 """gseg-manifest.jsonl: one line per photo, written as it is done, from which an interrupted run goes on."""
 
 import json
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 
-from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.files import atomic_path
+from gseg_runtime.errors import GsegError, ImageError, OutputError
+from gseg_runtime.files import atomic_path, is_whole
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
@@ -78,17 +77,24 @@ class Done:
         """
         self._folder = folder
         self._stamps: dict[str, tuple[str, Stamp | None]] = {}  # mask -> name and stamp of its photo
+        self._lacking: set[str] = set()  # masks that do not have all that is wanted
         for entry in read_manifest(folder):
             if entry.model_sha256 != model_sha256:
                 message = f"{folder}: made with another model or other settings, so these masks cannot be gone on with"
                 raise GsegError(message, "--overwrite makes all of them anew, or choose another folder")
             if is_enough(entry):
                 self._stamps[entry.mask] = (PurePath(entry.input).name, entry.stamp)
+            else:
+                self._lacking.add(entry.mask)
+
+    def knows(self, mask: PurePath) -> bool:
+        """Whether the mask was made once, whatever became of it."""
+        return str(mask) in self._stamps or str(mask) in self._lacking
 
     def holds(self, photo: Path, mask: PurePath) -> bool:
-        """Whether the mask is there, and of the photo as it is now."""
+        """Whether the mask is there as a whole, and of the photo as it is now."""
         name, stamp = self._stamps.get(str(mask), ("", None))
-        if name != photo.name or not os.path.isfile(self._folder / mask):
+        if name != photo.name or not is_whole(self._folder / mask):
             return False
         try:
             return stamp == stamp_of(photo)
@@ -115,12 +121,12 @@ class ManifestWriter:
         self._file = self._path.open("a", encoding="utf-8")
 
     def add(self, entry: Entry) -> None:
-        """GsegError when the disk is full."""
+        """OutputError when the disk is full."""
         try:
             self._file.write(entry.to_line())
             self._file.flush()
         except OSError as error:
-            raise GsegError(f"{self._path}: cannot be written: {error.strerror}", RESUME_HINT) from error
+            raise OutputError(f"{self._path}: cannot be written: {error.strerror}", RESUME_HINT) from error
 
     def __enter__(self) -> Self:
         return self
@@ -161,6 +167,15 @@ def read_sorted(folder: Path) -> Iterator[Entry]:
             file.seek(start)
             if entry := _parse(file.readline()):
                 yield entry
+
+
+def has_full_names(folder: Path) -> bool | None:
+    """Whether the masks are named x.jpg.png, not x.png; None where no mask tells."""
+    for entry in read_manifest(folder):
+        mask, photo = PurePath(entry.mask).name, PurePath(entry.input)
+        if photo.name != photo.stem:
+            return mask == f"{photo.name}.png"
+    return None
 
 
 def _parse(line: bytes) -> Entry | None:

@@ -5,12 +5,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self
 
-from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE, MARKERS, claim_folder, finish_folder, write_json
-from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter
-from gseg_runtime.plan import Plan, beside, check_places, plan
+from gseg_runtime.errors import GsegError, OutputError
+from gseg_runtime.files import (
+    INCOMPLETE,
+    LOCK,
+    MARKERS,
+    check_claim,
+    claim_folder,
+    finish_folder,
+    is_cut_off,
+    is_whole,
+    write_json,
+)
+from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names
+from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.plan import Plan, beside, check_capitals, check_places, plan
 from gseg_runtime.sources import Source
 
 REPORT = "gseg-report.json"
@@ -35,14 +47,16 @@ class Contents:
     suffixes_of: Callable[[Entry], tuple[str, ...]] | None = None
 
     def owns(self, path: Path) -> bool:
-        """Whether an earlier run wrote the file; a link never is."""
-        return not path.is_symlink() and (path.name in (MANIFEST, REPORT, *self.tables) or self.is_ours(path))
+        """Whether an earlier run wrote the file; a link never is, nor a pipe."""
+        if path.is_symlink() or not path.is_file():
+            return False
+        return path.name in (MANIFEST, REPORT, *self.tables) or self.is_ours(path)
 
     def are_in(self, folder: Path, entry: Entry) -> bool:
         """Whether an earlier run wrote all of this for a photo."""
         mask = folder / entry.mask
         suffixes = self.suffixes_of(entry) if self.suffixes_of else self.suffixes
-        return self.is_enough(entry) and all(os.path.isfile(beside(mask, suffix)) for suffix in suffixes)
+        return self.is_enough(entry) and all(is_whole(beside(mask, suffix)) for suffix in suffixes)
 
 
 @dataclass(frozen=True)
@@ -52,9 +66,10 @@ class Failure:
 
 
 class MaskFolder:
-    """A claimed folder, its manifest open until the `with` ends. It counts as incomplete until `finish`.
+    """A claimed folder, held with its manifest open until the `with` ends. It counts as incomplete until `finish`.
 
-    jobs: all of them; todo: those of this run; num_skipped: those that an earlier one did. num_done, failures: of this run so far.
+    jobs: all of them; todo: those of this run; num_skipped: those that an earlier one did. num_taken: photos of this
+    run so far; num_done: those of them that did not fail. failures: photos, and folders that could not be listed.
     """
 
     def __init__(
@@ -77,51 +92,77 @@ class MaskFolder:
         self.path = path
         self.jobs = plan(sources, full_names=full_names, suffixes=contents.suffixes).shard(*shard)
         check_places(self.jobs, path)
-        self.todo = self._claim(contents, overwrite=overwrite, resume=resume)
+        self.out = OutputFolder(path, lambda: check_claim(path, "masks", overwrite=overwrite, resume=resume))
+        try:
+            self.todo = self._claim(contents, overwrite=overwrite, resume=resume)
+            self._manifest = ManifestWriter(path)
+        except BaseException:
+            self.out.leave()
+            raise
         self.num_skipped = len(self.jobs) - len(self.todo)
-        self.num_done = 0
-        self.failures: list[Failure] = []
-        self._manifest = ManifestWriter(path)
+        self.num_taken = self.num_done = 0
+        self.failures = [Failure(path, reason) for path, reason in self.jobs.search.unlisted.items()]
 
     def _claim(self, contents: Contents, *, overwrite: bool, resume: bool) -> Plan:
         """The jobs to do, which are all of them unless an earlier run is gone on with."""
+        if os.path.lexists(self.path / LOCK.upper()):
+            check_capitals(self.jobs)
         if not resume:
             claim_folder(self.path, "masks", overwrite=overwrite, owned=contents.owns)
             return self.jobs
+        self._check_names()
         done = Done(self.path, contents.key, lambda entry: contents.are_in(self.path, entry))
         todo = self.jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
-        self._check_untaken(todo, contents)
+        self._check_untaken(todo, done, contents)
         claim_folder(self.path, "masks", overwrite=overwrite, resume=True)
         for job in todo:  # the earlier run's manifest keeps no line of these
             done.forget(job.mask)
         done.rewrite()
         return todo
 
-    def _check_untaken(self, todo: Plan, contents: Contents) -> None:
+    def _check_names(self) -> None:
+        """GsegError when --resume would name masks otherwise than those that are there, and make them all again."""
+        is_full = has_full_names(self.path)
+        if is_full is not None and is_full != self.jobs.full_names:
+            there, hint = ("x.jpg.png, as with", "add") if is_full else ("x.png, as without", "leave out")
+            message = f"{self.path}: its masks are named {there} --full-names"
+            raise GsegError(message, f"{hint} --full-names, or choose another folder")
+
+    def _check_untaken(self, todo: Plan, done: Done, contents: Contents) -> None:
         """GsegError when --resume would write among or over what was not written by the same command."""
         for marker in MARKERS:
             if marker not in (INCOMPLETE, MANIFEST, REPORT) and (self.path / marker).is_file():
                 message = f"{self.path}: holds {marker}, so it is not a folder of masks"
                 raise GsegError(message, "choose another folder")
-        for mask in (self.path / job.mask for job in todo):
+        for job in todo:
+            mask, is_known = self.path / job.mask, done.knows(job.mask)
             for path in (mask, *(beside(mask, suffix) for suffix in contents.suffixes)):
-                if os.path.lexists(path) and not (path.is_file() and contents.owns(path)):
+                if os.path.lexists(path) and not contents.owns(path) and not (is_known and is_cut_off(path)):
                     message = f"{path}: is in the way, and not a file that gseg wrote here"
                     raise GsegError(message, "choose another folder, or move it away")
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *error: Any) -> None:
-        self._manifest.__exit__(*error)
-
-    @property
-    def num_taken(self) -> int:
-        return self.num_done + len(self.failures)
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        num_safe = 0 if self.out.is_deleted else self.num_skipped + self.num_done
+        try:
+            self._manifest.__exit__(kind, error, trace)
+        finally:
+            self.out.close()
+        if isinstance(error, OutputError):
+            raise OutputError(f"{error.message}; {num_safe} masks are safe", error.hint) from error
 
     def take(self, entry: Entry) -> None:
-        """Count an entry and put it into the manifest; of those that are done nothing is kept in memory."""
+        """Count an entry and put it into the manifest; of those that are done nothing is kept in memory.
+
+        OutputError when the disk takes no more, or the folder is not there any more.
+        """
+        self.out.check()
         self._manifest.add(entry)
+        self.num_taken += 1
         if entry.error is None:
             self.num_done += 1
         else:
@@ -132,6 +173,7 @@ class MaskFolder:
         return time.perf_counter() - self._start_s
 
     def finish(self, report: Mapping[str, Any]) -> None:
-        """Write gseg-report.json: nothing is missing any more."""
+        """Write gseg-report.json: nothing is missing any more. OutputError when the folder is not there."""
+        self.out.check()
         write_json(self.path / REPORT, report)
         finish_folder(self.path)

@@ -13,13 +13,13 @@ import numpy as np
 import simplejpeg
 
 from gseg_runtime.coco_rle import coco_annotations
-from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.files import write_bytes
+from gseg_runtime.errors import GsegError, ImageError, OutputError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import decode_image, read_picture
 from gseg_runtime.label_map import Pixels, overlay
 from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.plan import CONFIDENCE, LARGE_OVERLAY, OVERLAY, Job, beside
 from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
 from gseg_runtime.prediction import Inference, Prediction
@@ -80,7 +80,7 @@ class PhotoWork:
     """
 
     def __init__(
-        self, out: Path, card: ModelCard, model_sha256: str, extras: Extras, masks: Collection[str] = ()
+        self, out: OutputFolder, card: ModelCard, model_sha256: str, extras: Extras, masks: Collection[str] = ()
     ) -> None:
         """masks: those of other photos that are named like an overlay, relative to `out`."""
         self._out = out
@@ -120,15 +120,15 @@ class PhotoWork:
 
     def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
-        mask = self._out / loaded.job.mask
+        mask = loaded.job.mask
         if self._extras.confidence and prediction.confidence_plane is not None:
-            _write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
+            self._write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
         if loaded.data is not None:
             suffix = overlay_suffix(loaded.letterbox.height, loaded.letterbox.width)
             if suffix == LARGE_OVERLAY:
-                self._check_free(beside(loaded.job.mask, suffix))
-            _write(beside(mask, suffix), self._overlay(loaded.data, loaded.job.photo, prediction, suffix))
-        _write(mask, encode_png(prediction.label_plane, self._palette))
+                self._check_free(beside(mask, suffix))
+            self._write(beside(mask, suffix), self._overlay(loaded.data, loaded.job.photo, prediction, suffix))
+        self._write(mask, encode_png(prediction.label_plane, self._palette))
 
     def _overlay(self, data: bytes, source: Path, prediction: Prediction, suffix: str) -> bytes:
         pixels = decode_image(data, source).pixels
@@ -140,9 +140,20 @@ class PhotoWork:
 
     def _check_free(self, name: Path) -> None:
         """Nobody knew, before the photo was opened, that its overlay would have this name, which a mask may have."""
-        path = self._out / name
+        path = self._out.path / name
         if str(name) in self._masks or (os.path.lexists(path) and not (path.is_file() and is_gseg_png(path))):
             raise ImageError(f"its overlay would take the place of {name}")
+
+    def _write(self, name: Path, data: bytes) -> None:
+        try:
+            self._out.write(name, data)
+        except OutputError:
+            raise
+        except GsegError as error:
+            self._out.check()  # the reason may be that it is gone
+            if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
+                raise ImageError(f"its file {name.name} cannot be written: {cause.strerror}") from error
+            raise OutputError(error.message, RESUME_HINT) from error
 
     def _facts(self, prediction: Prediction) -> dict[str, Any]:
         """What the manifest says of a photo that is done."""
@@ -183,15 +194,6 @@ def _only_this_photo(photo: Path) -> Iterator[None]:
 
 def _reason(error: ImageError, job: Job) -> str:
     return error.message.removeprefix(f"{job.photo}: ")
-
-
-def _write(path: Path, data: bytes) -> None:
-    try:
-        write_bytes(path, data)
-    except GsegError as error:
-        if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
-            raise ImageError(f"its file {path.name} cannot be written: {cause.strerror}") from error
-        raise GsegError(error.message, RESUME_HINT) from error
 
 
 def overlay_suffix(height: int, width: int) -> str:

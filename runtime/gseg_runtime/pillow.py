@@ -10,9 +10,12 @@ from PIL import Image, UnidentifiedImageError
 
 from gseg_runtime.errors import GsegError, ImageError
 
+UNKNOWN = "not a picture of a known format"
+
 # Pillow warns from 89 megapixels and refuses from 179. The refusal stays; up to it photos are welcome.
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-warnings.filterwarnings("ignore", "Corrupt EXIF data")  # says it once per photo; the photo itself is fine
+# What else it warns of, as broken EXIF or unknown tags, costs no photo, and names none.
+warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def open_picture(data: bytes, formats: list[str]) -> Image.Image:
@@ -33,7 +36,7 @@ def picture_errors(path: Path) -> Iterator[None]:
 
 def _describe(error: Exception) -> str:
     if isinstance(error, UnidentifiedImageError):  # its own text is the address of a buffer
-        return "not a picture of a known format"
+        return UNKNOWN
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return str(error) or type(error).__name__

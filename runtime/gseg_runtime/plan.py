@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from gseg_runtime.errors import GsegError
-from gseg_runtime.images import SUFFIXES
-from gseg_runtime.sources import Source, list_photos
+from gseg_runtime.sources import Source, list_photos, no_photo
+from gseg_runtime.walk import Search
 
 # What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
 OVERLAY, LARGE_OVERLAY, CONFIDENCE = ".overlay.jpg", ".overlay.png", ".confidence.png"
@@ -29,11 +29,11 @@ class Job:
 class Plan:
     """One job per photo. Names are kept rather than jobs: of a million photos these are the smaller half.
 
-    names: base folder -> names of photos relative to it. searched: folders that were looked through.
+    names: base folder -> names of photos relative to it, both sorted. search: how they were found.
     """
 
     names: dict[str, list[str]] = field(default_factory=dict)
-    searched: set[str] = field(default_factory=set)
+    search: Search = field(default_factory=Search)
     full_names: bool = False
 
     def __iter__(self) -> Iterator[Job]:
@@ -56,7 +56,7 @@ class Plan:
         kept: dict[str, list[str]] = {}
         for base, names in self.names.items():
             kept[base] = [name for name in names if is_kept(Job(Path(base, name), Path(self.mask_of(name))))]
-        return Plan(kept, self.searched, self.full_names)
+        return Plan(kept, self.search, self.full_names)
 
     def shard(self, index: int, count: int) -> "Plan":
         """Every `count`-th job, from the one of number `index` on."""
@@ -73,13 +73,25 @@ def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Seque
     photo, when a source is not there, or when two photos would write the same file.
     """
     found = Plan(full_names=full_names)
-    for base, names in list_photos(sources, found.searched):
+    for base, names in list_photos(sources, found.search):
         found.names.setdefault(base, []).extend(names)
     _once(found.names)
+    found.names = dict(sorted(found.names.items()))  # shards share out the same order, however a list is sorted
     if not len(found):
-        raise GsegError("no image found in what was given", f"looked for names that end in {', '.join(SUFFIXES)}")
+        raise no_photo("no image found in what was given", found.search)
     _check_collisions(found, suffixes)
     return found
+
+
+def check_capitals(plan: Plan) -> None:
+    """Refuse masks that a disk takes for one and the same which does not tell capitals from small letters."""
+    seen: set[str] = set()
+    for job in plan:
+        if (mask := str(job.mask).casefold()) in seen:
+            first = next(other for other in plan if str(other.mask).casefold() == mask)
+            message = f"{first.photo} and {job.photo} would both write {job.mask}"
+            raise GsegError(message, "this disk does not tell capital letters from small ones; choose another")
+        seen.add(mask)
 
 
 def beside(mask: Path, suffix: str) -> Path:
@@ -90,7 +102,7 @@ def beside(mask: Path, suffix: str) -> Path:
 def check_places(plan: Plan, out: Path) -> None:
     """Refuse an output folder where photos are looked for, or that holds them."""
     folders = {os.path.dirname(os.path.join(base, name)) for base, names in plan.names.items() for name in names}
-    check_apart(out, plan.searched, folders)
+    check_apart(out, sorted(plan.search.searched), folders)
 
 
 def check_apart(out: Path, searched: Iterable[str], folders: Iterable[str]) -> None:

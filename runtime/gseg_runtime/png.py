@@ -48,7 +48,7 @@ def encode_png(plane: Enlarged, palette: bytes | None = None) -> bytes:
 def encode_rgb_png(pixels: npt.NDArray[np.uint8]) -> bytes:
     """The bytes of a colour PNG of uint8 [H, W, 3], told from others' files as those of `encode_png` are."""
     info, file = PngInfo(), io.BytesIO()
-    info.add_text(*SOFTWARE.decode().split("\0"))
+    info.add_text("Software", "gseg")
     Image.fromarray(pixels).save(file, "PNG", pnginfo=info, compress_level=1)
     return file.getvalue()
 

@@ -2,12 +2,15 @@
 
 import glob
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from gseg_runtime.errors import GsegError
-from gseg_runtime.images import SUFFIXES, is_named_like_a_picture, walk_images
+from gseg_runtime.photo_names import SUFFIXES
+from gseg_runtime.walk import Search, match_images, walk_images
+
+_NUM_KINDS = 5  # that a line names
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +33,41 @@ def read_list(data: bytes, *, null: bool = False, base: Path | None = None) -> l
     return [Source(Path(os.fsdecode(line)), base, is_listed=True) for line in lines if line]
 
 
-def list_photos(sources: Iterable[Source], searched: set[str]) -> Iterator[tuple[str, list[str]]]:
-    """(base, names below it) of every source; the folders that were looked through are added to `searched`."""
+def list_photos(sources: Iterable[Source], search: Search) -> Iterator[tuple[str, list[str]]]:
+    """(base, names below it, in no order) of every source. GsegError for one that is not there or cannot be listed; in
+    a list, a folder of that kind is put down in `search` like those below other folders."""
     for source in sources:
         path = os.fspath(source.path)
         if os.path.isdir(path):
-            searched.add(path)
-            yield _rebase(path, list(walk_images(path)), source.base)
+            yield _rebase(path, _folder(path, search, source), source.base)
         elif os.path.lexists(path) or source.is_listed:
             yield _file(path, source)
         elif glob.has_magic(path):
-            yield _rebase(*_glob(path, searched), source.base)
+            yield _rebase(*_glob(path, search), source.base)
         else:
             raise GsegError(f"{path}: no such file or folder", "name photos, folders, or a pattern in quotes")
+
+
+def no_photo(what: str, search: Search) -> GsegError:
+    """With the folders that could not be listed, which may hold some, and with what is there instead."""
+    shut = [f"{path}: cannot be listed: {reason}" for path, reason in sorted(search.unlisted.items())]
+    message = "; ".join([what, *shut[:3], *filter(None, [passed_over_text(search.passed_over)])])
+    return GsegError(message, f"looked for names that end in {', '.join(SUFFIXES)}")
+
+
+def passed_over_text(passed_over: Mapping[str, int]) -> str:
+    """What is no photo by its name, the most frequent kinds first; "" where there is no such thing."""
+    kinds = sorted(passed_over.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(count for _, count in kinds[_NUM_KINDS:])
+    shown = ", ".join(f"{count} {kind}" for kind, count in kinds[:_NUM_KINDS])
+    return f"passed over {shown}" + (f" and {rest} more" if rest else "") if kinds else ""
+
+
+def _folder(path: str, search: Search, source: Source) -> list[str]:
+    names = list(walk_images(path, search))
+    if path in search.unlisted and not source.is_listed:
+        raise search.cannot_list(path)
+    return names
 
 
 def _file(path: str, source: Source) -> tuple[str, list[str]]:
@@ -53,20 +78,19 @@ def _file(path: str, source: Source) -> tuple[str, list[str]]:
     return _rebase(folder, [name], source.base)
 
 
-def _glob(pattern: str, searched: set[str]) -> tuple[str, list[str]]:
+def _glob(pattern: str, search: Search) -> tuple[str, list[str]]:
     """The folder before the first wildcard, and what matches below it; folders that match are searched."""
     parts = Path(pattern).parts
-    fixed = os.path.join("", *parts[: next(i for i, part in enumerate(parts) if glob.has_magic(part))])
-    names: set[str] = set()
-    for name in glob.iglob(os.path.join("", *parts[len(Path(fixed).parts) :]), root_dir=fixed or None, recursive=True):
-        if os.path.isdir(path := os.path.join(fixed, name)):
-            searched.add(path)
-            names.update(os.path.normpath(os.path.join(name, below)) for below in walk_images(path))
-        elif is_named_like_a_picture(os.path.basename(name)):
-            names.add(name)
-    if not names:
-        raise GsegError(f"{pattern}: no image matches", f"looked for names that end in {', '.join(SUFFIXES)}")
-    return fixed, list(names)
+    first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
+    if os.pardir in parts[first:]:  # masks would leave their folder
+        raise GsegError(f"{pattern}: has {os.pardir} behind a wildcard", "name the folder that it leads to instead")
+    fixed = os.path.join("", *parts[:first])
+    own = Search()
+    names = list(match_images(fixed, parts[first:], own))
+    if not names and not own.unlisted:
+        raise no_photo(f"{pattern}: no image matches", own)
+    search.add(own)
+    return fixed, names
 
 
 def _rebase(folder: str, names: list[str], base: Path | None) -> tuple[str, list[str]]:

@@ -77,5 +77,5 @@ def test_classes_are_found_in_models_reports_and_projects(model: Path, tmp_path:
     assert find_classes(str(tmp_path / "report.json")) == CLASSES
     assert find_classes(str(tmp_path / "gseg.toml")) == CLASSES
     write_json(tmp_path / "other.json", [])
-    with pytest.raises(GsegError, match="holds no classes"):
+    with pytest.raises(GsegError, match="has no classes"):
         find_classes(str(tmp_path / "other.json"))

@@ -3,22 +3,27 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import INCOMPLETE, read_json
 from gseg_runtime.manifest import Entry, stamp_of
 from gseg_runtime.mask_folder import REPORT, Contents, Failure, MaskFolder
 from gseg_runtime.plan import Job, beside
+from gseg_runtime.png import encode_png
 from gseg_runtime.sources import Source
 
+MASK = encode_png(Enlarged(np.zeros((2, 3), np.uint8), 2, 3))
 
-def is_text(path: Path) -> bool:
-    return path.read_bytes() == b"ours"
+
+def is_ours(path: Path) -> bool:
+    return path.read_bytes() in (b"ours", MASK)
 
 
 def make_contents(key: str = "model A", **fields: Any) -> Contents:
-    return Contents(key=key, suffixes=(".note.txt",), tables=("table.csv",), is_ours=is_text, **fields)
+    return Contents(key=key, suffixes=(".note.txt",), tables=("table.csv",), is_ours=is_ours, **fields)
 
 
 def open_folder(photos: Path, out: Path, contents: Contents | None = None, **how: Any) -> MaskFolder:
@@ -29,9 +34,8 @@ def open_folder(photos: Path, out: Path, contents: Contents | None = None, **how
 def do(folder: MaskFolder, job: Job, error: str | None = None) -> None:
     """A mask and a note beside it, or a failure."""
     if error is None:
-        for path in (mask := folder.path / job.mask, beside(mask, ".note.txt")):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_text("ours")
+        for name in (job.mask, beside(job.mask, ".note.txt")):
+            folder.out.write(name, b"ours" if name.suffix == ".txt" else MASK)
     status = "done" if error is None else "failed"
     folder.take(Entry(str(job.photo), str(job.mask), status, "model A", 0.0, stamp_of(job.photo), error))
 
@@ -41,7 +45,7 @@ def fill(photos: Path, out: Path, **how: Any) -> list[str]:
     with open_folder(photos, out, **how) as folder:
         for job in folder.todo:
             do(folder, job)
-    folder.finish({"done": folder.num_done})
+        folder.finish({"done": folder.num_done})
     return [str(job.mask) for job in folder.todo]
 
 
@@ -51,10 +55,10 @@ def test_a_folder_counts_what_it_takes_and_is_complete_with_its_report(photos: P
         do(folder, first, "no photo")
         for job in rest:
             do(folder, job)
-    assert (folder.num_done, folder.num_taken, folder.num_skipped) == (3, 4, 0)
-    assert folder.failures == [Failure(str(photos / "a.jpg"), "no photo")]
-    assert (tmp_path / "out" / INCOMPLETE).exists() and folder.seconds() > 0
-    folder.finish({"done": folder.num_done})
+        assert (folder.num_done, folder.num_taken, folder.num_skipped) == (3, 4, 0)
+        assert folder.failures == [Failure(str(photos / "a.jpg"), "no photo")]
+        assert (tmp_path / "out" / INCOMPLETE).exists() and folder.seconds() > 0
+        folder.finish({"done": folder.num_done})
     assert not (tmp_path / "out" / INCOMPLETE).exists()
     assert read_json(tmp_path / "out" / REPORT) == {"done": 3}
 

@@ -1,0 +1,32 @@
+"""What a file's name tells: whether it is a photo's, and else of what kind it is."""
+
+import re
+from pathlib import PurePath
+
+from gseg_runtime.files import TEMPORARY_PREFIX
+from gseg_runtime.litter import litter_kind
+
+SUFFIXES = (
+    *(".jpg", ".jpeg", ".jfif", ".jpe", ".jif", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif"),
+    *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".heic", ".heif", ".hif"),
+)
+OTHER = "other"
+
+
+def is_named_like_a_picture(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not name.startswith(TEMPORARY_PREFIX)
+
+
+def kind_of(name: str) -> str:
+    """How a file is counted that is passed over: by its suffix, or as what systems leave behind.
+
+    OTHER for a suffix that tells no kind, as the number of a frame.
+    """
+    if kind := litter_kind(name):
+        return kind
+    if name.startswith(TEMPORARY_PREFIX):
+        return f"{TEMPORARY_PREFIX}*"
+    suffix = PurePath(name).suffix.lower()
+    if not suffix:
+        return "no suffix"
+    return suffix if re.fullmatch(r"\.(?=\w*[^\W\d_])\w{1,8}", suffix) else OTHER

@@ -1,0 +1,51 @@
+"""Pictures of any of Pillow's modes as RGB, transparency over black, upright."""
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from gseg_runtime.label_map import Pixels
+
+_ORIENTATION = 0x0112  # the EXIF tag
+
+
+def to_rgb(image: Image.Image) -> Pixels:
+    """uint8 [H, W, 3]. 16-bit values are scaled to 8; ValueError for those of 32 bits."""
+    image.load()
+    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
+        return grey_to_rgb((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
+    if image.mode == "La":  # multiplied by its alpha already
+        return grey_to_rgb(np.asarray(image)[:, :, 0])
+    if image.has_transparency_data and not _is_alpha_empty(image):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert copies in any case
+
+
+def _is_alpha_empty(image: Image.Image) -> bool:
+    """In a BMP of 32 bits nothing tells whether the fourth byte is alpha or nothing, which programs leave at zero."""
+    return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)
+
+
+def grey_to_rgb(grey: npt.NDArray[np.uint8]) -> Pixels:
+    return np.repeat(grey[:, :, None], 3, axis=2)
+
+
+def orientation_of(image: Image.Image) -> int:
+    """EXIF orientation, 1 (upright) when there is none. A broken EXIF block is no reason to lose the photo."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # its parser raises nearly anything
+        return 1
+
+
+def upright(pixels: Pixels, orientation: int) -> Pixels:
+    """The eight orientations of EXIF: a transposition for 5 to 8, then mirrored in one or both directions."""
+    if orientation in (5, 6, 7, 8):
+        pixels = pixels.transpose(1, 0, 2)
+    if orientation in (3, 4, 7, 8):
+        pixels = pixels[::-1]
+    if orientation in (2, 3, 6, 7):
+        pixels = pixels[:, ::-1]
+    return np.ascontiguousarray(pixels)
