@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from gseg_cli import latents
-from gseg_cli.annotate.annotation_set import FILE, AnnotationSet
-from gseg_cli.annotate.preview import write_previews
+from gseg_cli.annotate.annotation_set import FILE, PREVIEWS, AnnotationSet
+from gseg_cli.annotate.preview import SHEET, write_previews
+from gseg_cli.checkpoint import is_ours
 from gseg_cli.folder_description import claim
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.class_map import IGNORE, ClassMap
@@ -31,6 +32,8 @@ class AnnotationFolder:
         """GsegError when the annotations that are there do not belong to these samples and classes."""
         self.folder, self.staging, self.samples, self.classes = folder, staging, samples, classes
         has_some = (folder / FILE).is_file()
+        if not has_some:
+            self._remove_rest()
         claim(folder, "annotations", overwrite=False, extend=has_some, owned=lambda file: False)
         there = AnnotationSet.load(folder) if has_some else None
         finish_folder(folder)
@@ -93,6 +96,7 @@ class AnnotationFolder:
         now = self._all()
         if now is None:
             (self.folder / FILE).unlink(missing_ok=True)
+            self._remove_rest()
         else:
             now.save(self.staging, source=SOURCE, overwrite=True)
             for name in (latents.FILE, *map(sample_name, now.seeds), FILE):
@@ -101,3 +105,14 @@ class AnnotationFolder:
         for seed in self.samples.seeds:
             if sample_name(seed) not in listed:
                 (self.folder / sample_name(seed)).unlink(missing_ok=True)
+
+    def _remove_rest(self) -> None:
+        """What stands beside annotations.json, and means nothing without it; an empty folder can be used again."""
+        rest = self.folder / latents.FILE
+        if rest.is_file() and is_ours(rest):
+            rest.unlink()
+        previews = self.folder / PREVIEWS
+        for name in (SHEET, *map(sample_name, self.samples.seeds)):
+            (previews / name).unlink(missing_ok=True)
+        if previews.is_dir() and not any(previews.iterdir()):
+            previews.rmdir()

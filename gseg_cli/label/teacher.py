@@ -102,8 +102,8 @@ class LiveTeacher:
             ridge = fit_ridge(table)
             yield from self._announce(ridge, begin, len(pixels))
             begin = time.perf_counter()
-            yield from self._refiner.fit(table, ridge)
-            yield from self._announce(self._refiner.classifier(table, ridge), begin, len(pixels))
+            refined = yield from self._refiner.fit(table, ridge)
+            yield from self._announce(refined, begin, len(pixels))
         self._learnt = wanted
 
     def _filled(self, pixels: Pixels) -> Table:

@@ -196,6 +196,21 @@ def test_a_label_map_that_a_killed_process_did_not_come_to_list_is_no_obstacle(p
     again.close()
 
 
+def test_when_all_is_undone_the_folder_is_empty_and_can_be_used_again(project):
+    store = opened(project)
+    dot(store, 1)
+    store.close()  # makes previews
+    again = opened(project)
+    again.undo(3, 1)
+    assert list(project.annotations_dir.iterdir()) == []
+    again.close()
+    store = opened(project)
+    assert store.state(3).can_redo
+    store.redo(3, 2)
+    store.close()
+    assert AnnotationSet.load(project.annotations_dir).seeds == (3,)
+
+
 def test_previews_are_made_at_the_end(project):
     store = opened(project)
     dot(store, 1)
