@@ -80,7 +80,7 @@ def run_bench(
         jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]
         loaded = [item for job in jobs if isinstance(item := work.load(job), Loaded)]
         if not loaded:
-            raise GsegError(f"{photos}: no photo there that can be read", "--photos DIR names a folder of photos")
+            raise GsegError(f"{photos}: no readable photo", "name a folder of photos with --photos DIR")
         decode_s = _cpu_per_item(lambda item: work.load(item.job), loaded)
         infer_s = _infer_s(segmenter, loaded)
         encode_s = _encode_s(segmenter, work, loaded)

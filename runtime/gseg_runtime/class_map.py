@@ -33,7 +33,7 @@ class ClassMap:
             _check_name(name)
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
-            raise ConfigError(f"classes: {', '.join(sorted(repeated))} stands there more than once")
+            raise ConfigError(f"classes: {', '.join(sorted(repeated))} appears more than once")
         for name, color in zip(self.names, self.colors, strict=True):
             if len(color) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in color):
                 raise ConfigError(f"class {name}: expected a colour of three numbers from 0 to 255, got {color}")
@@ -47,7 +47,7 @@ class ClassMap:
             return self.names.index(name)
         nearest = difflib.get_close_matches(name, self.names, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"the classes are {', '.join(self.names)}"
-        raise ConfigError(f"no class is called {name!r}", hint)
+        raise ConfigError(f"unknown class {name!r}", hint)
 
     def palette(self) -> bytes:
         """768 bytes, RGB of the indices 0..255: the class colours, black for unused ones, light grey for ignore."""

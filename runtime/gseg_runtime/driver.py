@@ -16,7 +16,7 @@ from typing import Any
 from gseg_runtime.errors import BackendUnavailable
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
-DRIVER_HINT = "nvidia-smi must list the GPU; in a container it takes --gpus all"
+DRIVER_HINT = "check that nvidia-smi lists the GPU; a container needs --gpus all"
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
 
 

@@ -62,7 +62,9 @@ def read_facts(engine: Path) -> EngineFacts:
     except (KeyError, TypeError) as error:
         raise GsegError(f"{sidecar}: no description of an engine: lacks {error}", REBUILD) from error
     if data.get("format") != FORMAT or facts.tensorrt not in MODULES:
-        raise GsegError(f"{sidecar}: format {data.get('format')}, {facts.tensorrt}: not of this version", REBUILD)
+        raise GsegError(
+            f"{sidecar}: format {data.get('format')}, {facts.tensorrt}: which this version does not read", REBUILD
+        )
     if sha256_file(engine) != facts.engine_sha256:
         raise GsegError(f"{engine}: not the engine that {sidecar.name} describes, or a damaged one", REBUILD)
     return facts

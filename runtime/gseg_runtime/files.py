@@ -142,17 +142,17 @@ def finish_folder(path: Path) -> None:
 def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool = False) -> None:
     """The refusals of `claim_folder`, but for that of `owned`; nothing is changed."""
     if overwrite and resume:
-        raise UsageError("--overwrite and --resume exclude each other", "give one of them")
+        raise UsageError("--overwrite and --resume cannot be used together", "give one of them")
     if path.exists() and not path.is_dir():
-        raise GsegError(f"{path}: a folder is needed here to write {kind}, but this is a file", "choose another name")
+        raise GsegError(f"{path}: expected a folder to write {kind}, but this is a file", "choose another name")
     if not path.is_dir() or not _holds_anything(path):
         return
     if not overwrite and not resume:
-        hint = "--overwrite replaces it, --resume goes on with it, or choose another folder"
+        hint = "use --overwrite to replace it or --resume to continue, or choose another folder"
         raise GsegError(f"{path}: not empty, so no {kind} are written there", hint)
     if not any((path / marker).is_file() for marker in MARKERS):
-        message = f"{path}: holds files that gseg did not write, so neither --overwrite nor --resume touch it"
-        raise GsegError(message, "choose another folder, or empty this one yourself")
+        message = f"{path}: not written by gseg, so --overwrite and --resume leave it alone"
+        raise GsegError(message, "choose another folder, or empty this one first")
 
 
 def _holds_anything(path: Path) -> bool:
@@ -180,7 +180,7 @@ def _empty(path: Path, owned: Callable[[Path], bool] | None) -> None:
     files, folders = _tree(path)
     foreign = [file for file in files if owned is not None and not _is_ours(file, owned)]
     if foreign:
-        message = f"{path}: holds {len(foreign)} files that gseg did not write, for instance {foreign[0].name}"
+        message = f"{path}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
         raise GsegError(message, "choose another folder, or move them away")
     # Markers go last: should this be interrupted, the folder can still be claimed again.
     for file in sorted(files, key=lambda file: file.parent == path and file.name in MARKERS):

@@ -85,7 +85,7 @@ class FolderLock:
         """OutputError when another process took the folder over, as it may where this one slept for long."""
         if self._lost_to is not None:
             message = f"{self._path}: {self._lost_to} took it over while this one gave no sign of life"
-            raise OutputError(message, "let that one finish; then go on with --resume")
+            raise OutputError(message, "let that one finish; then run it again with --resume")
 
     def release(self) -> None:
         self._end.set()

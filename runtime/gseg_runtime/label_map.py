@@ -27,7 +27,7 @@ def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: st
     wrong = np.flatnonzero(np.bincount(array.ravel(), minlength=256)[num_classes:IGNORE])
     if len(wrong):
         message = f"{source}: class index {wrong[0] + num_classes}, but there are {num_classes} classes"
-        raise GsegError(message, "mend the label map, or add the class in gseg.toml")
+        raise GsegError(message, "correct the label map, or add the class to gseg.toml")
     return array  # type: ignore[return-value]
 
 

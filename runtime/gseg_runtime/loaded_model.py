@@ -26,7 +26,7 @@ class LoadedModel:
     def __post_init__(self) -> None:
         if self.backend.is_batch_fixed and self.batch != self.backend.batch:
             message = f"batch {self.batch}: this engine was built for batches of {self.backend.batch}"
-            raise UsageError(message, "leave --batch out, or build another with gseg export --trt --batch N")
+            raise UsageError(message, "leave out --batch, or build another with gseg export --trt --batch N")
 
     @property
     def card(self) -> ModelCard:
@@ -47,7 +47,9 @@ class LoadedModel:
     def require_confidence(self) -> None:
         """GsegError when the model cannot tell how sure it is."""
         if CONFIDENCE not in self.backend.outputs:
-            raise GsegError("this model was exported without confidence", "gseg export --confidence adds it")
+            raise GsegError(
+                "this model was exported without confidence", "export it again with gseg export --confidence"
+            )
 
     def batch_of(self, squares: Sequence[Pixels]) -> Pixels:
         """uint8 [N, S, S, 3] of at most `batch` squares, filled up to as many only where the engine takes no fewer."""

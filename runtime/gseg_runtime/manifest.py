@@ -80,8 +80,8 @@ class Done:
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
         for entry in read_manifest(folder):
             if entry.model_sha256 != model_sha256:
-                message = f"{folder}: made with another model or other settings, so these masks cannot be gone on with"
-                raise GsegError(message, "--overwrite makes all of them anew, or choose another folder")
+                message = f"{folder}: cannot resume: these masks come from another model or other settings"
+                raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
             if is_enough(entry):
                 self._stamps[entry.mask] = (PurePath(entry.input).name, entry.stamp)
             else:
@@ -141,7 +141,7 @@ class ManifestWriter:
                 raise
 
 
-RESUME_HINT = "make room, then go on with --resume; what is done is kept"
+RESUME_HINT = "make room and run it again with --resume; finished masks are kept"
 
 
 def read_manifest(folder: Path) -> Iterator[Entry]:

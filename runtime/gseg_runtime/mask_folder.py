@@ -138,8 +138,8 @@ class MaskFolder:
             mask, is_known = self.path / job.mask, done.knows(job.mask)
             for path in (mask, *(beside(mask, suffix) for suffix in contents.suffixes)):
                 if os.path.lexists(path) and not contents.owns(path) and not (is_known and is_cut_off(path)):
-                    message = f"{path}: is in the way, and not a file that gseg wrote here"
-                    raise GsegError(message, "choose another folder, or move it away")
+                    message = f"{path}: exists and was not written by gseg"
+                    raise GsegError(message, "move it away, or choose another folder")
 
     def __enter__(self) -> Self:
         return self

@@ -18,7 +18,7 @@ def read_card(model: Path) -> ModelCard:
     """The card in a model's metadata; ModelCardError when there is none or it cannot be read."""
     text = read_metadata(model).get(METADATA_KEY)
     if text is None:
-        raise ModelCardError(f"{model}: carries no gseg model card", "export the model with gseg export")
+        raise ModelCardError(f"{model}: has no gseg model card", "export the model with gseg export")
     try:
         return ModelCard.from_json(json.loads(text))
     except ValueError as error:
@@ -35,11 +35,11 @@ def read_metadata(model: Path) -> dict[str, str]:
         entries = [dict(_fields(io.BytesIO(pair), len(pair), (_KEY, _VALUE))) for pair in pairs]
         return {entry[_KEY].decode(): entry.get(_VALUE, b"").decode() for entry in entries}
     except FileNotFoundError as error:
-        raise GsegError(f"{model}: no such model", "gseg export makes one from a checkpoint") from error
+        raise GsegError(f"{model}: no such model", "make one with gseg export CHECKPOINT") from error
     except OSError as error:
         raise GsegError(f"{model}: cannot be read: {error.strerror}") from error
     except (ValueError, KeyError) as error:
-        raise GsegError(f"{model}: not an ONNX model, or a damaged one", "gseg export makes one") from error
+        raise GsegError(f"{model}: not an ONNX model, or damaged", "make one with gseg export") from error
 
 
 def _fields(file: IO[bytes], size: int, wanted: tuple[int, ...]) -> Iterator[tuple[int, bytes]]:

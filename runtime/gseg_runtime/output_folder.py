@@ -45,8 +45,8 @@ class OutputFolder:
         self._lock.check()
 
     def _gone(self, why: str) -> OutputError:
-        hint = "was a drive unmounted, or the folder moved? bring it back, then go on with --resume"
-        return OutputError(f"{self.path}: is gone since the run began: {why}", hint)
+        hint = "was a drive unmounted, or the folder moved? bring it back and run it again with --resume"
+        return OutputError(f"{self.path}: disappeared during the run: {why}", hint)
 
     @property
     def is_deleted(self) -> bool:

@@ -90,7 +90,7 @@ def check_capitals(plan: Plan) -> None:
         if (mask := str(job.mask).casefold()) in seen:
             first = next(other for other in plan if str(other.mask).casefold() == mask)
             message = f"{first.photo} and {job.photo} would both write {job.mask}"
-            raise GsegError(message, "this disk does not tell capital letters from small ones; choose another")
+            raise GsegError(message, "this disk ignores case; choose another")
         seen.add(mask)
 
 
@@ -144,7 +144,7 @@ def _check_collisions(plan: Plan, suffixes: Sequence[str]) -> None:
     for suffix in suffixes:
         for path in (path for path in chain(folders, plan.masks()) if path.endswith(suffix)):
             if is_mask(mask := path.removesuffix(suffix) + ".png"):
-                raise GsegError(f"what is written beside {mask} and {path} would have the same name", _APART)
+                raise GsegError(f"the files beside {mask} and {path} would have the same names", _APART)
 
 
 def _compare_names(plan: Plan) -> None:
@@ -165,7 +165,7 @@ def _folders(masks: Iterable[str]) -> set[str]:
 def _collision(plan: Plan, mask: str, second: str) -> GsegError:
     photos = [os.path.join(base, name) for base, names in plan.names.items() for name in names]
     first = next(photo for photo, job in zip(photos, plan, strict=True) if str(job.mask) == mask)
-    hint = f"{_APART}, or let --base name a folder above both"
+    hint = f"{_APART}, or use --base with a folder above both"
     if os.path.basename(first) != os.path.basename(second):
         hint = f"--full-names tells them apart ({os.path.basename(first)}.png), or {_APART}"
     return GsegError(f"{first} and {second} would both write {mask}", hint)

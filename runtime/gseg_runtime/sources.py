@@ -83,7 +83,7 @@ def _glob(pattern: str, search: Search) -> tuple[str, list[str]]:
     parts = Path(pattern).parts
     first = next(index for index, part in enumerate(parts) if glob.has_magic(part))
     if os.pardir in parts[first:]:  # masks would leave their folder
-        raise GsegError(f"{pattern}: has {os.pardir} behind a wildcard", "name the folder that it leads to instead")
+        raise GsegError(f"{pattern}: has {os.pardir} behind a wildcard", "name the folder that it leads to")
     fixed = os.path.join("", *parts[:first])
     own = Search()
     names = list(match_images(fixed, parts[first:], own))
@@ -98,5 +98,8 @@ def _rebase(folder: str, names: list[str], base: Path | None) -> tuple[str, list
         return folder, names
     below = os.path.relpath(folder or os.curdir, base)
     if below.split(os.sep)[0] == os.pardir:
-        raise GsegError(f"{folder or os.curdir}: not below the base folder {base}", "--base must hold all photos")
+        raise GsegError(
+            f"{folder or os.curdir}: not below the base folder {base}",
+            "use --base with a folder that contains all photos",
+        )
     return os.fspath(base), [os.path.normpath(os.path.join(below, name)) for name in names]

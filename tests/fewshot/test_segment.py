@@ -128,7 +128,7 @@ def test_a_run_that_was_killed_goes_on_to_the_same_masks(run, tmp_path, monkeypa
 def test_other_settings_do_not_go_on_with_these_masks(run, tmp_path, capsys):
     run()
     assert run("--resume", "--space", "w") == 1
-    assert "made with another model or other settings" in capsys.readouterr().err
+    assert "cannot resume: these masks come from another model or other settings" in capsys.readouterr().err
     assert run("--overwrite", "--space", "w", "--fit", "crop") == 3
     labels = masks(tmp_path / "out")["2.png"]
     assert (labels[:, :8] == 255).all() and (labels[:, 40:] == 255).all() and (labels[:, 8:40] != 255).all()

@@ -144,7 +144,7 @@ def test_samples_of_another_gan_or_truncation_are_refused_unless_overwritten(gen
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_folder_with_other_files_is_never_emptied(generator, gan, tmp_path, overwrite):
     (tmp_path / "000000.png").write_text("mine")
-    with pytest.raises(GsegError, match=r"not empty|did not write"):
+    with pytest.raises(GsegError, match=r"not empty|not written by gseg"):
         write_samples(generator, gan, [0], PSI, tmp_path, overwrite=overwrite)
     assert names(tmp_path) == ["000000.png"]
 

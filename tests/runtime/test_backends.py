@@ -46,7 +46,7 @@ def test_files_that_are_no_models(tmp_path: Path) -> None:
 
 
 def test_models_of_others_are_refused(make_model: MakeModel) -> None:
-    with pytest.raises(ModelCardError, match="carries no gseg model card"):
+    with pytest.raises(ModelCardError, match="has no gseg model card"):
         OrtBackend(make_model(metadata=None))
     with pytest.raises(ModelCardError, match="not valid JSON"):
         OrtBackend(make_model(metadata="{"))

@@ -159,7 +159,7 @@ def test_an_engine_is_opened_only_where_it_was_built_for(
     refused("built with TensorRT 11.4.0, here is 10.16.1", version="10.16.1")
     refused("built for NVIDIA A100.*here is NVIDIA H100", gpu="NVIDIA A100", compute_capability="8.0")
     refused("not the engine that", engine_sha256="0" * 64)
-    refused("not of this version", format=2)
+    refused("which this version does not read", format=2)
     write_engine(tmp_path / "rtx.engine", model, gpu=None, compute_capability=None, tensorrt="tensorrt_rtx")
     assert TensorRTBackend(tmp_path / "rtx.engine", trt=make_trt(driver)).batch == BATCH
 

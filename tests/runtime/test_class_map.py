@@ -33,7 +33,7 @@ def test_index_names_the_nearest_class() -> None:
     "entries, message",
     [
         ([], "expected 1 to 255"),
-        ([{"name": "a"}, {"name": "a"}], "a stands there more than once"),
+        ([{"name": "a"}, {"name": "a"}], "a appears more than once"),
         ([{"name": " "}], "printable"),
         ([{"name": 3}], "printable"),
         ([{"color": "#ffffff"}], "class 0: no name"),

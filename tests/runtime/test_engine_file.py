@@ -54,8 +54,8 @@ def test_the_keys_are_those_of_the_format() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"format": 2}, r"model\.engine\.json: format 2, tensorrt: not of this version"),
-        ({"tensorrt": "tensorrt_xl"}, r"format 1, tensorrt_xl: not of this version"),
+        ({"format": 2}, r"model\.engine\.json: format 2, tensorrt: which this version does not read"),
+        ({"tensorrt": "tensorrt_xl"}, r"format 1, tensorrt_xl: which this version does not read"),
         ({"engine_sha256": "0" * 64}, r"model\.engine: not the engine that model\.engine\.json describes"),
         ({"card": {}}, "model card: no format"),
     ],

@@ -74,7 +74,7 @@ def test_overwrite_empties_what_gseg_wrote_and_follows_no_link(tmp_path: Path) -
 @pytest.mark.parametrize("flag", ["overwrite", "resume"])
 def test_a_folder_of_somebody_else_is_never_touched(tmp_path: Path, flag: str) -> None:
     write_text(tmp_path / "thesis.txt", "years")
-    with pytest.raises(GsegError, match="did not write"):
+    with pytest.raises(GsegError, match="not written by gseg"):
         claim_folder(tmp_path, "samples", **{flag: True})
     assert names(tmp_path) == ["thesis.txt"]
 

@@ -81,7 +81,7 @@ def test_resume_does_what_failed_and_what_lacks_a_file_or_a_fact(photos: Path, t
 
 def test_masks_made_otherwise_are_not_gone_on_with(photos: Path, tmp_path: Path) -> None:
     fill(photos, tmp_path / "out")
-    with pytest.raises(GsegError, match="made with another model or other settings"):
+    with pytest.raises(GsegError, match="cannot resume: these masks come from another model or other settings"):
         open_folder(photos, tmp_path / "out", make_contents("model B"), resume=True)
     assert fill(photos, tmp_path / "out", resume=True) == []
 
@@ -91,7 +91,7 @@ def test_only_what_the_command_wrote_is_written_over(photos: Path, tmp_path: Pat
     (out / "table.csv").write_text("its table")
     assert len(fill(photos, out, overwrite=True)) == 4
     (out / "other.csv").write_text("no table of this command")
-    with pytest.raises(GsegError, match=r"holds 1 files that gseg did not write, for instance other\.csv"):
+    with pytest.raises(GsegError, match=r"holds 1 files that gseg did not write, for example other\.csv"):
         open_folder(photos, out, overwrite=True)
     (out / "other.csv").unlink()
     (tmp_path / "elsewhere").write_text("ours")

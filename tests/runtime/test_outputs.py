@@ -41,7 +41,7 @@ def test_everything_lies_beside_the_masks_and_is_replaced_with_them(
     assert names_in(out) == {f"{stem}.png" for stem in stems} | {"gseg-manifest.jsonl", "gseg-report.json"}
     assert masks == {stem: (out / f"{stem}.png").read_bytes() for stem in stems}
     Image.new("RGB", (8, 8)).save(out / "mine.overlay.jpg")
-    with pytest.raises(GsegError, match=r"did not write, for instance mine\.overlay\.jpg"):
+    with pytest.raises(GsegError, match=r"did not write, for example mine\.overlay\.jpg"):
         segmenter.segment_folder(photos, out, overwrite=True)
 
 

@@ -131,7 +131,7 @@ def test_auto_takes_the_device_that_8_bits_were_made_for(
 ) -> None:
     with_a_gpu(monkeypatch)
     backend = choose(make_model(precision="int8"), "auto")
-    assert (backend.name, backend.why) == ("ONNX Runtime, CPU", "the model's 8 bits are those for CPUs")
+    assert (backend.name, backend.why) == ("ONNX Runtime, CPU", "the model is int8 for CPUs")
     backend = choose(make_model(precision="fp16"), "auto")
     assert backend.name == "ONNX Runtime, cuda" and "TensorRT only where it is asked for" in backend.why
 

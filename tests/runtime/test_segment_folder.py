@@ -147,7 +147,7 @@ def test_overwrite_replaces_masks_but_never_files_of_others(segmenter: Segmenter
     segmenter.segment_folder(photos, out, overwrite=True)
     assert "b.png" not in tree(out)
     Image.new("P", (2, 2)).save(out / "mine.png")
-    with pytest.raises(GsegError, match=r"did not write, for instance mine\.png"):
+    with pytest.raises(GsegError, match=r"did not write, for example mine\.png"):
         segmenter.segment_folder(photos, out, overwrite=True)
     assert "a.png" in tree(out)
 
@@ -161,7 +161,10 @@ def test_resume_writes_over_nothing_that_segment_did_not_write(
     Image.new("P", (2, 2)).save(out / "mine.png")
     annotations.mkdir()
     (annotations / "annotations.json").write_text("{}")
-    for folder, message in ((out, r"mine\.png: is in the way"), (annotations, r"holds annotations\.json")):
+    for folder, message in (
+        (out, r"mine\.png: exists and was not written by gseg"),
+        (annotations, r"holds annotations\.json"),
+    ):
         before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
         with pytest.raises(GsegError, match=message):
             segmenter.segment_folder(photos, folder, resume=True)

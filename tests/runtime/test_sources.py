@@ -111,7 +111,7 @@ def test_what_lies_beside_a_mask_is_no_other_photos(tree: Path, name: str, suffi
     (tree / "in" / name).parent.mkdir(exist_ok=True)
     (tree / "in" / name).touch()
     assert f"in/{name}" in masks("in")
-    with pytest.raises(GsegError, match="would have the same name"):
+    with pytest.raises(GsegError, match="would have the same names"):
         masks("in", suffixes=[suffix])
 
 

@@ -29,7 +29,7 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
         return _engine(model, device)
     if model.suffix != ".onnx":
         message = f"{model}: expected an ONNX model (.onnx) or a TensorRT engine (.engine)"
-        raise GsegError(message, "gseg export makes one from a checkpoint")
+        raise GsegError(message, "make one with gseg export CHECKPOINT")
     card = read_card(model)
     return _best(model, card, batch) if device == "auto" else _named(model, card, device, cache, batch)
 
@@ -38,7 +38,7 @@ def _engine(model: Path, device: str) -> Backend:
     from gseg_runtime.backends.trt import TensorRTBackend
 
     if device != "auto" and not device.startswith("trt"):
-        message = f"device {device}: {model.name} is an engine, which only TensorRT runs"
+        message = f"device {device}: {model.name} is a TensorRT engine; only TensorRT runs it"
         raise UsageError(message, "use --device trt, or the model.onnx that it was built from")
     device = "trt" if device == "auto" else device
     return _tried(TensorRTBackend(model, device), device)
@@ -73,7 +73,7 @@ def _tried(backend: Backend, device: str) -> Backend:
         with suppress(GsegError):  # after some errors of a GPU all else fails too
             backend.close()
         said = error.message.removeprefix(f"{backend.name}: ") if isinstance(error, GsegError) else str(error)
-        hint = "choose another --device, or a smaller --batch if the GPU's memory is full; gseg doctor looks for more"
+        hint = "choose another --device, or a smaller --batch if the GPU's memory is full; run gseg doctor for more"
         raise BackendUnavailable(
             f"device {device}: {backend.name} loads the model but cannot run it: {said}", hint
         ) from error
@@ -104,5 +104,5 @@ def _why_no_cuda(card: ModelCard) -> str:
     if problem := driver_problem():
         return problem
     if not has_cuda_provider():
-        return "an NVIDIA driver is here, but ONNX Runtime without GPU support"
-    return "the model's 8 bits are those for CPUs" if is_for_cpus(card) else ""
+        return "there is an NVIDIA driver, but ONNX Runtime was installed without GPU support"
+    return "the model is int8 for CPUs" if is_for_cpus(card) else ""

@@ -55,7 +55,7 @@ class OrtBackend(Backend):
         if self._session.get_providers()[0] != wanted:  # it goes on with the next one, and says so nowhere else
             raise BackendUnavailable(
                 f"device {device}: ONNX Runtime found the provider but could not start it",
-                f"gseg doctor tells what is missing; or {_INSTALL[kind]}",
+                f"run gseg doctor to see what is missing; or {_INSTALL[kind]}",
             )
         self.outputs = _check_graph(self._session, model)
 
