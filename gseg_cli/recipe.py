@@ -72,9 +72,7 @@ def run_recipe(recipe: Recipe, folder: Path, device: torch.device, stage: Stage)
         teacher = run_fewshot_train(gan, project.annotations_dir, recipe.fewshot, runs, device, on_step=on_step)
 
     with stage("distill", "steps") as on_step:  # a UNet that learns from thousands of samples labelled by the teacher
-        student = run_distill(
-            gan, teacher.checkpoint, recipe.student, runs, device, on_pairs=on_step, on_step=on_step
-        )
+        student = run_distill(gan, teacher.checkpoint, recipe.student, runs, device, on_pairs=on_step, on_step=on_step)
 
     with stage("export", "models") as on_step:  # the UNet as a file that runs without PyTorch
         export_student(student.checkpoint, model)

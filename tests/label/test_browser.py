@@ -122,7 +122,7 @@ def test_undone_strokes_are_forgotten_by_the_teacher(painter: Painter) -> None:
         _paint_two_classes(painter)
     painter.press("Control+z")
     painter.page.wait_for_selector("#teacher[data-stage=none]")
-    assert painter.page.is_disabled("[data-action=accept]")
+    expect(painter.page.locator("[data-action=accept]")).to_be_disabled()
 
 
 def test_accept_undo_and_redo_survive_a_reload(painter: Painter, project: Project) -> None:
