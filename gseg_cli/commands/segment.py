@@ -11,7 +11,7 @@ from gseg_cli.options import FullNamesOpt, ModelOpt, OutOpt, OverwriteOpt, Resum
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
-    from gseg_runtime.folder import FolderReport
+    from gseg_runtime.folder import FolderReport, Progress
     from gseg_runtime.segmenter import Segmenter
     from gseg_runtime.sources import Source
 
@@ -83,6 +83,11 @@ def segment(
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
 
+    def on_image(state: "Progress") -> None:
+        if state.entry.remark:
+            output.warn(f"{state.entry.input}: {state.entry.remark}")
+        on_step(Step(state.done, state.total))
+
     output = current_output()
     shard_numbers = _parse_shard(shard)
     sources = _sources(images, base, null=null)
@@ -91,7 +96,7 @@ def segment(
         report = segmenter.segment_files(
             sources,
             out,
-            on_image=lambda state: on_step(Step(state.done, state.total)),
+            on_image=on_image,
             overwrite=overwrite,
             resume=resume,
             full_names=full_names,

@@ -12,6 +12,7 @@ import simplejpeg
 from PIL import Image
 
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.libtiff import heard_errors
 from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
 from gseg_runtime.picture_formats import NUM_BYTES, formats_of, open_photo
 from gseg_runtime.pillow import UNKNOWN, picture_errors
@@ -25,11 +26,15 @@ _one_at_a_time = threading.Lock()
 
 @dataclass(frozen=True)
 class Photo:
-    """pixels: uint8 [H, W, 3], RGB, upright, perhaps at a reduced scale; height, width: the full displayed size."""
+    """pixels: uint8 [H, W, 3], RGB, upright, perhaps at a reduced scale; height, width: the full displayed size.
+
+    remark: what the decoder found amiss, though it went on.
+    """
 
     pixels: Pixels
     height: int
     width: int
+    remark: str = ""
 
 
 def read_image(path: Path, min_size: int | None = None) -> Photo:
@@ -89,9 +94,15 @@ def _lock_for(width: int, height: int) -> AbstractContextManager[Any]:
 
 def _decode_tiff(data: bytes) -> Photo:
     tiff = Tiff(data)
-    with _lock_for(tiff.width, tiff.height):
-        pixels = tiff.pixels()
-    return Photo(pixels, *pixels.shape[:2])
+    with heard_errors() as errors, _lock_for(tiff.width, tiff.height):
+        try:
+            pixels = tiff.pixels()
+        except OSError as error:
+            if not str(error).startswith("decoder error"):  # and a number
+                raise
+            raise ValueError("; ".join(errors) or f"{tiff.kind}: cannot be decoded") from error
+    height, width, _ = pixels.shape
+    return Photo(pixels, height, width, "; ".join(errors))
 
 
 def _decode_jpeg(data: bytes, image: Image.Image, num_needed: int | None) -> Pixels | None:

@@ -62,7 +62,10 @@ class Extras:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A photo ready for the network. square: uint8 [S, S, 3]; data: the file itself, when an overlay will need it."""
+    """A photo ready for the network. square: uint8 [S, S, 3]; data: the file itself, when an overlay will need it.
+
+    remark: see `Photo`.
+    """
 
     job: Job
     stamp: Stamp
@@ -70,6 +73,7 @@ class Loaded:
     square: Pixels
     letterbox: Letterbox
     data: bytes | None
+    remark: str = ""
 
 
 class PhotoWork:
@@ -104,7 +108,7 @@ class PhotoWork:
                 square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
-        return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.overlay else None)
+        return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.overlay else None, photo.remark)
 
     def save(self, loaded: Loaded, inference: Inference, index: int = 0) -> Entry:
         """Write what is wanted of the photo in square `index`; a failed entry that says why not."""
@@ -116,7 +120,7 @@ class PhotoWork:
                 self._write_files(loaded, prediction)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
-        return self._entry(job, stamp, start_s, **facts)
+        return self._entry(job, stamp, start_s, **facts, remark=loaded.remark or None)
 
     def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""

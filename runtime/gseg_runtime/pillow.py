@@ -1,6 +1,7 @@
 """Opening pictures with Pillow: its many ways to fail in one place."""
 
 import io
+import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ UNKNOWN = "not a picture of a known format"
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 # What else it warns of, as broken EXIF or unknown tags, costs no photo, and names none.
 warnings.filterwarnings("ignore", module=r"PIL\.")
+logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any handler, its errors would go to stderr
 
 
 def open_picture(data: bytes, formats: list[str]) -> Image.Image:

@@ -7,7 +7,7 @@ knows all compressions; what they mean is settled here. (TIFF 6.0, Adobe 1992.)
 
 import io
 import struct
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
@@ -36,6 +36,8 @@ _UNSIGNED, _SIGNED, _FLOAT, _UNDEFINED = 1, 2, 3, 4
 _FORMATS = {_UNSIGNED: "unsigned", _SIGNED: "signed", _FLOAT: "floating-point"}
 _ASSOCIATED, _UNASSOCIATED = 1, 2  # alpha that the colours are multiplied by already, and that they are not
 _OF_BYTES = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that know no pixels
+_MOST_SAMPLES = 16  # per pixel; more are no picture
+_LONG = 4  # the type of a tag: whole numbers of 32 bits
 _STRIP = 256  # rows that are converted at once
 
 Samples = npt.NDArray[Any]  # [rows, W, samples per pixel]
@@ -68,7 +70,10 @@ class Tiff:
         return tuple(value) if isinstance(value, Sequence) and not isinstance(value, str | bytes) else (value,)
 
     def _one(self, tag: int, default: int) -> int:
-        return int((self._all(tag) or (default,))[0])
+        value = (self._all(tag) or (default,))[0]
+        if isinstance(value, str | bytes):
+            raise ValueError(f"a broken TIFF: its tag {tag} is no number")
+        return int(value)
 
     @property
     def width(self) -> int:
@@ -104,27 +109,33 @@ class Tiff:
 
     def pixels(self) -> Pixels:
         """uint8 [H, W, 3], upright. ValueError with its kind for one that is not read."""
-        if self.width * self.height > 2 * (Image.MAX_IMAGE_PIXELS or np.inf):  # as Pillow does where it opens a file
-            limit = f"exceeds limit of {2 * (Image.MAX_IMAGE_PIXELS or 0)} pixels"
-            raise ValueError(f"Image size ({self.width * self.height} pixels) {limit}")
-        if self._is_for_pillow:
-            try:
-                image = TiffImageFile(io.BytesIO(self.data))
-            except SyntaxError as error:  # it knows no such kind
-                if str(error) != "unknown pixel mode":
-                    raise
-            else:
-                return to_rgb(self._with_palette(image))
+        if self.width * self.height > _most_pixels():
+            raise ValueError(f"{self.width * self.height} pixels, more than {_most_pixels():.0f}")
+        if self._is_for_pillow and (pixels := self._by_pillow()) is not None:
+            return pixels
         if why := self._why_not():
-            raise ValueError(f"{self._kind()}: {why}")
+            raise ValueError(f"{self.kind}: {why}")
         return self._from_samples()
+
+    def _by_pillow(self) -> Pixels | None:
+        """None for a kind that it does not know."""
+        try:
+            return to_rgb(self._with_palette(TiffImageFile(io.BytesIO(self.data))))
+        except (SyntaxError, ValueError) as error:
+            if str(error) in ("unknown pixel mode", "unknown raw mode for given image mode"):
+                return None
+            raise
+        except KeyError as error:
+            raise ValueError(f"{self.kind}: such a compression is not read") from error
 
     @property
     def _is_for_pillow(self) -> bool:
         """Whether Pillow decodes it rightly, if at all."""
         if self._one(_COMPRESSION, 1) not in _OF_BYTES and self._bits <= 8:
             return True
-        is_known = self._bits in (1, 2, 4, 8) or (self._bits == 16 and not self._is_planar and self._photometric > 0)
+        if self._photometric in _NUM_COLORS and (self._is_planar or self._one(_EXTRA, 0) == _ASSOCIATED):
+            return False
+        is_known = self._bits in (0, 1, 2, 4, 8) or (self._bits == 16 and self._photometric > 0)
         return is_known and self._format == _UNSIGNED
 
     def _with_palette(self, image: Image.Image) -> Image.Image:
@@ -135,27 +146,32 @@ class Tiff:
             image.putpalette(bytes(np.array(colors, np.uint8).reshape(3, -1).T.tobytes()))
         return image
 
-    def _kind(self) -> str:
+    @property
+    def kind(self) -> str:
         """In words, for a refusal."""
         bits = f"{self._bits} bits" if self._bits else "different sizes"
         color = _PHOTOMETRICS.get(self._photometric, f"photometric {self._photometric}")
         samples = f"{self._num_samples} {_FORMATS.get(self._format, 'complex')} samples of {bits}"
-        return f"a TIFF of {samples}{' in planes' if self._is_planar else ''}, {color}"
+        compression = self._one(_COMPRESSION, 1)
+        how = f", compression {compression}" if compression > 1 else ""
+        return f"a TIFF of {samples}{' in planes' if self._is_planar else ''}, {color}{how}"
 
     def _why_not(self) -> str | None:
         """Why its samples cannot be shown; None when they can."""
         num_colors = _NUM_COLORS.get(self._photometric, 0)
         compression, predictor = self._one(_COMPRESSION, 1), self._one(_PREDICTOR, 1)
         if compression not in _OF_BYTES:
-            return f"not read with compression {compression}"
+            return "such a compression of them is not read"
         if self._format not in _FORMATS or not num_colors or self._num_samples < num_colors:
             return "such colours are not read"
-        if num_colors == 1 and self._num_samples > 2:
+        if (num_colors == 1 and self._num_samples > 2) or self._num_samples > _MOST_SAMPLES:
             return "nothing tells which of them are to be seen"
         if self._dtype is None and not (0 < self._bits < 16 and self._format == _UNSIGNED):
             return "samples of this size are not read"
         if predictor not in (1, 2) or (predictor == 2 and self._dtype is None):
             return f"not read with predictor {predictor}"
+        if self.width * self.height * self._num_samples * self._bits > 64 * _most_pixels():
+            return "too many bytes to decode"
         if self._range is None:
             return "the file does not tell their range"
         return None
@@ -195,31 +211,32 @@ class Tiff:
 
     def _bytes(self, plane: int) -> npt.NDArray[np.uint8]:
         """The decompressed rows of a plane, uint8 [H, bytes], by a directory that calls them a grey picture."""
-        bytes_per_pixel = self._bits * self._samples_per_plane / 8
-        tags = ImageFileDirectory_v2(self.data[:2] + (b"*\0" if self.data[:2] == b"II" else b"\0*") + bytes(4))
-        tags[_WIDTH], tags[_HEIGHT], tags[_BITS] = ceil(self.width * bytes_per_pixel), self.height, 8
-        tags[_COMPRESSION], tags[_PHOTOMETRIC] = self._one(_COMPRESSION, 1), _BLACK_IS_ZERO
-        tags[_FILL_ORDER], tags[_SAMPLES] = self._one(_FILL_ORDER, 1), 1
-        if self._all(_TILE_OFFSETS):
-            tags[_TILE_WIDTH] = ceil(self._one(_TILE_WIDTH, 0) * bytes_per_pixel)
-            tags[_TILE_HEIGHT] = self._one(_TILE_HEIGHT, 0)
-            parts = (_TILE_OFFSETS, _TILE_BYTES)
+        bytes_per_pixel, height = self._bits * self._samples_per_plane / 8, self.height
+        tags: dict[int, Sequence[int]] = {
+            _WIDTH: [ceil(self.width * bytes_per_pixel)],
+            _HEIGHT: [height],
+            _BITS: [8],
+            _COMPRESSION: [self._one(_COMPRESSION, 1)],
+            _PHOTOMETRIC: [_BLACK_IS_ZERO],
+            _FILL_ORDER: [self._one(_FILL_ORDER, 1)],
+            _SAMPLES: [1],
+        }
+        if self._is_tiled:
+            tags[_TILE_WIDTH] = [ceil(self._one(_TILE_WIDTH, 0) * bytes_per_pixel)]
+            tags[_TILE_HEIGHT] = [self._one(_TILE_HEIGHT, 0)]
         else:
-            tags[_ROWS_PER_STRIP] = min(self._one(_ROWS_PER_STRIP, self.height), self.height)
-            parts = (_STRIP_OFFSETS, _STRIP_BYTES)
-        for tag in parts:
+            tags[_ROWS_PER_STRIP] = [min(self._one(_ROWS_PER_STRIP, height), height)]
+        for tag in (_TILE_OFFSETS, _TILE_BYTES) if self._is_tiled else (_STRIP_OFFSETS, _STRIP_BYTES):
             values = self._all(tag)
             each = len(values) // (self._num_samples if self._is_planar else 1)
             tags[tag] = values[plane * each : (plane + 1) * each]
-        with TiffImageFile(io.BytesIO(self._with_directory(tags))) as image:
+        with TiffImageFile(io.BytesIO(_with_directory(self.data, tags))) as image:
             image.load()
             return np.asarray(image)
 
-    def _with_directory(self, tags: ImageFileDirectory_v2) -> bytes:
-        """The file with these tags at its end, and a head that leads to them."""
-        order, body = ("<", b"II*\0") if self.data[:2] == b"II" else (">", b"MM\0*")
-        start = len(self.data) + len(self.data) % 2
-        return body + struct.pack(f"{order}I", start) + self.data[8:].ljust(start - 8, b"\0") + tags.tobytes(start)
+    @property
+    def _is_tiled(self) -> bool:
+        return _TILE_OFFSETS in self.tags
 
     def _samples(self, rows: npt.NDArray[np.uint8]) -> Samples:
         """[rows, W, samples per plane], of bytes [rows, bytes]."""
@@ -233,7 +250,7 @@ class Tiff:
 
     def _summed(self, differences: Samples) -> Samples:
         """Predictor 2: each sample is kept as the difference to the one before, anew in each tile."""
-        width = self._one(_TILE_WIDTH, self.width) if self._all(_TILE_OFFSETS) else self.width
+        width = self._one(_TILE_WIDTH, self.width) if self._is_tiled else self.width
         tiles = [differences[:, left : left + width] for left in range(0, self.width, width)]
         return np.concatenate([np.cumsum(tile, axis=1, dtype=differences.dtype) for tile in tiles], axis=1)
 
@@ -251,3 +268,23 @@ class Tiff:
             colors = colors * share[..., num_colors : num_colors + 1]
         shown = (colors * 255).round().astype(np.uint8)
         return grey_to_rgb(shown[..., 0]) if num_colors == 1 else shown
+
+
+def _most_pixels() -> float:
+    """As Pillow has it for all formats where it opens files itself."""
+    return 2 * Image.MAX_IMAGE_PIXELS if Image.MAX_IMAGE_PIXELS else float("inf")
+
+
+def _with_directory(data: bytes, tags: Mapping[int, Sequence[int]]) -> bytes:
+    """A file with another directory at its end, and a head that leads to it."""
+    order, head = ("<", b"II*\0") if data[:2] == b"II" else (">", b"MM\0*")
+    start = len(data) + len(data) % 2
+    lists = start + 2 + 12 * len(tags) + 4  # behind the directory: values that do not fit into it
+    entries, behind = b"", b""
+    for tag, values in sorted(tags.items()):
+        packed = struct.pack(f"{order}{len(values)}I", *values)
+        place = packed if len(values) == 1 else struct.pack(f"{order}I", lists + len(behind))
+        entries += struct.pack(f"{order}HHI", tag, _LONG, len(values)) + place
+        behind += packed if len(values) != 1 else b""
+    directory = struct.pack(f"{order}H", len(tags)) + entries + bytes(4) + behind
+    return head + struct.pack(f"{order}I", start) + data[8:].ljust(start - 8, b"\0") + directory

@@ -52,7 +52,7 @@ def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
 
     def make(metadata: str | None = "card", *, confidence: bool = False, **card_fields: object) -> Path:
         model = brightness_graph(INPUT_SIZE, confidence=confidence)
-        card = ModelCard(classes=CLASSES, input_size=INPUT_SIZE, **card_fields)  # type: ignore[arg-type]
+        card = ModelCard(**{"classes": CLASSES, "input_size": INPUT_SIZE, **card_fields})  # type: ignore[arg-type]
         text = json.dumps(card.to_json()) if metadata == "card" else metadata
         if text is not None:
             helper.set_model_props(model, {METADATA_KEY: text})
