@@ -82,17 +82,21 @@ def segment(
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
+    from gseg_cli.streams import open_closed_streams, unheard
 
     def on_image(state: "Progress") -> None:
-        if state.entry.remark:
-            output.warn(f"{state.entry.input}: {state.entry.remark}")
-        on_step(Step(state.done, state.total))
+        with unheard():
+            if state.entry.remark:
+                output.warn(f"{state.entry.input}: {state.entry.remark}")
+            on_step(Step(state.done, state.total))
 
+    open_closed_streams()
     output = current_output()
     shard_numbers = _parse_shard(shard)
     sources = _sources(images, base, null=null)
     with load_segmenter(model, device, batch) as segmenter, progress("segment", "images") as on_step:
-        output.say(f"device: {segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
+        with unheard():
+            output.say(f"device: {segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
         report = segmenter.segment_files(
             sources,
             out,
@@ -108,15 +112,24 @@ def segment(
             fast_decode=fast_decode,
             workers=workers,
         )
-    _show(output, report, out)
+    with unheard():
+        _show(output, report, out)
+        sys.stdout.flush()
 
 
 def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segmenter":
     """The model given, else the project's."""
     from gseg_runtime.segmenter import Segmenter
 
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gseg" / "tensorrt"
-    return Segmenter.load(model or _project_model(), device, batch=batch, cache=cache)
+    return Segmenter.load(model or _project_model(), device, batch=batch, cache=_engine_cache())
+
+
+def _engine_cache() -> Path | None:
+    """None where nobody has a home, as a user id without an entry in a container."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gseg" / "tensorrt"
+    except RuntimeError:
+        return None
 
 
 def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Source]":

@@ -1,5 +1,6 @@
 """How fast a model segments photos here, stage by stage, against what the stages alone would allow."""
 
+import math
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +14,7 @@ import simplejpeg
 from PIL import Image
 
 from gseg_runtime.batches import NUM_SLOTS
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, UsageError, at_least_one
 from gseg_runtime.images import list_images
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.photo_work import Extras, Loaded, PhotoWork
@@ -68,6 +69,9 @@ def run_bench(
     """photos: a folder; None makes up photos of a megapixel. count: how many of them are used. seconds: about how long
     each of the two runs on all cores takes; photos are used again and again. All that is written is temporary.
     """
+    at_least_one("workers", workers)
+    if not 0 <= seconds < math.inf:  # nan too
+        raise UsageError(f"seconds: expected a number from 0 on, got {seconds}")
     num_workers = workers or num_cores()
     with (
         tempfile.TemporaryDirectory(prefix="gseg-bench-") as temporary,

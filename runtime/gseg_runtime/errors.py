@@ -25,6 +25,12 @@ class UsageError(GsegError):
     exit_code = 2
 
 
+def at_least_one(name: str, number: int | None) -> None:
+    """UsageError for a number of something of which there must be one; None is no number, but a default."""
+    if number is not None and number < 1:
+        raise UsageError(f"{name}: expected 1 or more, got {number}")
+
+
 class OutputError(GsegError):
     """The output folder, or its disk, takes no more."""
 

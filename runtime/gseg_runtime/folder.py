@@ -7,7 +7,7 @@ from typing import Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import UsageError
+from gseg_runtime.errors import UsageError, at_least_one
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
@@ -44,6 +44,7 @@ class FolderOptions:
     def __post_init__(self) -> None:
         if not 0 <= self.shard[0] < self.shard[1]:
             raise UsageError(f"shard: expected I/N with I from 0 to N - 1, got {self.shard[0]}/{self.shard[1]}")
+        at_least_one("workers", self.workers)
 
     @property
     def extras(self) -> Extras:

@@ -8,6 +8,7 @@ import os
 import platform
 import secrets
 import threading
+import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -96,11 +97,20 @@ class FolderLock:
 
     def _dead_text(self) -> str | None:
         """What the lock of a dead process says, None when there is no lock; GsegError for that of a living one."""
-        if (text := self._read()) is not None and self._is_held(holder := Holder.of(text)):
+        if (text := self._written()) is not None and self._is_held(holder := Holder.of(text)):
             hint = "wait until it has finished, or choose another folder"
             if not holder.is_near:
                 hint += f"; if it is dead, its lock counts for {STALE_S:.0f} s after its last sign of life"
             raise GsegError(f"{self._path}: in use by {holder}, since {holder.since}", hint)
+        return text
+
+    def _written(self) -> str | None:
+        """What the lock says; one that was just created may say it a moment later."""
+        for _ in range(20):
+            text = self._read()
+            if text is None or Holder.of(text).pid:
+                break
+            time.sleep(0.02)
         return text
 
     def _is_held(self, holder: Holder) -> bool:

@@ -16,12 +16,13 @@ from gseg_runtime.libtiff import heard_errors
 from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
 from gseg_runtime.picture_formats import NUM_BYTES, formats_of, open_photo
 from gseg_runtime.pillow import UNKNOWN, picture_errors
-from gseg_runtime.tiff import Tiff, is_tiff
+from gseg_runtime.tiff import decode_tiff
+from gseg_runtime.tiff_tags import TiffTags
 from gseg_runtime.to_rgb import orientation_of, to_rgb, upright
 from gseg_runtime.walk import list_images as list_images
 
 _LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
-_one_at_a_time = threading.Lock()
+_one_at_a_time = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -73,14 +74,14 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, *, fast
     level from the full decode.
     """
     with picture_errors(source):
-        if is_tiff(data):
+        if formats_of(data[:NUM_BYTES]) == ("TIFF",):
             return _decode_tiff(data)
         with open_photo(data) as image:
             width, height = image.size
             num_needed = None if min_size is None else min_size if fast else 2 * min_size
             pixels = _decode_jpeg(data, image, num_needed) if image.format in ("JPEG", "MPO") else None
             if pixels is None:
-                with _lock_for(width, height):
+                with large_lock(height, width):
                     pixels = to_rgb(image)
             orientation = orientation_of(image)
     if orientation in (5, 6, 7, 8):
@@ -88,19 +89,20 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, *, fast
     return Photo(upright(pixels, orientation), height, width)
 
 
-def _lock_for(width: int, height: int) -> AbstractContextManager[Any]:
+def large_lock(height: int, width: int) -> AbstractContextManager[Any]:
+    """Hold it while pictures of that size are whole in memory: of large ones there is one at a time."""
     return _one_at_a_time if width * height > _LARGE else nullcontext()
 
 
 def _decode_tiff(data: bytes) -> Photo:
-    tiff = Tiff(data)
-    with heard_errors() as errors, _lock_for(tiff.width, tiff.height):
+    tags = TiffTags(data)
+    with heard_errors() as errors, large_lock(tags.height, tags.width):
         try:
-            pixels = tiff.pixels()
+            pixels = decode_tiff(tags)
         except OSError as error:
             if not str(error).startswith("decoder error"):  # and a number
                 raise
-            raise ValueError("; ".join(errors) or f"{tiff.kind}: cannot be decoded") from error
+            raise ValueError("; ".join(errors) or f"{tags.kind}: cannot be decoded") from error
     height, width, _ = pixels.shape
     return Photo(pixels, height, width, "; ".join(errors))
 

@@ -15,7 +15,7 @@ import simplejpeg
 from gseg_runtime.coco_rle import coco_annotations
 from gseg_runtime.errors import GsegError, ImageError, OutputError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import decode_image, read_picture
+from gseg_runtime.images import decode_image, large_lock, read_picture
 from gseg_runtime.label_map import Pixels, overlay
 from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
@@ -131,7 +131,9 @@ class PhotoWork:
             suffix = overlay_suffix(loaded.letterbox.height, loaded.letterbox.width)
             if suffix == LARGE_OVERLAY:
                 self._check_free(beside(mask, suffix))
-            self._write(beside(mask, suffix), self._overlay(loaded.data, loaded.job.photo, prediction, suffix))
+            with large_lock(loaded.letterbox.height, loaded.letterbox.width):
+                shown = self._overlay(loaded.data, loaded.job.photo, prediction, suffix)
+            self._write(beside(mask, suffix), shown)
         self._write(mask, encode_png(prediction.label_plane, self._palette))
 
     def _overlay(self, data: bytes, source: Path, prediction: Prediction, suffix: str) -> bytes:

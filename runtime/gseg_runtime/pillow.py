@@ -41,4 +41,6 @@ def _describe(error: Exception) -> str:
         return UNKNOWN
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
+    if isinstance(error, KeyError):  # its own text is a number or a word of the file
+        return f"holds something unknown: {error}"
     return str(error) or type(error).__name__

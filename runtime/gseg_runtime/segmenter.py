@@ -8,7 +8,7 @@ import numpy as np
 
 from gseg_runtime.backends import choose
 from gseg_runtime.backends.base import Backend
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, at_least_one
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
 from gseg_runtime.geometry import Letterbox
@@ -29,7 +29,9 @@ class Segmenter:
 
     def __init__(self, backend: Backend, model_sha256: str, batch: int | None = None) -> None:
         """batch: see `load`."""
+        at_least_one("batch", batch)
         self._model = LoadedModel(backend, model_sha256, batch or backend.batch)
+        self._is_closed = False
 
     @classmethod
     def load(
@@ -42,6 +44,7 @@ class Segmenter:
         minutes; None builds them each time.
         Raises GsegError: the file is missing or not a gseg model, the engine or the device is not to be had.
         """
+        at_least_one("batch", batch)
         return cls(choose(Path(model), device, cache, batch), sha256_file(Path(model)), batch)
 
     @property
@@ -92,6 +95,7 @@ class Segmenter:
 
     def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
         """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
+        self._check_open()
         return self._model.infer(squares, confidence=confidence)
 
     def require_confidence(self) -> None:
@@ -121,12 +125,19 @@ class Segmenter:
         **options: Any,
     ) -> FolderReport:
         """`segment_folder` for any mix of folders, glob patterns and files; a file's mask lies at the top of `out`."""
+        self._check_open()
         every = [source if isinstance(source, Source) else Source(Path(source)) for source in sources]
         return segment_into(Path(out), self._model, every, FolderOptions(**options), on_image)
 
     def close(self) -> None:
-        """Free the engine; the segmenter cannot be used any more."""
-        self._model.backend.close()
+        """Free the engine; the segmenter cannot be used any more, which is a GsegError."""
+        if not self._is_closed:
+            self._is_closed = True
+            self._model.backend.close()
+
+    def _check_open(self) -> None:
+        if self._is_closed:
+            raise GsegError("this segmenter is closed", "load the model again")
 
     def __enter__(self) -> Self:
         return self

@@ -1,12 +1,13 @@
 """What people name as input: photos, folders, glob patterns that no shell expanded, and lists of names."""
 
+import codecs
 import glob
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.photo_names import SUFFIXES
 from gseg_runtime.walk import Search, match_images, walk_images
 
@@ -28,9 +29,29 @@ class Source:
 
 
 def read_list(data: bytes, *, null: bool = False, base: Path | None = None) -> list[Source]:
-    """The names in a list: one per line, or between null bytes as `find -print0` writes them."""
-    lines = data.split(b"\0") if null else data.splitlines()
+    """The names in a list: one per line, or between null bytes as `find -print0` writes them.
+
+    Bytes are taken as they are, but for a mark of UTF-8 at the start of lines, and for UTF-16 with its mark, as
+    PowerShell writes. UsageError when it is neither.
+    """
+    if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        data = _utf_16(data)
+    if null:
+        lines = data.split(b"\0")
+    elif b"\0" in data:
+        hint = "--null reads what find -print0 writes; else save the list as UTF-8"
+        raise UsageError("the list on stdin has null bytes in its lines", hint)
+    else:
+        lines = data.removeprefix(codecs.BOM_UTF8).splitlines()
     return [Source(Path(os.fsdecode(line)), base, is_listed=True) for line in lines if line]
+
+
+def _utf_16(data: bytes) -> bytes:
+    """As the system has names."""
+    try:
+        return os.fsencode(data.decode("utf-16"))
+    except UnicodeError as error:
+        raise UsageError(f"the list on stdin begins like UTF-16, but is not: {error}", "save it as UTF-8") from error
 
 
 def list_photos(sources: Iterable[Source], search: Search) -> Iterator[tuple[str, list[str]]]:

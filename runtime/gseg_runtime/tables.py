@@ -11,6 +11,7 @@ from gseg_runtime.files import atomic_path
 from gseg_runtime.manifest import read_sorted
 
 STATS, COCO = "gseg-stats.csv", "gseg-coco.json"
+_ABOUT = ("image", "height", "width")
 
 
 def write_stats(folder: Path, classes: ClassMap) -> None:
@@ -21,9 +22,20 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "height", "width", *classes.names])
+        table.writerow([*_ABOUT, *_class_columns(classes)])
         for entry in read_sorted(folder):
             table.writerow([entry.name, entry.height, entry.width, *(entry.areas or [])])
+
+
+def _class_columns(classes: ClassMap) -> list[str]:
+    """A class that is named like another column is "NAME (class)": readers by name would lose one of the two."""
+    columns: list[str] = []
+    for name in classes.names:
+        column = name
+        while column in _ABOUT or (column != name and column in classes.names):
+            column += " (class)"
+        columns.append(column)
+    return columns
 
 
 def write_coco(folder: Path, classes: ClassMap) -> None:

@@ -217,7 +217,7 @@ def test_a_foreign_folder_and_the_data_set_itself_are_left_alone(faces: Path, tm
     out = tmp_path / "mine"
     write_protocol(CELEBAMASK_3, faces, out)
     (out / "images/notes.txt").write_text("mine")
-    with pytest.raises(GsegError, match=r"did not write, for instance notes\.txt"):
+    with pytest.raises(GsegError, match=r"did not write, for example notes\.txt"):
         write_protocol(CELEBAMASK_3, faces, out, overwrite=True)
     with pytest.raises(GsegError, match="inside the input"):
         write_protocol(CELEBAMASK_3, faces, faces / "out")

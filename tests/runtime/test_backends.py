@@ -66,3 +66,11 @@ def test_a_graph_that_is_not_what_its_card_says_is_refused(model: Path, tmp_path
 
 def test_the_test_model_is_valid_onnx() -> None:
     onnx.checker.check_model(brightness_graph(32), full_check=True)
+
+
+def test_capital_letters_in_a_device_and_in_a_suffix_are_no_others(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "model.ONNX").write_bytes(model.read_bytes())
+    for device in ("CPU", "Cpu", "AUTO"):
+        assert choose(tmp_path / "model.ONNX", device).name.startswith("ONNX Runtime")
+    with pytest.raises(GsegError, match=r"no such engine|NVIDIA driver"):
+        choose(tmp_path / "model.ENGINE")

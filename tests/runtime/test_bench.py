@@ -40,3 +40,9 @@ def test_made_up_photos_have_the_size_asked_for_and_that_of_a_photograph(tmp_pat
     with Image.open(first) as image:
         assert image.size == (400, 300) and image.format == "JPEG"
     assert 0.1 < first.stat().st_size / (400 * 300) < 0.6
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf"])
+def test_no_number_of_seconds_is_wrong_usage(model: Path, seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["bench", "--model", str(model), "--device", "cpu", "--seconds", seconds]) == 2
+    assert f"seconds: expected a number from 0 on, got {seconds}" in capsys.readouterr().err

@@ -132,6 +132,17 @@ def test_a_lock_that_says_nothing_counts_by_its_age(tmp_path: Path, text: str) -
     OutputFolder(tmp_path).close()
 
 
+def test_a_lock_that_is_just_being_written_names_its_holder(tmp_path: Path) -> None:
+    lock_of_another_host(tmp_path)
+    text = (tmp_path / LOCK).read_text()
+    (tmp_path / LOCK).write_text("")
+    later = threading.Timer(0.1, (tmp_path / LOCK).write_text, [text])
+    later.start()
+    with pytest.raises(GsegError, match="in use by process 7 on far"):
+        OutputFolder(tmp_path)
+    later.join()
+
+
 def test_the_lock_is_touched_while_the_process_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("gseg_runtime.folder_lock.BEAT_S", 0.01)
     with OutputFolder(tmp_path):

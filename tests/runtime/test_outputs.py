@@ -3,17 +3,21 @@
 import csv
 import json
 import os
+import threading
+import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from conftest import CLASSES, MakePhoto
+from conftest import CLASSES, MakeModel, MakePhoto
 from PIL import Image
 from pycocotools.coco import COCO
 
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
-from gseg_runtime.label_map import read_label_png
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.label_map import Pixels, overlay, read_label_png
 
 ALL = {"overlay": True, "confidence": True, "coco": True, "stats": True}
 EXTRA = {"gseg-manifest.jsonl", "gseg-report.json", "gseg-coco.json", "gseg-stats.csv"}
@@ -160,3 +164,43 @@ def test_a_list_on_stdin_and_a_shard(
     assert halves == {"b.png", "deep/er/photo de la mère\n.png"}
     for wrong in ("2/2", "x", "1/0"):
         assert main([*shard, "--shard", wrong]) == 2
+
+
+def test_a_class_that_is_named_like_a_column_gets_a_column_of_its_own(
+    make_model: MakeModel, photos: Path, tmp_path: Path
+) -> None:
+    classes = ClassMap.of_names(["image", "width", "width (class)", "light"])
+    with Segmenter.load(make_model(classes=classes), "cpu") as segmenter:
+        segmenter.segment_folder(photos, tmp_path / "out", stats=True)
+    with (tmp_path / "out" / "gseg-stats.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    own = ["image (class)", "width (class) (class)", "width (class)", "light"]
+    assert list(rows[0]) == ["image", "height", "width", *own]
+    assert (rows[0]["image"], rows[0]["width"]) == ("a.jpg", "30")
+
+
+def test_large_overlays_are_drawn_one_at_a_time(
+    segmenter: Segmenter, make_photo: MakePhoto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """JPEGs are decoded small for the network, but an overlay takes them whole."""
+    for index in range(12):
+        make_photo(tmp_path / "in" / f"{index}.jpg", 60, 80)
+    at_once, most, lock = 0, 0, threading.Lock()
+
+    def slow(image: Pixels, *rest: Any) -> Pixels:
+        nonlocal at_once, most
+        with lock:
+            at_once += 1
+            most = max(most, at_once)
+        time.sleep(0.02)
+        with lock:
+            at_once -= 1
+        return overlay(image, *rest)
+
+    monkeypatch.setattr("gseg_runtime.photo_work.overlay", slow)
+    segmenter.segment_folder(tmp_path / "in", tmp_path / "small", overlay=True, workers=4)
+    assert most > 1
+    most = 0
+    monkeypatch.setattr("gseg_runtime.images._LARGE", 60 * 80 - 1)
+    segmenter.segment_folder(tmp_path / "in", tmp_path / "large", overlay=True, workers=4)
+    assert most == 1

@@ -18,7 +18,7 @@ LITTER = [
 ]  # fmt: skip
 COUNTED = {
     ".txt": 2, "._*": 2, "@eaDir": 2, "other": 2, "no suffix": 2, ".mp4": 1, "__MACOSX": 1, ".Trashes": 1,
-    ".Trash-*": 1, "Thumbs.db": 1, ".DS_Store": 1, "lost+found": 1, ".gseg-tmp-*": 1,
+    ".trash-*": 1, "Thumbs.db": 1, ".DS_Store": 1, "lost+found": 1, ".gseg-tmp-*": 1,
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def test_a_pattern_passes_over_what_it_matches_and_tells_each_once(mixed: Path) 
         planned = plan([Source(mixed / pattern)])
         assert sorted(job.photo.name for job in planned) == ["x.png", "y.jpg"]
         expected = {**COUNTED, "._*": 1, "no suffix": 1}  # hidden names only below a folder that matches
-        for hidden in (".gseg-tmp-*", ".DS_Store", ".Trashes", ".Trash-*"):
+        for hidden in (".gseg-tmp-*", ".DS_Store", ".Trashes", ".trash-*"):
             del expected[hidden]
         assert planned.search.passed_over == expected, pattern
     assert plan([Source(mixed / "*.png")]).search.passed_over == {}

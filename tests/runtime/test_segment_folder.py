@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,8 @@ from conftest import CLASSES, MakeModel, MakePhoto
 from PIL import Image
 
 from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.bench import run_bench
+from gseg_runtime.errors import UsageError
 from gseg_runtime.folder import Progress
 from gseg_runtime.label_map import read_label_png
 
@@ -265,3 +268,34 @@ def test_a_process_that_cannot_import_torch_segments_a_folder(model: Path, photo
     assert result.returncode == 0, result.stderr
     assert result.stdout == "4\n"
     assert tree(tmp_path / "out") == sorted(MASKS + EXTRA)
+
+
+@pytest.mark.parametrize("number", [0, -1])
+def test_no_workers_and_no_batch_are_wrong_usage(
+    model: Path, segmenter: Segmenter, photos: Path, tmp_path: Path, number: int
+) -> None:
+    with pytest.raises(UsageError, match=f"workers: expected 1 or more, got {number}"):
+        segmenter.segment_folder(photos, tmp_path / "out", workers=number)
+    with pytest.raises(UsageError, match=f"workers: expected 1 or more, got {number}"):
+        run_bench(segmenter, photos, 2, seconds=0, workers=number)
+    with pytest.raises(UsageError, match=f"batch: expected 1 or more, got {number}"):
+        Segmenter.load(model, "cpu", batch=number)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_closed_segmenter_says_so(model: Path, photos: Path, tmp_path: Path) -> None:
+    with Segmenter.load(model, "cpu") as segmenter:
+        pass
+    segmenter.close()  # once more does no harm
+    assert segmenter.device == "ONNX Runtime, CPU" and segmenter.card.classes == CLASSES
+    pixels = np.zeros((4, 5, 3), np.uint8)
+    calls: list[Callable[[], object]] = [
+        lambda: segmenter.segment([pixels]),
+        lambda: segmenter.segment_file(photos / "a.jpg"),
+        lambda: segmenter.infer(np.zeros((1, 32, 32, 3), np.uint8)),
+        lambda: segmenter.segment_folder(photos, tmp_path / "out"),
+    ]
+    for call in calls:
+        with pytest.raises(GsegError, match="this segmenter is closed"):
+            call()
+    assert not (tmp_path / "out").exists()

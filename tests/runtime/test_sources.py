@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.plan import CONFIDENCE, OVERLAY, check_places, plan
 from gseg_runtime.sources import Source, read_list
 
@@ -123,3 +123,25 @@ def test_places_where_masks_would_meet_photos_are_refused(tree: Path) -> None:
     (tree / "link").symlink_to("in")
     with pytest.raises(GsegError, match="the output"):
         check_places(plan([Source(Path("in"))]), Path("link/masks"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("null", [False, True])
+def test_a_list_may_begin_with_the_mark_of_its_encoding(tree: Path, encoding: str, null: bool) -> None:
+    """As PowerShell and Notepad write them."""
+    (tree / "in" / "größe.jpg").touch()
+    mark = "\ufeff" if encoding in ("utf-16-le", "utf-16-be") else ""
+    text = mark + "in/größe.jpg" + ("\0" if null else "\r\n") + "in/a.jpg"
+    expected = {"in/größe.jpg": "in/größe.png", "in/a.jpg": "in/a.png"}
+    if null and encoding == "utf-8-sig":  # between null bytes a name is what its bytes are
+        expected = {"\ufeffin/größe.jpg": "\ufeffin/größe.png", "in/a.jpg": "in/a.png"}
+    assert listed(text.encode(encoding), null=null) == expected
+
+
+def test_null_bytes_in_lines_are_wrong_usage(tree: Path) -> None:
+    for data in (b"in/a.jpg\0in/b.png\0", "in/a.jpg\n".encode("utf-16-le")):
+        with pytest.raises(UsageError, match="null bytes") as caught:
+            listed(data)
+        assert "--null" in str(caught.value.hint)
+    with pytest.raises(UsageError, match="UTF-16"):
+        listed(b"\xff\xfei\0n\0\0\xd8")

@@ -224,8 +224,8 @@ REFUSED: dict[str, tuple[np.ndarray, dict[str, Any], str]] = {
         {"photometric": "minisblack", "planarconfig": "contig"},
         "4 unsigned samples of 8 bits.*nothing tells which",
     ),
-    "complex": (ramps(1, 8).astype(np.complex64), {"photometric": "minisblack"}, "1 complex samples of 64 bits"),
-    "long": (ramps(1, 16).astype(np.uint64), {"photometric": "minisblack"}, "1 unsigned samples of 64 bits"),
+    "complex": (ramps(1, 8).astype(np.complex64), {"photometric": "minisblack"}, "1 complex sample of 64 bits"),
+    "long": (ramps(1, 16).astype(np.uint64), {"photometric": "minisblack"}, "1 unsigned sample of 64 bits"),
     "Lab": (ramps(3, 16), {"photometric": "cielab"}, "3 unsigned samples of 16 bits, Lab"),
 }
 
@@ -235,6 +235,12 @@ def test_what_is_not_read_is_refused_by_its_kind(kind: str) -> None:
     samples, options, reason = REFUSED[kind]
     with pytest.raises(ImageError, match=rf"x\.tif: a TIFF of {reason}"):
         read(written(samples, **options))
+
+
+def test_an_unknown_compression_is_refused_by_its_number() -> None:
+    tags = {256: [4], 257: [2], 258: [8], 259: [50013], 262: [1], 273: [8], 277: [1], 278: [2], 279: [8]}
+    with pytest.raises(ImageError, match=r"1 unsigned sample of 8 bits.*, compression 50013: such a compression"):
+        read(with_tags(bytes(8), tags))
 
 
 def test_no_more_is_decoded_than_the_limit_allows(monkeypatch: pytest.MonkeyPatch) -> None:

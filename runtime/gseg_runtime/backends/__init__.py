@@ -23,11 +23,12 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
     asked for by name that is not to be had, or fails at its first inference, is a BackendUnavailable; "auto" goes on
     with the next one and says in `why` what it did without. UsageError when the model's precision is not for `device`.
     """
+    device, suffix = device.lower(), model.suffix.lower()
     if not re.fullmatch(r"auto|cpu|openvino|(cuda|trt)(:\d+)?", device):
         raise UsageError(f"device: expected {DEVICES}, got {device!r}")
-    if model.suffix == ".engine":
+    if suffix == ".engine":
         return _engine(model, device)
-    if model.suffix != ".onnx":
+    if suffix != ".onnx":
         message = f"{model}: expected an ONNX model (.onnx) or a TensorRT engine (.engine)"
         raise GsegError(message, "make one with gseg export CHECKPOINT")
     card = read_card(model)
