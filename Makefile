@@ -33,7 +33,7 @@ bench: $(STAMP)
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install -q --progress-bar off $(PIP_FLAGS) -c constraints.txt -e '.[$(ENGINE),fast,train,annotate,label,export,dev]'
+	$(VENV)/bin/pip install -q --progress-bar off $(PIP_FLAGS) -c constraints.txt -e '.[$(ENGINE),fast,train,pretrained,annotate,label,export,dev]'
 	touch $@
 
 clean:

@@ -25,7 +25,7 @@ from gseg_cli.datasets.splits import GAN_SEEDS, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES, write_dataset
 from gseg_cli.device import pick_device
 from gseg_cli.distill.score import predict_labels
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_gan, load_generator, save_gan
 from gseg_cli.gan.sample import ws_for_seeds
@@ -83,7 +83,7 @@ def _portable(config: Mapping[str, Any], parent: Builtin) -> dict[str, Any]:
 @torch.no_grad()
 def make_annotations(shipped: Builtin) -> None:
     """The reference annotator labels the first samples that show every class; indexed PNGs named by seed."""
-    generator, net = load_generator(shipped.gan), load_unet(shipped.reference)[0]
+    generator, net = load_generator(shipped.gan), load_student(shipped.reference)[0]
     batches = np.split(np.arange(500), 10)
     images = [to_uint8(generator.synthesis(ws_for_seeds(generator, b, Recipe.truncation_psi))) for b in batches]
     labels = predict_labels(net, torch.cat(images))

@@ -31,11 +31,12 @@ from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig, PairsConfig, configure
+from gseg_cli.distill.net_config import STRIDES, NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import SIZES, UNet, UNetConfig
+from gseg_cli.distill.unet import UNet
 from gseg_cli.evaluate.code_key import code_key
 from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.fewshot.config import FewshotConfig
@@ -197,7 +198,7 @@ def cost(size: str) -> Figures:
     """Parameters, multiply-adds and milliseconds of one image of 64 px, through ONNX Runtime on one core."""
 
     def compute() -> Figures:
-        net = UNet(UNetConfig(size=size, num_classes=len(CLASSES), input_size=SIZE)).eval().requires_grad_(False)
+        net = UNet(NetConfig(size=size, num_classes=len(CLASSES), input_size=SIZE)).eval().requires_grad_(False)
         model = finish((source := _source(net)).graph, source.card).onnx
         image = np.zeros((1, SIZE, SIZE, 3), np.uint8)
         with FlopCounterMode(display=False) as counter:
@@ -316,7 +317,7 @@ def labels_worth(miou: float, table: list[tuple[int, float]]) -> str:
 
 def sizes(s: Setting) -> str:
     rows = []
-    for size in SIZES:
+    for size in STRIDES:
         c = cost(size)
         quality = worth = "-"
         if size != "paper":  # it is too slow to train on a CPU

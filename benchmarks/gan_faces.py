@@ -25,7 +25,7 @@ from gseg_cli.checkpoint import read_meta
 from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.datasets.toy_faces.shapes import EYES, MOUTH, NOSE
 from gseg_cli.distill.score import predict_labels
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_cli.evaluate.reference import reference_path
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
@@ -69,7 +69,7 @@ def shares(images: Tensor, usual: list[list[float]] | None = None) -> dict[str, 
 
     usual: the smallest and the largest size of each part; by default those of these very pictures, as "usual".
     """
-    labels = predict_labels(load_unet(reference_path(SIZE))[0], images)
+    labels = predict_labels(load_student(reference_path(SIZE))[0], images)
     counts, pixels = count_parts(labels), sizes(labels)
     right = {name: counts[name] == expected for name, (_, expected, _) in PARTS.items()}
     whole = np.logical_and.reduce(list(right.values()))

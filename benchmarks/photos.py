@@ -28,8 +28,8 @@ from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, find_geometry
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import load_unet
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.progress import progress
@@ -139,7 +139,7 @@ def autoshot(s: Setting, framing: str, count: int, draw: int) -> dict[str, Any]:
 
     def compute() -> dict[str, Any]:
         outcome = draw_masks(recipe, s.out / framing, folder, config)
-        score = score_unet(load_unet(outcome.student.checkpoint)[0], held_out, TASK)
+        score = score_unet(load_student(outcome.student.checkpoint)[0], held_out, TASK)
         return {**score, "held_out_miou": outcome.student.held_out_miou}
 
     return cell("photos", config, compute, gan=sha256_file(s.gan))

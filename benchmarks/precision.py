@@ -19,8 +19,8 @@ from benchmarks.toy_data import toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.student import load_student, save_student
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import load_unet, save_unet
 from gseg_cli.progress import progress
 from gseg_export.graph import finish
 from gseg_export.precision import to_fp16, to_int8
@@ -41,13 +41,13 @@ def trained_student(out: Path) -> Path:
     faces = toy_pairs(range(FIRST, FIRST + NUM_TRAIN), SIZE)
     with progress(f"a student of {SIZE} px", "steps") as on_step:
         net = fit_student(faces, len(CLASSES), config, torch.device("cpu"), on_step=on_step)
-    save_unet(out, net, CLASSES)
+    save_student(out, net, CLASSES)
     return out
 
 
 def variants(student: Path) -> dict[str, bytes]:
     """Name -> ONNX file."""
-    net, classes, _ = load_unet(student)
+    net, classes, _ = load_student(student)
     source = from_network(net, ModelCard(classes=classes, input_size=net.config.input_size))
     first = FIRST + 100_000
     photos = toy_pairs(range(first, first + NUM_CALIBRATE), net.config.input_size).images.numpy()
@@ -80,7 +80,7 @@ def milliseconds(sessions: dict[str, onnxruntime.InferenceSession], image: np.nd
 def rows(student: Path) -> list[str]:
     models = variants(student)
     sessions = {name: open_session(model) for name, model in models.items()}
-    size = load_unet(student)[0].config.input_size
+    size = load_student(student)[0].config.input_size
     test = toy_pairs(TEST_SEEDS, size)
     images, truth = test.images.numpy(), test.first.numpy()
     labels = {

@@ -19,8 +19,9 @@ from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import AugmentConfig, DistillConfig
 from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.student import save_student
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import UNet, save_unet
+from gseg_cli.distill.unet import UNet
 from gseg_cli.progress import progress
 from gseg_runtime.metrics import confusion_matrix, iou_per_class, mean_iou
 
@@ -37,7 +38,7 @@ def make_reference(shipped: Builtin) -> None:
     net = net.half().float()  # what is measured is what is shipped
     quality = measure(net)
     meta = {"trained": {**asdict(config), "faces": len(pairs)}, "quality": quality, **made()}
-    save_unet(shipped.reference, net.half(), CLASSES, meta)  # type: ignore[arg-type]
+    save_student(shipped.reference, net.half(), CLASSES, meta)  # type: ignore[arg-type]
     print(f"{shipped.reference}: mean IoU {quality['mean_iou']:.3f} on {len(TEST_SEEDS)} fresh faces")
 
 

@@ -23,7 +23,8 @@ from PIL import Image
 from benchmarks.cells import ROOT, made
 from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.datasets.toy_faces.dataset import CLASSES, render
-from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.distill.net_config import NetConfig
+from gseg_cli.distill.unet import UNet
 from gseg_export.graph import finish
 from gseg_export.to_onnx import trace
 from gseg_runtime.bench import Bench, made_up_photos, run_bench
@@ -42,7 +43,7 @@ NUM_FACES = 300
 
 def make_student(folder: Path, size: str, pixels: int) -> Path:
     torch.manual_seed(0)
-    net = UNet(UNetConfig(size=size, num_classes=len(CLASSES), input_size=pixels)).eval()
+    net = UNet(NetConfig(size=size, num_classes=len(CLASSES), input_size=pixels)).eval()
     path = folder / f"{size}-{pixels}.onnx"
     path.write_bytes(finish(trace(net, pixels), ModelCard(classes=CLASSES, input_size=pixels)).onnx)
     return path

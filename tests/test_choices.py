@@ -13,7 +13,7 @@ from gseg_cli.datasets.protocol import ALL
 from gseg_cli.datasets.protocols import PROTOCOLS
 from gseg_cli.distill.config import GEOMETRIES, AugmentConfig
 from gseg_cli.distill.loss import LOSSES
-from gseg_cli.distill.unet import SIZES
+from gseg_cli.distill.net_config import STRIDES
 from gseg_cli.evaluate.boundary import TOLERANCE
 from gseg_cli.fewshot.config import STEPS
 from gseg_cli.fewshot.features import REPRESENTATIONS
@@ -29,7 +29,7 @@ COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[
 SPLITS = {ALL, *(split for protocol in PROTOCOLS.values() for split in protocol.splits)}
 KNOWN = [
     ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
-    ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", SIZES), ("Loss", LOSSES),
+    ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", STRIDES), ("Loss", LOSSES),
     ("Geometry", GEOMETRIES), ("ProtocolName", PROTOCOLS), ("Split", SPLITS), ("TableName", [*TABLES, "all"]),
 ]  # fmt: skip
 # Wrong for a reason that no type says.

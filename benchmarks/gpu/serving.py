@@ -6,7 +6,8 @@ import torch
 
 from benchmarks.gpu.setting import Figures, Setting
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
-from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.distill.net_config import NetConfig
+from gseg_cli.distill.unet import UNet
 from gseg_export.graph import finish
 from gseg_export.precision import to_fp16
 from gseg_export.to_onnx import trace
@@ -40,7 +41,7 @@ def make_model(folder: Path, student: str, pixels: int, precision: str) -> Path:
     path = folder / f"{student}-{pixels}-{precision}.onnx"
     if not path.is_file():
         torch.manual_seed(0)
-        net = UNet(UNetConfig(size=student, num_classes=len(CLASSES), input_size=pixels)).eval()
+        net = UNet(NetConfig(size=student, num_classes=len(CLASSES), input_size=pixels)).eval()
         graph = trace(net, pixels)
         graph = to_fp16(graph) if precision == "fp16" else graph
         card = ModelCard(classes=CLASSES, input_size=pixels, precision=precision)

@@ -54,7 +54,7 @@ def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]
 
 
 def held_out_pairs(run: Path, size: int) -> Pictures | None:
-    """The pairs that a `gseg distill` run kept back; None when it has none, or they were made with another size."""
+    """The pairs that a `gseg distill` run kept back, at the network's size; None when it has none."""
     shards = sorted((run / "held-out").glob("*.npz"))
     if not shards:
         return None
@@ -63,9 +63,10 @@ def held_out_pairs(run: Path, size: int) -> Pictures | None:
             images = data["images"]
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise GsegError(f"{shards[0]}: not readable pairs: {error}", "delete it, and give --verify DIR") from error
-    if images.shape[1:] != (size, size, 3) or images.dtype != np.uint8 or not len(images):
+    if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or not len(images):
         return None
-    return Pictures(images[:NUM_VERIFY], "held-out pairs")
+    letterbox = Letterbox(images.shape[1], images.shape[2], size)
+    return Pictures(np.stack([letterbox.apply(image) for image in images[:NUM_VERIFY]]), "held-out pairs")
 
 
 def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:

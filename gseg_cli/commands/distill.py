@@ -48,9 +48,22 @@ def distill(
     annotated: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of each batch that is taken from the annotated samples.")
     ] = DistillConfig.annotated,
+    labelled: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Labelled photos to train on too: DIR/images, and label PNGs in DIR/masks."),
+    ] = None,
     student: Annotated[
-        StudentSize, typer.Option(help="Size of the student: default has 2 million parameters, paper 17 million.")
+        StudentSize,
+        typer.Option(
+            help="Network of the student: default has 2 million parameters, paper 17 million; lite0 knows ImageNet."
+        ),
     ] = DistillConfig.student,
+    input_size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Side of the student's input in pixels.", show_default="the GAN's; twice that for lite0"
+        ),
+    ] = DistillConfig.input_size,
     loss: Annotated[
         Loss,
         typer.Option(
@@ -104,7 +117,8 @@ def distill(
         "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
         "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
         "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
-        "precision": precision, "seed": seed,
+        "precision": precision, "seed": seed, "input_size": input_size,
+        "labelled": str(labelled and labelled.absolute()),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     config = configure(given)

@@ -50,10 +50,12 @@ class DistillConfig:
     """How a student is trained. ConfigError for a word that is not one of the choices."""
 
     student: StudentSize = "default"
+    input_size: int | None = None  # side of its input in pixels; None takes the GAN's, a pretrained student more
     labels: Labels = "soft"  # hard: the likeliest class alone
     drop: float = 0.1  # share of the pairs left out, those the teacher doubts most
     ignore_below: float = 0.0  # pixels whose first class has less than this share of the two likeliest are ignored
     annotated: float = 0.25  # share of each step's pairs that are the annotated samples, with their labels as drawn
+    labelled_share: float = 0.25  # share that are labelled photos, where there are any
     loss: Loss = "ce"
     steps: int = 1000
     minutes: float | None = None  # how long to train, instead of steps
@@ -77,6 +79,7 @@ class StudentConfig:
 
     pairs: PairsConfig = field(default_factory=PairsConfig)
     train: DistillConfig = field(default_factory=DistillConfig)
+    labelled: str | None = None  # folder of photos and masks
 
 
 def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
@@ -86,13 +89,19 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
         raise UsageError("--steps and --minutes cannot be used together", hint="give one of them")
     if {"batch", "microbatch"} <= given.keys() and given["batch"] % given["microbatch"]:
         raise UsageError(f"--microbatch: expected a divisor of --batch {given['batch']}, got {given['microbatch']}")
+    labelled = given.get("labelled", base.labelled)
+    share = given.get("annotated", base.train.annotated) + base.train.labelled_share
+    if labelled and share >= 1:
+        most = 1 - base.train.labelled_share
+        raise UsageError(f"--annotated: expected less than {most:g} with --labelled, got {given['annotated']:g}")
     augment = base.train.augment
     if "geometry" in given:
         about = {name: getattr(augment, name) for name in ("mirror", "colour", "background")}
         augment = replace(find_geometry(given["geometry"]), **about)
     augment = replace(augment, **_those(given, AugmentConfig))
     pairs = replace(base.pairs, **_those({**given, "count": given.get("pairs", base.pairs.count)}, PairsConfig))
-    return StudentConfig(pairs=pairs, train=replace(base.train, augment=augment, **_those(given, DistillConfig)))
+    train = replace(base.train, augment=augment, **_those(given, DistillConfig))
+    return StudentConfig(pairs=pairs, train=train, labelled=labelled)
 
 
 def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:
@@ -104,7 +113,8 @@ def from_saved(saved: Mapping[str, Any]) -> StudentConfig:
     try:
         train = dict(saved["train"])
         train["augment"] = AugmentConfig(**train["augment"])
-        return StudentConfig(pairs=PairsConfig(**saved["pairs"]), train=DistillConfig(**train))
+        pairs = PairsConfig(**saved["pairs"])
+        return StudentConfig(pairs=pairs, train=DistillConfig(**train), labelled=saved.get("labelled"))
     except (KeyError, TypeError) as error:
         raise ConfigError(
             f"config.json: not the config of a distillation: {error}", "train again without --resume"

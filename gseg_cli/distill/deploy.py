@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gseg_cli import __version__
 from gseg_cli.checkpoint import parent_of
-from gseg_cli.distill.unet import KIND, load_unet
+from gseg_cli.distill.student import KIND, load_student
 from gseg_cli.runs import CHECKPOINT
 from gseg_cli.steps import Say, ignore_say
 from gseg_export.engine_file import Toolchain
@@ -36,13 +36,14 @@ def export_student(
     """
     options = options or Options()
     check_export(checkpoint, out, options, toolchain)
-    net, classes, meta = load_unet(checkpoint)
+    net, classes, meta = load_student(checkpoint)
     size = net.config.input_size
     options = replace(options, held_out=options.held_out or held_out_pairs(checkpoint.parent, size))
     parents = tuple(_parent(entry) for entry in [parent_of(checkpoint, KIND), *meta["parents"]])
     # The student was trained on squares; FILL is what surrounds a photo in them, in training as at run time.
     card = ModelCard(
         classes=classes, input_size=size, parents=parents, fill=FILL, quality=meta.get("quality", {}),
+        notices=tuple(meta.get("notices", ())),
         created_by=f"gseg {__version__}",
     )  # fmt: skip
     say(f"exporting {checkpoint} to {out}")

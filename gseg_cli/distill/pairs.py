@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from gseg_cli.fewshot.model import Annotated, Teacher
@@ -64,6 +65,15 @@ class PairSet:
         first = torch.from_numpy(labels)
         share = torch.full_like(first, 255)
         return cls(torch.from_numpy(images), first, first, share, torch.zeros(len(first)))
+
+    def at(self, size: int) -> "PairSet":
+        """With pictures of another side in pixels."""
+        if size == self.images.shape[1]:
+            return self
+        images = F.interpolate(self.images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
+        labels = torch.stack([self.first, self.second, self.share], dim=1)
+        first, second, share = F.interpolate(labels, (size, size)).unbind(1)
+        return PairSet(images.permute(0, 2, 3, 1), first, second, share, self.score)
 
     def without_doubtful(self, drop: float) -> "PairSet":
         """All but the given share of pairs, those with the highest score; at least one is kept."""

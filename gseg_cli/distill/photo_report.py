@@ -14,7 +14,7 @@ from gseg_cli.distill.behaviour import Behaviour, observe
 from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
 from gseg_cli.distill.stage import HELD_OUT
-from gseg_cli.distill.unet import UNet, load_unet
+from gseg_cli.distill.student import Student, load_student
 from gseg_cli.gan.inversion.domain import Domain
 from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
 from gseg_cli.gan.load import load_gan, read_gan
@@ -45,7 +45,7 @@ def distances(gan: Path, crops: Tensor, device: torch.device, gan_class: int | N
 
 
 def report_photos(
-    student: UNet,
+    student: Student,
     classes: ClassMap,
     folder: Path,
     generated: Tensor,
@@ -82,8 +82,8 @@ def report_run(
     run: Run, folder: Path, gan: Path, device: torch.device, on_step: OnStep = ignore_step
 ) -> dict[str, Any]:
     """`report_photos` for the student of a finished run, beside the run's held-out pairs. gan: of that run."""
-    student, classes, meta = load_unet(run.checkpoint, device)
-    generated = read_pairs(run.dir / HELD_OUT).images
+    student, classes, meta = load_student(run.checkpoint, device)
+    generated = read_pairs(run.dir / HELD_OUT).at(student.config.input_size).images
     mirror = meta["trained"]["train"]["augment"]["mirror"]
     how: dict[str, Any] = {"mirror": mirror, "gan_class": meta.get("gan_class"), "on_step": on_step}
     return report_photos(student, classes, folder, generated, gan, run, **how)

@@ -19,19 +19,23 @@ from gseg_cli.distill.config import (
     differences,
     from_saved,
 )
+from gseg_cli.distill.labelled_photos import KIND as LABELLED
+from gseg_cli.distill.labelled_photos import digest, read_labelled
+from gseg_cli.distill.net_config import PRETRAINED, usual_input_size
 from gseg_cli.distill.pairs import PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.sheet import draw_pairs
+from gseg_cli.distill.student import Student, save_student
 from gseg_cli.distill.train import STATE, fit_student
-from gseg_cli.distill.unet import UNet, save_unet
 from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher_of
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import load_generator
+from gseg_cli.pretrained.lite0 import NOTICE
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError
+from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, sha256_file
 
 KIND = "distill"
@@ -68,7 +72,7 @@ def run_distill(
 
     Of many processes the first writes the run. CheckpointError when the teacher was trained on another GAN's features.
     """
-    parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot")]
+    parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *_labelled_parents(config)]
     run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
     assert run is not None
     return _distill(gan, teacher, config, run, device, world=world, on_pairs=on_pairs, on_step=on_step)
@@ -99,11 +103,19 @@ def resume_distill(
         raise ConfigError(message, hint="resume with the same options, or without any")
     parents = {parent["kind"]: parent for parent in saved["parents"]}
     gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
+    if _labelled_parents(config) != [entry for kind, entry in parents.items() if kind == LABELLED]:
+        raise GsegError(f"{config.labelled}: not the photos and masks that the run was started with")
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)
     say(f"{run.dir}: resuming")
     return _distill(gan, teacher, config, run, device, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
+
+
+def _labelled_parents(config: StudentConfig) -> list[dict[str, str]]:
+    if not config.labelled:
+        return []
+    return [{"kind": LABELLED, "path": config.labelled, "sha256": digest(Path(config.labelled))}]
 
 
 def _newest_run(runs_dir: Path) -> Run:
@@ -143,18 +155,22 @@ def _distill(
     held_out = _make_held_out(generator, network, config.pairs, run, world)
     taught = load_annotated(teacher)
     annotated = annotated_pairs(generator, taught) if taught else None
+    size = config.train.input_size or usual_input_size(config.train.student, generator.img_resolution)
+    labelled = read_labelled(Path(config.labelled), classes, size) if config.labelled else None
     chosen = choose_pairs(pairs, config.train)
     if world.is_first:
-        run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {len(annotated) if annotated else 'no'} annotated samples")
+        drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"
+        run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {drawn}")
         run.picture("pairs", draw_pairs(pairs, config.train, classes))
     student = fit_student(
         chosen, len(classes), config.train, device,
-        annotated=annotated, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
+        annotated=annotated, labelled=labelled, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if world.is_first:
         about = {
             "trained": asdict(config),
-            "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan")],
+            "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan"), *_labelled_parents(config)],
+            "notices": [NOTICE] if config.train.student == PRETRAINED else [],
             "num_pairs": len(chosen),
             "gan_class": meta.get("gan_class"),
             "quality": {"held_out_miou": score_student(student, held_out, len(classes))},
@@ -190,9 +206,9 @@ def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:
     return chosen.hard() if config.labels == "hard" else chosen
 
 
-def _finish(run: Run, student: UNet, classes: ClassMap, about: dict[str, Any]) -> None:
+def _finish(run: Run, student: Student, classes: ClassMap, about: dict[str, Any]) -> None:
     """With the student's file a run is finished: there is nothing left to go on from."""
-    save_unet(run.checkpoint, student, classes, about)
+    save_student(run.checkpoint, student, classes, about)
     (run.dir / STATE).unlink(missing_ok=True)
 
 

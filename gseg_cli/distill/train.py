@@ -1,4 +1,4 @@
-"""Distillation: a UNet that learns from generated pairs to segment photos in one pass, without the GAN."""
+"""Distillation: a network that learns from generated pairs to segment photos in one pass, without the GAN."""
 
 import math
 import time
@@ -13,8 +13,8 @@ from gseg_cli.distill.clock import Clock
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import score_student
+from gseg_cli.distill.student import Student
 from gseg_cli.distill.trainer import StudentTrainer
-from gseg_cli.distill.unet import UNet
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_cli.world import ALONE, World
@@ -33,20 +33,22 @@ def fit_student(
     device: torch.device,
     *,
     annotated: PairSet | None = None,
+    labelled: PairSet | None = None,
     held_out: PairSet | None = None,
     run: Run | None = None,
     resume: bool = False,
     world: World = ALONE,
     on_step: OnStep = ignore_step,
-) -> UNet:
+) -> Student:
     """Train a student on pairs (of a teacher, or with exact labels); its averaged weights, in evaluation mode.
 
-    annotated: the samples that the teacher learned from, mixed in as the config says. held_out pairs are scored ten
-    times on the way, against their first labels. A run keeps the figures, and a state from which `resume` goes on;
-    without one it starts anew. Of many processes, all are given the same pairs and run, and only the first writes.
+    annotated: the samples that the teacher learned from; labelled: photos with labels; both are mixed in as the config
+    says. held_out pairs are scored ten times on the way, against their first labels. A run keeps the figures, and a
+    state from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and
+    run, and only the first writes.
     GsegError when the loss is no longer finite.
     """
-    trainer = StudentTrainer(pairs, num_classes, config, device, world, annotated)
+    trainer = StudentTrainer(pairs, num_classes, config, device, world, annotated, labelled)
     if run and resume and (run.dir / STATE).is_file():
         trainer.load_state(load_checkpoint(run.dir / STATE, STATE_KIND)[0])
     session = _Session(trainer, held_out, num_classes, run if world.is_first else None, on_step)

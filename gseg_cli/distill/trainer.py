@@ -7,7 +7,7 @@ uninterrupted one, and many processes take those of one with the same microbatch
 """
 
 import math
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +16,11 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from gseg_cli.device import autocast
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.lite_net import ENCODER_RATE, LiteNet
 from gseg_cli.distill.loss import class_shares, make_loss
+from gseg_cli.distill.net_config import NetConfig, usual_input_size
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.distill.student import Student, start_student
 from gseg_cli.seeding import seed_step
 from gseg_cli.training_state import load_state, state_of
 from gseg_cli.world import ALONE, World
@@ -31,8 +33,8 @@ LEAST_SHARE = 1e-3  # of the pixels that an untrained network expects of any cla
 class StudentTrainer:
     """The student, its average and its optimiser; `step` takes one step.
 
-    annotated: samples with the labels that a person drew, a share of every chunk. Both sets stay on the CPU. elapsed_s
-    is the time spent so far, of all processes that worked on it one after another.
+    annotated, labelled: samples and photos with the labels that a person drew, a share of every chunk each. All sets
+    stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
     """
 
     def __init__(
@@ -43,20 +45,24 @@ class StudentTrainer:
         device: torch.device,
         world: World = ALONE,
         annotated: PairSet | None = None,
+        labelled: PairSet | None = None,
     ) -> None:
         self.pairs, self.config, self.device, self.world = pairs, config, device, world
-        self.num_classes, self.annotated = num_classes, annotated
+        self.num_classes = num_classes
+        drawn = [(annotated, config.annotated), (labelled, config.labelled_share)]
+        self.drawn = [(labels, share) for labels, share in drawn if labels]
         self.chunk_size = config.microbatch or config.batch // world.size
         self.num_chunks = config.batch // max(self.chunk_size, 1)
         self.chunks = range(world.rank, self.num_chunks, world.size)
         _check_chunks(config, self.chunk_size, self.num_chunks, world)
         seed_step(config.seed, 0)
-        net = UNet(UNetConfig(size=config.student, num_classes=num_classes, input_size=pairs.images.shape[1]))
+        size = config.input_size or usual_input_size(config.student, pairs.images.shape[1])
+        net = start_student(NetConfig(size=config.student, num_classes=num_classes, input_size=size))
         _expect(net, self._shares())
         self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = AveragedModel(self.net)  # its tensors and their names; _average moves them
         self.optimizer = torch.optim.AdamW(
-            self.net.parameters(), lr=config.lr, weight_decay=config.weight_decay, fused=True
+            _groups(self.net), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.augmentation = Augmentation(config.augment, device)
         self.loss = make_loss(config.loss, pairs, num_classes)
@@ -64,9 +70,9 @@ class StudentTrainer:
         self.elapsed_s = 0.0
 
     @property
-    def student(self) -> UNet:
+    def student(self) -> Student:
         """The averaged weights, which are the ones that are kept."""
-        return cast(UNet, self.average.module)
+        return cast(Student, self.average.module)
 
     def step(self, progress: float) -> Tensor:
         """One update, at this share of the training (0 to 1); returns the loss, not yet synchronised."""
@@ -106,28 +112,41 @@ class StudentTrainer:
     def _chunk_loss(self, chunk: int) -> Tensor:
         seed_step(self.config.seed, self.num_steps, chunk)
         batch = self.augmentation(self._draw())
-        with autocast(self.device, self.config.precision):
+        with autocast(self.device, self._precision):
             logits = self.net(batch.image)
         return self.loss(logits.float(), batch)
 
+    @property
+    def _precision(self) -> str:
+        """Convolutions of single channels, of which a pretrained encoder is made, are slow in bfloat16 on CPUs."""
+        is_slow = isinstance(self.net, LiteNet) and self.device.type == "cpu"
+        return "fp32" if is_slow and self.config.precision == "auto" else self.config.precision
+
     def _draw(self) -> PairSet:
-        num_annotated = round(self.config.annotated * self.chunk_size) if self.annotated else 0
-        drawn = self.pairs[torch.randint(len(self.pairs), [self.chunk_size - num_annotated])]
-        if not self.annotated or not num_annotated:
-            return drawn
-        return PairSet.join([drawn, self.annotated[torch.randint(len(self.annotated), [num_annotated])]])
+        size = self.net.config.input_size
+        counts = [round(share * self.chunk_size) for _, share in self.drawn]
+        sets = [self.pairs, *(pairs for pairs, _ in self.drawn)]
+        parts = [
+            pairs[torch.randint(len(pairs), [count])].at(size)
+            for pairs, count in zip(sets, [self.chunk_size - sum(counts), *counts], strict=True)
+            if count
+        ]
+        return PairSet.join(parts)
 
     def _shares(self) -> Tensor:
         """[C], of each class in the pixels of a step."""
         shares = class_shares(self.pairs, self.num_classes)
-        if not self.annotated:
-            return shares
-        return shares.lerp(class_shares(self.annotated, self.num_classes), self.config.annotated)
+        total = 1 - sum(share for _, share in self.drawn)
+        for pairs, share in self.drawn:
+            total += share
+            shares = shares.lerp(class_shares(pairs, self.num_classes), share / total)
+        return shares
 
     def _schedule(self, progress: float) -> None:
         for group in self.optimizer.param_groups:
             rate, beta1 = one_cycle(progress)
-            group["lr"], group["betas"] = self.config.lr * rate, (beta1, group["betas"][1])
+            group["lr"] = self.config.lr * rate * group["share_of_rate"]
+            group["betas"] = (beta1, group["betas"][1])
 
     # Saving and resuming: everything a step depends on, as flat tensors.
     def state(self) -> dict[str, Tensor]:
@@ -165,12 +184,21 @@ class _Statistics:
 
 
 @torch.no_grad()
-def _expect(net: UNet, shares: Tensor) -> None:
+def _expect(net: Student, shares: Tensor) -> None:
     """Let an untrained network expect each class as often as it occurs: large areas are then no news to it.
 
     As the prior of Lin et al. 2017 (focal loss), for every class. shares: [C], of the pixels.
     """
     cast(Tensor, net.head.bias).copy_(shares.clamp_min(LEAST_SHARE).log())
+
+
+def _groups(net: Student) -> list[dict[str, Any]]:
+    """The parameters, with their shares of the learning rate: what is pretrained should bend, not break."""
+    encoder = list(net.encoder.parameters()) if isinstance(net, LiteNet) else []
+    known = {id(parameter) for parameter in encoder}
+    others = [parameter for parameter in net.parameters() if id(parameter) not in known]
+    groups = [{"params": others, "share_of_rate": 1.0}, {"params": encoder, "share_of_rate": ENCODER_RATE}]
+    return [group for group in groups if group["params"]]
 
 
 def one_cycle(progress: float) -> tuple[float, float]:

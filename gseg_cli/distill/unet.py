@@ -1,18 +1,11 @@
-"""The student: a UNet in three sizes, made of operators that ONNX Runtime and TensorRT fuse."""
+"""The UNet in three sizes, made of operators that ONNX Runtime and TensorRT fuse."""
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
-from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
-from gseg_runtime.class_map import MAX_CLASSES, ClassMap
-from gseg_runtime.errors import CheckpointError, ConfigError
-
-KIND = "unet"
+from gseg_cli.distill.net_config import NetConfig
 
 
 class Shape(NamedTuple):
@@ -20,42 +13,11 @@ class Shape(NamedTuple):
     upsampling: Literal["nearest", "bilinear"]
 
 
-SIZES = {
+SHAPES = {
     "tiny": Shape((8, 16, 32, 64), "nearest"),
     "default": Shape((16, 32, 64, 128, 256), "nearest"),
     "paper": Shape((64, 128, 256, 512, 512), "bilinear"),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class UNetConfig:
-    """ConfigError for an unknown size, too few or too many classes, or an input the levels cannot halve evenly."""
-
-    size: str = "default"  # tiny | default | paper
-    num_classes: int  # background included
-    input_size: int  # side of the square input in pixels
-
-    def __post_init__(self) -> None:
-        if self.size not in SIZES:
-            raise ConfigError(f"student: expected one of {', '.join(SIZES)}, got {self.size!r}")
-        if not 2 <= self.num_classes <= MAX_CLASSES:
-            raise ConfigError(f"student: expected 2 to {MAX_CLASSES} classes, got {self.num_classes}")
-        if self.input_size < self.stride or self.input_size % self.stride:
-            message = f"input_size: a {self.size} student needs a multiple of {self.stride}, got {self.input_size}"
-            raise ConfigError(message, hint=f"the nearest is {self._nearest_size()}")
-
-    @property
-    def shape(self) -> Shape:
-        return SIZES[self.size]
-
-    @property
-    def stride(self) -> int:
-        """Input pixels per pixel of the lowest level."""
-        return 2 ** (len(self.shape.widths) - 1)
-
-    def _nearest_size(self) -> int:
-        # Rounds half up: of two sizes as near as each other the one that loses no detail.
-        return max(1, (2 * self.input_size + self.stride) // (2 * self.stride)) * self.stride
 
 
 class UNet(nn.Module):
@@ -70,10 +32,10 @@ class UNet(nn.Module):
         paper    17.26 M    2.50 G at 64 px   10.00 G at 128 px    40.02 G at 256 px
     """
 
-    def __init__(self, config: UNetConfig) -> None:
+    def __init__(self, config: NetConfig) -> None:
         super().__init__()
         self.config = config
-        widths, upsampling = config.shape
+        widths, upsampling = SHAPES[config.size]
         self.encoder = nn.ModuleList(_double_conv(i, o, o) for i, o in zip((3, *widths), widths, strict=False))
         self.pool = nn.MaxPool2d(2)
         # False is what ONNX calls half_pixel; for nearest PyTorch accepts nothing but None.
@@ -102,37 +64,11 @@ class UNet(nn.Module):
 
 
 def _double_conv(in_channels: int, mid_channels: int, out_channels: int) -> nn.Sequential:
-    return nn.Sequential(*_conv(in_channels, mid_channels), *_conv(mid_channels, out_channels))
+    return nn.Sequential(*conv_layers(in_channels, mid_channels), *conv_layers(mid_channels, out_channels))
 
 
-def _conv(in_channels: int, out_channels: int) -> list[nn.Module]:
+def conv_layers(in_channels: int, out_channels: int, kernel_size: int = 3) -> list[nn.Module]:
+    """A convolution that keeps height and width, normalised and rectified."""
     # No bias: the normalisation behind would cancel it.
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False)
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2, bias=False)
     return [conv, nn.BatchNorm2d(out_channels), nn.ReLU(inplace=True)]
-
-
-def save_unet(path: Path, net: UNet, classes: ClassMap, meta: Mapping[str, Any] | None = None) -> None:
-    """Write a student. meta: "parents" and whatever else; its "config" is kept beside the network's own."""
-    if len(classes) != net.config.num_classes:
-        raise ConfigError(f"{path}: a student of {net.config.num_classes} classes, but {len(classes)} are named")
-    meta = dict(meta or {})
-    config = {**meta.pop("config", {}), **asdict(net.config), "classes": classes.to_json()}
-    save_checkpoint(path, net.state_dict(), {**meta, "kind": KIND, "config": config})
-
-
-def load_unet(path: Path, device: torch.device | str = "cpu") -> tuple[UNet, ClassMap, dict[str, Any]]:
-    """The student in evaluation mode and without gradients, its classes, and the checkpoint's meta.
-
-    CheckpointError when the file is missing, damaged or not a student.
-    """
-    tensors, meta = load_checkpoint(path, KIND)
-    try:
-        config = UNetConfig(**{field.name: meta["config"][field.name] for field in fields(UNetConfig)})
-        classes = ClassMap.from_json(meta["config"]["classes"])
-        net = UNet(config)
-        net.load_state_dict(tensors)
-    except (KeyError, TypeError, ConfigError, RuntimeError) as error:
-        raise CheckpointError(
-            f"{path}: the student cannot be rebuilt: {error}", hint="run gseg distill again"
-        ) from error
-    return net.eval().requires_grad_(False).to(device), classes, meta

@@ -79,7 +79,7 @@ def _classes_in(path: Path) -> ClassMap:
 
 
 def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:
-    ours, theirs = _said_classes(predicted), _said_classes(truth)
+    ours, theirs = said_classes(predicted), said_classes(truth)
     if ours and theirs and ours.names != theirs.names:
         message = f"{predicted} has the classes {', '.join(ours.names)}, but {truth} has {', '.join(theirs.names)}"
         hint = "label maps are compared by index; if these mean the same, name the classes with --classes"
@@ -87,7 +87,7 @@ def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:
     return ours or theirs
 
 
-def _said_classes(folder: Path) -> ClassMap | None:
+def said_classes(folder: Path) -> ClassMap | None:
     """The classes of a folder of label maps, from the JSON file that gseg wrote in it, or beside masks/."""
     files = [folder / REPORT, folder / "annotations.json"]
     if folder.name == "masks":

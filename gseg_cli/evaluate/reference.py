@@ -11,7 +11,7 @@ import torch
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import BY_SIZE, Builtin
 from gseg_cli.distill.score import predict_labels
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.generator import to_uint8
@@ -36,7 +36,7 @@ def annotate_samples(
 ) -> AnnotationSet:
     """The samples of these seeds as the reference annotator labels them."""
     device = next(generator.parameters()).device
-    reference, classes, _ = load_unet(reference_path(generator.img_resolution), device)
+    reference, classes, _ = load_student(reference_path(generator.img_resolution), device)
     ws = ws_for_seeds(generator, seeds, truncation_psi)
     images = torch.cat([to_uint8(generator.synthesis(part)) for part in ws.split(BATCH)])
     labels = predict_labels(reference, images)
@@ -46,7 +46,7 @@ def annotate_samples(
 @torch.no_grad()
 def compare_teacher(generator: GanModule, teacher: Teacher, seeds: Sequence[int], truncation_psi: float) -> Matrix:
     """Confusion matrix of the teacher's labels against the reference annotator's, on the samples of these seeds."""
-    reference, classes, _ = load_unet(reference_path(generator.img_resolution), next(teacher.parameters()).device)
+    reference, classes, _ = load_student(reference_path(generator.img_resolution), next(teacher.parameters()).device)
     total = None
     for start in range(0, len(seeds), BATCH):
         ws = ws_for_seeds(generator, seeds[start : start + BATCH], truncation_psi)

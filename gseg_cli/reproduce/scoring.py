@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.student import Student
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.inversion.inverter import Inverter
@@ -50,7 +50,7 @@ class Score:
         }
 
 
-def score_unet(net: nn.Module, photos: ScoredPhotos, task: Task) -> dict[str, Any]:
+def score_unet(net: Student, photos: ScoredPhotos, task: Task) -> dict[str, Any]:
     """Of a student or a supervised network; with seconds and CPU seconds per photo of the network alone."""
     score, seconds = Score.empty(task.classes), np.zeros(2)
     for chunk in photos.batches(task, BATCH):

@@ -33,6 +33,7 @@ class ModelCard:
     precision: str = "fp32"
     input: str = "uint8 NHWC RGB"
     output: str = "uint8 label map"
+    notices: tuple[str, ...] = ()  # licences of what it was made of
     created_by: str = "gseg"
     format: int = FORMAT
 
@@ -48,7 +49,12 @@ class ModelCard:
         """Plain data, the format version first."""
         data = {"format": self.format, "created_by": self.created_by, **asdict(self)}
         parents = [asdict(parent) for parent in self.parents]
-        return {**data, "classes": self.classes.to_json(), "parents": parents, "fill": list(self.fill)}
+        return {
+            **data,
+            "classes": self.classes.to_json(),
+            "parents": parents,
+            "fill": list(self.fill),
+        }
 
     @classmethod
     def from_json(cls, data: Any) -> "ModelCard":
@@ -60,6 +66,7 @@ class ModelCard:
         try:
             known["classes"] = ClassMap.from_json(known["classes"])
             known["parents"] = tuple(Parent(**parent) for parent in known.get("parents", ()))
+            known["notices"] = tuple(known.get("notices", ()))
             known["fill"] = tuple(known.get("fill", cls.fill))
             return cls(**known)
         except KeyError as error:

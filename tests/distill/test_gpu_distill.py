@@ -16,9 +16,9 @@ from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.stage import resume_distill, run_distill
+from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import STATE, fit_student
 from gseg_cli.distill.trainer import StudentTrainer
-from gseg_cli.distill.unet import load_unet
 from tests.gpu import assert_same_weights, no_waiting
 
 STILL = AugmentConfig(mirror=False, scale_min=1, scale_max=1, rotation_deg=0, shift=0, colour=0)
@@ -120,7 +120,7 @@ def test_a_distillation_on_a_gpu_that_is_interrupted_goes_on(device, tiny_gan, t
     assert [step.done for step in steps] == list(range(10, 25))
     assert metrics(again.run) == pytest.approx(metrics(whole.run), rel=1e-2)
     images = pictures(32).images
-    one, other = (predict_labels(load_unet(done.checkpoint)[0], images) for done in (whole, again))
+    one, other = (predict_labels(load_student(done.checkpoint)[0], images) for done in (whole, again))
     assert (one == other).mean() > 0.98
 
 

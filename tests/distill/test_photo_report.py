@@ -12,7 +12,7 @@ from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.behaviour import observe
 from gseg_cli.distill.photo_report import report_photos, warnings
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
 from gseg_cli.gan.load import load_generator
@@ -70,7 +70,7 @@ def reports(tmp_path_factory):
         for i, picture in enumerate(pictures):
             Image.fromarray(picture).save(root / name / f"{i}.png")
         (root / name / "broken.png").write_bytes(b"no picture")
-    student, classes, _ = load_unet(SHIPPED.reference)
+    student, classes, _ = load_student(SHIPPED.reference)
     generator = load_generator(SHIPPED.gan)
     generated = to_uint8(generator.synthesis(ws_for_seeds(generator, range(24), 1.0)))
     run = open_run(root / "runs", "distill", {})
@@ -112,7 +112,7 @@ def test_a_class_that_is_missed_on_photos_is_named():
 
 def test_a_folder_without_a_readable_photo_is_an_error(tmp_path):
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    student, classes, _ = load_unet(SHIPPED.reference)
+    student, classes, _ = load_student(SHIPPED.reference)
     run = open_run(tmp_path / "runs", "distill", {})
     with pytest.raises(GsegError, match="no readable photo"):
         report_photos(student, classes, tmp_path, torch.zeros(1, 64, 64, 3, dtype=torch.uint8), SHIPPED.gan, run)

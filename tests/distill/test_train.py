@@ -12,12 +12,14 @@ from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import stage as module
 from gseg_cli.distill import train
 from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.score import predict_labels, score_student
 from gseg_cli.distill.stage import run_distill
+from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.trainer import StudentTrainer
-from gseg_cli.distill.unet import UNet, UNetConfig, load_unet
+from gseg_cli.distill.unet import UNet
 from gseg_cli.fewshot.model import load_annotated, load_teacher, save_teacher
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
@@ -70,7 +72,7 @@ def test_the_same_seed_gives_the_same_student(exact):
 
 
 def test_predicting_in_the_middle_of_training_leaves_the_network_training(exact):
-    net = UNet(UNetConfig(size="tiny", num_classes=3, input_size=16)).train()
+    net = UNet(NetConfig(size="tiny", num_classes=3, input_size=16)).train()
     before = {name: value.clone() for name, value in net.state_dict().items()}
     labels = predict_labels(net, exact.images, batch=3)
     assert labels.shape == (4, 16, 16) and labels.dtype == np.uint8 and net.training
@@ -88,7 +90,7 @@ SMALL = StudentConfig(pairs=PairsConfig(count=10), train=replace(CONFIG, steps=4
 @pytest.mark.usefixtures("few_held_out")
 def test_distillation_ends_in_a_student_that_knows_where_it_comes_from(tiny_gan, teacher, tmp_path):
     done = run_distill(tiny_gan, teacher, SMALL, tmp_path, CPU)
-    student, classes, meta = load_unet(done.checkpoint)
+    student, classes, meta = load_student(done.checkpoint)
     assert classes == CLASSES and student.config.input_size == 16 and done.pairs == 8
     assert [parent["sha256"] for parent in meta["parents"]] == [sha256_file(teacher), sha256_file(tiny_gan)]
     assert meta["quality"]["held_out_miou"] == done.held_out_miou
@@ -144,7 +146,7 @@ def test_a_distillation_learns_from_the_annotated_samples_too(tiny_gan, teacher,
     assert torch.equal(drawn.images, to_uint8(generator.synthesis(ws_for_seeds(generator, [0, 1, 2], 1.0))))
     assert (drawn.share == 255).all() and torch.equal(drawn.first, taught.labels)
     with_them, without = (
-        load_unet(run_distill(tiny_gan, teacher, config, tmp_path, CPU).checkpoint)[0].head.weight
+        load_student(run_distill(tiny_gan, teacher, config, tmp_path, CPU).checkpoint)[0].head.weight
         for config in (SMALL, replace(SMALL, train=replace(SMALL.train, annotated=0.0)))
     )
     assert not torch.equal(with_them, without)
@@ -155,7 +157,7 @@ def test_a_teacher_whose_file_lacks_its_lessons_still_teaches(tiny_gan, teacher,
     network, classes, meta = load_teacher(teacher)
     save_teacher(tmp_path / "old.safetensors", network, classes, meta)
     done = run_distill(tiny_gan, tmp_path / "old.safetensors", SMALL, tmp_path / "runs", CPU)
-    assert done.pairs == 8 and "no annotated samples" in (done.run / "log.txt").read_text()
+    assert done.pairs == 8 and "0 annotated samples" in (done.run / "log.txt").read_text()
 
 
 @pytest.mark.parametrize("labels", [np.full((3, 16, 16), 7, np.uint8), np.zeros((3, 8, 8), np.uint8)])

@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from gseg_cli.checkpoint import save_checkpoint
-from gseg_cli.distill.unet import SIZES, UNet, UNetConfig, load_unet, save_unet
+from gseg_cli.distill.net_config import STRIDES, NetConfig
+from gseg_cli.distill.student import load_student, make_student, save_student
+from gseg_cli.distill.unet import UNet
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError, ConfigError
 
@@ -18,15 +20,15 @@ def one_thread():
 
 def tiny_net() -> UNet:
     torch.manual_seed(0)
-    net = UNet(UNetConfig(size="tiny", num_classes=len(CLASSES), input_size=16))
+    net = UNet(NetConfig(size="tiny", num_classes=len(CLASSES), input_size=16))
     net.train()(torch.randn(4, 3, 16, 16))  # moves the normalisation's statistics away from their start
     return net.eval()
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", STRIDES)
 def test_every_size_answers_with_logits_as_large_as_its_input(size: str) -> None:
-    config = UNetConfig(size=size, num_classes=3, input_size=32)
-    net = UNet(config).eval()
+    config = NetConfig(size=size, num_classes=3, input_size=32)
+    net = make_student(config).eval()
     with torch.no_grad():
         assert net(torch.zeros(2, 3, 32, 32)).shape == (2, 3, 32, 32)
         assert net(torch.zeros(1, 3, 32 + config.stride, 32)).shape == (1, 3, 32 + config.stride, 32)
@@ -34,7 +36,7 @@ def test_every_size_answers_with_logits_as_large_as_its_input(size: str) -> None
 
 def test_the_paper_size_is_the_published_network() -> None:
     with torch.device("meta"):
-        net = UNet(UNetConfig(size="paper", num_classes=10, input_size=512))
+        net = UNet(NetConfig(size="paper", num_classes=10, input_size=512))
     convs = [module for module in net.modules() if isinstance(module, torch.nn.Conv2d)]
     redundant_biases = sum(conv.out_channels for conv in convs if conv.bias is None)
     num_parameters = sum(parameter.numel() for parameter in net.parameters())
@@ -44,22 +46,22 @@ def test_the_paper_size_is_the_published_network() -> None:
 @pytest.mark.parametrize(("input_size", "nearest"), [(1, 16), (23, 16), (24, 32), (100, 96), (129, 128), (0, 16)])
 def test_an_input_the_levels_cannot_halve_is_refused_with_the_nearest_that_fits(input_size: int, nearest: int) -> None:
     with pytest.raises(ConfigError, match=f"multiple of 16, got {input_size}") as caught:
-        UNetConfig(size="default", num_classes=3, input_size=input_size)
+        NetConfig(size="default", num_classes=3, input_size=input_size)
     assert caught.value.hint == f"the nearest is {nearest}"
-    UNetConfig(size="default", num_classes=3, input_size=nearest)
+    NetConfig(size="default", num_classes=3, input_size=nearest)
 
 
 def test_unknown_sizes_and_too_few_classes_are_refused() -> None:
-    with pytest.raises(ConfigError, match="expected one of tiny, default, paper, got 'huge'"):
-        UNetConfig(size="huge", num_classes=3, input_size=64)
+    with pytest.raises(ConfigError, match="expected one of tiny, default, paper, lite0, got 'huge'"):
+        NetConfig(size="huge", num_classes=3, input_size=64)
     with pytest.raises(ConfigError, match="expected 2 to 255 classes, got 1"):
-        UNetConfig(num_classes=1, input_size=64)
+        NetConfig(num_classes=1, input_size=64)
 
 
 def test_a_student_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
     net, parents = tiny_net(), [{"kind": "fewshot", "path": "teacher.safetensors", "sha256": "0" * 64}]
-    save_unet(tmp_path / "student.safetensors", net, CLASSES, {"parents": parents, "config": {"steps": 7}})
-    again, classes, meta = load_unet(tmp_path / "student.safetensors", "cpu")
+    save_student(tmp_path / "student.safetensors", net, CLASSES, {"parents": parents, "config": {"steps": 7}})
+    again, classes, meta = load_student(tmp_path / "student.safetensors", "cpu")
     image = torch.randn(2, 3, 16, 16)
     with torch.no_grad():
         torch.testing.assert_close(again(image), net(image), rtol=0, atol=0)
@@ -70,16 +72,16 @@ def test_a_student_comes_back_from_its_checkpoint(tmp_path: Path) -> None:
 
 def test_classes_that_do_not_fit_the_student_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="3 classes, but 2 are named"):
-        save_unet(tmp_path / "student.safetensors", tiny_net(), ClassMap.of_names(["background", "skin"]))
+        save_student(tmp_path / "student.safetensors", tiny_net(), ClassMap.of_names(["background", "skin"]))
 
 
 def test_checkpoints_that_are_no_students_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "other.safetensors"
     save_checkpoint(path, {"a": torch.zeros(1)}, {"kind": "fewshot"})
     with pytest.raises(CheckpointError, match="expected a unet checkpoint, got a fewshot checkpoint"):
-        load_unet(path)
+        load_student(path)
     config = {"size": "tiny", "num_classes": 3, "input_size": 16, "classes": CLASSES.to_json()}
     for broken in (config, {**config, "size": "huge"}, {"size": "tiny"}, {**config, "input_size": "16"}):
         save_checkpoint(path, {"a": torch.zeros(1)}, {"kind": "unet", "config": broken})
         with pytest.raises(CheckpointError, match=r"other\.safetensors: the student cannot be rebuilt"):
-            load_unet(path)
+            load_student(path)

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from gseg_cli.distill.deploy import export_student
-from gseg_cli.distill.unet import load_unet, save_unet
+from gseg_cli.distill.student import load_student, save_student
 from gseg_export.graph import CONFIDENCE, LABELS, LOGITS, Model, finish
 from gseg_export.source import Source
 from gseg_export.to_onnx import from_network
@@ -26,7 +26,7 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run = tmp_path_factory.mktemp("runs") / "0003-distill"
     (run / "held-out").mkdir(parents=True)
     np.savez_compressed(run / "held-out" / "00000.npz", images=clouds(size=SIZE, seed=2, count=5).images)
-    save_unet(run / "checkpoint.safetensors", trained_net(), CLASSES, {"parents": [GAN]})
+    save_student(run / "checkpoint.safetensors", trained_net(), CLASSES, {"parents": [GAN]})
     return run / "checkpoint.safetensors"
 
 
@@ -43,7 +43,7 @@ def model(exported: dict) -> Path:
 @pytest.fixture(scope="session")
 def full_source(checkpoint: Path) -> Source:
     """A graph with all three outputs."""
-    return from_network(load_unet(checkpoint)[0], plain_card(), (LABELS, CONFIDENCE, LOGITS))
+    return from_network(load_student(checkpoint)[0], plain_card(), (LABELS, CONFIDENCE, LOGITS))
 
 
 @pytest.fixture(scope="session")

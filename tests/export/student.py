@@ -2,7 +2,8 @@
 
 import torch
 
-from gseg_cli.distill.unet import UNet, UNetConfig
+from gseg_cli.distill.net_config import NetConfig
+from gseg_cli.distill.unet import UNet
 from gseg_export.verification_images import clouds
 from gseg_runtime import ClassMap, ModelCard
 
@@ -18,7 +19,7 @@ def plain_card() -> ModelCard:
 def trained_net() -> UNet:
     """Sixty steps on clouds: the class is the brightness in three steps, so the student is sure of most pixels."""
     torch.manual_seed(0)
-    net = UNet(UNetConfig(size="tiny", num_classes=len(CLASSES), input_size=SIZE))
+    net = UNet(NetConfig(size="tiny", num_classes=len(CLASSES), input_size=SIZE))
     image = torch.from_numpy(clouds(size=SIZE, seed=1, count=8).images).permute(0, 3, 1, 2) / 127.5 - 1
     target = (image.mean(dim=1) * 1.5 + 1.5).long().clamp(0, 2)
     optimizer = torch.optim.Adam(net.parameters(), lr=0.01)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_cli.distill.deploy import export_student
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_export.export import Options, export, export_model
 from gseg_export.graph import read_graph
 from gseg_export.parity import Check
@@ -32,7 +32,7 @@ def names_in(folder: Path) -> list[str]:
 def test_the_export_agrees_with_pytorch_also_on_pictures_it_was_not_verified_on(
     model: Path, checkpoint: Path, exported: dict
 ) -> None:
-    net, _, _ = load_unet(checkpoint)
+    net, _, _ = load_student(checkpoint)
     noise = np.random.default_rng(0).integers(0, 256, (9, SIZE, SIZE, 3), dtype=np.uint8)
     got = run_onnx(model.read_bytes(), model)
     assert (label_with(net)(noise) == got(noise)).mean() >= 0.9999
@@ -82,9 +82,9 @@ def test_eight_bits_that_lose_too_much_are_not_written(model: Path, tmp_path: Pa
     assert names_in(tmp_path) == ["a.png", "b.png"]
 
 
-def test_held_out_pairs_are_taken_only_where_they_fit_and_can_be_read(checkpoint: Path, tmp_path: Path) -> None:
+def test_held_out_pairs_come_at_the_network_s_size_or_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     assert held_out_pairs(tmp_path, SIZE) is None
-    assert held_out_pairs(checkpoint.parent, 2 * SIZE) is None
+    assert held_out_pairs(checkpoint.parent, 2 * SIZE).images.shape == (5, 2 * SIZE, 2 * SIZE, 3)
     (tmp_path / "held-out").mkdir()
     (tmp_path / "held-out" / "00000.npz").write_bytes(b"damaged")
     with pytest.raises(GsegError, match="not readable pairs"):
@@ -101,7 +101,7 @@ def test_the_exported_file_segments_a_folder(model: Path, checkpoint: Path, tmp_
         report = segmenter.segment_folder(photos, tmp_path / "masks")
     assert (report.done, report.failed) == (3, 0)
     assert read_label_png(tmp_path / "masks" / "wide.png").shape == (40, 50)
-    net, _, _ = load_unet(checkpoint)
+    net, _, _ = load_student(checkpoint)
     expected = label_with(net)(np.asarray(Image.open(photos / "a.png"))[None])[0]
     assert (read_label_png(tmp_path / "masks" / "a.png") == expected).mean() > 0.999
 

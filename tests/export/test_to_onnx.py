@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 import torch
 
-from gseg_cli.distill.unet import load_unet
+from gseg_cli.distill.student import load_student
 from gseg_export.graph import Model, finish, read_graph
 from gseg_export.to_onnx import label_with, trace
 from gseg_export.verification_images import clouds
@@ -45,7 +45,7 @@ def test_confidence_is_the_probability_of_the_label_and_logits_are_those_of_pyto
     ]
     pictures = clouds(size=SIZE, count=2).images
     labels, confidence, logits = session.run(None, {"images": pictures})
-    net, _, _ = load_unet(checkpoint)
+    net, _, _ = load_student(checkpoint)
     expected = net(torch.from_numpy(pictures).permute(0, 3, 1, 2) / 127.5 - 1)
     np.testing.assert_allclose(logits, expected.numpy(), atol=1e-3)
     probability, label = expected.softmax(dim=1).max(dim=1)
@@ -107,7 +107,7 @@ def test_pytorchs_labels_are_those_of_evaluation_and_leave_the_model_as_it_was()
 def test_the_exporter_is_silent_and_the_same_network_gives_the_same_file(
     model: Path, checkpoint: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    net, _, _ = load_unet(checkpoint)
+    net, _, _ = load_student(checkpoint)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         graph = trace(net, SIZE)

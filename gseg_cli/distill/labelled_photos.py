@@ -1,0 +1,86 @@
+"""Photos that a person labelled, to train a student on beside the GAN's samples."""
+
+import hashlib
+from pathlib import Path
+
+import numpy as np
+
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.evaluate.compare import said_classes
+from gseg_cli.gan.framing import frame_labels
+from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import sha256_file
+from gseg_runtime.geometry import Letterbox
+from gseg_runtime.images import list_images, read_image
+from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, read_label_png
+
+KIND = "labelled-photos"
+MAX_STRETCH = 0.02  # by which a mask's shape may differ from its photo's
+
+
+def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
+    """(photo, mask) below folder/images and folder/masks, as `gseg dataset` writes them; photos without one are left
+    out. A mask has its photo's name and folder, and the ending .png. GsegError when no photo has a mask, or a mask no
+    photo.
+    """
+    images, masks = folder / "images", folder / "masks"
+    for part in (images, masks):
+        if not part.is_dir():
+            raise GsegError(f"{part}: no such folder", "put photos into images/ and label maps (PNG) into masks/")
+    photos = {path.relative_to(images).with_suffix(""): path for path in list_images(images)}
+    found = {path.relative_to(masks).with_suffix(""): path for path in sorted(masks.rglob("*.png"))}
+    if not found:
+        raise GsegError(f"{masks}: no label map (PNG)", "a mask has the name of its photo")
+    for name, mask in found.items():
+        if name not in photos:
+            raise GsegError(f"{mask}: no photo of this name in {images}", "a mask has the name of its photo")
+    return [(photos[name], mask) for name, mask in found.items()]
+
+
+def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = ignore_step) -> PairSet:
+    """The photos in squares of `size` as `gseg segment` sees them, with their labels.
+
+    The indices of masks are those of `classes`, unless the folder names its own: then names decide. GsegError when it
+    names one that is not in `classes`, or when a mask has another shape than its photo.
+    """
+    files = labelled_photos(folder)
+    table = _table(folder / "masks", classes)
+    rows = []
+    for i, (photo, mask) in enumerate(files):
+        rows.append(_framed(photo, mask, table, len(classes), size))
+        on_step(Step(i + 1, len(files)))
+    images, labels = zip(*rows, strict=True)
+    return PairSet.exact(np.stack(images), np.stack(labels))
+
+
+def digest(folder: Path) -> str:
+    """Of the names and contents of all photos with masks."""
+    lines = [f"{path.relative_to(folder)} {sha256_file(path)}" for pair in labelled_photos(folder) for path in pair]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+
+def _framed(photo: Path, mask: Path, table: LabelMap, num_classes: int, size: int) -> tuple[Pixels, LabelMap]:
+    pixels, labels = read_image(photo).pixels, table[read_label_png(mask)]
+    (height, width), (mask_height, mask_width) = pixels.shape[:2], labels.shape
+    if abs(height * mask_width / (width * mask_height) - 1) > MAX_STRETCH:
+        message = f"{mask}: {mask_width} x {mask_height} pixels, but {photo} has {width} x {height}"
+        raise GsegError(message, "a mask covers its whole photo, turned as a viewer shows it")
+    letterbox = Letterbox(height, width, size)
+    labels = check_label_map(labels, num_classes, str(mask))
+    return letterbox.apply(pixels), frame_labels(labels, letterbox)
+
+
+def _table(masks: Path, classes: ClassMap) -> LabelMap:
+    """What a value in the masks means, uint8 [256]."""
+    table = np.arange(256, dtype=np.uint8)
+    own = said_classes(masks)
+    if own is None or own.names == classes.names:
+        return table
+    if unknown := [name for name in own.names if name not in classes.names]:
+        message = f"{masks}: class {unknown[0]!r} is not one of the teacher's: {', '.join(classes.names)}"
+        raise GsegError(message, "label photos and samples with the same classes")
+    table[:] = IGNORE
+    table[: len(own)] = [classes.names.index(name) for name in own.names]
+    return table

@@ -1,0 +1,1 @@
+"""Networks that learned from other pictures before, as packages bring them."""

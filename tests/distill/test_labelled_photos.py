@@ -1,0 +1,117 @@
+"""Labelled photos come into training as `gseg segment` would see them, or are refused by name."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_cli.checkpoint import read_meta
+from gseg_cli.distill import stage
+from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill.labelled_photos import read_labelled
+from gseg_cli.distill.stage import resume_distill, run_distill
+from gseg_cli.distill.trainer import StudentTrainer
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import write_label_png
+from tests.tiny import CLASSES
+
+CPU = torch.device("cpu")
+
+
+def write_photo(folder, name, labels, classes=CLASSES):
+    """A photo whose red says its class, and its mask."""
+    for part in ("images", "masks"):
+        (folder / part / name).parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.repeat(labels[..., None] * 100, 3, axis=2).astype(np.uint8)
+    Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
+    write_label_png(folder / "masks" / f"{name}.png", labels, classes)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    labels = np.zeros((20, 10), np.uint8)
+    labels[10:] = 1
+    write_photo(tmp_path / "labelled", "a", labels)
+    write_photo(tmp_path / "labelled", "deep/b", labels.T.copy())
+    Image.new("RGB", (9, 9)).save(tmp_path / "labelled" / "images" / "unlabelled.jpg")
+    return tmp_path / "labelled"
+
+
+def test_photos_and_masks_stand_in_the_square_as_at_run_time(folder):
+    pairs = read_labelled(folder, CLASSES, 16)
+    assert pairs.images.shape == (2, 16, 16, 3)
+    first = pairs.first[0]
+    assert (first[:, :4] == 255).all() and (first[:8, 4:12] == 0).all() and (first[8:, 4:12] == 1).all()
+    inside = first != 255
+    assert (pairs.images[0][inside][:, 0] // 90 == first[inside]).all() and (pairs.images[0][~inside] == 128).all()
+    assert (pairs.first[1][4:12, :8] == 0).all() and (pairs.share == 255).all()
+
+
+def test_classes_are_matched_by_name_where_the_folder_names_them(folder):
+    own = ClassMap.of_names(list(CLASSES.names[::-1]))
+    (folder / "dataset.json").write_text(json.dumps({"classes": own.to_json()}))
+    pairs = read_labelled(folder, CLASSES, 16)
+    assert set(pairs.first.unique().tolist()) == {len(CLASSES) - 1, len(CLASSES) - 2, 255}
+    (folder / "dataset.json").write_text(json.dumps({"classes": ClassMap.of_names(["sky", "wing"]).to_json()}))
+    with pytest.raises(GsegError, match=r"class 'sky' is not one of the teacher's"):
+        read_labelled(folder, CLASSES, 16)
+
+
+def write_mask(folder, labels):
+    write_label_png(folder / "masks" / "a.png", labels.astype(np.uint8), CLASSES)
+
+
+@pytest.mark.parametrize(
+    ("harm", "match"),
+    [
+        (lambda f: (f / "images" / "a.png").unlink(), r"a\.png: no photo of this name"),
+        (lambda f: [p.unlink() for p in (f / "masks").rglob("*.png")], "no label map"),
+        (lambda f: (f / "masks").rename(f / "labels"), "masks: no such folder"),
+        (
+            lambda f: write_mask(f, np.zeros((10, 20))),
+            "20 x 10 pixels, but",
+        ),
+        (lambda f: write_mask(f, np.full((20, 10), 9)), r"a\.png.*index 9"),
+    ],
+)
+def test_what_does_not_fit_together_is_refused_by_name(folder, harm, match):
+    harm(folder)
+    with pytest.raises(GsegError, match=match):
+        read_labelled(folder, CLASSES, 16)
+
+
+def test_a_quarter_of_each_step_are_labelled_photos(folder):
+    photos = read_labelled(folder, CLASSES, 16)
+    noise = photos[torch.tensor([0] * 8)]
+    noise = type(noise)(torch.full_like(noise.images, 7), *noise.tensors()[1:])
+    trainer = StudentTrainer(noise, len(CLASSES), DistillConfig(student="tiny", batch=8), CPU, labelled=photos)
+    drawn = trainer._draw()
+    assert (drawn.images == 7).all(dim=-1).all(dim=-1).all(dim=-1).sum() == 6
+
+
+SMALL = DistillConfig(student="tiny", steps=3, batch=4)
+
+
+def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
+    tiny_gan, teacher, tmp_path, folder, monkeypatch
+):
+    monkeypatch.setattr(stage, "NUM_HELD_OUT", 4)
+    config = StudentConfig(pairs=PairsConfig(count=6), train=SMALL, labelled=str(folder))
+    done = run_distill(tiny_gan, teacher, config, tmp_path / "runs", CPU)
+    assert "2 labelled photos" in (done.run / "log.txt").read_text()
+    assert [parent["kind"] for parent in read_meta(done.checkpoint)["parents"]] == ["fewshot", "gan", "labelled-photos"]
+    done.checkpoint.unlink()
+    again = resume_distill({"labelled": str(folder)}, tmp_path / "runs", CPU)
+    assert again.held_out_miou == done.held_out_miou
+    write_photo(folder, "c", np.zeros((8, 8), np.uint8))
+    with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
+        resume_distill({}, tmp_path / "runs", CPU)
+
+
+def test_shares_that_leave_no_room_for_pairs_are_wrong_usage(folder, capsys):
+    assert main(["distill", "--labelled", str(folder), "--annotated", "0.8"]) == 2
+    assert "--annotated: expected less than 0.75 with --labelled, got 0.8" in capsys.readouterr().err
