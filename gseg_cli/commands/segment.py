@@ -48,6 +48,20 @@ def segment(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also write x.confidence.png, how sure the model is, from 0 to 255.")
     ] = False,
+    cutout: Annotated[
+        bool, typer.Option("--cutout", help="Also write x.cutout.png, the parts of the photo on a transparent ground.")
+    ] = False,
+    binary: Annotated[
+        bool, typer.Option("--binary", help="Also write x.binary-NAME.png, a black and white mask for each class.")
+    ] = False,
+    parts: Annotated[
+        str,
+        typer.Option(
+            metavar="CLASSES",
+            help="Which classes --cutout and --binary show, with commas between.",
+            show_default="all but the background",
+        ),
+    ] = "",
     coco: Annotated[
         bool, typer.Option("--coco", help="Also write gseg-coco.json, all masks as COCO run lengths.")
     ] = False,
@@ -106,6 +120,9 @@ def segment(
             full_names=full_names,
             overlay=overlay,
             confidence=confidence,
+            cutout=cutout,
+            binary=binary,
+            parts=_words(parts),
             coco=coco,
             stats=stats,
             shard=shard_numbers,
@@ -145,6 +162,10 @@ def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Sourc
         else:
             sources.append(Source(Path(text), base))
     return sources
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _parse_shard(text: str | None) -> tuple[int, int]:

@@ -15,9 +15,10 @@ from PIL import Image
 
 from gseg_runtime.batches import NUM_SLOTS
 from gseg_runtime.errors import GsegError, UsageError, at_least_one
+from gseg_runtime.extras import Extras
 from gseg_runtime.images import list_images
 from gseg_runtime.output_folder import OutputFolder
-from gseg_runtime.photo_work import Extras, Loaded, PhotoWork
+from gseg_runtime.photo_work import Loaded, PhotoWork
 from gseg_runtime.plan import Job
 from gseg_runtime.segmenter import Segmenter
 from gseg_runtime.workers import num_cores, run_to_completion

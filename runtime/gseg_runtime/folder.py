@@ -1,19 +1,19 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import UsageError, at_least_one
+from gseg_runtime.errors import ConfigError, UsageError, at_least_one
+from gseg_runtime.extras import Extras, binary_suffixes, is_gseg_file
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
-from gseg_runtime.photo_work import Extras, PhotoWork, is_gseg_overlay
-from gseg_runtime.plan import LARGE_OVERLAY, OVERLAY
-from gseg_runtime.png import is_gseg_png
+from gseg_runtime.photo_work import PhotoWork
+from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
 from gseg_runtime.workers import num_cores
@@ -25,9 +25,13 @@ class FolderOptions:
 
     overwrite: empty the folder first, if only gseg wrote in it. resume: do what an earlier run with the same model left
     undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
-    overlay: also x.overlay.jpg, the photo with the class colours. confidence: also x.confidence.png; the model must
-    have it. coco, stats: also gseg-coco.json, gseg-stats.csv. fast_decode: JPEGs at a smaller scale. shard: (i, n),
-    only every n-th photo from the i-th (counted from 0) on, for n machines with a folder each.
+    fast_decode: JPEGs at a smaller scale. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n
+    machines with a folder each.
+
+    Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
+    have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
+    part. parts: the classes that these two show; none are all but the background. coco, stats: gseg-coco.json,
+    gseg-stats.csv.
     """
 
     overwrite: bool = False
@@ -36,6 +40,9 @@ class FolderOptions:
     workers: int | None = None
     overlay: bool = False
     confidence: bool = False
+    cutout: bool = False
+    binary: bool = False
+    parts: Sequence[str] = ()
     coco: bool = False
     stats: bool = False
     fast_decode: bool = False
@@ -45,10 +52,31 @@ class FolderOptions:
         if not 0 <= self.shard[0] < self.shard[1]:
             raise UsageError(f"shard: expected I/N with I from 0 to N - 1, got {self.shard[0]}/{self.shard[1]}")
         at_least_one("workers", self.workers)
+        if self.parts and not (self.cutout or self.binary):
+            raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
 
-    @property
-    def extras(self) -> Extras:
-        return Extras(self.overlay, self.confidence, self.coco, self.stats, self.fast_decode)
+    def extras(self, classes: ClassMap) -> Extras:
+        """UsageError for a part that is no class."""
+        parts = _indices(self.parts, classes)
+        if not parts and (self.cutout or self.binary):
+            raise UsageError("the model has no class but the background", "name it as a part")
+        return Extras(
+            overlay=self.overlay,
+            confidence=self.confidence,
+            cutout=parts if self.cutout else (),
+            binary=binary_suffixes(classes, parts) if self.binary else (),
+            coco=self.coco,
+            stats=self.stats,
+            fast_decode=self.fast_decode,
+        )
+
+
+def _indices(parts: Sequence[str], classes: ClassMap) -> tuple[int, ...]:
+    """In the order of the classes, each once; all but the background where none is named."""
+    try:
+        return tuple(sorted({classes.index(name) for name in parts})) or tuple(range(1, len(classes)))
+    except ConfigError as error:
+        raise UsageError(f"parts: {error.message}", error.hint) from error
 
 
 @dataclass(frozen=True)
@@ -97,8 +125,9 @@ def segment_into(
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
     if options.confidence:
         model.require_confidence()
-    with _open_folder(out, model, sources, options) as folder:
-        _fill(folder, model, options, on_image)
+    extras = options.extras(model.card.classes)
+    with _open_folder(out, model, sources, options, extras) as folder:
+        _fill(folder, model, options, extras, on_image)
         folder.out.check()
         if options.stats:
             write_stats(out, model.card.classes)
@@ -109,14 +138,16 @@ def segment_into(
     return report
 
 
-def _open_folder(out: Path, model: LoadedModel, sources: Iterable[Source], options: FolderOptions) -> MaskFolder:
+def _open_folder(
+    out: Path, model: LoadedModel, sources: Iterable[Source], options: FolderOptions, extras: Extras
+) -> MaskFolder:
     contents = Contents(
         key=model.sha256,
-        suffixes=options.extras.suffixes,
+        suffixes=extras.suffixes,
         tables=(STATS, COCO),
-        is_ours=_is_ours,
-        is_enough=options.extras.are_told_by,
-        suffixes_of=options.extras.suffixes_of,
+        is_ours=is_gseg_file,
+        is_enough=extras.are_told_by,
+        suffixes_of=extras.suffixes_of,
     )
     return MaskFolder(
         out,
@@ -129,12 +160,9 @@ def _open_folder(out: Path, model: LoadedModel, sources: Iterable[Source], optio
     )
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether it is a mask, a map of confidence or an overlay that gseg wrote."""
-    return is_gseg_overlay(path) if path.name.endswith(OVERLAY) else is_gseg_png(path)
-
-
-def _fill(folder: MaskFolder, model: LoadedModel, options: FolderOptions, on_image: OnImage | None) -> None:
+def _fill(
+    folder: MaskFolder, model: LoadedModel, options: FolderOptions, extras: Extras, on_image: OnImage | None
+) -> None:
     total = len(folder.todo)
 
     def take(entry: Entry) -> None:
@@ -142,8 +170,8 @@ def _fill(folder: MaskFolder, model: LoadedModel, options: FolderOptions, on_ima
         if on_image is not None:
             on_image(Progress(folder.num_taken, total, entry))
 
-    masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if options.overlay else ()
-    work = PhotoWork(folder.out, model.card, model.sha256, options.extras, masks)
+    masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if extras.overlay else ()
+    work = PhotoWork(folder.out, model.card, model.sha256, extras, masks)
     segment = segment_singly if model.batch == 1 else segment_batches
     segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
 

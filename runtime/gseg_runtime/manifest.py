@@ -12,7 +12,7 @@ from gseg_runtime.files import atomic_path, is_whole
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
-_OPTIONAL = ("coco", "figures", "remark")
+_OPTIONAL = ("coco", "cutout", "figures", "remark")
 
 
 class Stamp(NamedTuple):
@@ -28,7 +28,8 @@ class Entry:
 
     mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
     displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
-    what else was measured of the photo, by name; remark: what its decoder found amiss.
+    what else was measured of the photo, by name; remark: what its decoder found amiss; cutout: indices of the classes
+    that were cut out.
     """
 
     input: str
@@ -44,6 +45,7 @@ class Entry:
     coco: list[dict[str, Any]] | None = None
     figures: dict[str, float | None] | None = None
     remark: str | None = None
+    cutout: list[int] | None = None
 
     @property
     def name(self) -> str:

@@ -13,20 +13,21 @@ import numpy as np
 import simplejpeg
 
 from gseg_runtime.coco_rle import coco_annotations
+from gseg_runtime.cutout import encode_cutout
+from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError, OutputError
+from gseg_runtime.extras import JPEG_COMMENT, Extras, overlay_suffix
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import decode_image, large_lock, read_picture
-from gseg_runtime.label_map import Pixels, overlay
+from gseg_runtime.label_map import LabelMap, Pixels, overlay
 from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.output_folder import OutputFolder
-from gseg_runtime.plan import CONFIDENCE, LARGE_OVERLAY, OVERLAY, Job, beside
+from gseg_runtime.plan import CONFIDENCE, CUTOUT, LARGE_OVERLAY, Job, beside
 from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
 from gseg_runtime.prediction import Inference, Prediction
 
-JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
 _OVERLAY_QUALITY = 90
-_JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
 # The disk's fault, and not that of one file's name: the next photo would fare no better.
 _DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
@@ -35,34 +36,8 @@ _DISK_ERRORS = (
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What is wanted beside the masks. fast_decode: see `decode_image`."""
-
-    overlay: bool = False
-    confidence: bool = False
-    coco: bool = False
-    stats: bool = False
-    fast_decode: bool = False
-
-    @property
-    def suffixes(self) -> tuple[str, ...]:
-        """Of files beside each mask."""
-        wanted = {OVERLAY: self.overlay, CONFIDENCE: self.confidence}
-        return tuple(suffix for suffix, is_wanted in wanted.items() if is_wanted)
-
-    def suffixes_of(self, entry: Entry) -> tuple[str, ...]:
-        """Of the files beside the mask of a photo that is done."""
-        shown = overlay_suffix(entry.height or 0, entry.width or 0)
-        return tuple(shown if suffix == OVERLAY else suffix for suffix in self.suffixes)
-
-    def are_told_by(self, entry: Entry) -> bool:
-        """Whether the manifest says of a photo what the tables need."""
-        return bool(entry.areas or not self.stats) and (entry.coco is not None or not self.coco)
-
-
-@dataclass(frozen=True)
 class Loaded:
-    """A photo ready for the network. square: uint8 [S, S, 3]; data: the file itself, when an overlay will need it.
+    """A photo ready for the network. square: uint8 [S, S, 3]; data: the file itself, when it will be decoded again.
 
     remark: see `Photo`.
     """
@@ -108,7 +83,7 @@ class PhotoWork:
                 square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
-        return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.overlay else None, photo.remark)
+        return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.needs_photo else None, photo.remark)
 
     def save(self, loaded: Loaded, inference: Inference, index: int = 0) -> Entry:
         """Write what is wanted of the photo in square `index`; a failed entry that says why not."""
@@ -125,20 +100,39 @@ class PhotoWork:
     def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
         mask = loaded.job.mask
-        if self._extras.confidence and prediction.confidence_plane is not None:
-            self._write(beside(mask, CONFIDENCE), encode_png(prediction.confidence_plane))
-        if loaded.data is not None:
-            suffix = overlay_suffix(loaded.letterbox.height, loaded.letterbox.width)
-            if suffix == LARGE_OVERLAY:
-                self._check_free(beside(mask, suffix))
-            with large_lock(loaded.letterbox.height, loaded.letterbox.width):
-                shown = self._overlay(loaded.data, loaded.job.photo, prediction, suffix)
-            self._write(beside(mask, suffix), shown)
+        files = {**self._maps(prediction), **self._pictures(loaded, prediction)}
+        for suffix in sorted(files, key=len, reverse=True):
+            self._write(beside(mask, suffix), files[suffix])
         self._write(mask, encode_png(prediction.label_plane, self._palette))
 
-    def _overlay(self, data: bytes, source: Path, prediction: Prediction, suffix: str) -> bytes:
-        pixels = decode_image(data, source).pixels
-        mixed = overlay(pixels, prediction.labels, self._card.classes)
+    def _maps(self, prediction: Prediction) -> dict[str, bytes]:
+        """By suffix, what follows from the network's answer alone."""
+        maps: dict[str, bytes] = {}
+        if self._extras.confidence and prediction.confidence_plane is not None:
+            maps[CONFIDENCE] = encode_png(prediction.confidence_plane)
+        for index, suffix in self._extras.binary:
+            maps[suffix] = encode_png(_of_class(prediction.label_plane, index))
+        return maps
+
+    def _pictures(self, loaded: Loaded, prediction: Prediction) -> dict[str, bytes]:
+        """By suffix, what the photo itself is seen in."""
+        if loaded.data is None:
+            return {}
+        height, width = loaded.letterbox.height, loaded.letterbox.width
+        pictures: dict[str, bytes] = {}
+        shown = overlay_suffix(height, width)
+        if self._extras.overlay and shown == LARGE_OVERLAY:
+            self._check_free(beside(loaded.job.mask, shown))
+        with large_lock(height, width):
+            pixels, labels = decode_image(loaded.data, loaded.job.photo).pixels, prediction.labels
+            if self._extras.overlay:
+                pictures[shown] = self._overlay(pixels, labels, shown)
+            if self._extras.cutout:
+                pictures[CUTOUT] = encode_cutout(pixels, labels, self._extras.cutout)
+        return pictures
+
+    def _overlay(self, pixels: Pixels, labels: LabelMap, suffix: str) -> bytes:
+        mixed = overlay(pixels, labels, self._card.classes)
         if suffix == LARGE_OVERLAY:
             return encode_rgb_png(mixed)
         jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
@@ -169,6 +163,7 @@ class PhotoWork:
             "width": plane.width,
             "areas": plane.areas(len(self._card.classes)),
             "coco": coco_annotations(plane) if self._extras.coco else None,
+            "cutout": list(self._extras.cutout) or None,
         }
 
     def _entry(self, job: Job, stamp: Stamp | None, start_s: float, error: str | None = None, **facts: Any) -> Entry:
@@ -182,6 +177,11 @@ class PhotoWork:
             error=error,
             **facts,
         )
+
+
+def _of_class(plane: Enlarged, index: int) -> Enlarged:
+    """255 where the label is that class, else 0."""
+    return Enlarged((plane.small == index) * np.uint8(255), plane.height, plane.width)
 
 
 @contextmanager
@@ -200,14 +200,3 @@ def _only_this_photo(photo: Path) -> Iterator[None]:
 
 def _reason(error: ImageError, job: Job) -> str:
     return error.message.removeprefix(f"{job.photo}: ")
-
-
-def overlay_suffix(height: int, width: int) -> str:
-    """The overlay's of a photo of that size."""
-    return OVERLAY if max(height, width) <= _JPEG_SIDE else LARGE_OVERLAY
-
-
-def is_gseg_overlay(path: Path) -> bool:
-    """Whether `PhotoWork` wrote this picture."""
-    with path.open("rb") as file:
-        return file.read(2 + len(JPEG_COMMENT))[2:] == JPEG_COMMENT

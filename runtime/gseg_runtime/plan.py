@@ -14,7 +14,8 @@ from gseg_runtime.sources import Source, list_photos, no_photo
 from gseg_runtime.walk import Search
 
 # What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
-OVERLAY, LARGE_OVERLAY, CONFIDENCE = ".overlay.jpg", ".overlay.png", ".confidence.png"
+OVERLAY, LARGE_OVERLAY, CONFIDENCE, CUTOUT = ".overlay.jpg", ".overlay.png", ".confidence.png", ".cutout.png"
+BINARY = ".binary-"  # and a class
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ class Plan:
 def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Sequence[str] = ()) -> Plan:
     """One job per photo in `sources`; a photo given twice is done once.
 
-    suffixes: what else will be written beside each mask, of OVERLAY and CONFIDENCE. Raises GsegError when there is no
+    suffixes: what else will be written beside each mask, as OVERLAY. Raises GsegError when there is no
     photo, when a source is not there, or when two photos would write the same file.
     """
     found = Plan(full_names=full_names)
@@ -141,8 +142,9 @@ def _check_collisions(plan: Plan, suffixes: Sequence[str]) -> None:
     folders = _folders(plan.masks())
     for path in sorted(filter(is_mask, folders)):  # a folder named x.png beside x.jpg
         raise _collision(plan, path, f"what lies in {path}")
-    for suffix in suffixes:
-        for path in (path for path in chain(folders, plan.masks()) if path.endswith(suffix)):
+    ends = tuple(suffixes)
+    for path in (path for path in chain(folders, plan.masks()) if path.endswith(ends)):
+        for suffix in filter(path.endswith, ends):
             if is_mask(mask := path.removesuffix(suffix) + ".png"):
                 raise GsegError(f"the files beside {mask} and {path} would have the same names", _APART)
 

@@ -1,0 +1,82 @@
+"""What may be wanted beside each mask: what its files are called, and whether an earlier run made all of it."""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.manifest import Entry
+from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY, OVERLAY
+from gseg_runtime.png import is_gseg_png
+
+JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
+_JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Extras:
+    """What is wanted beside the masks.
+
+    cutout: indices of the classes that are cut out, none for no cut-outs. binary: index and suffix of each class that
+    gets a mask of its own. fast_decode: see `decode_image`.
+    """
+
+    overlay: bool = False
+    confidence: bool = False
+    cutout: tuple[int, ...] = ()
+    binary: tuple[tuple[int, str], ...] = ()
+    coco: bool = False
+    stats: bool = False
+    fast_decode: bool = False
+
+    @property
+    def needs_photo(self) -> bool:
+        """Whether a photo is decoded again for them, at its full size."""
+        return self.overlay or bool(self.cutout)
+
+    @property
+    def suffixes(self) -> tuple[str, ...]:
+        """Of files beside each mask."""
+        wanted = {OVERLAY: self.overlay, CONFIDENCE: self.confidence, CUTOUT: bool(self.cutout)}
+        return (*(suffix for suffix, is_wanted in wanted.items() if is_wanted), *(suffix for _, suffix in self.binary))
+
+    def suffixes_of(self, entry: Entry) -> tuple[str, ...]:
+        """Of the files beside the mask of a photo that is done."""
+        shown = overlay_suffix(entry.height or 0, entry.width or 0)
+        return tuple(shown if suffix == OVERLAY else suffix for suffix in self.suffixes)
+
+    def are_told_by(self, entry: Entry) -> bool:
+        """Whether the manifest says of a photo what the tables need, and that its files show what is wanted now."""
+        is_told = bool(entry.areas or not self.stats) and (entry.coco is not None or not self.coco)
+        return is_told and (not self.cutout or entry.cutout == list(self.cutout))
+
+
+def binary_suffixes(classes: ClassMap, indices: Iterable[int]) -> tuple[tuple[int, str], ...]:
+    """Index and suffix of the mask of each class. What a file's name cannot hold becomes _.
+
+    If two would be the same on some disk, all have their index before them.
+    """
+    words = [re.sub(r'[\s./\\:*?"<>|]+', "_", name) for name in classes.names]
+    if len({word.casefold() for word in words}) < len(words):
+        words = [f"{index}_{word}" for index, word in enumerate(words)]
+    return tuple((index, f"{BINARY}{words[index]}.png") for index in indices)
+
+
+def overlay_suffix(height: int, width: int) -> str:
+    """The overlay's of a photo of that size."""
+    return OVERLAY if max(height, width) <= _JPEG_SIDE else LARGE_OVERLAY
+
+
+def is_gseg_file(path: Path) -> bool:
+    """Whether `PhotoWork` wrote this file beside a mask, or the mask itself."""
+    is_ours = _SIGNS.get(path.suffix)
+    return is_ours is not None and is_ours(path)
+
+
+def _is_gseg_overlay(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(2 + len(JPEG_COMMENT))[2:] == JPEG_COMMENT
+
+
+_SIGNS: dict[str, Callable[[Path], bool]] = {".png": is_gseg_png, ".jpg": _is_gseg_overlay}
