@@ -62,6 +62,10 @@ def segment(
             show_default="all but the background",
         ),
     ] = "",
+    polygons: Annotated[
+        bool,
+        typer.Option("--polygons", help="Also write outlines: labelme/x.json to correct, and yolo/labels/x.txt."),
+    ] = False,
     coco: Annotated[
         bool, typer.Option("--coco", help="Also write gseg-coco.json, all masks as COCO run lengths.")
     ] = False,
@@ -123,6 +127,7 @@ def segment(
             cutout=cutout,
             binary=binary,
             parts=_words(parts),
+            polygons=polygons,
             coco=coco,
             stats=stats,
             shard=shard_numbers,

@@ -42,6 +42,19 @@ class Enlarged:
         shown = nearest_indices(self.small.shape[0], self.height)[self.row_starts]
         return self._wide[shown]
 
+    @cached_property
+    def column_starts(self) -> npt.NDArray[np.intp]:
+        """As `row_starts`, for columns."""
+        return np.flatnonzero(np.diff(nearest_indices(self.small.shape[1], self.width), prepend=-1))
+
+    @property
+    def shown(self) -> Plane:
+        """What is shown of the small map at all, each row and column once: uint8 [len(row_starts), len(column_starts)].
+
+        Its pixels are the rectangles of the large map between these starts.
+        """
+        return self.rows[:, self.column_starts]
+
     def areas(self, num_values: int) -> list[int]:
         """How many pixels of the large map have each of the values 0 .. num_values - 1."""
         rows = np.bincount(nearest_indices(self.small.shape[0], self.height), minlength=self.small.shape[0])

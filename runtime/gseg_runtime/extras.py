@@ -7,8 +7,9 @@ from pathlib import Path
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.manifest import Entry
-from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY, OVERLAY
+from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
 from gseg_runtime.png import is_gseg_png
+from gseg_runtime.polygons import is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
 
 JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
 _JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
@@ -26,6 +27,7 @@ class Extras:
     confidence: bool = False
     cutout: tuple[int, ...] = ()
     binary: tuple[tuple[int, str], ...] = ()
+    polygons: bool = False
     coco: bool = False
     stats: bool = False
     fast_decode: bool = False
@@ -38,7 +40,10 @@ class Extras:
     @property
     def suffixes(self) -> tuple[str, ...]:
         """Of files beside each mask."""
-        wanted = {OVERLAY: self.overlay, CONFIDENCE: self.confidence, CUTOUT: bool(self.cutout)}
+        wanted = {
+            **{OVERLAY: self.overlay, CONFIDENCE: self.confidence, CUTOUT: bool(self.cutout)},
+            **{LABELME: self.polygons, YOLO: self.polygons},
+        }
         return (*(suffix for suffix, is_wanted in wanted.items() if is_wanted), *(suffix for _, suffix in self.binary))
 
     def suffixes_of(self, entry: Entry) -> tuple[str, ...]:
@@ -79,4 +84,10 @@ def _is_gseg_overlay(path: Path) -> bool:
         return file.read(2 + len(JPEG_COMMENT))[2:] == JPEG_COMMENT
 
 
-_SIGNS: dict[str, Callable[[Path], bool]] = {".png": is_gseg_png, ".jpg": _is_gseg_overlay}
+_SIGNS: dict[str, Callable[[Path], bool]] = {
+    ".png": is_gseg_png,
+    ".jpg": _is_gseg_overlay,
+    ".json": is_gseg_labelme,
+    ".txt": is_gseg_yolo,
+    ".yaml": is_gseg_yaml,
+}

@@ -78,11 +78,11 @@ def read_json(path: Path) -> Any:
         raise GsegError(f"{path}: not valid JSON: {error}") from error
 
 
-_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9"}
+_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"}", ".txt": b"\n"}
 
 
 def is_whole(path: Path) -> bool:
-    """Whether a file is there to its end: a PNG or JPEG that was cut off, as by a power failure, is not."""
+    """Whether a file is there to its end: one that was cut off, as by a power failure, is not."""
     end = _ENDS.get(path.suffix, b"")
     try:
         with path.open("rb", buffering=0) as file:

@@ -14,6 +14,7 @@ from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
 from gseg_runtime.photo_work import PhotoWork
 from gseg_runtime.plan import LARGE_OVERLAY
+from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
 from gseg_runtime.workers import num_cores
@@ -30,8 +31,8 @@ class FolderOptions:
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
-    part. parts: the classes that these two show; none are all but the background. coco, stats: gseg-coco.json,
-    gseg-stats.csv.
+    part. parts: the classes that these two show; none are all but the background. polygons: labelme/x.json, and
+    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv.
     """
 
     overwrite: bool = False
@@ -43,6 +44,7 @@ class FolderOptions:
     cutout: bool = False
     binary: bool = False
     parts: Sequence[str] = ()
+    polygons: bool = False
     coco: bool = False
     stats: bool = False
     fast_decode: bool = False
@@ -65,6 +67,7 @@ class FolderOptions:
             confidence=self.confidence,
             cutout=parts if self.cutout else (),
             binary=binary_suffixes(classes, parts) if self.binary else (),
+            polygons=self.polygons,
             coco=self.coco,
             stats=self.stats,
             fast_decode=self.fast_decode,
@@ -129,6 +132,8 @@ def segment_into(
     with _open_folder(out, model, sources, options, extras) as folder:
         _fill(folder, model, options, extras, on_image)
         folder.out.check()
+        if options.polygons:
+            folder.out.write(YOLO_TABLE, yolo_table(model.card.classes).encode())
         if options.stats:
             write_stats(out, model.card.classes)
         if options.coco:

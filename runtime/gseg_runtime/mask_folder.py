@@ -34,9 +34,9 @@ class Contents:
     """What a command writes into its folder of masks.
 
     key: what decides the masks, as the hash of the model; --resume goes on with those of the same key only. suffixes:
-    of the files beside each mask, in place of its .png; suffixes_of: the same of a photo that is done, where that is
-    another question. tables: names of files about all photos. is_ours: whether the
-    command wrote some other file. is_enough: whether the manifest says all of a photo that is wanted now.
+    of the files beside each mask, as `beside` takes them; suffixes_of: the same of a photo that is done, where that is
+    another question. tables: names of files about all photos. is_ours: whether the command wrote some other file.
+    is_enough: whether the manifest says all of a photo that is wanted now.
     """
 
     key: str
@@ -54,9 +54,9 @@ class Contents:
 
     def are_in(self, folder: Path, entry: Entry) -> bool:
         """Whether an earlier run wrote all of this for a photo."""
-        mask = folder / entry.mask
+        mask = Path(entry.mask)
         suffixes = self.suffixes_of(entry) if self.suffixes_of else self.suffixes
-        return self.is_enough(entry) and all(is_whole(beside(mask, suffix)) for suffix in suffixes)
+        return self.is_enough(entry) and all(is_whole(folder / beside(mask, suffix)) for suffix in suffixes)
 
 
 @dataclass(frozen=True)
@@ -135,8 +135,9 @@ class MaskFolder:
                 message = f"{self.path}: holds {marker}, so it is not a folder of masks"
                 raise GsegError(message, "choose another folder")
         for job in todo:
-            mask, is_known = self.path / job.mask, done.knows(job.mask)
-            for path in (mask, *(beside(mask, suffix) for suffix in contents.suffixes)):
+            is_known = done.knows(job.mask)
+            for name in (job.mask, *(beside(job.mask, suffix) for suffix in contents.suffixes)):
+                path = self.path / name
                 if os.path.lexists(path) and not contents.owns(path) and not (is_known and is_cut_off(path)):
                     message = f"{path}: exists and was not written by gseg"
                     raise GsegError(message, "move it away, or choose another folder")

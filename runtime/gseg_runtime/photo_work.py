@@ -22,9 +22,11 @@ from gseg_runtime.images import decode_image, large_lock, read_picture
 from gseg_runtime.label_map import LabelMap, Pixels, overlay
 from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.outlines import outlines
 from gseg_runtime.output_folder import OutputFolder
-from gseg_runtime.plan import CONFIDENCE, CUTOUT, LARGE_OVERLAY, Job, beside
+from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, YOLO, Job, beside
 from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
+from gseg_runtime.polygons import labelme_json, path_from, yolo_text
 from gseg_runtime.prediction import Inference, Prediction
 
 _OVERLAY_QUALITY = 90
@@ -101,6 +103,8 @@ class PhotoWork:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
         mask = loaded.job.mask
         files = {**self._maps(prediction), **self._pictures(loaded, prediction)}
+        if self._extras.polygons:
+            files |= self._polygons(loaded.job, prediction.label_plane)
         for suffix in sorted(files, key=len, reverse=True):
             self._write(beside(mask, suffix), files[suffix])
         self._write(mask, encode_png(prediction.label_plane, self._palette))
@@ -113,6 +117,11 @@ class PhotoWork:
         for index, suffix in self._extras.binary:
             maps[suffix] = encode_png(_of_class(prediction.label_plane, index))
         return maps
+
+    def _polygons(self, job: Job, plane: Enlarged) -> dict[str, bytes]:
+        found, size = outlines(plane), (plane.height, plane.width)
+        picture = path_from((self._out.path / beside(job.mask, LABELME)).parent, job.photo)
+        return {LABELME: labelme_json(found, self._card.classes, size, picture), YOLO: yolo_text(found, size)}
 
     def _pictures(self, loaded: Loaded, prediction: Prediction) -> dict[str, bytes]:
         """By suffix, what the photo itself is seen in."""

@@ -16,6 +16,7 @@ from gseg_runtime.walk import Search
 # What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
 OVERLAY, LARGE_OVERLAY, CONFIDENCE, CUTOUT = ".overlay.jpg", ".overlay.png", ".confidence.png", ".cutout.png"
 BINARY = ".binary-"  # and a class
+LABELME, YOLO = "labelme/.json", "yolo/labels/.txt"  # in trees of their own
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,9 @@ def check_capitals(plan: Plan) -> None:
 
 
 def beside(mask: Path, suffix: str) -> Path:
-    """x.overlay.jpg for x.png."""
-    return mask.with_name(mask.name.removesuffix(".png") + suffix)
+    """x.overlay.jpg for x.png and .overlay.jpg; labelme/x.json for labelme/.json."""
+    tree, _, ending = suffix.rpartition("/")
+    return Path(tree, mask.with_name(mask.name.removesuffix(".png") + ending))
 
 
 def check_places(plan: Plan, out: Path) -> None:

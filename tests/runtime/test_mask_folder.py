@@ -19,7 +19,7 @@ MASK = encode_png(Enlarged(np.zeros((2, 3), np.uint8), 2, 3))
 
 
 def is_ours(path: Path) -> bool:
-    return path.read_bytes() in (b"ours", MASK)
+    return path.read_bytes() in (b"ours\n", MASK)
 
 
 def make_contents(key: str = "model A", **fields: Any) -> Contents:
@@ -35,7 +35,7 @@ def do(folder: MaskFolder, job: Job, error: str | None = None) -> None:
     """A mask and a note beside it, or a failure."""
     if error is None:
         for name in (job.mask, beside(job.mask, ".note.txt")):
-            folder.out.write(name, b"ours" if name.suffix == ".txt" else MASK)
+            folder.out.write(name, b"ours\n" if name.suffix == ".txt" else MASK)
     status = "done" if error is None else "failed"
     folder.take(Entry(str(job.photo), str(job.mask), status, "model A", 0.0, stamp_of(job.photo), error))
 
