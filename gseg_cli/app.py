@@ -31,6 +31,7 @@ from gseg_cli.commands.gan_train import gan_train
 from gseg_cli.commands.info import info
 from gseg_cli.commands.init import init
 from gseg_cli.commands.label import label
+from gseg_cli.commands.merge import merge
 from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
@@ -84,6 +85,7 @@ for command in (
     distill,
     export,
     segment,
+    merge,
     bench,
     dataset,
     evaluate,

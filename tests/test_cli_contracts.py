@@ -31,6 +31,7 @@ COMMANDS = [
     "distill",
     "export",
     "segment",
+    "merge",
     "bench",
     "dataset",
     "evaluate",

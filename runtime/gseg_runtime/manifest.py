@@ -147,12 +147,17 @@ class ManifestWriter:
 RESUME_HINT = "make room and run it again with --resume; finished masks are kept"
 
 
-def read_manifest(folder: Path) -> Iterator[Entry]:
-    """The entries of photos that are done, one after the other; none when there is no file."""
+def read_entries(folder: Path) -> Iterator[Entry]:
+    """All entries, one after the other; none when there is no file."""
     path = folder / MANIFEST
     if path.is_file():
         with path.open("rb") as file:
-            yield from (entry for line in file if (entry := _parse(line)) and entry.status == "done")
+            yield from filter(None, map(_parse, file))
+
+
+def read_manifest(folder: Path) -> Iterator[Entry]:
+    """The entries of photos that are done."""
+    return (entry for entry in read_entries(folder) if entry.status == "done")
 
 
 def read_sorted(folder: Path) -> Iterator[Entry]:

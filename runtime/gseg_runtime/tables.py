@@ -2,7 +2,7 @@
 
 import csv
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO
 
@@ -68,3 +68,7 @@ def _write_items(file: IO[str], items: Iterator[dict[str, object]]) -> None:
     for item in items:
         file.write(separator + json.dumps(item))
         separator = ",\n"
+
+
+# How each is made from the manifest in its folder.
+TABLES: dict[str, Callable[[Path, ClassMap], None]] = {STATS: write_stats, COCO: write_coco}

@@ -1,0 +1,27 @@
+"""gseg merge: the reports and tables of several folders of masks as one."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gseg_cli.options import OutOpt, OverwriteOpt
+
+
+def merge(
+    folders: Annotated[list[Path], typer.Argument(metavar="MASKS...", help="Folders filled by gseg segment.")],
+    out: OutOpt,
+    overwrite: OverwriteOpt = False,
+) -> None:
+    """Merge what shards tell of their photos.
+
+    Writes one manifest, one report, and one of each table (CSV, COCO) that the folders have. The masks stay where they
+    are.
+    """
+    from gseg_cli.output import current_output
+    from gseg_runtime.merge import merge as merge_folders
+
+    report = merge_folders(folders, out, overwrite=overwrite)
+    failed = f", {report.failed} failed" if report.failed else ""
+    text = f"{out}: {report.done + report.skipped} masks of {len(folders)} folders{failed}"
+    current_output().result({"out": out, **report.to_json()}, text)

@@ -1,0 +1,149 @@
+"""gseg merge: shards tell together what one run would have told."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakeModel, MakePhoto
+
+from gseg_cli.app import main
+from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.files import read_json
+from gseg_runtime.manifest import MANIFEST, read_entries
+from gseg_runtime.merge import merge
+
+
+@pytest.fixture
+def segmenter(model: Path) -> Segmenter:
+    return Segmenter.load(model, device="cpu")
+
+
+@pytest.fixture
+def shards(segmenter: Segmenter, photos: Path, tmp_path: Path) -> list[Path]:
+    """Three, with tables, of five photos of which one is broken."""
+    (photos / "broken.jpg").write_bytes(b"\xff\xd8\xffno photo")
+    (photos / "notes.txt").touch()
+    folders = [tmp_path / f"masks-{index}" for index in range(3)]
+    for index, folder in enumerate(folders):
+        segmenter.segment_folder(photos, folder, shard=(index, 3), coco=True, stats=True)
+    return folders
+
+
+def without(report: dict[str, Any], *keys: str) -> dict[str, Any]:
+    return {key: value for key, value in report.items() if key not in keys}
+
+
+def test_merged_shards_are_what_one_run_writes(
+    segmenter: Segmenter, photos: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    segmenter.segment_folder(photos, tmp_path / "one", coco=True, stats=True)
+    merged = tmp_path / "merged"
+    assert main(["merge", *map(str, shards[::-1]), "-o", str(merged)]) == 0
+    for table in ("gseg-coco.json", "gseg-stats.csv"):
+        assert (merged / table).read_bytes() == (tmp_path / "one" / table).read_bytes()
+    ours, theirs = read_json(merged / "gseg-report.json"), read_json(tmp_path / "one" / "gseg-report.json")
+    times = ("seconds", "images_per_second")
+    assert without(ours, *times) == without(theirs, *times)
+    assert ours["seconds"] == pytest.approx(sum(read_json(x / "gseg-report.json")["seconds"] for x in shards), abs=0.01)
+    assert {path.name for path in merged.iterdir()} == {
+        MANIFEST,
+        "gseg-report.json",
+        "gseg-coco.json",
+        "gseg-stats.csv",
+    }
+    masks = [{entry.mask for entry in read_entries(folder)} for folder in (merged, tmp_path / "one")]
+    assert masks[0] == masks[1] and len(masks[0]) == 5
+
+
+def test_with_the_masks_beside_them_a_run_goes_on(
+    segmenter: Segmenter, photos: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    merge(shards, merged := tmp_path / "merged")
+    for shard in shards:
+        shutil.copytree(shard, merged, dirs_exist_ok=True, ignore=shutil.ignore_patterns("gseg-*"))
+    again = segmenter.segment_folder(photos, merged, resume=True)
+    assert (again.skipped, again.done, again.failed) == (4, 0, 1)
+
+
+def test_ids_and_lines_are_counted_anew(shards: list[Path], tmp_path: Path) -> None:
+    merge(shards[:2], tmp_path / "merged")
+    coco = read_json(tmp_path / "merged" / "gseg-coco.json")
+    for items in (coco["images"], coco["annotations"]):
+        assert [item["id"] for item in items] == list(range(1, len(items) + 1))
+    assert {item["image_id"] for item in coco["annotations"]} == {item["id"] for item in coco["images"]}
+    with (tmp_path / "merged" / "gseg-stats.csv").open(newline="") as file:
+        assert [row["image"] for row in csv.DictReader(file)] == [image["file_name"] for image in coco["images"]]
+
+
+def test_a_mask_in_two_folders_is_an_error(
+    segmenter: Segmenter, photos: Path, shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    segmenter.segment_folder(photos, tmp_path / "again", shard=(1, 3), coco=True, stats=True)
+    for twice in ([*shards, tmp_path / "again"], [shards[0], shards[0]]):
+        assert main(["merge", *map(str, twice), "-o", str(tmp_path / "merged")]) == 1
+        error, hint = capsys.readouterr().err.splitlines()
+        assert " is in both " in error and "--shard" in hint
+        assert not (tmp_path / "merged").exists()
+
+
+def test_folders_that_do_not_belong_together_are_refused(
+    make_model: MakeModel, make_photo: MakePhoto, photos: Path, shards: list[Path], tmp_path: Path
+) -> None:
+    other = Segmenter.load(make_model(created_by="another"), device="cpu")
+    other.segment_folder(photos, tmp_path / "other", shard=(2, 3), coco=True, stats=True)
+    with pytest.raises(GsegError, match="different models"):
+        merge([*shards[:2], tmp_path / "other"], tmp_path / "merged")
+    (shards[1] / "gseg-coco.json").unlink()
+    with pytest.raises(GsegError, match=r"masks-1: only one has gseg-coco\.json"):
+        merge(shards, tmp_path / "merged")
+    assert not (tmp_path / "merged").exists()
+
+
+def test_names_that_differ_are_refused(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
+    for index in (0, 1):
+        segmenter.segment_folder(photos, tmp_path / str(index), shard=(index, 2), full_names=bool(index))
+    with pytest.raises(GsegError, match="--full-names"):
+        merge([tmp_path / "0", tmp_path / "1"], tmp_path / "merged")
+
+
+def test_what_is_not_finished_or_no_folder_of_masks_is_refused(
+    shards: list[Path], photos: Path, tmp_path: Path
+) -> None:
+    (shards[1] / ".gseg-incomplete").touch()
+    with pytest.raises(GsegError, match="masks-1: not finished"):
+        merge(shards, tmp_path / "merged")
+    with pytest.raises(GsegError, match=r"photos: has no gseg-report\.json"):
+        merge([shards[0], photos], tmp_path / "merged")
+    (shards[1] / ".gseg-incomplete").unlink()
+    report = read_json(shards[1] / "gseg-report.json")
+    (shards[1] / "gseg-report.json").write_text(json.dumps({**report, "kind": "fewshot-segment"}))
+    with pytest.raises(GsegError, match="expected kind segment and format 1, got fewshot-segment"):
+        merge(shards, tmp_path / "merged")
+
+
+def test_the_merged_folder_is_none_of_the_shards_and_nobody_elses(shards: list[Path], tmp_path: Path) -> None:
+    for out in (shards[0], shards[0] / "merged", tmp_path):
+        with pytest.raises(GsegError, match=r"inside the input|holds the input"):
+            merge(shards, out, overwrite=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "x").touch()
+    with pytest.raises(GsegError, match="not empty"):
+        merge(shards, tmp_path / "mine")
+    with pytest.raises(GsegError, match="not written by gseg"):
+        merge(shards, tmp_path / "mine", overwrite=True)
+    merge(shards, tmp_path / "merged")
+    merge(shards, tmp_path / "merged", overwrite=True)
+    assert (shards[0] / "a.png").is_file()
+
+
+def test_a_folder_that_no_shard_could_list_is_told_once(shards: list[Path], tmp_path: Path) -> None:
+    for shard in shards:
+        report = read_json(shard / "gseg-report.json")
+        failures = [*report["failures"], {"path": "photos/shut", "reason": "Permission denied"}]
+        (shard / "gseg-report.json").write_text(json.dumps({**report, "failed": len(failures), "failures": failures}))
+    report = merge(shards, tmp_path / "merged")
+    assert report.failed == 2 and [failure.path for failure in report.failures][1:] == ["photos/shut"]
+    assert report.passed_over == {".txt": 1}
