@@ -72,6 +72,9 @@ def segment(
     stats: Annotated[
         bool, typer.Option("--stats", help="Also write gseg-stats.csv, the pixels of each class.")
     ] = False,
+    failures: Annotated[
+        bool, typer.Option("--failures", help="Also write gseg-failures.txt, which gseg segment - reads again.")
+    ] = False,
     base: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Arrange masks in OUT as their photos are arranged in DIR.")
     ] = None,
@@ -130,6 +133,7 @@ def segment(
             polygons=polygons,
             coco=coco,
             stats=stats,
+            failures=failures,
             shard=shard_numbers,
             fast_decode=fast_decode,
             workers=workers,

@@ -16,7 +16,7 @@ from gseg_runtime.photo_work import PhotoWork
 from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
-from gseg_runtime.tables import COCO, STATS, write_coco, write_stats
+from gseg_runtime.tables import FAILURES, TABLES, write_coco, write_failures, write_stats
 from gseg_runtime.workers import num_cores
 
 
@@ -32,7 +32,8 @@ class FolderOptions:
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
     part. parts: the classes that these two show; none are all but the background. polygons: labelme/x.json, and
-    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv.
+    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. failures: gseg-failures.txt,
+    the names of photos that failed.
     """
 
     overwrite: bool = False
@@ -47,6 +48,7 @@ class FolderOptions:
     polygons: bool = False
     coco: bool = False
     stats: bool = False
+    failures: bool = False
     fast_decode: bool = False
     shard: tuple[int, int] = (0, 1)
 
@@ -139,6 +141,8 @@ def segment_into(
         if options.coco:
             write_coco(out, model.card.classes)
         report = _report(folder, model)
+        if options.failures:
+            write_failures(out, (failure.path for failure in report.failures))
         folder.finish(report.to_json())
     return report
 
@@ -149,7 +153,7 @@ def _open_folder(
     contents = Contents(
         key=model.sha256,
         suffixes=extras.suffixes,
-        tables=(STATS, COCO),
+        tables=(*TABLES, FAILURES),
         is_ours=is_gseg_file,
         is_enough=extras.are_told_by,
         suffixes_of=extras.suffixes_of,

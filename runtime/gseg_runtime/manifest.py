@@ -107,12 +107,13 @@ class Done:
     def forget(self, mask: PurePath) -> None:
         """It is to be made anew."""
         self._stamps.pop(str(mask), None)
+        self._lacking.discard(str(mask))
 
     def rewrite(self) -> None:
-        """Leave only what is held in the manifest. A killed run may also have left half a line."""
+        """Take what failed or was forgotten out of the manifest. A killed run may also have left half a line."""
         with atomic_path(self._folder / MANIFEST) as temporary, temporary.open("w", encoding="utf-8") as file:
             for entry in read_manifest(self._folder):
-                if entry.mask in self._stamps:
+                if self.knows(PurePath(entry.mask)):
                     file.write(entry.to_line())
 
 

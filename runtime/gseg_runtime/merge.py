@@ -16,7 +16,7 @@ from gseg_runtime.manifest import MANIFEST, has_full_names, read_entries
 from gseg_runtime.mask_folder import FORMAT, REPORT, Failure
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.plan import check_apart
-from gseg_runtime.tables import TABLES
+from gseg_runtime.tables import FAILURES, TABLES, write_failures
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class _Shard:
 
     @property
     def tables(self) -> set[str]:
-        return {name for name in TABLES if (self.folder / name).is_file()}
+        return {name for name in (*TABLES, FAILURES) if (self.folder / name).is_file()}
 
 
 def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> FolderReport:
@@ -43,15 +43,17 @@ def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> Fol
         claim_folder(out, "tables", overwrite=overwrite, owned=_is_ours)
         _merge_manifests(folders, out)
         report = _report([shard.report for shard in shards])
-        for name in shards[0].tables:
+        for name in shards[0].tables & TABLES.keys():
             TABLES[name](out, report.classes)
+        if FAILURES in shards[0].tables:
+            write_failures(out, (failure.path for failure in report.failures))
         write_json(out / REPORT, report.to_json())
         finish_folder(out)
     return report
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name in (MANIFEST, REPORT, *TABLES) or is_gseg_file(path)
+    return path.name in (MANIFEST, REPORT, FAILURES, *TABLES) or is_gseg_file(path)
 
 
 def _read(folder: Path) -> _Shard:

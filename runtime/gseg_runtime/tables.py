@@ -2,15 +2,16 @@
 
 import csv
 import json
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO
 
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.files import atomic_path
-from gseg_runtime.manifest import read_sorted
+from gseg_runtime.files import atomic_path, write_bytes
+from gseg_runtime.manifest import Entry, read_sorted
 
-STATS, COCO = "gseg-stats.csv", "gseg-coco.json"
+STATS, COCO, FAILURES = "gseg-stats.csv", "gseg-coco.json", "gseg-failures.txt"
 _ABOUT = ("image", "height", "width")
 
 
@@ -25,6 +26,14 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
         table.writerow([*_ABOUT, *_class_columns(classes)])
         for entry in read_sorted(folder):
             table.writerow([entry.name, entry.height, entry.width, *(entry.areas or [])])
+
+
+def write_failures(folder: Path, names: Iterable[str]) -> None:
+    """gseg-failures.txt: names as `gseg segment -` reads them, a line each; with null bytes between if one has a line
+    end."""
+    listed = [os.fsencode(name) for name in names]
+    end = b"\0" if any(set(name) & set(b"\n\r") for name in listed) else b"\n"
+    write_bytes(folder / FAILURES, b"".join(name + end for name in listed))
 
 
 def _class_columns(classes: ClassMap) -> list[str]:
@@ -51,16 +60,21 @@ def write_coco(folder: Path, classes: ClassMap) -> None:
 
 
 def _images(folder: Path) -> Iterator[dict[str, object]]:
-    for index, entry in enumerate(read_sorted(folder), start=1):
+    for index, entry in enumerate(_with_coco(folder), start=1):
         yield {"id": index, "file_name": entry.name, "height": entry.height, "width": entry.width}
 
 
 def _annotations(folder: Path) -> Iterator[dict[str, object]]:
     number = 0
-    for index, entry in enumerate(read_sorted(folder), start=1):
+    for index, entry in enumerate(_with_coco(folder), start=1):
         for annotation in entry.coco or []:
             number += 1
             yield {"id": number, "image_id": index, **annotation}
+
+
+def _with_coco(folder: Path) -> Iterator[Entry]:
+    """Not those of an earlier run that was not asked for it and that this one was not given: they are not empty."""
+    return (entry for entry in read_sorted(folder) if entry.coco is not None)
 
 
 def _write_items(file: IO[str], items: Iterator[dict[str, object]]) -> None:
