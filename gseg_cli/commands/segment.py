@@ -69,6 +69,10 @@ def segment(
     coco: Annotated[
         bool, typer.Option("--coco", help="Also write gseg-coco.json, all masks as COCO run lengths.")
     ] = False,
+    instances: Annotated[
+        bool,
+        typer.Option("--instances", help="Also write gseg-instances.json, COCO with each connected part by itself."),
+    ] = False,
     stats: Annotated[
         bool, typer.Option("--stats", help="Also write gseg-stats.csv, the pixels of each class.")
     ] = False,
@@ -132,6 +136,7 @@ def segment(
             parts=_words(parts),
             polygons=polygons,
             coco=coco,
+            instances=instances,
             stats=stats,
             failures=failures,
             shard=shard_numbers,

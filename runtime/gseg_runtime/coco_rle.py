@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from gseg_runtime.connected import Numbers, connected_parts
 from gseg_runtime.enlarged import Enlarged
 
 Counts = npt.NDArray[np.int64]
@@ -21,8 +22,8 @@ class _Changes:
     """Where the label changes, column by column. at: pixels from the top left; before, after: the two labels there."""
 
     at: Counts
-    before: npt.NDArray[np.uint8]
-    after: npt.NDArray[np.uint8]
+    before: npt.NDArray[Any]
+    after: npt.NDArray[Any]
 
 
 def coco_annotations(plane: Enlarged) -> list[dict[str, Any]]:
@@ -43,9 +44,53 @@ def coco_annotations(plane: Enlarged) -> list[dict[str, Any]]:
 
 def coco_runs(plane: Enlarged) -> dict[int, str]:
     """For each label in the map its mask in COCO's compressed run lengths, of the map's full size."""
-    changes, first = _changes(plane), int(plane.rows[0, 0])
+    rows = plane.rows
+    changes, first = _changes(rows, plane), int(rows[0, 0])
     labels = {first, *np.unique(changes.after).tolist()}
     return {label: compress(_counts(changes, label, first, plane)) for label in sorted(labels)}
+
+
+def coco_instances(plane: Enlarged) -> list[dict[str, Any]]:
+    """As `coco_annotations`, but one for each connected part of a class; parts may touch at a corner."""
+    parts, labels = connected_parts(plane.shown, diagonal=True)
+    heights, widths = np.diff(plane.row_starts, append=plane.height), np.diff(plane.column_starts, append=plane.width)
+    areas = np.bincount(parts.ravel(), np.outer(heights, widths).ravel())
+    runs, boxes = _runs_of_parts(np.repeat(parts, widths, axis=1), plane), _boxes(plane, parts)
+    return [
+        {
+            "category_id": int(labels[part]),
+            "segmentation": {"size": [plane.height, plane.width], "counts": runs[part]},
+            "area": int(areas[part]),
+            "bbox": boxes[part],
+            "iscrowd": 0,
+        }
+        for part in np.argsort(labels, kind="stable").tolist()
+        if labels[part] not in (0, 255)
+    ]
+
+
+def _runs_of_parts(rows: Numbers, plane: Enlarged) -> list[str]:
+    """The runs of each number in `rows`, which stand in place of the plane's; sorted once, as there may be many."""
+    changes = _changes(rows, plane)
+    numbers, at = np.concatenate([changes.before, changes.after]), np.concatenate([changes.at, changes.at])
+    order, count = np.lexsort([at, numbers]), int(rows.max()) + 1
+    pieces = np.split(at[order], np.searchsorted(numbers[order], np.arange(1, count)))
+    starts = ([0, 0] if number == rows[0, 0] else [0] for number in range(count))
+    ends = [plane.height * plane.width]
+    return [
+        compress(np.diff(np.concatenate([start, piece, ends]))) for start, piece in zip(starts, pieces, strict=True)
+    ]
+
+
+def _boxes(plane: Enlarged, parts: Numbers) -> list[list[int]]:
+    """`bounding_box` of each part."""
+    low, high = np.full((2, parts.max() + 1), max(parts.shape)), np.zeros((2, parts.max() + 1), np.intp)
+    for axis, place in enumerate(np.indices(parts.shape)):
+        np.minimum.at(low[axis], parts, place)
+        np.maximum.at(high[axis], parts, place + 1)
+    rows, columns = np.append(plane.row_starts, plane.height), np.append(plane.column_starts, plane.width)
+    top, left, bottom, right = rows[low[0]], columns[low[1]], rows[high[0]], columns[high[1]]
+    return np.stack([left, top, right - left, bottom - top], axis=1).tolist()
 
 
 def bounding_box(plane: Enlarged, label: int) -> list[int]:
@@ -73,9 +118,10 @@ def compress(counts: Counts) -> str:
     return (bits[group < num_groups[:, None]] + 48).astype(np.uint8).tobytes().decode("ascii")
 
 
-def _changes(plane: Enlarged) -> _Changes:
-    """Looks at each small row once; where a label reaches down over repeated rows, nothing changes."""
-    down = plane.rows.T.ravel()  # the columns after each other
+def _changes(rows: npt.NDArray[Any], plane: Enlarged) -> _Changes:
+    """Of the plane's rows, or of others in their place. Looks at each small row once; where a label reaches down over
+    repeated rows, nothing changes."""
+    down = rows.T.ravel()  # the columns after each other
     index = np.flatnonzero(down[1:] != down[:-1]) + 1
     column, row = np.divmod(index, len(plane.row_starts))
     return _Changes(column * plane.height + plane.row_starts[row], down[index - 1], down[index])

@@ -29,6 +29,7 @@ class Extras:
     binary: tuple[tuple[int, str], ...] = ()
     polygons: bool = False
     coco: bool = False
+    instances: bool = False
     stats: bool = False
     fast_decode: bool = False
 
@@ -53,8 +54,12 @@ class Extras:
 
     def are_told_by(self, entry: Entry) -> bool:
         """Whether the manifest says of a photo what the tables need, and that its files show what is wanted now."""
-        is_told = bool(entry.areas or not self.stats) and (entry.coco is not None or not self.coco)
-        return is_told and (not self.cutout or entry.cutout == list(self.cutout))
+        return (
+            (not self.stats or bool(entry.areas))
+            and (not self.coco or entry.coco is not None)
+            and (not self.instances or entry.instances is not None)
+            and (not self.cutout or entry.cutout == list(self.cutout))
+        )
 
 
 def binary_suffixes(classes: ClassMap, indices: Iterable[int]) -> tuple[tuple[int, str], ...]:

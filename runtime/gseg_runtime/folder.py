@@ -16,7 +16,7 @@ from gseg_runtime.photo_work import PhotoWork
 from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
-from gseg_runtime.tables import FAILURES, TABLES, write_coco, write_failures, write_stats
+from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
 from gseg_runtime.workers import num_cores
 
 
@@ -32,8 +32,8 @@ class FolderOptions:
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
     part. parts: the classes that these two show; none are all but the background. polygons: labelme/x.json, and
-    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. failures: gseg-failures.txt,
-    the names of photos that failed.
+    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. instances: gseg-instances.json,
+    an annotation for each connected part. failures: gseg-failures.txt, the names of photos that failed.
     """
 
     overwrite: bool = False
@@ -47,6 +47,7 @@ class FolderOptions:
     parts: Sequence[str] = ()
     polygons: bool = False
     coco: bool = False
+    instances: bool = False
     stats: bool = False
     failures: bool = False
     fast_decode: bool = False
@@ -58,6 +59,12 @@ class FolderOptions:
         at_least_one("workers", self.workers)
         if self.parts and not (self.cutout or self.binary):
             raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
+
+    @property
+    def tables(self) -> list[str]:
+        """Those that are made from the manifest."""
+        wanted = {STATS: self.stats, COCO: self.coco, INSTANCES: self.instances}
+        return [table for table, is_wanted in wanted.items() if is_wanted]
 
     def extras(self, classes: ClassMap) -> Extras:
         """UsageError for a part that is no class."""
@@ -71,6 +78,7 @@ class FolderOptions:
             binary=binary_suffixes(classes, parts) if self.binary else (),
             polygons=self.polygons,
             coco=self.coco,
+            instances=self.instances,
             stats=self.stats,
             fast_decode=self.fast_decode,
         )
@@ -136,10 +144,8 @@ def segment_into(
         folder.out.check()
         if options.polygons:
             folder.out.write(YOLO_TABLE, yolo_table(model.card.classes).encode())
-        if options.stats:
-            write_stats(out, model.card.classes)
-        if options.coco:
-            write_coco(out, model.card.classes)
+        for table in options.tables:
+            TABLES[table](out, model.card.classes)
         report = _report(folder, model)
         if options.failures:
             write_failures(out, (failure.path for failure in report.failures))

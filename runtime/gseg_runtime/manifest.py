@@ -12,7 +12,7 @@ from gseg_runtime.files import atomic_path, is_whole
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
-_OPTIONAL = ("coco", "cutout", "figures", "remark")
+_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark")
 
 
 class Stamp(NamedTuple):
@@ -29,7 +29,7 @@ class Entry:
     mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
     displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
     what else was measured of the photo, by name; remark: what its decoder found amiss; cutout: indices of the classes
-    that were cut out.
+    that were cut out; instances: as coco, but for each connected part, with --instances only.
     """
 
     input: str
@@ -46,6 +46,7 @@ class Entry:
     figures: dict[str, float | None] | None = None
     remark: str | None = None
     cutout: list[int] | None = None
+    instances: list[dict[str, Any]] | None = None
 
     @property
     def name(self) -> str:

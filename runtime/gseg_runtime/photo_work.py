@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
-from gseg_runtime.coco_rle import coco_annotations
+from gseg_runtime.coco_rle import coco_annotations, coco_instances
 from gseg_runtime.cutout import encode_cutout
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError, OutputError
@@ -172,6 +172,7 @@ class PhotoWork:
             "width": plane.width,
             "areas": plane.areas(len(self._card.classes)),
             "coco": coco_annotations(plane) if self._extras.coco else None,
+            "instances": coco_instances(plane) if self._extras.instances else None,
             "cutout": list(self._extras.cutout) or None,
         }
 

@@ -5,13 +5,15 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.files import atomic_path, write_bytes
 from gseg_runtime.manifest import Entry, read_sorted
 
-STATS, COCO, FAILURES = "gseg-stats.csv", "gseg-coco.json", "gseg-failures.txt"
+STATS, COCO, INSTANCES = "gseg-stats.csv", "gseg-coco.json", "gseg-instances.json"
+FAILURES = "gseg-failures.txt"
+_Found = Callable[[Entry], list[dict[str, Any]] | None]  # the annotations in a line of the manifest
 _ABOUT = ("image", "height", "width")
 
 
@@ -49,32 +51,41 @@ def _class_columns(classes: ClassMap) -> list[str]:
 
 def write_coco(folder: Path, classes: ClassMap) -> None:
     """gseg-coco.json: images and annotations as pycocotools loads them, one on a line, never all in memory."""
+    _write_coco(folder / COCO, classes, lambda entry: entry.coco)
+
+
+def write_instances(folder: Path, classes: ClassMap) -> None:
+    """gseg-instances.json: the same with an annotation for each connected part."""
+    _write_coco(folder / INSTANCES, classes, lambda entry: entry.instances)
+
+
+def _write_coco(path: Path, classes: ClassMap, found: _Found) -> None:
     categories = [{"id": index, "name": name} for index, name in enumerate(classes.names) if index]
-    with atomic_path(folder / COCO) as temporary, temporary.open("w", encoding="utf-8") as file:
+    with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
         file.write(f'{{"info": {{"description": "gseg segment"}},\n"categories": {json.dumps(categories)},\n')
         file.write('"images": [')
-        _write_items(file, _images(folder))
+        _write_items(file, _images(path.parent, found))
         file.write('],\n"annotations": [')
-        _write_items(file, _annotations(folder))
+        _write_items(file, _annotations(path.parent, found))
         file.write("]}\n")
 
 
-def _images(folder: Path) -> Iterator[dict[str, object]]:
-    for index, entry in enumerate(_with_coco(folder), start=1):
+def _images(folder: Path, found: _Found) -> Iterator[dict[str, object]]:
+    for index, (entry, _) in enumerate(_annotated(folder, found), start=1):
         yield {"id": index, "file_name": entry.name, "height": entry.height, "width": entry.width}
 
 
-def _annotations(folder: Path) -> Iterator[dict[str, object]]:
+def _annotations(folder: Path, found: _Found) -> Iterator[dict[str, object]]:
     number = 0
-    for index, entry in enumerate(_with_coco(folder), start=1):
-        for annotation in entry.coco or []:
+    for index, (_, annotations) in enumerate(_annotated(folder, found), start=1):
+        for annotation in annotations:
             number += 1
             yield {"id": number, "image_id": index, **annotation}
 
 
-def _with_coco(folder: Path) -> Iterator[Entry]:
+def _annotated(folder: Path, found: _Found) -> Iterator[tuple[Entry, list[dict[str, Any]]]]:
     """Not those of an earlier run that was not asked for it and that this one was not given: they are not empty."""
-    return (entry for entry in read_sorted(folder) if entry.coco is not None)
+    return ((entry, annotations) for entry in read_sorted(folder) if (annotations := found(entry)) is not None)
 
 
 def _write_items(file: IO[str], items: Iterator[dict[str, object]]) -> None:
@@ -85,4 +96,4 @@ def _write_items(file: IO[str], items: Iterator[dict[str, object]]) -> None:
 
 
 # How each is made from the manifest in its folder.
-TABLES: dict[str, Callable[[Path, ClassMap], None]] = {STATS: write_stats, COCO: write_coco}
+TABLES: dict[str, Callable[[Path, ClassMap], None]] = {STATS: write_stats, COCO: write_coco, INSTANCES: write_instances}
