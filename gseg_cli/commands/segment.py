@@ -11,6 +11,7 @@ from gseg_cli.options import FullNamesOpt, ModelOpt, OutOpt, OverwriteOpt, Resum
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
+    from gseg_runtime.class_map import Color
     from gseg_runtime.folder import FolderReport, Progress
     from gseg_runtime.segmenter import Segmenter
     from gseg_runtime.sources import Source
@@ -96,6 +97,17 @@ def segment(
         bool,
         typer.Option("--fast-decode", help="Decode JPEGs at reduced size: faster, but a few labels at edges differ."),
     ] = False,
+    background: Annotated[
+        str,
+        typer.Option(metavar="COLOUR", help="What transparent areas are shown over, for instance white or #f8f8f8."),
+    ] = "black",
+    allow_truncated: Annotated[
+        bool, typer.Option("--allow-truncated", help="Read files that end early as far as they go, with a warning.")
+    ] = False,
+    max_pixels: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Refuse photos of more pixels.", show_default="Pillow's 179 million"),
+    ] = None,
     batch: BatchOpt = None,
     workers: WorkersOpt = None,
 ) -> None:
@@ -117,7 +129,7 @@ def segment(
 
     open_closed_streams()
     output = current_output()
-    shard_numbers = _parse_shard(shard)
+    shard_numbers, ground = _parse_shard(shard), _parse_background(background)
     sources = _sources(images, base, null=null)
     with load_segmenter(model, device, batch) as segmenter, progress("segment", "images") as on_step:
         with unheard():
@@ -141,6 +153,9 @@ def segment(
             failures=failures,
             shard=shard_numbers,
             fast_decode=fast_decode,
+            background=ground,
+            allow_truncated=allow_truncated,
+            max_pixels=max_pixels,
             workers=workers,
         )
     with unheard():
@@ -189,6 +204,22 @@ def _parse_shard(text: str | None) -> tuple[int, int]:
     if not (index.isdecimal() and count.isdecimal()):
         raise UsageError(f"--shard: expected I/N, for instance 0/8, got {text}")
     return int(index), int(count)
+
+
+def _parse_background(text: str) -> "Color":
+    """Any colour that Pillow has a name for."""
+    from PIL.ImageColor import getrgb
+
+    from gseg_runtime.errors import UsageError
+
+    try:
+        red, green, blue, *alpha = getrgb(text)
+        if not alpha:
+            return red, green, blue
+    except ValueError:
+        pass  # said below
+    message = f"--background: expected a colour without transparency, got {text!r}"
+    raise UsageError(message, "for instance white, #fff or rgb(255, 255, 255)")
 
 
 def _project_model() -> Path:

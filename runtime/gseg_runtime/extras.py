@@ -2,14 +2,17 @@
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import ClassMap, format_color
+from gseg_runtime.images import TRUNCATED, Decoding
 from gseg_runtime.manifest import Entry
 from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.polygons import is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
+from gseg_runtime.to_rgb import BLACK
 
 JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
 _JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
@@ -20,7 +23,7 @@ class Extras:
     """What is wanted beside the masks.
 
     cutout: indices of the classes that are cut out, none for no cut-outs. binary: index and suffix of each class that
-    gets a mask of its own. fast_decode: see `decode_image`.
+    gets a mask of its own. decoding: how photos are read for all this.
     """
 
     overlay: bool = False
@@ -31,12 +34,18 @@ class Extras:
     coco: bool = False
     instances: bool = False
     stats: bool = False
-    fast_decode: bool = False
+    decoding: Decoding = field(default_factory=Decoding)
 
     @property
     def needs_photo(self) -> bool:
         """Whether a photo is decoded again for them, at its full size."""
         return self.overlay or bool(self.cutout)
+
+    @property
+    def settings(self) -> dict[str, Any] | None:
+        """Of `Entry`: what decides the labels beside photo and model; None for what it is by default."""
+        background = self.decoding.background
+        return None if background == BLACK else {"background": format_color(background)}
 
     @property
     def suffixes(self) -> tuple[str, ...]:
@@ -59,6 +68,7 @@ class Extras:
             and (not self.coco or entry.coco is not None)
             and (not self.instances or entry.instances is not None)
             and (not self.cutout or entry.cutout == list(self.cutout))
+            and (self.decoding.allow_truncated or entry.remark != TRUNCATED)
         )
 
 

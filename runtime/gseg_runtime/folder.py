@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import ClassMap, Color
 from gseg_runtime.errors import ConfigError, UsageError, at_least_one
 from gseg_runtime.extras import Extras, binary_suffixes, is_gseg_file
+from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
@@ -17,6 +18,7 @@ from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
+from gseg_runtime.to_rgb import BLACK
 from gseg_runtime.workers import num_cores
 
 
@@ -26,8 +28,8 @@ class FolderOptions:
 
     overwrite: empty the folder first, if only gseg wrote in it. resume: do what an earlier run with the same model left
     undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
-    fast_decode: JPEGs at a smaller scale. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n
-    machines with a folder each.
+    fast_decode, background, allow_truncated, max_pixels: see `Decoding`. shard: (i, n), only every n-th photo from the
+    i-th (counted from 0) on, for n machines with a folder each.
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
@@ -51,12 +53,16 @@ class FolderOptions:
     stats: bool = False
     failures: bool = False
     fast_decode: bool = False
+    background: Color = BLACK
+    allow_truncated: bool = False
+    max_pixels: int | None = None
     shard: tuple[int, int] = (0, 1)
 
     def __post_init__(self) -> None:
         if not 0 <= self.shard[0] < self.shard[1]:
             raise UsageError(f"shard: expected I/N with I from 0 to N - 1, got {self.shard[0]}/{self.shard[1]}")
         at_least_one("workers", self.workers)
+        at_least_one("max_pixels", self.max_pixels)
         if self.parts and not (self.cutout or self.binary):
             raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
 
@@ -65,6 +71,15 @@ class FolderOptions:
         """Those that are made from the manifest."""
         wanted = {STATS: self.stats, COCO: self.coco, INSTANCES: self.instances}
         return [table for table, is_wanted in wanted.items() if is_wanted]
+
+    @property
+    def decoding(self) -> Decoding:
+        return Decoding(
+            fast=self.fast_decode,
+            background=self.background,
+            allow_truncated=self.allow_truncated,
+            max_pixels=self.max_pixels,
+        )
 
     def extras(self, classes: ClassMap) -> Extras:
         """UsageError for a part that is no class."""
@@ -80,7 +95,7 @@ class FolderOptions:
             coco=self.coco,
             instances=self.instances,
             stats=self.stats,
-            fast_decode=self.fast_decode,
+            decoding=self.decoding,
         )
 
 
@@ -163,6 +178,7 @@ def _open_folder(
         is_ours=is_gseg_file,
         is_enough=extras.are_told_by,
         suffixes_of=extras.suffixes_of,
+        settings=extras.settings,
     )
     return MaskFolder(
         out,

@@ -11,6 +11,7 @@ from typing import Any
 import simplejpeg
 from PIL import Image
 
+from gseg_runtime.class_map import Color
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.libtiff import heard_errors
 from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
@@ -18,11 +19,28 @@ from gseg_runtime.picture_formats import NUM_BYTES, formats_of, open_photo
 from gseg_runtime.pillow import UNKNOWN, picture_errors
 from gseg_runtime.tiff import decode_tiff
 from gseg_runtime.tiff_tags import TiffTags
-from gseg_runtime.to_rgb import orientation_of, to_rgb, upright
+from gseg_runtime.to_rgb import BLACK, orientation_of, to_rgb, upright
+from gseg_runtime.truncated import TRUNCATED as TRUNCATED
+from gseg_runtime.truncated import as_far_as_it_goes, is_truncated
 from gseg_runtime.walk import list_images as list_images
 
 _LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
 _one_at_a_time = threading.RLock()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoding:
+    """How photos are decoded.
+
+    fast: a JPEG's longer side is decoded to as many pixels as are needed, not twice as many. Faster still, and one grey
+    level from the full decode. background: RGB behind transparent areas. allow_truncated: read a file that ends early
+    as far as it goes. max_pixels: the largest photo that is read; None is Pillow's limit, 179 megapixels.
+    """
+
+    fast: bool = False
+    background: Color = BLACK
+    allow_truncated: bool = False
+    max_pixels: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,26 +85,23 @@ def read_picture(path: Path) -> bytes:
             return start + file.read()
 
 
-def decode_image(data: bytes, source: Path, min_size: int | None = None, *, fast: bool = False) -> Photo:
-    """`read_image` of bytes that are in memory already; `source` names them in errors.
-
-    fast: a JPEG's longer side is decoded to at least `min_size` pixels, not twice as many. Faster still, and one grey
-    level from the full decode.
-    """
+def decode_image(data: bytes, source: Path, min_size: int | None = None, how: Decoding | None = None) -> Photo:
+    """`read_image` of bytes that are in memory already; `source` names them in errors."""
+    how, remark = how or Decoding(), ""
     with picture_errors(source):
         if formats_of(data[:NUM_BYTES]) == ("TIFF",):
-            return _decode_tiff(data)
-        with open_photo(data) as image:
+            return _decode_tiff(data, how)
+        with open_photo(data, how.max_pixels) as image:
             width, height = image.size
-            num_needed = None if min_size is None else min_size if fast else 2 * min_size
+            num_needed = None if min_size is None else min_size if how.fast else 2 * min_size
             pixels = _decode_jpeg(data, image, num_needed) if image.format in ("JPEG", "MPO") else None
             if pixels is None:
                 with large_lock(height, width):
-                    pixels = to_rgb(image)
+                    pixels, remark = _by_pillow(image, data, how)
             orientation = orientation_of(image)
     if orientation in (5, 6, 7, 8):
         height, width = width, height
-    return Photo(upright(pixels, orientation), height, width)
+    return Photo(upright(pixels, orientation), height, width, remark)
 
 
 def large_lock(height: int, width: int) -> AbstractContextManager[Any]:
@@ -94,11 +109,21 @@ def large_lock(height: int, width: int) -> AbstractContextManager[Any]:
     return _one_at_a_time if width * height > _LARGE else nullcontext()
 
 
-def _decode_tiff(data: bytes) -> Photo:
+def _by_pillow(image: Image.Image, data: bytes, how: Decoding) -> tuple[Pixels, str]:
+    """With what there is to remark."""
+    try:
+        return to_rgb(image, how.background), ""
+    except OSError as error:
+        if not (how.allow_truncated and is_truncated(error)):
+            raise
+    return to_rgb(as_far_as_it_goes(image, data), how.background), TRUNCATED
+
+
+def _decode_tiff(data: bytes, how: Decoding) -> Photo:
     tags = TiffTags(data)
     with heard_errors() as errors, large_lock(tags.height, tags.width):
         try:
-            pixels = decode_tiff(tags)
+            pixels = decode_tiff(tags, how.background, how.max_pixels)
         except OSError as error:
             if not str(error).startswith("decoder error"):  # and a number
                 raise

@@ -12,7 +12,7 @@ from gseg_runtime.files import atomic_path, is_whole
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
-_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark")
+_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark", "settings")
 
 
 class Stamp(NamedTuple):
@@ -29,7 +29,8 @@ class Entry:
     mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
     displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
     what else was measured of the photo, by name; remark: what its decoder found amiss; cutout: indices of the classes
-    that were cut out; instances: as coco, but for each connected part, with --instances only.
+    that were cut out; instances: as coco, but for each connected part, with --instances only;
+    settings: how the mask was made of photo and model, None for the way of all defaults.
     """
 
     input: str
@@ -47,6 +48,7 @@ class Entry:
     remark: str | None = None
     cutout: list[int] | None = None
     instances: list[dict[str, Any]] | None = None
+    settings: dict[str, Any] | None = None
 
     @property
     def name(self) -> str:
@@ -73,17 +75,21 @@ class Done:
     """The masks that an earlier run finished, as its manifest tells."""
 
     def __init__(
-        self, folder: Path, model_sha256: str, is_enough: Callable[[Entry], bool] = lambda entry: True
+        self,
+        folder: Path,
+        model_sha256: str,
+        is_enough: Callable[[Entry], bool] = lambda entry: True,
+        settings: dict[str, Any] | None = None,
     ) -> None:
-        """is_enough: whether an entry, and what was written with it, has all that is wanted now.
+        """is_enough: whether an entry, and what was written with it, has all that is wanted now. settings: of `Entry`.
 
-        Raises GsegError when another model made them. A folder without manifest has none.
+        Raises GsegError when another model or other settings made them. A folder without manifest has none.
         """
         self._folder = folder
         self._stamps: dict[str, tuple[str, Stamp | None]] = {}  # mask -> name and stamp of its photo
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
         for entry in read_manifest(folder):
-            if entry.model_sha256 != model_sha256:
+            if (entry.model_sha256, entry.settings) != (model_sha256, settings):
                 message = f"{folder}: cannot resume: these masks come from another model or other settings"
                 raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
             if is_enough(entry):

@@ -33,10 +33,10 @@ FORMAT = 1  # of the report
 class Contents:
     """What a command writes into its folder of masks.
 
-    key: what decides the masks, as the hash of the model; --resume goes on with those of the same key only. suffixes:
-    of the files beside each mask, as `beside` takes them; suffixes_of: the same of a photo that is done, where that is
-    another question. tables: names of files about all photos. is_ours: whether the command wrote some other file.
-    is_enough: whether the manifest says all of a photo that is wanted now.
+    key: what decides the masks, as the hash of the model, and settings beside it, as of `Entry`; --resume goes on with
+    those of the same only. suffixes: of the files beside each mask, as `beside` takes them; suffixes_of: the same of a
+    photo that is done, where that is another question. tables: names of files about all photos. is_ours: whether the
+    command wrote some other file. is_enough: whether the manifest says all of a photo that is wanted now.
     """
 
     key: str
@@ -45,6 +45,7 @@ class Contents:
     is_ours: Callable[[Path], bool]
     is_enough: Callable[[Entry], bool] = lambda entry: True
     suffixes_of: Callable[[Entry], tuple[str, ...]] | None = None
+    settings: dict[str, Any] | None = None
 
     def owns(self, path: Path) -> bool:
         """Whether an earlier run wrote the file; a link never is, nor a pipe."""
@@ -111,7 +112,7 @@ class MaskFolder:
             claim_folder(self.path, "masks", overwrite=overwrite, owned=contents.owns)
             return self.jobs
         self._check_names()
-        done = Done(self.path, contents.key, lambda entry: contents.are_in(self.path, entry))
+        done = Done(self.path, contents.key, lambda entry: contents.are_in(self.path, entry), contents.settings)
         todo = self.jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
         self._check_untaken(todo, done, contents)
         claim_folder(self.path, "masks", overwrite=overwrite, resume=True)

@@ -12,7 +12,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.extras import is_gseg_file
 from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, claim_folder, finish_folder, read_json, write_json
 from gseg_runtime.folder import FolderReport
-from gseg_runtime.manifest import MANIFEST, has_full_names, read_entries
+from gseg_runtime.manifest import MANIFEST, has_full_names, read_entries, read_manifest
 from gseg_runtime.mask_folder import FORMAT, REPORT, Failure
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.plan import check_apart
@@ -38,7 +38,7 @@ def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> Fol
     check_apart(out, map(str, folders), map(str, folders))
     shards = [_read(folder) for folder in folders]
     _check_alike(shards)
-    _check_once(folders)
+    _check_entries(folders)
     with OutputFolder(out, lambda: check_claim(out, "tables", overwrite=overwrite)):
         claim_folder(out, "tables", overwrite=overwrite, owned=_is_ours)
         _merge_manifests(folders, out)
@@ -83,10 +83,14 @@ def _check_alike(shards: Sequence[_Shard]) -> None:
             raise GsegError(f"{both}: only one was made with --full-names", "make the other anew like it")
 
 
-def _check_once(folders: Sequence[Path]) -> None:
+def _check_entries(folders: Sequence[Path]) -> None:
     owners: dict[str, Path] = {}
+    settings = next((entry.settings for entry in read_manifest(folders[0])), None)
     for folder in folders:
         for entry in read_entries(folder):
+            if entry.status == "done" and entry.settings != settings:
+                message = f"{folders[0]} and {folder}: made with different settings, {settings} and {entry.settings}"
+                raise GsegError(message, "segment one of them again with --overwrite")
             if owners.setdefault(entry.mask, folder) is not folder:
                 message = f"{entry.mask} is in both {owners[entry.mask]} and {folder}"
                 raise GsegError(message, "each photo may be in one of them; were they made with the same --shard?")

@@ -80,7 +80,7 @@ class PhotoWork:
             with _only_this_photo(job.photo):
                 stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
                 data = read_picture(job.photo)
-                photo = decode_image(data, job.photo, self._card.input_size, fast=self._extras.fast_decode)
+                photo = decode_image(data, job.photo, self._card.input_size, self._extras.decoding)
                 letterbox = Letterbox(photo.height, photo.width, self._card.input_size)
                 square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
@@ -133,7 +133,8 @@ class PhotoWork:
         if self._extras.overlay and shown == LARGE_OVERLAY:
             self._check_free(beside(loaded.job.mask, shown))
         with large_lock(height, width):
-            pixels, labels = decode_image(loaded.data, loaded.job.photo).pixels, prediction.labels
+            pixels = decode_image(loaded.data, loaded.job.photo, how=self._extras.decoding).pixels
+            labels = prediction.labels
             if self._extras.overlay:
                 pictures[shown] = self._overlay(pixels, labels, shown)
             if self._extras.cutout:
@@ -185,6 +186,7 @@ class PhotoWork:
             seconds=round(time.perf_counter() - start_s, 4),
             stamp=stamp,
             error=error,
+            settings=self._extras.settings,
             **facts,
         )
 

@@ -5,7 +5,7 @@ from functools import cache
 
 from PIL import Image, UnidentifiedImageError
 
-from gseg_runtime.pillow import UNKNOWN, open_picture
+from gseg_runtime.pillow import UNKNOWN, allow_pixels, check_size, open_picture
 
 NUM_BYTES = 12  # that tell it
 _STARTS = {
@@ -37,17 +37,22 @@ def formats_of(start: bytes) -> tuple[str, ...]:
     return tuple(name for first, name in _STARTS.items() if start.startswith(first))
 
 
-def open_photo(data: bytes) -> Image.Image:
+def open_photo(data: bytes, max_pixels: int | None = None) -> Image.Image:
     """The picture in `data`, not yet decoded. Call it, and decode, inside `picture_errors`.
 
-    ValueError with the true reason when it is none of the formats, or not as they should be.
+    max_pixels: None is Pillow's limit. ValueError with the true reason when it is larger, of none of the formats, or
+    not as they should be.
     """
     reason = UNKNOWN
+    if max_pixels is not None:
+        allow_pixels(max_pixels)
     for name in formats_of(data[:NUM_BYTES]):
         if name == _HEIF and not _has_heif():
             raise ValueError("HEIC is read by pillow-heif, which is not installed: pip install 'gseg[heic]'")
         try:
-            return open_picture(data, [name])
+            image = open_picture(data, [name])
+            check_size(*image.size, max_pixels)
+            return image
         except UnidentifiedImageError:
             reason = f"{name}: {_why_not(data, name)}"
     raise ValueError(reason)

@@ -25,6 +25,20 @@ def open_picture(data: bytes, formats: list[str]) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats)
 
 
+def check_size(width: int, height: int, max_pixels: int | None) -> None:
+    """ValueError for a picture of more pixels; None is Pillow's own limit, which is twice what it warns of."""
+    if max_pixels is None and Image.MAX_IMAGE_PIXELS:
+        max_pixels = 2 * Image.MAX_IMAGE_PIXELS
+    if max_pixels is not None and width * height > max_pixels:
+        raise ValueError(f"{width * height} pixels, more than {max_pixels}")
+
+
+def allow_pixels(max_pixels: int) -> None:
+    """Let Pillow decode pictures of so many pixels. It has one limit for the whole process, which is never lowered."""
+    if Image.MAX_IMAGE_PIXELS and max_pixels > Image.MAX_IMAGE_PIXELS:
+        Image.MAX_IMAGE_PIXELS = max_pixels
+
+
 @contextmanager
 def picture_errors(path: Path) -> Iterator[None]:
     """Turn whatever a decoder raises on a broken file into an ImageError that names it."""

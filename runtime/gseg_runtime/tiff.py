@@ -16,9 +16,11 @@ from PIL import Image
 from PIL.TiffImagePlugin import COMPRESSION_INFO, TiffImageFile
 
 import gseg_runtime.tiff_tags as tag
+from gseg_runtime.class_map import Color
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.pillow import allow_pixels, check_size
 from gseg_runtime.tiff_tags import TiffTags, with_directory
-from gseg_runtime.to_rgb import grey_to_rgb, to_rgb, upright
+from gseg_runtime.to_rgb import BLACK, grey_to_rgb, to_rgb, upright
 
 _NUM_COLORS = {tag.WHITE_IS_ZERO: 1, tag.BLACK_IS_ZERO: 1, tag.RGB: 3, tag.CMYK: 4}
 _OF_BYTES = (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that know no pixels
@@ -29,19 +31,23 @@ Bytes = npt.NDArray[np.uint8]  # [rows, bytes]
 Samples = npt.NDArray[Any]  # [rows, W, samples per pixel]
 
 
-def decode_tiff(tags: TiffTags) -> Pixels:
-    """The first picture, uint8 [H, W, 3], upright. ValueError with its kind for one that is not read."""
+def decode_tiff(tags: TiffTags, background: Color = BLACK, max_pixels: int | None = None) -> Pixels:
+    """The first picture, uint8 [H, W, 3], upright. ValueError with its kind for one that is not read.
+
+    background: behind what is transparent. max_pixels: None is Pillow's limit.
+    """
     if min(tags.width, tags.height) < 1:
         raise ValueError("a TIFF without width and height")
-    if tags.width * tags.height > _most_pixels():
-        raise ValueError(f"{tags.width * tags.height} pixels, more than {_most_pixels():.0f}")
+    check_size(tags.width, tags.height, max_pixels)
+    if max_pixels is not None:
+        allow_pixels(max_pixels)
     if tags.compression not in COMPRESSION_INFO:
         raise ValueError(f"{tags.kind}: such a compression is not read")
-    if _is_for_pillow(tags) and (pixels := _by_pillow(tags)) is not None:
+    if _is_for_pillow(tags) and (pixels := _by_pillow(tags, background)) is not None:
         return pixels
-    if why := _why_not(tags):
+    if why := _why_not(tags, max_pixels or _most_pixels()):
         raise ValueError(f"{tags.kind}: {why}")
-    return _BySamples(tags).pixels()
+    return _BySamples(tags, background).pixels()
 
 
 def _most_pixels() -> float:
@@ -59,10 +65,10 @@ def _is_for_pillow(tags: TiffTags) -> bool:
     return is_known and tags.format == tag.UNSIGNED
 
 
-def _by_pillow(tags: TiffTags) -> Pixels | None:
+def _by_pillow(tags: TiffTags, background: Color) -> Pixels | None:
     """None for a kind that it does not know."""
     try:
-        return to_rgb(_with_palette(TiffImageFile(io.BytesIO(tags.data)), tags.all(tag.COLORMAP)))
+        return to_rgb(_with_palette(TiffImageFile(io.BytesIO(tags.data)), tags.all(tag.COLORMAP)), background)
     except (SyntaxError, ValueError) as error:
         if str(error) in ("unknown pixel mode", "unknown raw mode for given image mode"):
             return None
@@ -77,7 +83,7 @@ def _with_palette(image: Image.Image, colors: Sequence[int]) -> Image.Image:
     return image
 
 
-def _why_not(tags: TiffTags) -> str | None:
+def _why_not(tags: TiffTags, most_pixels: float) -> str | None:
     """Why its samples cannot be shown; None when they can."""
     num_colors, dtype, predictor = _NUM_COLORS.get(tags.photometric, 0), _dtype(tags), tags.one(tag.PREDICTOR, 1)
     if tags.compression not in _OF_BYTES:
@@ -90,7 +96,7 @@ def _why_not(tags: TiffTags) -> str | None:
         return "samples of this size are not read"
     if predictor not in (1, 2) or (predictor == 2 and dtype is None):
         return f"not read with predictor {predictor}"
-    if tags.width * tags.height * tags.num_samples * tags.bits > 64 * _most_pixels():
+    if tags.width * tags.height * tags.num_samples * tags.bits > 64 * most_pixels:
         return "too many bytes to decode"
     return "the file does not tell their range" if tags.range is None else None
 
@@ -108,8 +114,9 @@ def _dtype(tags: TiffTags) -> np.dtype[Any] | None:
 class _BySamples:
     """A picture whose samples are read one by one; `_why_not` has nothing against it."""
 
-    def __init__(self, tags: TiffTags) -> None:
+    def __init__(self, tags: TiffTags, background: Color) -> None:
         self._tags, self._dtype = tags, _dtype(tags)
+        self._background = np.array(background) / 255
         self._num_planes = tags.num_samples if tags.is_planar else 1
         self._per_plane = tags.num_samples // self._num_planes  # samples of a pixel
 
@@ -176,7 +183,12 @@ class _BySamples:
             colors = 1 - colors
         if self._tags.photometric == tag.CMYK:
             colors = (1 - colors[..., :3]) * (1 - colors[..., 3:])
-        if self._tags.one(tag.EXTRA, 0) == tag.UNASSOCIATED and self._tags.num_samples > num_colors:
-            colors = colors * share[..., num_colors : num_colors + 1]
+        kind_of_alpha = self._tags.one(tag.EXTRA, 0)
+        if kind_of_alpha in (tag.ASSOCIATED, tag.UNASSOCIATED) and self._tags.num_samples > num_colors:
+            alpha = share[..., num_colors : num_colors + 1]
+            if kind_of_alpha == tag.UNASSOCIATED:
+                colors = colors * alpha
+            if self._background.any():
+                colors = (colors + (1 - alpha) * self._background).clip(0, 1)
         shown = (colors * 255).round().astype(np.uint8)
-        return grey_to_rgb(shown[..., 0]) if num_colors == 1 else shown
+        return grey_to_rgb(shown[..., 0]) if shown.shape[2] == 1 else shown

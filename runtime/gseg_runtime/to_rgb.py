@@ -1,15 +1,18 @@
-"""Pictures of any of Pillow's modes as RGB, transparency over black, upright."""
+"""Pictures of any of Pillow's modes as RGB, transparency over a colour, upright."""
 
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from gseg_runtime.class_map import Color
 from gseg_runtime.label_map import Pixels
+
+BLACK = (0, 0, 0)
 
 _ORIENTATION = 0x0112  # the EXIF tag
 
 
-def to_rgb(image: Image.Image) -> Pixels:
+def to_rgb(image: Image.Image, background: Color = BLACK) -> Pixels:
     """uint8 [H, W, 3]. 16-bit values are scaled to 8; ValueError for those of 32 bits."""
     image.load()
     if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
@@ -17,9 +20,11 @@ def to_rgb(image: Image.Image) -> Pixels:
     if image.mode in ("I", "F"):
         raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
     if image.mode == "La":  # multiplied by its alpha already
-        return grey_to_rgb(np.asarray(image)[:, :, 0])
+        grey, alpha = np.asarray(image)[:, :, :1], np.asarray(image)[:, :, 1:]
+        behind = (255 - alpha.astype(np.uint32)) * np.array(background, np.uint32)
+        return np.minimum(grey + (behind + 127) // 255, 255).astype(np.uint8)
     if image.has_transparency_data and not _is_alpha_empty(image):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image.convert("RGBA"))
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert copies in any case
 
 

@@ -1,0 +1,27 @@
+"""Pictures whose file ends early, as after a broken download, read as far as they go.
+
+Pillow has a switch for it, but that one is for the whole process, and does not tell which pictures it helped.
+"""
+
+import io
+
+from PIL import Image, ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+
+TRUNCATED = "the file is truncated; what is missing of the photo is blank"
+_JPEG_END = b"\xff\xd9"
+
+
+def is_truncated(error: OSError) -> bool:
+    """Whether Pillow says so; it has no exception of its own for it."""
+    return str(error).startswith("image file is truncated")
+
+
+def as_far_as_it_goes(image: Image.Image, data: bytes) -> Image.Image:
+    """What there is of `image`, whose `load` has just said that `data` is truncated. OSError when that is nothing."""
+    if image.format in ("JPEG", "MPO"):  # libjpeg makes up the rest as soon as it sees an end
+        image = JpegImageFile(io.BytesIO(data + _JPEG_END))
+        image.load()
+    elif isinstance(image, ImageFile.ImageFile):
+        image.tile = []  # else Pillow would begin again; what it has decoded so far is there
+    return image
