@@ -57,6 +57,8 @@ def _is_ours(path: Path) -> bool:
 
 
 def _read(folder: Path) -> _Shard:
+    if not folder.is_dir():
+        raise GsegError(f"{folder}: no such folder")
     if not (folder / REPORT).is_file() or (folder / INCOMPLETE).exists():
         message = f"{folder}: " + ("not finished" if (folder / MANIFEST).exists() else f"has no {REPORT}")
         raise GsegError(message, "name folders that gseg segment has filled; --resume finishes one")

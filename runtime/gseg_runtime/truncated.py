@@ -18,10 +18,12 @@ def is_truncated(error: OSError) -> bool:
 
 
 def as_far_as_it_goes(image: Image.Image, data: bytes) -> Image.Image:
-    """What there is of `image`, whose `load` has just said that `data` is truncated. OSError when that is nothing."""
+    """What there is of `image`, whose `load` has just said that `data` is truncated. OSError if all is one colour."""
     if image.format in ("JPEG", "MPO"):  # libjpeg makes up the rest as soon as it sees an end
         image = JpegImageFile(io.BytesIO(data + _JPEG_END))
         image.load()
     elif isinstance(image, ImageFile.ImageFile):
         image.tile = []  # else Pillow would begin again; what it has decoded so far is there
+    if image.getcolors(maxcolors=1):
+        raise OSError("the file is truncated before the first pixels")
     return image

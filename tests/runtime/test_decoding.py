@@ -135,6 +135,14 @@ def test_a_truncated_photo_is_read_as_far_as_it_goes_if_one_says_so(kind: str) -
         assert np.abs(photo.pixels[there].astype(int) - expected.pixels[there]).mean() <= tolerance
 
 
+def test_a_truncated_photo_of_which_nothing_is_there_fails() -> None:
+    for name, first in (("PNG", b"IDAT"), ("BMP", b"\0\x18"), ("GIF", b",")):  # a JPEG is never of one colour
+        whole = encoded(gradient(), "RGB", name)
+        data = whole[: whole.index(first) + 30]  # little more than the header
+        with pytest.raises(ImageError, match="truncated before the first pixels"):
+            decode_image(data, SOURCE, how=Decoding(allow_truncated=True))
+
+
 def test_no_cut_is_a_bug_and_none_is_silent() -> None:
     for kind, save in TRUNCATABLE.items():
         whole = encoded(gradient()[:20, :20], "RGB", kind.split()[-1], **save)

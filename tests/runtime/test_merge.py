@@ -117,6 +117,8 @@ def test_what_is_not_finished_or_no_folder_of_masks_is_refused(
         merge(shards, tmp_path / "merged")
     with pytest.raises(GsegError, match=r"photos: has no gseg-report\.json"):
         merge([shards[0], photos], tmp_path / "merged")
+    with pytest.raises(GsegError, match="nowhere: no such folder"):
+        merge([shards[0], tmp_path / "nowhere"], tmp_path / "merged")
     (shards[1] / ".gseg-incomplete").unlink()
     report = read_json(shards[1] / "gseg-report.json")
     (shards[1] / "gseg-report.json").write_text(json.dumps({**report, "kind": "fewshot-segment"}))
