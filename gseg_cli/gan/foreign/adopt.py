@@ -43,12 +43,13 @@ def adopt(foreign: ForeignGan) -> Adopted:
     except ConfigError as error:
         raise CheckpointError(error.message) from error
     d, config, judge = _adopt_discriminator(foreign, config, _part(hints, "discriminator"))
-    meta = {
+    meta: dict[str, Any] = {
         "origin": foreign.origin,
         "truncation_centre": _complete_w_avg(g, foreign.latent_avg, config),
         "noise": _complete_noise(g, config),
         "discriminator": judge,
     }
+    meta |= {name: found for name in ("left_out", "unread") if (found := list(getattr(foreign, name)))}
     if foreign.naming == "nvidia" and "conv_clamp" not in _part(hints, "generator"):
         meta["conv_clamp"] = "none; the file does not say"
     tensors = {f"G_ema.{k}": t for k, t in g.items()} | {f"D.{k}": t for k, t in d.items()}
@@ -59,7 +60,7 @@ def _adopt_discriminator(
     foreign: ForeignGan, config: StyleGAN2Config, hints: Mapping[str, Any]
 ) -> tuple[dict[str, Tensor], StyleGAN2Config, str]:
     if not foreign.discriminator:
-        return {}, config, "none in the file"
+        return {}, config, "none in the file" + (" that is read" if foreign.unread else "")
     to_nvidia = discriminator_to_nvidia if foreign.naming == "rosinality" else dict
     try:
         d = _plain(to_nvidia(foreign.discriminator))

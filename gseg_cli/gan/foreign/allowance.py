@@ -1,11 +1,13 @@
-"""The limits that hold for a file as a whole."""
+"""What holds for a file as a whole: limits, and what was met that is not read."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+MAX_UNREAD = 100  # names that are kept to be told of
 
 
 @dataclass
 class Allowance:
-    """What is left of them, pickles inside pickles included.
+    """What is left of the limits, pickles inside pickles included.
 
     NVIDIA's snapshot of a config-f StyleGAN2 at 1024 px (G, D and G_ema) takes 63,000 instructions and 0.1 MB of text.
     """
@@ -14,3 +16,8 @@ class Allowance:
     tensor_bytes: int  # of tensors that are copied out of the file; at first its size
     instructions: int = 500_000
     text_bytes: int = 16 * 2**20
+    unread: list[str] = field(default_factory=list)  # names outside the list of known.py, as they may be printed
+
+    def note_unread(self, name: str) -> None:
+        if name not in self.unread and len(self.unread) < MAX_UNREAD:
+            self.unread.append(name)

@@ -5,8 +5,9 @@ Whatever the file is, it is read into nested dictionaries, every tensor in them 
 """
 
 import mmap
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from gseg_cli.gan.foreign.stored import to_tensor
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
 from gseg_runtime.errors import CheckpointError
 
+MAX_LEFT_OUT = 100
 MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.8 GB
 # The tensor every generator or discriminator of a naming has, and no other network.
 _GENERATORS = {"nvidia": "synthesis.b4.const", "rosinality": "input.input"}
@@ -40,6 +42,8 @@ class ForeignGan:
     hints: dict[str, Any]
     latent_avg: Tensor | None  # rosinality's truncation centre, where the file has one
     origin: str  # for people: "NVIDIA pickle (stylegan2-ada-pytorch)", "rosinality .pt", "state dict (NVIDIA names)"
+    left_out: tuple[str, ...] = ()  # what else holds tensors: "g", "d_optim", "state_dict.encoder"
+    unread: tuple[str, ...] = ()  # names that the file asks for and that are not read, of classes above all
 
 
 def read_foreign(path: Path) -> ForeignGan:
@@ -92,7 +96,7 @@ def read_bytes(data: memoryview) -> ForeignGan:
 
 def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
     contents = list_contents(value)
-    naming, prefix = _find_generator(contents.tensors)
+    naming, prefix = _find_generator(contents.tensors, allowance.unread)
     d_prefix = _prefix(contents.tensors, _DISCRIMINATORS[naming])
     latent_avg = min((name for name in contents.tensors if name.split(".")[-1] == "latent_avg"), key=len, default=None)
 
@@ -109,16 +113,26 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
         hints=_hints(value, contents, prefix, d_prefix),
         latent_avg=None if latent_avg is None else to_tensor(contents.tensors[latent_avg], allowance),
         origin=_origin(contents, naming, prefix, kind),
+        left_out=tuple(_left_out(contents.tensors, prefix, d_prefix)),
+        unread=tuple(allowance.unread),
     )
 
 
-def _find_generator(names: Iterable[str]) -> tuple[str, str]:
+def _left_out(names: Iterable[str], prefix: str, d_prefix: str | None) -> Iterable[str]:
+    """What else holds tensors, by the names that stand beside the generator's."""
+    used = (prefix,) if d_prefix is None else (prefix, d_prefix)
+    num_names = max(1, prefix.count("."))
+    rest = (name for name in names if not name.startswith(used) and name.split(".")[-1] != "latent_avg")
+    return islice(dict.fromkeys(".".join(name.split(".")[:num_names]) for name in rest), MAX_LEFT_OUT)
+
+
+def _find_generator(names: Iterable[str], unread: Sequence[str]) -> tuple[str, str]:
     """Naming and prefix of the generator."""
     check_tensors(names)
     for naming, anchor in _GENERATORS.items():
         if (prefix := _prefix(names, anchor)) is not None:
             return naming, prefix
-    raise unknown_tensors(names)
+    raise unknown_tensors(names, unread)
 
 
 def _prefix(names: Iterable[str], anchor: str) -> str | None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from gseg_cli.gan.foreign.errors import damaged, shown
-from gseg_cli.gan.foreign.known import Network
+from gseg_cli.gan.foreign.known import Network, Unread
 from gseg_cli.gan.foreign.stored import StoredTensor
 
 MAX_ENTRIES = 200_000  # 10,000 in a file with three networks at 1024 px and the state of two optimisers
@@ -41,31 +41,31 @@ def list_contents(value: Any) -> Contents:
         if num_entries > MAX_ENTRIES or depth > MAX_DEPTH:
             raise damaged("its dictionaries lie within each other without end")
         children = [(key, child) for part in parts for key, child in part.items() if _is_kept(child, key, value)]
-        waiting += [(_join(name, key), depth + 1, child) for key, child in reversed(children)]
+        waiting += [(f"{name}{key}.", depth + 1, child) for key, child in reversed(children) if _is_name(name, key)]
     return contents
 
 
 def _parts(value: Any) -> list[dict[Any, Any]]:
-    """The dictionaries to search: of a network parameters, buffers and modules, as in torch's state dict."""
-    if isinstance(value, Network):
-        parts = [value.state.get(part) for part in ("_parameters", "_buffers", "_modules")]
-        return [part for part in parts if isinstance(part, dict)]
-    return [value] if isinstance(value, dict) else []
+    """The dictionaries to search: of a module parameters, buffers and modules, as in torch's state dict."""
+    parts = [value] if isinstance(value, dict) else []
+    if isinstance(value, Network | Unread) and value.state is not None:
+        of_module = [value.state.get(part) for part in ("_parameters", "_buffers", "_modules")]
+        parts += [part for part in of_module if isinstance(part, dict)]
+    return parts
 
 
 def _is_kept(child: Any, key: Any, parent: Any) -> bool:
     """Whether an entry leads on to tensors; not a buffer that its module does not save."""
-    temporary = parent.state.get("_non_persistent_buffers_set") if isinstance(parent, Network) else None
+    state = parent.state if isinstance(parent, Network | Unread) else None
+    temporary = state.get("_non_persistent_buffers_set") if state is not None else None
     is_temporary = isinstance(temporary, set) and key in temporary
     return isinstance(child, dict | Network | StoredTensor) and not is_temporary
 
 
-def _join(name: str, key: Any) -> str:
+def _is_name(name: str, key: Any) -> bool:
     """Names are printed in messages and looked up as attributes, so they are short, and of letters that can be seen."""
     text = key if isinstance(key, str) else str(key)
-    if len(name) + len(text) > MAX_NAME or not (text.isascii() and text.isprintable()):
-        raise damaged(f"its tensors have names that are no names: {shown(text)}")
-    return f"{name}{text}."
+    return len(name) + len(text) <= MAX_NAME and text.isascii() and text.isprintable()
 
 
 def plain(value: Any) -> Any:

@@ -1,6 +1,7 @@
 """The names a checkpoint may use, and the plain data that stands for each of them.
 
-This list is all that a pickle can ask for. No entry imports, opens or runs anything.
+No entry of the list imports, opens or runs anything. A name outside it stands for nothing but itself, and what is made
+with it is an `Unread`.
 """
 
 import re
@@ -23,6 +24,25 @@ class Known:
     module: str
     name: str
     call: Call | None = None
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """A name outside the list, as it may be printed. Calling it gives an `Unread`."""
+
+    name: str
+
+
+class Unread(dict[str, Any]):
+    """An object of a class outside the list: the items it was filled with, and its attributes.
+
+    Nothing was imported or called to make it. It is kept for the tensors in it, and to be told of.
+    """
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+        self.state: dict[str, Any] | None = None
 
 
 class Namespace(dict[str, Any]):
@@ -75,11 +95,11 @@ def _parameter(args: tuple[Any, ...]) -> StoredTensor:
     raise damaged("it holds a parameter that is no tensor")
 
 
-def _numpy_type(args: tuple[Any, ...]) -> NumpyType:
+def _numpy_type(args: tuple[Any, ...]) -> NumpyType | Unread:
     match args:
         case (str() as code, *_) if re.fullmatch(r"b1|[iu][1248]|f[248]", code, re.ASCII):
             return NumpyType(code)
-    raise damaged("it holds NumPy data that are no numbers")  # objects above all: they bring pickles of their own
+    return Unread("numpy.dtype")  # text, records, objects
 
 
 def _numpy_scalar(args: tuple[Any, ...]) -> Any:
@@ -106,9 +126,9 @@ def _array(data: bytes | memoryview, kind: NumpyType, shape: tuple[Any, ...], is
 
 def _set(args: tuple[Any, ...]) -> set[str]:
     match args:
-        case (list() as items,) if all(isinstance(item, str) for item in items):
-            return set(items)
-    raise damaged("it holds a set of something else than text")
+        case (list() as items,):  # of tensors that are not saved; what else is in a set, nobody asks for
+            return {item for item in items if isinstance(item, str)}
+    raise damaged("it holds a set of something else than a list")
 
 
 def _encode(args: tuple[Any, ...]) -> bytes:
@@ -130,6 +150,10 @@ def _empty(kind: type[dict[str, Any]]) -> Call:
 def build(target: Any, state: Any) -> None:
     """What the state of an object does to the data that stands for it."""
     match target, state:
+        case Unread(), _:
+            target.state = state if isinstance(state, dict) else target.state
+        case NumpyArray(), (_, _, Unread(), *_):
+            pass  # stays empty
         case Namespace(), dict() if all(isinstance(name, str) for name in state):
             target.update(state)
         case dict(), dict():
@@ -157,6 +181,7 @@ _CALLS: dict[tuple[str, str], Call | None] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _network,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
+    ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     ("builtins", "set"): _set,
     ("__builtin__", "set"): _set,
     ("_codecs", "encode"): _encode,

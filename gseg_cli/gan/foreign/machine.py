@@ -2,8 +2,9 @@
 
 A pickle is a program for a small stack machine. Python's unpickler imports whatever name that program gives and calls
 it; this machine has nothing to import or call with. A name is looked up in a fixed list (known.py) of functions that
-build plain values, and a name that is not in the list ends the reading. The instructions are those of protocols 2 to 5
-that describe data; the rest (INST, OBJ, EXT1, NEWOBJ_EX, text instructions, buffers outside the file) is not there.
+build plain values; a name that is not in the list stands for itself, and a call of it makes an object without content.
+The instructions are those of protocols 2 to 5 that describe data; the rest (INST, OBJ, EXT1, NEWOBJ_EX, text
+instructions, buffers outside the file) is not there.
 
 Nothing grows beyond the file: the number of instructions and the amount of text are limited, a call costs as many
 instructions as it has arguments to look at, and bytes are views of the file. No value is ever walked in depth, compared
@@ -17,11 +18,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from gseg_cli.gan.foreign.allowance import Allowance
-from gseg_cli.gan.foreign.errors import damaged
-from gseg_cli.gan.foreign.known import Known, build
-from gseg_cli.gan.foreign.recognise import unknown_name
+from gseg_cli.gan.foreign.errors import damaged, shown
+from gseg_cli.gan.foreign.known import Known, Unknown, Unread, build
+from gseg_cli.gan.foreign.recognise import check_name
 
-MAX_INT_BYTES = 16  # the longest whole number known is the 10 bytes that torch.save begins with
+MAX_INT_BYTES = 32  # the longest whole number known is of 17 bytes, in the state of NumPy's random numbers
 MAX_NAME_BYTES = 256
 
 
@@ -124,31 +125,45 @@ class Machine:
         return self.stack[-1]
 
     def extend(self, items: list[Any]) -> None:
-        self.top(list).extend(items)
+        if not isinstance(self.stack[-1], Unread):  # which has no place for items without a name
+            self.top(list).extend(items)
 
     def add(self, items: list[Any]) -> None:
-        self.top(set).update(key(item) for item in items)
+        if not isinstance(self.stack[-1], Unread):
+            self.top(set).update(keys(items))
 
     def set_items(self, items: list[Any]) -> None:
         if len(items) % 2:
             raise damaged("its pickle holds a dictionary with a key that has no value")
         target = self.top(dict)
         for name, value in zip(items[::2], items[1::2], strict=True):
-            target[key(name)] = value
+            if (known := key(name)) is not NO_KEY:
+                target[known] = value
 
-    def lookup(self, module: Any, name: Any) -> Known:
-        known = self.names.get((module, name)) if isinstance(module, str) and isinstance(name, str) else None
-        if known is None:
-            raise unknown_name(module, name)
-        return known
+    def lookup(self, module: Any, name: Any) -> Known | Unknown:
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise damaged("its pickle asks for a name that is no text")
+        if (known := self.names.get((module, name))) is not None:
+            return known
+        check_name(module, name)
+        unknown = Unknown(f"{shown(module)}.{shown(name)}")
+        self.allowance.note_unread(unknown.name)
+        return unknown
 
     def call(self, function: Any, args: Any) -> Any:
-        """The value that stands for a call. Only names from the list can be called, and they only build data."""
+        """The value that stands for a call. Only names from the list can be called, and they only build data.
+
+        What an unknown name would make, or a known one of what is unread, is unread.
+        """
+        if isinstance(function, Unknown | Unread):
+            return Unread(function.name)
         if not isinstance(function, Known) or function.call is None or not isinstance(args, tuple):
             what = f"{function.module}.{function.name}" if isinstance(function, Known) else type(function).__name__
             raise damaged(f"its pickle calls {what}, which is nothing to call")
         self.spend_arguments(args)
         self.spend_arguments(*args)
+        if any(isinstance(arg, Unknown | Unread) for arg in args):
+            return Unread(f"{function.module}.{function.name}")
         return function.call(args)
 
     def build(self, state: Any) -> None:
@@ -175,8 +190,11 @@ class Machine:
             raise damaged(f"its pickle is of protocol {protocol}, expected 2 to 5")
 
 
+NO_KEY = object()
+
+
 def key(value: Any) -> Any:
-    """A key of a dictionary or an item of a set.
+    """A key of a dictionary or an item of a set; NO_KEY for what leads to no tensor, whose entry is left out.
 
     Only what takes no time to hash: a tuple of tuples would be walked in depth. A number becomes text, because which
     numbers collide is known, and which texts do differs from one process to the next.
@@ -185,7 +203,11 @@ def key(value: Any) -> Any:
         return value
     if isinstance(value, int) and -(2**63) <= value < 2**63:
         return str(value)
-    raise damaged(f"its pickle uses a key of type {type(value).__name__}, expected text or a number of 64 bits")
+    return NO_KEY
+
+
+def keys(items: list[Any]) -> set[Any]:
+    return {key(item) for item in items} - {NO_KEY}
 
 
 # The arguments of a call are evaluated from left to right, so `call(pop, pop)` would take them in the wrong order.
@@ -237,6 +259,7 @@ INSTRUCTIONS: dict[int, Callable[[Machine], None]] = {
         "u": lambda m: m.set_items(m.pop_mark()),  # SETITEMS
         "\x8f": lambda m: m.push(set()),
         "\x90": lambda m: m.add(m.pop_mark()),  # ADDITEMS
+        "\x91": lambda m: m.push(keys(m.pop_mark())),  # FROZENSET
         # The memo
         "q": lambda m: m.memoize(m.number(1)),  # BINPUT
         "r": lambda m: m.memoize(m.number(4)),  # LONG_BINPUT

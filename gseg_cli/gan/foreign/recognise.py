@@ -1,9 +1,8 @@
 """What a file is that is no StyleGAN2, and what to do about it."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
-from typing import Any
 
 from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_runtime.errors import CheckpointError
@@ -92,6 +91,26 @@ _TENSORS: tuple[tuple[str, str, str], ...] = (
 )
 
 
+# What a pickle that was made to do harm asks for. Nothing of it is ever called in gseg; it is refused because another
+# program would call it.
+_ATTACKS = {
+    "os",
+    "posix",
+    "nt",
+    "subprocess",
+    "sys",
+    "shutil",
+    "socket",
+    "pty",
+    "ctypes",
+    "importlib",
+    "runpy",
+    "pickle",
+}
+_BUILTINS = {"builtins", "__builtin__"}
+_ATTACKS_OF_BUILTINS = {"eval", "exec", "compile", "open", "__import__", "execfile"}
+
+
 def check_start(head: bytes) -> None:
     """CheckpointError when the first bytes of a file show that it holds no GAN."""
     for pattern, what, hint in _STARTS:
@@ -103,17 +122,17 @@ def unknown_start() -> CheckpointError:
     return CheckpointError("neither a pickle nor a torch or safetensors file", _OPENED)
 
 
-def unknown_name(module: Any, name: Any) -> CheckpointError:
-    """For a pickle that asks for a name outside the list."""
-    if not isinstance(module, str) or not isinstance(name, str):
-        return damaged("its pickle asks for a name that is no text")
+def check_name(module: str, name: str) -> None:
+    """CheckpointError for a name outside the list that tells what the file is, or was made for."""
     if module.startswith(("dnnlib.tflib", "tfutil", "tensorflow")):
-        return CheckpointError(
+        raise CheckpointError(
             "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
             "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
             "it runs the code in the file",
         )
-    return CheckpointError(f"its pickle asks for {shown(module)}.{shown(name)}, which no StyleGAN2 needs", _SAVE_AGAIN)
+    is_attack = name in _ATTACKS_OF_BUILTINS if module in _BUILTINS else module.partition(".")[0] in _ATTACKS
+    if is_attack:
+        raise damaged(f"its pickle asks for {shown(module)}.{shown(name)}, which no checkpoint needs")
 
 
 def unknown_zip(names: list[str]) -> CheckpointError:
@@ -134,11 +153,13 @@ def check_tensors(names: Iterable[str]) -> None:
         raise error
 
 
-def unknown_tensors(names: Iterable[str]) -> CheckpointError:
-    """For tensors that are those of no StyleGAN2."""
+def unknown_tensors(names: Iterable[str], unread: Sequence[str]) -> CheckpointError:
+    """For tensors that are those of no StyleGAN2. unread: names that the pickle asks for, and that are not read."""
     if (error := _match(_TENSORS, names)) is not None:
         return error
-    if (first := next(iter(names), None)) is None:
+    if (first := next(iter(names), None)) is None and unread:
+        return CheckpointError(f"it holds no tensors; its pickle asks for {unread[0]}, which is not read", _SAVE_AGAIN)
+    if first is None:
         return CheckpointError("it holds no tensors", _OPENED)
     return CheckpointError(f"its tensors are not those of a StyleGAN2 (the first is {shown(first)})", _OPENED)
 

@@ -19,6 +19,9 @@ DTYPES = {
     "int16": torch.int16,
     "int8": torch.int8,
     "uint8": torch.uint8,
+    "uint64": torch.uint64,
+    "uint32": torch.uint32,
+    "uint16": torch.uint16,
     "bool": torch.uint8,  # a byte that is neither 0 nor 1 would be undefined as torch.bool
 }
 MAX_DIMENSIONS = 8
@@ -59,8 +62,7 @@ class StoredTensor:
     def __post_init__(self) -> None:
         check_counts(self.size)
         check_counts((self.offset, *self.stride[:MAX_DIMENSIONS]))
-        # A stride of zero makes a petabyte of one number: a tensor may not have more numbers than its storage.
-        if len(self.size) != len(self.stride) or max(self.numel, self.end) > self.storage.numel:
+        if len(self.size) != len(self.stride) or self.end > self.storage.numel:
             raise damaged(f"it declares a tensor that does not lie within its storage of {self.storage.numel} numbers")
 
     @property
@@ -93,6 +95,7 @@ def to_tensor(stored: StoredTensor, allowance: Allowance) -> Tensor:
         raise damaged("it holds a tensor without numbers")
     dtype = DTYPES[stored.storage.dtype]
     start, end = stored.offset * dtype.itemsize, stored.end * dtype.itemsize
+    # A stride of zero makes a petabyte of one number.
     allowance.tensor_bytes -= max(end - start, stored.numel * dtype.itemsize)
     if allowance.tensor_bytes < 0:
         raise damaged("its tensors together are larger than the file")

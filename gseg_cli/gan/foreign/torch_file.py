@@ -13,7 +13,7 @@ from typing import Any
 
 from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.errors import damaged
-from gseg_cli.gan.foreign.known import Known, KnownStorage, known_names
+from gseg_cli.gan.foreign.known import Known, KnownStorage, Unknown, Unread, known_names
 from gseg_cli.gan.foreign.machine import Machine
 from gseg_cli.gan.foreign.recognise import unknown_zip
 from gseg_cli.gan.foreign.stored import Storage
@@ -26,12 +26,16 @@ Names = Mapping[tuple[str, str], Known]
 class Storages(dict[str, Storage]):
     """The storages a pickle speaks of, by key; their numbers come later."""
 
-    def __call__(self, persistent_id: Any) -> Storage:
+    def __call__(self, persistent_id: Any) -> Storage | Unread | Unknown:
         match persistent_id:
             case ("storage", KnownStorage(dtype=dtype), str() as key, str(), int() as numel, *view) if numel >= 0:
                 storage = self.setdefault(key, Storage(dtype, numel))
                 if (storage.dtype, storage.numel) == (dtype, numel) and view in ([], [None]):
                     return storage
+            case ("storage", Unknown(name=name), *_):  # of numbers of another type
+                return Unread(name)
+            case ("module", Unknown() as module, *_):  # the source of its class follows, which is not looked at
+                return module
         raise damaged("its pickle asks for something else than the storage of a tensor")
 
 

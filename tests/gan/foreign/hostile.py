@@ -220,6 +220,8 @@ def persistent_ids() -> dict[str, bytes]:
         "a module": module,
         "text": text("os.system") + b"Q",
         "a list": b"]Q",
+        "an unknown module": b"(" + text("module") + name("a", "b") + text("os.system('touch sentinel')") + b"tQ",
+        "a storage of an unknown type": storage(48, kind=name("torch", "a")),
         "a type by text": storage(48, kind=text("torch.FloatStorage")),
         "another type": storage(48, kind=name("collections", "OrderedDict")),
         "a key that is a path": tensor(storage(48, key=text("../../etc/passwd")), numbers(48), numbers(1)),
@@ -310,6 +312,10 @@ def amplified() -> dict[str, bytes]:
             name("_codecs", "encode"), b"q\0(", long_text, text("latin1"), b"tq\1", b"h\0h\1R" * 1000
         ),
         "objects of one state": program(fields, name("argparse", "Namespace"), b"q\0", b"h\0)\x81h\1b" * 1000),
+        "unknown calls of one list": program(name("a", "b"), b"q\0", words, b"h\0h\1R" * 1000),
+        "unknown objects of one state": program(fields, name("a", "b"), b"q\0", b"h\0)\x81h\1b" * 1000),
+        "unknown names": program(b"]", b"".join(name("a", f"{i}") + b"a" for i in range(5000))),
+        "a million unknown objects": program(name("a", "b"), b"q\0", b"h\0)\x81" * 200_000),
         "names of one text": program(b"}(" + b"".join(number(i) + b"}" for i in range(9)) + long_text + b"}u"),
         "a long name in a zip": torch_zip(program(b"N"), **{"a" * 2000: b""}),
     }
@@ -346,6 +352,10 @@ def loops() -> dict[str, bytes]:
         "names with line breaks": torch_bytes({"input.input\nerror: \x1b[2J": torch.zeros(2)}),
         "names that look alike": torch_bytes({"\u0456nput.input": torch.zeros(2), "input.input": torch.zeros(2)}),
         "a network without state": program(rebuild, b"}\x85R"),
+        "an unknown object in itself": program(
+            name("a", "b"), b")\x81q\0", text("a"), b"h\0s}", text("_modules"), b"h\0sb"
+        ),
+        "an unknown object that calls itself": program(name("a", "b"), b")\x81q\0h\0\x85R"),
         "another kind of object": given.replace(b"\x8c\x05class", b"\x8c\x05ssalc"),
     }
 

@@ -1,5 +1,6 @@
 """A file that is no StyleGAN2 is told by what it is, with what to do about it."""
 
+import collections
 import io
 import os
 import pickle
@@ -76,7 +77,7 @@ def numpy_bytes() -> bytes:
     return buffer.getvalue()
 
 
-WHOLE_MODULE = pickle.dumps(os.getcwd, 2)
+OBJECT = pickle.dumps(collections.deque(), 2)
 PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</title></head></html>"
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 381646000\n"
 # What the message says, what the hint says, and the file.
@@ -123,7 +124,8 @@ FILES = {
         lambda: state_dict("fc.weight", "fc.bias"),
     ),
     "no tensors": ("it holds no tensors", "NVIDIA's .pkl", lambda: torch_bytes({"epoch": 3})),
-    "a whole module": ("asks for posix.getcwd", "state_dict()", lambda: WHOLE_MODULE),
+    "an object": ("asks for collections.deque", "state_dict()", lambda: OBJECT),
+    "an attack": ("asks for posix.getcwd", "made to do harm", lambda: pickle.dumps(os.getcwd, 2)),
     "TorchScript": ("TorchScript", "state_dict()", torch_script),
     "a zip of a checkpoint": (
         "a zip archive",
