@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
-from gseg_cli.gan.foreign.rosinality import discriminator_to_nvidia, generator_to_nvidia
+from gseg_cli.gan.foreign.namings import discriminator_to_nvidia, generator_to_nvidia
 from gseg_cli.gan.foreign.shapes import discriminator_config, generator_config
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.build import build
@@ -35,13 +35,13 @@ class Adopted:
 
 def adopt(foreign: ForeignGan) -> Adopted:
     """CheckpointError when the tensors are no StyleGAN2 that gseg computes; a D that is none is left out, and said."""
-    to_nvidia = generator_to_nvidia if foreign.naming == "rosinality" else dict
-    g = _plain(to_nvidia(foreign.generator))
+    g = _plain(generator_to_nvidia(foreign.naming, foreign.generator))
     hints = foreign.hints if foreign.naming == "nvidia" else {}
     try:
         config = StyleGAN2Config(**generator_config(g, _part(hints, "generator")))
     except ConfigError as error:
         raise CheckpointError(error.message) from error
+    _check_input(foreign.naming, config, _part(hints, "generator"))
     d, config, judge = _adopt_discriminator(foreign, config, _part(hints, "discriminator"))
     meta: dict[str, Any] = {
         "origin": foreign.origin,
@@ -56,14 +56,30 @@ def adopt(foreign: ForeignGan) -> Adopted:
     return Adopted(config, tensors, meta)
 
 
+def _check_input(naming: str, config: StyleGAN2Config, hints: Mapping[str, Any]) -> None:
+    """CheckpointError when the mapping network takes more than z: its images would then be those of no class.
+
+    Exports of conditional GANs lose the embedding of the class, and leave the layer that it went into.
+    """
+    z, w, told = config.z_dim, config.w_dim, hints.get("z_dim")
+    has_own_width = naming in ("nvidia", "genforce")  # elsewhere z is as wide as w
+    expected = w if not has_own_width or z == 2 * w else z
+    if isinstance(told, int):
+        expected = told
+    if z != expected or (hints.get("c_dim") and not config.c_dim):
+        raise CheckpointError(
+            f"its mapping network takes {z} numbers, expected {expected}, the width of z; exports of conditional GANs "
+            "that left out the embedding of the classes look like this"
+        )
+
+
 def _adopt_discriminator(
     foreign: ForeignGan, config: StyleGAN2Config, hints: Mapping[str, Any]
 ) -> tuple[dict[str, Tensor], StyleGAN2Config, str]:
     if not foreign.discriminator:
         return {}, config, "none in the file" + (" that is read" if foreign.unread else "")
-    to_nvidia = discriminator_to_nvidia if foreign.naming == "rosinality" else dict
     try:
-        d = _plain(to_nvidia(foreign.discriminator))
+        d = _plain(discriminator_to_nvidia(foreign.naming, foreign.discriminator))
         config = replace(config, discriminator=discriminator_config(d, hints, config))
         build(Discriminator, d, config)
     except (CheckpointError, ConfigError) as error:

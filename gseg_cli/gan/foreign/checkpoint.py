@@ -5,7 +5,7 @@ Whatever the file is, it is read into nested dictionaries, every tensor in them 
 """
 
 import mmap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,25 +15,24 @@ from torch import Tensor
 
 from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
+from gseg_cli.gan.foreign.known import NumpyArray
+from gseg_cli.gan.foreign.namings import NAMINGS, is_transposed
 from gseg_cli.gan.foreign.nvidia import repository, settings
 from gseg_cli.gan.foreign.recognise import check_start, check_tensors, unknown_start, unknown_tensors
 from gseg_cli.gan.foreign.safetensors_file import is_safetensors, read_safetensors
-from gseg_cli.gan.foreign.stored import to_tensor
+from gseg_cli.gan.foreign.stored import StoredTensor, to_tensor
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
 from gseg_runtime.errors import CheckpointError
 
 MAX_LEFT_OUT = 100
 MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.8 GB
-# The tensor every generator or discriminator of a naming has, and no other network.
-_GENERATORS = {"nvidia": "synthesis.b4.const", "rosinality": "input.input"}
-_DISCRIMINATORS = {"nvidia": "b4.out.weight", "rosinality": "final_linear.0.weight"}
 
 
 @dataclass(frozen=True)
 class ForeignGan:
     """What a foreign checkpoint holds, as data."""
 
-    naming: str  # "nvidia" | "rosinality"
+    naming: str  # a key of NAMINGS
     generator: dict[str, Tensor]  # state dict of G_ema (g_ema), prefix stripped; dtype as stored, on the CPU
     discriminator: dict[str, Tensor]  # D (d), or {}
     # NVIDIA: "generator" and "discriminator", each the _init_kwargs of the network (plain, nested dicts), completed at
@@ -97,19 +96,25 @@ def read_bytes(data: memoryview) -> ForeignGan:
 def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
     contents = list_contents(value)
     naming, prefix = _find_generator(contents.tensors, allowance.unread)
-    d_prefix = _prefix(contents.tensors, _DISCRIMINATORS[naming])
+    d_prefix = _prefix(contents.tensors, NAMINGS[naming].discriminator)
     latent_avg = min((name for name in contents.tensors if name.split(".")[-1] == "latent_avg"), key=len, default=None)
 
-    def state_dict(prefix: str, *without: str) -> dict[str, Tensor]:
+    def stored(prefix: str, beside: str | None) -> dict[str, StoredTensor]:
+        """A network without a prefix does not take the one beside it."""
         names = [name for name in contents.tensors if name.startswith(prefix) and name != latent_avg]
-        names = [name for name in names if not name.startswith(without)]
-        return {name.removeprefix(prefix): to_tensor(contents.tensors[name], allowance) for name in names}
+        names = [name for name in names if prefix or not beside or not name.startswith(beside)]
+        return {name.removeprefix(prefix): contents.tensors[name] for name in names}
 
+    def state_dict(tensors: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
+        return {name: to_tensor(tensor, allowance) for name, tensor in tensors.items()}
+
+    generator = stored(prefix, d_prefix)
+    if naming == "rosinality" and _is_paddle(generator):
+        naming = "paddle"
     return ForeignGan(
         naming=naming,
-        # A generator without a prefix does not take the discriminator beside it.
-        generator=state_dict(prefix, *([d_prefix] if d_prefix and not prefix else [])),
-        discriminator={} if d_prefix is None else state_dict(d_prefix),
+        generator=state_dict(generator),
+        discriminator={} if d_prefix is None else state_dict(stored(d_prefix, prefix)),
         hints=_hints(value, contents, prefix, d_prefix),
         latent_avg=None if latent_avg is None else to_tensor(contents.tensors[latent_avg], allowance),
         origin=_origin(contents, naming, prefix, kind),
@@ -129,14 +134,21 @@ def _left_out(names: Iterable[str], prefix: str, d_prefix: str | None) -> Iterab
 def _find_generator(names: Iterable[str], unread: Sequence[str]) -> tuple[str, str]:
     """Naming and prefix of the generator."""
     check_tensors(names)
-    for naming, anchor in _GENERATORS.items():
-        if (prefix := _prefix(names, anchor)) is not None:
-            return naming, prefix
+    for key, naming in NAMINGS.items():
+        if (prefix := _prefix(names, naming.generator)) is not None:
+            return key, prefix
     raise unknown_tensors(names, unread)
+
+
+def _is_paddle(tensors: Mapping[str, StoredTensor]) -> bool:
+    is_numpy = all(isinstance(tensor, NumpyArray) for tensor in tensors.values())
+    return is_transposed({name: tensor.size for name, tensor in tensors.items()}, is_numpy)
 
 
 def _prefix(names: Iterable[str], anchor: str) -> str | None:
     """What stands before `anchor`; of several networks the moving average (G_ema, g_ema), else the first."""
+    if not anchor:
+        return None
     found = [name.removesuffix(anchor) for name in names if name == anchor or name.endswith(f".{anchor}")]
     return min(found, key=lambda prefix: "ema" not in prefix.lower(), default=None)
 
@@ -157,6 +169,8 @@ def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
     elif naming == "rosinality" and prefix == "g_ema." and kind == "state dict":
         what = "rosinality .pt"
     else:
-        what = f"{kind} ({'NVIDIA' if naming == 'nvidia' else naming} names)"
+        what = f"{kind} ({NAMINGS[naming].program} names)"
+    if naming == "mmgeneration":
+        what += "; where its code trained, the colours are blue, green, red"
     is_average = prefix.lower() not in ("g.", "state_dict.g.")
     return what if is_average else f"{what}, G itself, as there is no moving average"

@@ -68,10 +68,7 @@ class NumpyType:
 
 
 class NumpyArray(StoredTensor):
-    """An array that is empty until its state comes."""
-
-    def __init__(self) -> None:
-        super().__init__(Storage("uint8", 0), 0, (0,), (1,))
+    """Tells what NumPy wrote from what torch did."""
 
 
 def _network(args: tuple[Any, ...]) -> Network:
@@ -116,12 +113,17 @@ def _numpy_buffer(args: tuple[Any, ...]) -> StoredTensor:
     raise damaged("it holds a NumPy array without type or shape")
 
 
-def _array(data: bytes | memoryview, kind: NumpyType, shape: tuple[Any, ...], is_fortran: bool) -> StoredTensor:
+def _empty_array(_: tuple[Any, ...]) -> NumpyArray:
+    """What NumPy begins with; its state comes later."""
+    return NumpyArray(Storage("uint8", 0), 0, (0,), (1,))
+
+
+def _array(data: bytes | memoryview, kind: NumpyType, shape: tuple[Any, ...], is_fortran: bool) -> NumpyArray:
     storage = Storage(kind.dtype.name, len(data) // kind.dtype.itemsize)
     storage.bind(memoryview(data))
     step = -1 if is_fortran else 1  # the first axis is then the one whose numbers lie side by side
     array = contiguous(storage, shape[::step])
-    return StoredTensor(storage, 0, array.size[::step], array.stride[::step])
+    return NumpyArray(storage, 0, array.size[::step], array.stride[::step])
 
 
 def _set(args: tuple[Any, ...]) -> set[str]:
@@ -188,7 +190,7 @@ _CALLS: dict[tuple[str, str], Call | None] = {
     ("numpy", "dtype"): _numpy_type,
     ("numpy", "ndarray"): None,
     **{(f"{core}.multiarray", "scalar"): _numpy_scalar for core in _NUMPY},
-    **{(f"{core}.multiarray", "_reconstruct"): lambda _: NumpyArray() for core in _NUMPY},
+    **{(f"{core}.multiarray", "_reconstruct"): _empty_array for core in _NUMPY},
     **{(f"{core}.numeric", "_frombuffer"): _numpy_buffer for core in _NUMPY},
 }
 _STORAGES = {

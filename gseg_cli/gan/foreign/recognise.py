@@ -49,6 +49,26 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
 _AROUND: tuple[tuple[str, str, str], ...] = (
     (r"(^|\.)backbone\.synthesis\.b4\.", "an EG3D generator, of three dimensions", "only StyleGAN2 itself is read"),
     (r"(^|\.)iwt\.", "a SWAGAN, of wavelets", "only StyleGAN2 itself is read"),
+    (
+        r"(^|\.)ecd\d+\.\d",
+        "a GPEN network, which restores faces with a StyleGAN2 inside",
+        "only StyleGAN2 itself is read",
+    ),
+    (
+        r"(^|\.)(stylegan_decoder(v1)?\.|conv_body_first\.)",
+        "a GFPGAN network, which restores faces with a StyleGAN2 inside",
+        "only StyleGAN2 itself is read",
+    ),
+    (
+        r"(^|\.)res\.\d+\.conv2?\.",
+        "a DualStyleGAN, which draws with a second path of styles around a StyleGAN2",
+        "give the StyleGAN2 that it began with",
+    ),
+    (
+        r"(^|\.)style_conv1\.bias$",
+        "the generator of GFPGAN's clean version, which resamples otherwise than StyleGAN2",
+        "give the file of NVIDIA or rosinality that it was converted from",
+    ),
 )
 # And of those that have none:
 _TENSORS: tuple[tuple[str, str, str], ...] = (
@@ -56,11 +76,6 @@ _TENSORS: tuple[tuple[str, str, str], ...] = (
         r"synthesis\.(input\.freqs|L\d+_\d+_\d+\.)",
         "a StyleGAN3 (alias-free) generator",
         "only StyleGAN2 is read; of NVIDIA's stylegan3 repository that is what was trained with --cfg=stylegan2",
-    ),
-    (
-        r"(^|\.)(style_mlp|style_convs|synthesis\.early_layer)\.",
-        "a StyleGAN2 in the names of BasicSR, GFPGAN or genforce",
-        "give the file of NVIDIA or rosinality that it was converted from",
     ),
     (
         r"^GAN\.|(^|\.)(GE?\.(initial_conv|blocks\.\d)|SE?\.net\.\d)",

@@ -56,7 +56,7 @@ def _generator_name(name: str) -> str:
     if found := re.fullmatch(r"style\.(\d{1,3})\.(weight|bias)", name):
         return f"mapping.fc{int(found[1]) - 1}.{found[2]}"  # style.0 is the normalisation
     if found := re.fullmatch(r"noises\.noise_(\d{1,2})", name):
-        return f"synthesis.{_layer_name(int(found[1]))}.noise_const"
+        return f"synthesis.{layer_name(int(found[1]))}.noise_const"
     if found := re.fullmatch(r"(conv1|to_rgb1|convs\.\d{1,2}|to_rgbs\.\d{1,2})\.(.+)", name):
         part, _, number = found[1].partition(".")
         if found[2] in _LAYER:
@@ -66,13 +66,13 @@ def _generator_name(name: str) -> str:
 
 def _part_name(part: str, number: int) -> str:
     if part == "conv1":
-        return _layer_name(0)
+        return layer_name(0)
     if part == "convs":
-        return _layer_name(number + 1)
+        return layer_name(number + 1)
     return "b4.torgb" if part == "to_rgb1" else f"b{8 * 2**number}.torgb"
 
 
-def _layer_name(index: int) -> str:
+def layer_name(index: int) -> str:
     """Layers in the order in which they compute: one at 4 x 4, then two at each size."""
     return "b4.conv1" if index == 0 else f"b{4 * 2 ** ((index + 1) // 2)}.conv{(index + 1) % 2}"
 

@@ -94,11 +94,6 @@ FILES = {
         "only StyleGAN2",
         lambda: torch_bytes({"g_running": {"generator.progression.0.noise1.weight_orig": torch.zeros(1)}}),
     ),
-    "StyleGAN2 of genforce": (
-        "a StyleGAN2 in the names of",
-        "converted from",
-        lambda: state_dict("mapping.dense0.weight", "synthesis.early_layer.const", "synthesis.layer0.weight"),
-    ),
     "ProGAN": (
         "ProGAN",
         "only StyleGAN2",
@@ -112,6 +107,28 @@ FILES = {
         lambda: torch_bytes({"GAN": {"S.net.0.weight": torch.zeros(1)}, "version": "1.8.9"}),
     ),
     "EG3D": ("EG3D", "StyleGAN2 itself", lambda: state_dict("backbone.synthesis.b4.const", "decoder.net.0.weight")),
+    "GPEN": (
+        "a GPEN network",
+        "StyleGAN2 itself",
+        lambda: state_dict("generator.input.input", "ecd0.0.0.weight", "final_linear.0.weight"),
+    ),
+    "GFPGAN": (
+        "a GFPGAN network",
+        "StyleGAN2 itself",
+        lambda: state_dict("stylegan_decoder.constant_input.weight", "conv_body_first.weight"),
+    ),
+    "a clean GFPGAN": (
+        "GFPGAN's clean version",
+        "converted from",
+        lambda: state_dict("constant_input.weight", "style_conv1.bias"),
+    ),
+    "DualStyleGAN": (
+        "a DualStyleGAN",
+        "the StyleGAN2 that it began with",
+        lambda: torch_bytes(
+            {"g_ema": {"generator.input.input": torch.zeros(2), "res.0.conv.0.weight": torch.zeros(2)}}
+        ),
+    ),
     "SWAGAN": ("SWAGAN", "StyleGAN2 itself", lambda: state_dict("input.input", "to_rgbs.0.iwt.ll")),
     "a discriminator": (
         "a discriminator without its generator",

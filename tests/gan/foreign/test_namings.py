@@ -1,0 +1,199 @@
+"""One network under the names of many programs gives the same tensors, and none is opened as what it is not."""
+
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from gseg_cli.gan.foreign.checkpoint import ForeignGan
+from gseg_cli.gan.load import GanFile, make_networks, read_gan
+from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_runtime.errors import CheckpointError
+from tests.gan.foreign.files import torch_bytes
+
+# The layers of a generator of 8 px, by NVIDIA's names: the parts of their names, and the number of their noise.
+LAYERS = {"b4.conv1": ("conv1", 0), "b8.conv0": ("convs.0", 1), "b8.conv1": ("convs.1", 2)}
+COLOURS = {"b4.torgb": ("to_rgb1", 0), "b8.torgb": ("to_rgbs.0", 1)}
+# Per program: the constant, the mapping's layers from 1, a layer's weight, style, bias and strength, and its noise.
+NAMES = {
+    "rosinality": (
+        "input.input",
+        "style.{n}.{kind}",
+        ("{part}.conv.weight", "{part}.conv.modulation.{kind}", "{part}.activate.bias", "{part}.noise.weight"),
+        "noises.noise_{n}",
+    ),
+    "mmgeneration": (
+        "constant_input.input",
+        "style_mapping.{n}.{kind}",
+        (
+            "{part}.conv.weight_orig",
+            "{part}.conv.style_modulation.{kind}",
+            "{part}.activate.bias",
+            "{part}.noise_injector.weight",
+        ),
+        "injected_noise_{n}",
+    ),
+    "basicsr": (
+        "constant_input.weight",
+        "style_mlp.{n}.{kind}",
+        (
+            "{part}.modulated_conv.weight",
+            "{part}.modulated_conv.modulation.{kind}",
+            "{part}.activate.bias",
+            "{part}.weight",
+        ),
+        "noises.noise{n}",
+    ),
+}
+
+
+def generator(w_dim: int = 8) -> dict[str, Tensor]:
+    """Of 8 px, with 16 channels; nothing in it is zero or repeats."""
+    torch.manual_seed(0)
+    config = StyleGAN2Config(img_resolution=8, z_dim=w_dim, w_dim=w_dim, channel_base=128, channel_max=16)
+    state = make_networks("stylegan2", config)[0].state_dict()
+    kept = {name.replace("_network.", "."): t for name, t in state.items() if not name.endswith("resample_filter")}
+    return {name: torch.randn_like(tensor) for name, tensor in kept.items()}
+
+
+def renamed(program: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A generator as rosinality's code or its descendants save it, without w_avg."""
+    const, mapping, (weight, style, bias, strength), noise = NAMES[program]
+    is_mm, prefix = program == "mmgeneration", "style_" if program == "basicsr" else ""
+    out = {const: tensors["synthesis.b4.const"][None]}
+    for i in range(2):
+        for kind in ("weight", "bias"):
+            word = "linear.weight_orig" if is_mm and kind == "weight" else kind
+            out[mapping.format(n=i + 1, kind=word)] = tensors[f"mapping.fc{i}.{kind}"]
+    for layer, (part, number) in {**LAYERS, **COLOURS}.items():
+        own = {name.removeprefix(f"synthesis.{layer}."): t for name, t in tensors.items() if f".{layer}." in name}
+        part = part if "torgb" in layer else prefix + part
+        out[weight.format(part=part)] = own["weight"][None]
+        for kind in ("weight", "bias"):
+            word = "linear.weight_orig" if is_mm and kind == "weight" else kind
+            out[style.format(part=part, kind=word)] = own[f"affine.{kind}"]
+        if "torgb" in layer:
+            out[f"{part}.bias"] = own["bias"][None, :, None, None]
+        else:
+            out[bias.format(part=part)] = own["bias"]
+            out[strength.format(part=part)] = own["noise_strength"][None]
+            out[noise.format(n=number)] = own["noise_const"][None, None]
+    return {**out, f"{prefix}convs.0.conv.blur.kernel": torch.ones(4, 4)}
+
+
+def genforce(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    out = {"synthesis.early_layer.const": tensors["synthesis.b4.const"][None]}
+    out["truncation.w_avg"] = tensors["mapping.w_avg"]
+    for i in range(2):
+        out |= {f"mapping.dense{i}.{kind}": tensors[f"mapping.fc{i}.{kind}"] for kind in ("weight", "bias")}
+    for layer, (_, number) in {**LAYERS, **COLOURS}.items():
+        own = {name.removeprefix(f"synthesis.{layer}."): t for name, t in tensors.items() if f".{layer}." in name}
+        part = f"synthesis.{'output' if 'torgb' in layer else 'layer'}{number}"
+        out[f"{part}.weight"] = own["weight"].flip(2, 3) if layer == "b8.conv0" else own["weight"]
+        out |= {f"{part}.bias": own["bias"], f"{part}.style.weight": own["affine.weight"]}
+        out[f"{part}.style.bias"] = own["affine.bias"] - 1
+        if "torgb" not in layer:
+            out |= {f"{part}.noise": own["noise_const"][None, None], f"{part}.noise_strength": own["noise_strength"]}
+    return {**out, "synthesis.layer1.filter.kernel": torch.ones(1, 1, 4, 4)}
+
+
+def opened(data: bytes, tmp_path) -> GanFile:
+    (tmp_path / "gan").write_bytes(data)
+    return read_gan(tmp_path / "gan")
+
+
+def assert_same(gan: GanFile, tensors: dict[str, Tensor]) -> None:
+    expected = {f"G_ema.{name}": tensor for name, tensor in tensors.items() if name != "mapping.w_avg"}
+    assert set(gan.tensors) - set(expected) == {"G_ema.mapping.w_avg"}
+    for name, tensor in expected.items():
+        torch.testing.assert_close(gan.tensors[name], tensor, msg=name)
+
+
+@pytest.mark.parametrize("program", NAMES)
+def test_programs_that_began_with_rosinalitys_code(program, tmp_path):
+    tensors = generator()
+    gan = opened(torch_bytes({"g_ema": renamed(program, tensors), "latent_avg": torch.zeros(8)}), tmp_path)
+    assert_same(gan, tensors)
+
+
+def test_genforces_names(tmp_path):
+    tensors = generator()
+    gan = opened(torch_bytes({"generator_smooth": genforce(tensors)}), tmp_path)
+    assert_same(gan, tensors)
+    assert torch.equal(gan.tensors["G_ema.mapping.w_avg"], tensors["mapping.w_avg"])
+    assert gan.meta["origin"].startswith("state dict (genforce names)")
+
+
+def test_mmgenerations_discriminator_comes_with_it_and_its_colours_are_said(tmp_path):
+    config = StyleGAN2Config(img_resolution=8, z_dim=8, w_dim=8, channel_base=128, channel_max=16)
+    judge = make_networks("stylegan2", config)[1].state_dict()
+    names = {
+        "b8.fromrgb": "convs.0.0.conv.weight_orig convs.0.1.bias",
+        "b8.conv0": "convs.1.conv1.0.conv.weight_orig convs.1.conv1.1.bias",
+        "b8.conv1": "convs.1.conv2.1.conv.weight_orig convs.1.conv2.2.bias",
+        "b8.skip": "convs.1.skip.1.conv.weight_orig",
+        "b4.conv": "final_conv.0.conv.weight_orig final_conv.1.bias",
+        "b4.fc": "final_linear.0.linear.weight_orig final_linear.0.bias",
+        "b4.out": "final_linear.1.linear.weight_orig final_linear.1.bias",
+    }
+    pairs = [
+        (f"{part}.{kind}", name)
+        for part, two in names.items()
+        for kind, name in zip(("weight", "bias"), two.split(), strict=False)
+    ]
+    state = {f"generator_ema.{name}": tensor for name, tensor in renamed("mmgeneration", generator()).items()}
+    state |= {f"discriminator.{name}": judge[nvidia] for nvidia, name in pairs}
+    gan = opened(torch_bytes({"meta": {"mmgen_version": "0.7"}, "state_dict": state}), tmp_path)
+    assert gan.meta["discriminator"] == "of the file" and "blue, green, red" in gan.meta["origin"]
+    assert all(torch.equal(gan.tensors[f"D.{nvidia}"], judge[nvidia]) for nvidia, _ in pairs)
+
+
+def paddle(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
+    """Linear layers are [in, out] there."""
+    return {n: (t.T if t.ndim == 2 else t).contiguous().numpy() for n, t in renamed("rosinality", tensors).items()}
+
+
+@pytest.mark.parametrize("w_dim", [8, 16], ids=["shown by shapes", "square"])
+@pytest.mark.parametrize("wrap", [dict, lambda state: {"gen": state, "gen_ema": state}], ids=["alone", "in training"])
+def test_paddles_linear_layers_are_turned_though_square_ones_do_not_show_it(wrap, w_dim, tmp_path):
+    tensors = generator(w_dim)
+    gan = opened(pickle.dumps(wrap(paddle(tensors)), 2), tmp_path)
+    assert_same(gan, tensors)
+    assert "PaddleGAN" in gan.meta["origin"]
+
+
+def test_paddles_layers_are_turned_in_tensors_of_torch_too_where_shapes_show_it(tmp_path):
+    tensors = generator()
+    assert_same(opened(torch_bytes({n: torch.from_numpy(a) for n, a in paddle(tensors).items()}), tmp_path), tensors)
+
+
+def test_arrays_of_rosinalitys_own_shapes_stay_as_they_are(tmp_path):
+    tensors = generator()
+    state = {name: tensor.numpy() for name, tensor in renamed("rosinality", tensors).items()}
+    assert_same(opened(pickle.dumps(state, 4), tmp_path), tensors)
+
+
+@pytest.mark.parametrize("program", ["nvidia", *NAMES])
+def test_a_conditional_gan_whose_classes_were_lost_in_an_export_is_refused(program, tmp_path):
+    """Its images would be those of no class, for any z."""
+    tensors = generator()
+    tensors["mapping.fc0.weight"] = torch.cat([tensors["mapping.fc0.weight"]] * 2, dim=1)
+    state = tensors if program == "nvidia" else renamed(program, tensors)
+    with pytest.raises(CheckpointError, match=r"takes 16 numbers, expected 8, .*embedding of the classes"):
+        opened(torch_bytes({"g_ema": state}), tmp_path)
+
+
+@pytest.mark.parametrize("told", [{"z_dim": 4}, {"z_dim": 8, "c_dim": 3}])
+def test_a_mapping_network_that_is_not_what_the_file_tells_is_refused(told, monkeypatch, tmp_path):
+    foreign = ForeignGan("nvidia", generator(), {}, {"generator": told}, None, "NVIDIA pickle")
+    monkeypatch.setattr("gseg_cli.gan.load.read_foreign", lambda _: foreign)
+    with pytest.raises(CheckpointError, match=r"takes 8 numbers, expected [48]"):
+        read_gan(tmp_path / "gan.pkl")
+
+
+def test_a_discriminator_at_the_top_does_not_take_the_generator_beside_it(tmp_path):
+    state = {f"generator.{name}": tensor for name, tensor in renamed("rosinality", generator()).items()}
+    gan = opened(torch_bytes({**state, "final_linear.0.weight": torch.zeros(8, 64)}), tmp_path)
+    assert gan.meta["discriminator"].startswith("left out: ")
