@@ -176,6 +176,20 @@ def test_a_discriminator_that_does_not_fit_is_left_out_and_said_to_be(opened):
     assert fresh(generator.synthesis(generator.mapping(torch.randn(2, 16)))).shape == (2, 1)
 
 
+def test_a_discriminator_whose_group_is_the_whole_batch_is_kept(opened):
+    """As legacy.py of stylegan2-ada-pytorch writes every GAN of TensorFlow."""
+    judge = Discriminator(make_generator().config)
+    foreign = foreign_of(state_dict(), judge.state_dict())
+    foreign.hints["discriminator"] = {"epilogue_kwargs": {"mbstd_group_size": None}}
+    path = opened(foreign)
+    assert read_gan(path).meta["discriminator"] == "of the file"
+    images, kept = torch.randn(6, 3, 16, 16), load_gan(path)[1]
+    judge.b4.mbstd = (None, judge.b4.mbstd[1])
+    torch.testing.assert_close(kept(images), judge(images))
+    judge.b4.mbstd = (3, judge.b4.mbstd[1])
+    assert not torch.allclose(kept(images), judge(images))
+
+
 WRONG = {
     "a layer of another width": ("synthesis.b8.conv0.weight", torch.zeros(16, 15, 3, 3), "do not fit its config.*b8"),
     "channels that no rule gives": ("synthesis.b8.conv1.weight", torch.zeros(4, 4, 3, 3), "channels at resolution r"),

@@ -122,6 +122,10 @@ def test_a_gan_without_a_discriminator_gets_a_fresh_one(gan, tmp_path):
     G, D = load_start(path, 16)
     assert torch.equal(G.synthesis_network.b4.const, gan[0].synthesis_network.b4.const)
     assert D(torch.zeros(4, 3, 16, 16)).shape == (4, 1)
+    said = []
+    photos = tiny.write_photos(tmp_path / "photos")
+    run_gan_train(photos, GROWN, tmp_path / "runs", CPU, init_from=path, say=said.append, minutes=0.0)
+    assert f"warning: {path}: training begins with a fresh discriminator (none in the file)" in said
 
 
 def test_what_can_neither_grow_nor_shrink_is_refused(gan, tmp_path):

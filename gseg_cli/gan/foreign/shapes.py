@@ -16,7 +16,7 @@ from gseg_runtime.errors import CheckpointError
 
 Tensors = Mapping[str, Tensor]
 Hints = Mapping[str, Any]
-MAX_GROUP = 2**20  # images; more than any batch, and a number where a file says infinity
+MAX_GROUP = 2**20  # images; more than any batch, and a number where a file says infinity, or none for all of them
 
 
 def generator_config(tensors: Tensors, hints: Hints) -> dict[str, Any]:
@@ -70,7 +70,7 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
         cmap_dim=_size(tensors, "b4.out.weight", 0) if is_conditional else None,
         mapping_layers=_count(tensors, r"mapping\.fc(\d{1,3})\.weight") if is_conditional else 8,
         mapping_lr_multiplier=_number(mapping, "lr_multiplier", 0.01),
-        mbstd_group_size=None if group is None else max(1, int(min(group, MAX_GROUP))),
+        mbstd_group_size=MAX_GROUP if group is None else max(1, int(min(group, MAX_GROUP))),
         mbstd_num_channels=num_std,
     )
 

@@ -124,7 +124,11 @@ def run_gan_train(
     """
     require_matplotlib()
     if init_from:
-        config = config.like(_read_start(init_from))
+        start = _read_start(init_from)
+        config = config.like(start)
+        if not start.has_discriminator:
+            why = start.meta.get("discriminator", "none in the file")
+            say(f"warning: {init_from}: training begins with a fresh discriminator ({why})")
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = _load(source, config.resolution, crop, fit, runs_dir, world, say)
