@@ -1,6 +1,9 @@
 """What the tests of the training side share. Imports no PyTorch: the runtime's tests need none."""
 
+import resource
 import sys
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,6 +28,22 @@ def tiny_gan(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.tiny import write_gan
 
     return write_gan(tmp_path_factory.mktemp("gan") / "gan.safetensors", seed=0)
+
+
+@pytest.fixture
+def small_disk() -> AbstractContextManager[None]:
+    """Within, no file can be larger than 4 kB: the writing of one fails as on a full disk."""
+
+    @contextmanager
+    def limited() -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limited()
 
 
 @pytest.fixture(scope="session", params=gpu.DEVICES)

@@ -9,7 +9,7 @@ from safetensors.torch import save_file
 
 from gseg_cli import info as description
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, read_meta, save_checkpoint
-from gseg_runtime.errors import CheckpointError
+from gseg_runtime.errors import CheckpointError, GsegError
 
 
 @pytest.fixture
@@ -27,6 +27,15 @@ def test_round_trip(checkpoint):
     assert meta == read_meta(checkpoint)
     assert meta["format"] == 1 and meta["created_by"].startswith("gseg ")
     assert (meta["config"], meta["parents"], meta["quality"]) == ({"width": 8}, [], {"miou": 0.5})
+
+
+def test_a_disk_that_takes_no_more_is_an_error_that_names_the_file_and_leaves_the_old_one(checkpoint, small_disk):
+    before = checkpoint.read_bytes()
+    with small_disk, pytest.raises(GsegError, match=rf"{checkpoint}: cannot be written: File too large"):
+        save_checkpoint(checkpoint, {"net.weight": torch.zeros(10_000)}, {"kind": "student"})
+    assert checkpoint.read_bytes() == before and [path.name for path in checkpoint.parent.iterdir()] == [
+        checkpoint.name
+    ]
 
 
 def test_parents_are_found_again_by_hash(checkpoint, tmp_path):

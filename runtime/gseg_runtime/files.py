@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,6 +50,10 @@ def atomic_path(path: Path, top: Path | None = None) -> Iterator[Path]:
             raise
     except OSError as error:
         raise GsegError(f"{path}: cannot be written: {error}") from error
+    except Exception as error:  # safetensors has an error of its own for it, and the number only in its text
+        if found := re.search(r"\(os error (\d{1,5})\)", str(error)):
+            raise GsegError(f"{path}: cannot be written: {os.strerror(int(found[1]))}") from error
+        raise
 
 
 def write_bytes(path: Path, data: bytes, top: Path | None = None) -> None:

@@ -194,6 +194,13 @@ def test_photos_in_a_file_are_those_in_memory(photos, tmp_path):
     assert needs_store(100_000_000, 1024) and not needs_store(1000, 64)
 
 
+def test_photos_that_do_not_fit_on_the_disk_are_an_error_and_no_crash(photos, tmp_path, small_disk):
+    store = tmp_path / "photos.npy"
+    with small_disk, pytest.raises(GsegError, match=rf"{store}: cannot be written"):
+        load_images(photos, 64, store=store)
+    assert not store.exists()
+
+
 def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path, monkeypatch):
     monkeypatch.setattr("gseg_cli.gan.training.data.MAX_MEMBER_BYTES", 10_000)
     path = pack(photos, tmp_path / "photos.zip")

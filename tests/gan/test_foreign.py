@@ -289,6 +289,13 @@ def test_converting_overwrites_only_when_asked_and_never_converts_twice(state_fi
     assert main(["convert", str(state_file), str(tmp_path / "x.pkl")]) == 2
 
 
+def test_a_full_disk_is_no_bug(state_file, tmp_path, capsys, small_disk):
+    with small_disk:
+        assert main(["convert", str(state_file), str(tmp_path / "gan.safetensors")]) == 1
+    assert "gan.safetensors: cannot be written: File too large" in capsys.readouterr().err
+    assert not (tmp_path / "gan.safetensors").exists()
+
+
 def test_info_says_what_one_wants_to_know_before_using_it(state_file, capsys):
     assert main(["info", str(state_file), "--json"]) == 0
     data = json.loads(capsys.readouterr().out)["data"]

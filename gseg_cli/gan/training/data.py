@@ -75,7 +75,15 @@ def _allocate(count: int, resolution: int, store: Path | None) -> np.ndarray:
     shape = (count, 3, resolution, resolution)
     if store is None:
         return np.empty(shape, np.uint8)
-    return np.lib.format.open_memmap(store, mode="w+", dtype=np.uint8, shape=shape)
+    try:
+        pixels = np.lib.format.open_memmap(store, mode="w+", dtype=np.uint8, shape=shape)
+        if hasattr(os, "posix_fallocate"):  # a full disk kills whoever writes to a mapped page that has no place on it
+            with store.open("r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, store.stat().st_size)
+    except OSError as error:
+        store.unlink(missing_ok=True)
+        raise GsegError(f"{store}: cannot be written: {error}", "make room; it takes as much as the photos") from error
+    return pixels
 
 
 def _decode_all(
