@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.checkpoint import is_ours, read_header, read_meta
+from gseg_cli.gan.foreign.recognise import check_folder
 from gseg_cli.gan.info import count_parameters, describe_foreign_gan, gan_facts
 from gseg_cli.project import Project
 from gseg_cli.project_file import FILE
@@ -86,6 +87,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
         raise GsegError(f"{path}: left unfinished by an interrupted command", "run the command again with --overwrite")
+    check_folder(path)
     raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
 
 

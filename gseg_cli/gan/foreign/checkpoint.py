@@ -18,7 +18,7 @@ from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
 from gseg_cli.gan.foreign.known import NumpyArray
 from gseg_cli.gan.foreign.namings import NAMINGS, is_transposed
 from gseg_cli.gan.foreign.nvidia import repository, settings
-from gseg_cli.gan.foreign.recognise import check_start, check_tensors, unknown_start, unknown_tensors
+from gseg_cli.gan.foreign.recognise import check_folder, check_start, check_tensors, unknown_start, unknown_tensors
 from gseg_cli.gan.foreign.safetensors_file import is_safetensors, read_safetensors
 from gseg_cli.gan.foreign.stored import StoredTensor, to_tensor
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
@@ -62,6 +62,7 @@ def _open(path: Path) -> memoryview:
     """The bytes of a file. They stay on the disk until they are looked at."""
     try:
         if path.is_dir():
+            check_folder(path)
             raise CheckpointError(f"{path}: expected a checkpoint, got a folder", "name the file in it")
         if path.exists() and not path.is_file():
             raise CheckpointError(f"{path}: expected a checkpoint, got no regular file", "save it to a file first")

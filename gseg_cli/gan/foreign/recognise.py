@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from pathlib import Path
 
 from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_runtime.errors import CheckpointError
@@ -12,18 +13,20 @@ _OPENED = "gseg opens StyleGAN2 as NVIDIA's .pkl, rosinality's .pt, or a state d
 _SAVE_AGAIN = (
     "where its own code runs, and if you trust it: torch.save(g_ema.state_dict(), 'gan.pt'), and give that file"
 )
+_UNPACKED = "a torch file that was unpacked: a .pt is a zip archive"
+_PACK_AGAIN = "get the .pt itself, or pack the folder as it was, without compression: zip -0 -r gan.pt FOLDER"
 _PORT = f"only StyleGAN2 has the layers that are read; {_OPENED}"
 
 # The first bytes of a file; the first that matches counts.
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
     (rb"version https://git-lfs", "a pointer of git-lfs, not the file it stands for", "run `git lfs pull` where it is"),
     (
-        rb"(?is)\s*(<!doctype html|<html|<head).*(virus scan|quota exceeded|too many users)",
+        rb"(?is)(\xef\xbb\xbf)?\s*<.*(virus scan|quota exceeded|too many users)",
         "a web page of Google Drive that was saved in place of the file",
         "download it in a browser and confirm there: the page says that it is too large to scan, or over its quota",
     ),
     (
-        rb"(?is)\s*(<!doctype html|<html|<head|<\?xml)",
+        rb"(?is)(\xef\xbb\xbf)?\s*<(!|\?xml|[a-z]+[\s>])",
         "a web page that was saved in place of the file",
         f"the download went wrong, for instance for want of a login; {_AGAIN}",
     ),
@@ -34,6 +37,7 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
         "unpack it and use the file inside",
     ),
     (rb"(?s).{257}ustar", "a tar archive (or torch.save before version 0.1.10)", "unpack it and use the file inside"),
+    (rb"(?s).{16}\xde\xc0\xef\xbe", "an LMDB, a database of images", _OPENED),
     (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OPENED),
     (rb"\x93NUMPY", "a NumPy array", _OPENED),
     (
@@ -131,6 +135,21 @@ def check_start(head: bytes) -> None:
     for pattern, what, hint in _STARTS:
         if re.match(pattern, head):
             raise CheckpointError(f"{what}, not a GAN checkpoint", hint)
+
+
+def check_folder(path: Path) -> None:
+    """CheckpointError when a folder is something that people take for a checkpoint."""
+    if (path / "data.mdb").exists():
+        raise CheckpointError(f"{path}: an LMDB, a database of images, not a GAN checkpoint", _OPENED)
+    if (path / "data.pkl").is_file() and (path / "data").is_dir():
+        raise CheckpointError(f"{path}: {_UNPACKED}", _PACK_AGAIN)
+    if found := next((folder for folder in sorted(path.glob("*/data.pkl")) if (folder.parent / "data").is_dir()), None):
+        raise CheckpointError(f"{found.parent}: {_UNPACKED}", _PACK_AGAIN)
+
+
+def unpacked() -> CheckpointError:
+    """For a data.pkl by itself."""
+    return CheckpointError("the data.pkl of a torch file that was unpacked, without its numbers", _PACK_AGAIN)
 
 
 def unknown_start() -> CheckpointError:

@@ -15,7 +15,7 @@ from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.errors import damaged
 from gseg_cli.gan.foreign.known import Known, KnownStorage, Unknown, Unread, known_names
 from gseg_cli.gan.foreign.machine import Machine
-from gseg_cli.gan.foreign.recognise import unknown_zip
+from gseg_cli.gan.foreign.recognise import unknown_zip, unpacked
 from gseg_cli.gan.foreign.stored import Storage
 from gseg_cli.gan.foreign.zip_file import read_members
 
@@ -80,7 +80,7 @@ def _read_pickle(data: memoryview, names: Names, allowance: Allowance) -> Any:
             raise damaged(f"expected version {VERSION} of torch.save's older format")
         _read_storages(machine, storages, keys)
     elif storages:
-        raise damaged("its pickle speaks of storages, and there are none in a plain pickle")
+        raise unpacked()
     return value
 
 

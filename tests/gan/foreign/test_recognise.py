@@ -53,6 +53,11 @@ def archive(**members: bytes) -> bytes:
     return buffer.getvalue()
 
 
+def data_pkl() -> bytes:
+    with zipfile.ZipFile(io.BytesIO(state_dict("input.input"))) as file:
+        return file.read(next(name for name in file.namelist() if name.endswith("data.pkl")))
+
+
 def image(kind: str) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", (8, 8)).save(buffer, kind)
@@ -153,6 +158,10 @@ FILES = {
     "npz": ("NumPy arrays", "NVIDIA's .pkl", lambda: archive(**{"a.npy": numpy_bytes()})),
     "npy": ("a NumPy array", "NVIDIA's .pkl", numpy_bytes),
     "a page": ("a web page", "went wrong", lambda: b"\n<html><body>404</body></html>"),
+    "a page with a mark of its encoding": ("a web page", "went wrong", lambda: b"\xef\xbb\xbf<!-- x --><html></html>"),
+    "a page without a head": ("a web page", "went wrong", lambda: b"<title>Sign in</title><body>please</body>"),
+    "an LMDB": ("an LMDB, a database of images", "NVIDIA's .pkl", lambda: bytes(16) + b"\xde\xc0\xef\xbe" + bytes(90)),
+    "a data.pkl": ("a torch file that was unpacked", "get the .pt itself", lambda: data_pkl()),
     "a page of Google Drive": ("a web page of Google Drive", "download it in a browser", lambda: PAGE),
     "a pointer of git-lfs": ("a pointer of git-lfs", "git lfs pull", lambda: LFS),
     "a PNG": ("an image", "NVIDIA's .pkl", lambda: image("PNG")),
@@ -189,6 +198,18 @@ def test_what_is_something_else_is_named(kind, tmp_path, capsys):
         assert main(["sample", "--gan", str(tmp_path / name), "--out", str(tmp_path / "samples")]) == 1
         told, to_do = capsys.readouterr().err.splitlines()
         assert what in told and hint in to_do and not (tmp_path / "samples").exists()
+
+
+def test_a_folder_that_is_taken_for_a_checkpoint_is_named(tmp_path, capsys):
+    with zipfile.ZipFile(io.BytesIO(state_dict("input.input"))) as file:
+        file.extractall(tmp_path / "gan")
+    (inner,) = (tmp_path / "gan").iterdir()
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "data.mdb").touch()
+    for path, what in ((tmp_path / "gan", "was unpacked"), (inner, "was unpacked"), (tmp_path / "photos", "an LMDB")):
+        with pytest.raises(CheckpointError, match=what):
+            read_foreign(path)
+        assert main(["info", str(path)]) == 1 and what in capsys.readouterr().err
 
 
 def test_a_student_is_no_gan(tmp_path):
