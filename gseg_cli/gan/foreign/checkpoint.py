@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from gseg_cli.gan.foreign.allowance import Allowance
+from gseg_cli.gan.foreign.archive import limit_of, unpack
 from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
 from gseg_cli.gan.foreign.known import NumpyArray
 from gseg_cli.gan.foreign.namings import NAMINGS, is_transposed
@@ -25,6 +26,7 @@ from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
 from gseg_runtime.errors import CheckpointError
 
 MAX_LEFT_OUT = 100
+MAX_ARCHIVES = 3  # of one within another, and the checkpoint
 MAX_FILE_BYTES = 2**32 - 1  # the largest known, a whole training state at 1024 px, takes 0.8 GB
 
 
@@ -80,6 +82,15 @@ def _open(path: Path) -> memoryview:
 
 def read_bytes(data: memoryview) -> ForeignGan:
     """The same of the content of a file."""
+    limit = limit_of(len(data))
+    for _ in range(MAX_ARCHIVES):
+        if is_safetensors(data) or (inside := unpack(data, limit)) is None:
+            return _read(data)
+        data, limit = inside, limit - len(inside)
+    raise CheckpointError("an archive within an archive within an archive", "unpack it and use the checkpoint inside")
+
+
+def _read(data: memoryview) -> ForeignGan:
     allowance = Allowance(nested_bytes=len(data), tensor_bytes=len(data))
     if is_safetensors(data):  # first, because its header's length may begin as any other kind of file
         return _find_gan(read_safetensors(data), "safetensors", allowance)

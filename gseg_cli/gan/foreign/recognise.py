@@ -32,11 +32,10 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
     ),
     (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM....\0\0\0\0", "an image", _OPENED),
     (
-        rb"\x1f\x8b|BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd",
+        rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd",
         "a packed archive",
         "unpack it and use the file inside",
     ),
-    (rb"(?s).{257}ustar", "a tar archive (or torch.save before version 0.1.10)", "unpack it and use the file inside"),
     (rb"(?s).{16}\xde\xc0\xef\xbe", "an LMDB, a database of images", _OPENED),
     (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OPENED),
     (rb"\x93NUMPY", "a NumPy array", _OPENED),
@@ -175,10 +174,19 @@ def unknown_zip(names: list[str]) -> CheckpointError:
         return CheckpointError("a TorchScript archive, which is a program and not a checkpoint", _SAVE_AGAIN)
     if any(name.endswith(".npy") for name in names):
         return CheckpointError("an archive of NumPy arrays", _OPENED)
-    inside = next((name for name in names if name.endswith((".pkl", ".pt", ".pth", ".safetensors"))), None)
-    if inside is not None:
-        return CheckpointError("a zip archive, not a checkpoint", f"unpack it and use {shown(inside)}")
     return CheckpointError("a zip archive without a checkpoint in it", _OPENED)
+
+
+def unknown_archive(kind: str, names: list[str], checkpoints: list[str]) -> CheckpointError:
+    """For an archive that does not hold exactly one checkpoint."""
+    if checkpoints:
+        some = ", ".join(shown(name) for name in checkpoints[:3])
+        return CheckpointError(f"a {kind} archive of {len(checkpoints)} checkpoints", f"unpack it and give one: {some}")
+    if kind == "zip":
+        return unknown_zip(names)
+    return CheckpointError(
+        f"a {kind} archive without a checkpoint in it (or torch.save before version 0.1.10)", _OPENED
+    )
 
 
 def check_tensors(names: Iterable[str]) -> None:

@@ -41,7 +41,7 @@ class Storages(dict[str, Storage]):
 
 def read_zip(data: memoryview, allowance: Allowance) -> Any:
     """The object in a zip of torch.save. CheckpointError when it is none."""
-    members = read_members(data)
+    members = {name: member.stored() for name, member in read_members(data).items()}
     pickles = [name for name in members if name.endswith("/data.pkl")]
     if len(pickles) != 1 or any(name.endswith("/constants.pkl") for name in members):
         raise unknown_zip(list(members))

@@ -5,6 +5,7 @@ A sentinel file is what their code would leave behind.
 
 import builtins
 import functools
+import gzip
 import io
 import operator
 import os
@@ -379,6 +380,46 @@ def generators() -> dict[str, bytes]:
     }
 
 
+def archives() -> dict[str, bytes]:
+    """Archives that grow, lie, or hold each other."""
+    system = pickle.dumps(Call(os.system, COMMAND), 2)
+
+    def tar(size: bytes, content: bytes = b"") -> bytes:
+        name = b"../../gan.pkl".ljust(124, b"\0")
+        return (name + size).ljust(156, b"\0") + b"0".ljust(101, b"\0") + b"ustar".ljust(255, b"\0") + content
+
+    bomb = gzip.compress(b"\0" * 100_000_000)
+    nested = gzip.compress(gzip.compress(gzip.compress(gzip.compress(system))))
+    lies = zipped("gan.pkl", system, zipfile.ZIP_DEFLATED)
+    declared = struct.pack("<I", len(system))
+    return {
+        "an attack in a gz": gzip.compress(system),
+        "an attack in a zip": zipped("a/gan.pkl", system, zipfile.ZIP_DEFLATED),
+        "an attack in a tar": tar(b"%011o\0" % len(system), system.ljust(1024, b"\0")),
+        "a gz bomb": bomb,
+        "a bomb of bombs": gzip.compress(bomb),
+        "a zip bomb with a checkpoint's name": zipped("gan.pkl", b"\0" * 100_000_000, zipfile.ZIP_DEFLATED),
+        "archives without end": nested,
+        "a gz of nothing": gzip.compress(b""),
+        "a gz cut short": gzip.compress(system)[:-9],
+        "a gz of noise": b"\x1f\x8b\x08" + bytes(50),
+        "a zip that lies about a size": lies.replace(declared, struct.pack("<I", 2**31)),
+        "a zip in LZMA": zipped("gan.pkl", system, zipfile.ZIP_LZMA),
+        "an encrypted zip": zipped("gan.pkl", system).replace(b"PK\1\2\x14\x03\x14\0\0", b"PK\1\2\x14\x03\x14\0\1"),
+        "a tar of a petabyte": tar(b"77777777777\0"),
+        "a tar of less than nothing": tar(b"-0000000001\0"),
+        "a tar of a long number": tar(b"\x80" + b"\xff" * 11),
+        "a tar of many files": tar(b"00000000000\0") * 20_000,
+    }
+
+
+def zipped(name: str, content: bytes, compression: int = zipfile.ZIP_STORED) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr(name, content)
+    return buffer.getvalue()
+
+
 def hostile_files() -> dict[str, bytes]:
     groups = {
         "calls": calls(),
@@ -387,5 +428,6 @@ def hostile_files() -> dict[str, bytes]:
         "sizes": sizes(),
         "loops": loops(),
         "generators": generators(),
+        "archives": archives(),
     }
     return {f"{group}: {key}": data for group, made in groups.items() for key, data in made.items()}
