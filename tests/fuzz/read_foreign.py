@@ -44,11 +44,13 @@ def main() -> None:
     from gseg_cli.gan.foreign.known import known_names
     from tests.gan.foreign.files import small_files, whole_files
     from tests.gan.foreign.hostile import hostile_files
+    from tests.gan.foreign.tensorflow_files import tensorflow_pickle
 
     corpus = Path(sys.argv[1])
     corpus.mkdir(parents=True, exist_ok=True)
     small = {name: data for name, data in hostile_files().items() if len(data) < 4096}
-    for number, data in enumerate([*small_files().values(), *whole_files().values(), *small.values()]):
+    files = [*small_files().values(), *whole_files().values(), tensorflow_pickle(), *small.values()]
+    for number, data in enumerate(files):
         (corpus / f"seed{number}").write_bytes(data)
     # Names are hard to guess byte by byte: as GLOBAL writes them, and as STACK_GLOBAL finds them on the stack.
     words = [f"c{module}\\x0a{name}\\x0a" for module, name in known_names(lambda _: None)]

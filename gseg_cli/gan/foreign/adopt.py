@@ -36,7 +36,7 @@ class Adopted:
 def adopt(foreign: ForeignGan) -> Adopted:
     """CheckpointError when the tensors are no StyleGAN2 that gseg computes; a D that is none is left out, and said."""
     g = _plain(generator_to_nvidia(foreign.naming, foreign.generator))
-    hints = foreign.hints if foreign.naming == "nvidia" else {}
+    hints = foreign.hints if foreign.naming in ("nvidia", "tensorflow") else {}
     try:
         config = StyleGAN2Config(**generator_config(g, _part(hints, "generator")))
     except ConfigError as error:
@@ -62,7 +62,7 @@ def _check_input(naming: str, config: StyleGAN2Config, hints: Mapping[str, Any])
     Exports of conditional GANs lose the embedding of the class, and leave the layer that it went into.
     """
     z, w, told = config.z_dim, config.w_dim, hints.get("z_dim")
-    has_own_width = naming in ("nvidia", "genforce")  # elsewhere z is as wide as w
+    has_own_width = naming in ("nvidia", "tensorflow", "genforce")  # elsewhere z is as wide as w
     expected = w if not has_own_width or z == 2 * w else z
     if isinstance(told, int):
         expected = told

@@ -22,6 +22,7 @@ from gseg_cli.gan.foreign.nvidia import repository, settings
 from gseg_cli.gan.foreign.recognise import check_folder, check_start, check_tensors, unknown_start, unknown_tensors
 from gseg_cli.gan.foreign.safetensors_file import is_safetensors, read_safetensors
 from gseg_cli.gan.foreign.stored import StoredTensor, to_tensor
+from gseg_cli.gan.foreign.tensorflow import find_networks, read_networks
 from gseg_cli.gan.foreign.torch_file import read_pickle, read_zip
 from gseg_runtime.errors import CheckpointError
 
@@ -37,9 +38,10 @@ class ForeignGan:
     naming: str  # a key of NAMINGS
     generator: dict[str, Tensor]  # state dict of G_ema (g_ema), prefix stripped; dtype as stored, on the CPU
     discriminator: dict[str, Tensor]  # D (d), or {}
-    # NVIDIA: "generator" and "discriminator", each the _init_kwargs of the network (plain, nested dicts), completed at
-    # the top level from its layers' attributes with conv_clamp, architecture, num_fp16_res and use_noise, because the
-    # defaults differ between NVIDIA's two repositories. rosinality: the fields of args. {} when there are none.
+    # NVIDIA, its TensorFlow code too: "generator" and "discriminator", each the _init_kwargs of the network (plain,
+    # nested dicts), completed at the top level from its layers' attributes with conv_clamp, architecture, num_fp16_res
+    # and use_noise, because the defaults differ between NVIDIA's two repositories. rosinality: the fields of args. {}
+    # when there are none.
     hints: dict[str, Any]
     latent_avg: Tensor | None  # rosinality's truncation centre, where the file has one
     origin: str  # for people: "NVIDIA pickle (stylegan2-ada-pytorch)", "rosinality .pt", "state dict (NVIDIA names)"
@@ -106,6 +108,10 @@ def _read(data: memoryview) -> ForeignGan:
 
 
 def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
+    if networks := find_networks(value):
+        gan = read_networks(networks, allowance)
+        unread = tuple(allowance.unread)
+        return ForeignGan("tensorflow", gan.generator, gan.discriminator, gan.hints, None, gan.origin, unread=unread)
     contents = list_contents(value)
     naming, prefix = _find_generator(contents.tensors, allowance.unread)
     d_prefix = _prefix(contents.tensors, NAMINGS[naming].discriminator)

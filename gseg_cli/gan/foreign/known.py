@@ -6,7 +6,7 @@ with it is an `Unread`.
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -55,6 +55,13 @@ class Network:
 
     class_name: str
     state: dict[str, Any]
+
+
+@dataclass(eq=False)
+class TensorflowNetwork:
+    """A network of NVIDIA's TensorFlow code: its attributes."""
+
+    state: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(eq=False)
@@ -154,6 +161,8 @@ def build(target: Any, state: Any) -> None:
     match target, state:
         case Unread(), _:
             target.state = state if isinstance(state, dict) else target.state
+        case TensorflowNetwork(), dict():
+            target.state = state
         case NumpyArray(), (_, _, Unread(), *_):
             pass  # stays empty
         case Namespace(), dict() if all(isinstance(name, str) for name in state):
@@ -181,6 +190,7 @@ _CALLS: dict[tuple[str, str], Call | None] = {
     ("argparse", "Namespace"): _empty(Namespace),
     ("dnnlib.util", "EasyDict"): _empty(Namespace),
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _network,
+    ("dnnlib.tflib.network", "Network"): lambda _: TensorflowNetwork(),
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
     ("torch._utils", "_rebuild_parameter_with_state"): _parameter,

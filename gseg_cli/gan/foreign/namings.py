@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from gseg_cli.gan.foreign import genforce, rosinality
+from gseg_cli.gan.foreign import genforce, rosinality, tensorflow
 from gseg_runtime.errors import CheckpointError
 
 Rules = tuple[tuple[str, str], ...]
@@ -63,15 +63,18 @@ NAMINGS: dict[str, Naming] = {
     "genforce": Naming("genforce", "synthesis.early_layer.const", ""),
     # Found by its arrays, not by its names, which are rosinality's.
     "paddle": Naming("PaddleGAN", "", ""),
+    # Found by its objects.
+    "tensorflow": Naming("NVIDIA's TensorFlow code", "", ""),
 }
+_OWN = {"genforce": genforce, "tensorflow": tensorflow}  # those with names that are not like rosinality's
 
 
 def generator_to_nvidia(naming: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of a generator under NVIDIA's names; CheckpointError for a name that has none."""
     if naming == "nvidia":
         return dict(tensors)
-    if naming == "genforce":
-        return genforce.generator_to_nvidia(tensors)
+    if naming in _OWN:
+        return _OWN[naming].generator_to_nvidia(tensors)
     return rosinality.generator_to_nvidia(_renamed(naming, tensors, NAMINGS[naming].generator_rules))
 
 
@@ -79,6 +82,8 @@ def discriminator_to_nvidia(naming: str, tensors: Mapping[str, Tensor]) -> dict[
     """The state dict of a discriminator under NVIDIA's names; CheckpointError for a name that has none."""
     if naming == "nvidia":
         return dict(tensors)
+    if naming == "tensorflow":
+        return tensorflow.discriminator_to_nvidia(tensors)
     return rosinality.discriminator_to_nvidia(_renamed(naming, tensors, NAMINGS[naming].discriminator_rules))
 
 

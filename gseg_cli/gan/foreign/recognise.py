@@ -157,12 +157,8 @@ def unknown_start() -> CheckpointError:
 
 def check_name(module: str, name: str) -> None:
     """CheckpointError for a name outside the list that tells what the file is, or was made for."""
-    if module.startswith(("dnnlib.tflib", "tfutil", "tensorflow")):
-        raise CheckpointError(
-            "a pickle of NVIDIA's TensorFlow code (StyleGAN1, StyleGAN2 or ProGAN of 2018 to 2020)",
-            "if you trust it: legacy.py of stylegan2-ada-pytorch (--source FILE --dest NEW) converts StyleGAN2; "
-            "it runs the code in the file",
-        )
+    if module == "tfutil":
+        raise CheckpointError("a pickle of NVIDIA's TensorFlow code of 2017, a progressively grown GAN (ProGAN)", _PORT)
     is_attack = name in _ATTACKS_OF_BUILTINS if module in _BUILTINS else module.partition(".")[0] in _ATTACKS
     if is_attack:
         raise damaged(f"its pickle asks for {shown(module)}.{shown(name)}, which no checkpoint needs")

@@ -28,6 +28,7 @@ from tests.gan.foreign.files import (
     torch_bytes,
     whole_pickle,
 )
+from tests.gan.foreign.tensorflow_files import tensorflow_pickle
 
 COMMAND = "touch sentinel"
 PETA = 2**50
@@ -380,6 +381,62 @@ def generators() -> dict[str, bytes]:
     }
 
 
+def tensorflow() -> dict[str, bytes]:
+    """Networks of TensorFlow that call, hold themselves, or have other things than variables."""
+    network = name("dnnlib.tflib.network", "Network") + b")\x81"
+    good = tensorflow_pickle()
+    attack = pickle.dumps(Call(os.system, COMMAND), 2)[2:-1]
+
+    def state(variables: bytes, components: bytes = b"}") -> bytes:
+        return b"}" + text("variables") + variables + b"s" + text("components") + components + b"sb"
+
+    pair = text("lod") + b"G" + bytes(8) + b"\x86"
+    doubled = (
+        network
+        + state(b"]")
+        + b"q\0"
+        + b"".join(
+            network
+            + state(b"]", b"}" + text("a") + b"h" + bytes([i]) + b"s" + text("b") + b"h" + bytes([i]) + b"s")
+            + b"q"
+            + bytes([i + 1])
+            for i in range(60)
+        )
+    )
+    return {
+        "a call in a variable": program(network, state(b"]" + text("lod") + attack + b"\x86a")),
+        "a call in its arguments": program(network, b"}", text("static_kwargs"), attack, b"sb"),
+        "no state": program(network),
+        "a state that is no dictionary": program(network, b"]b"),
+        "variables that are text": program(network, state(text("variables"))),
+        "variables of three": program(network, state(b"]" + text("a") + text("b") + b"N\x87a")),
+        "a variable without a name": program(network, state(b"]NG" + bytes(8) + b"\x86a")),
+        "a long name": program(network, state(b"]" + text("a" * 5000) + b"G" + bytes(8) + b"\x86a")),
+        "an unknown object as a variable": program(network, state(b"]" + text("a") + name("a", "b") + b")\x81\x86a")),
+        "many variables": program(network, state(b"]" + pair + b"q\0a" + b"h\0a" * 100_000)),
+        "a network in itself": program(network, b"q\0", state(b"]", b"}" + text("a") + b"h\0s")),
+        "parts that branch": program(doubled),
+        "many networks": program(b"(", network * 5000, b"t"),
+        "nothing but parts": program(network, state(b"]", b"}" + text("synthesis") + network + state(b"]") + b"s")),
+        "a variable of a petabyte": program(
+            network,
+            state(
+                b"]"
+                + text("a")
+                + name("numpy.core.multiarray", "_reconstruct")
+                + b")R("
+                + number(1)
+                + numbers(PETA)
+                + name("numpy", "dtype")
+                + b"("
+                + text("f4")
+                + b"tR\x89C\4\0\0\0\0tb\x86a"
+            ),
+        ),
+        "cut short": good[: len(good) // 2],
+    }
+
+
 def archives() -> dict[str, bytes]:
     """Archives that grow, lie, or hold each other."""
     system = pickle.dumps(Call(os.system, COMMAND), 2)
@@ -429,5 +486,6 @@ def hostile_files() -> dict[str, bytes]:
         "loops": loops(),
         "generators": generators(),
         "archives": archives(),
+        "tensorflow": tensorflow(),
     }
     return {f"{group}: {key}": data for group, made in groups.items() for key, data in made.items()}

@@ -22,17 +22,15 @@ from gseg_runtime.errors import CheckpointError
 from tests.gan.foreign.files import network, nvidia_modules, torch_bytes
 
 
-def tensorflow_pickle() -> bytes:
-    """Three networks of NVIDIA's TensorFlow code, as far as a reader gets."""
-    module = types.ModuleType("dnnlib.tflib.network")
-    module.Network = type("Network", (), {"__module__": "dnnlib.tflib.network"})
-    names = {"dnnlib": types.ModuleType("dnnlib"), "dnnlib.tflib": types.ModuleType("dnnlib.tflib")}
-    sys.modules.update({**names, "dnnlib.tflib.network": module})
+def grown_pickle() -> bytes:
+    """A network of NVIDIA's first TensorFlow code, as far as a reader gets."""
+    module = types.ModuleType("tfutil")
+    module.Network = type("Network", (), {"__module__": "tfutil"})
+    sys.modules["tfutil"] = module
     try:
         return pickle.dumps((module.Network(), module.Network(), module.Network()), 3)
     finally:
-        for name in (*names, "dnnlib.tflib.network"):
-            del sys.modules[name]
+        del sys.modules["tfutil"]
 
 
 def alias_free_pickle() -> bytes:
@@ -87,7 +85,7 @@ PAGE = b"<!DOCTYPE html><html><head><title>Google Drive - Virus scan warning</ti
 LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 381646000\n"
 # What the message says, what the hint says, and the file.
 FILES = {
-    "TensorFlow": ("TensorFlow code", "legacy.py of stylegan2-ada-pytorch", tensorflow_pickle),
+    "ProGAN of NVIDIA": ("TensorFlow code of 2017", "only StyleGAN2", grown_pickle),
     "StyleGAN3": ("StyleGAN3 (alias-free)", "--cfg=stylegan2", alias_free_pickle),
     "StyleGAN1": (
         "a StyleGAN1",
