@@ -24,6 +24,7 @@ def generator_config(tensors: Tensors, hints: Hints) -> dict[str, Any]:
     synthesis, mapping = _nested(hints, "synthesis_kwargs"), _nested(hints, "mapping_kwargs")
     _check_activation(synthesis, mapping)
     resolutions = _resolutions(tensors, r"synthesis\.b(\d{1,5})\.conv1\.weight")
+    _check_square(tensors.get("synthesis.b4.const"), resolutions[-1])
     channels = {r: _size(tensors, f"synthesis.b{r}.conv1.weight", 0) for r in resolutions}
     num_layers = _count(tensors, r"mapping\.fc(\d{1,3})\.weight")
     c_dim = _size(tensors, "mapping.embed.weight", 1) if "mapping.embed.weight" in tensors else 0
@@ -73,6 +74,14 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
         mbstd_group_size=MAX_GROUP if group is None else max(1, int(min(group, MAX_GROUP))),
         mbstd_num_channels=num_std,
     )
+
+
+def _check_square(const: Tensor | None, resolution: int) -> None:
+    if const is None or const.ndim != 3:
+        return
+    height, width = (size * resolution // 4 for size in const.shape[1:])
+    if (height, width) != (resolution, resolution):
+        raise CheckpointError(f"a rectangular StyleGAN2, which draws {width} x {height} px; only square ones are read")
 
 
 def _architecture(tensors: Tensors, of_skip: str, of_resnet: str) -> Architecture:
