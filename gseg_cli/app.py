@@ -35,6 +35,7 @@ from gseg_cli.commands.merge import merge
 from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
+from gseg_cli.commands.serve import serve
 from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
@@ -54,6 +55,7 @@ EXTRAS = {
     "matplotlib": "charts",
     "starlette": "label",
     "uvicorn": "label",
+    "prometheus_client": "serve",
 }
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
@@ -86,6 +88,7 @@ for command in (
     export,
     segment,
     merge,
+    serve,
     bench,
     dataset,
     evaluate,
@@ -164,7 +167,8 @@ def _report(error: BaseException, out: Output) -> int:
 
 
 def _install_hint(package: str) -> str:
-    hint = f"pip install 'gseg[{EXTRAS[package]}]'"
+    is_for_serve = settings.command == "serve" and EXTRAS[package] == "label"
+    hint = f"pip install 'gseg[{'serve' if is_for_serve else EXTRAS[package]}]'"
     return f"{hint}; for a model that is exported already, pip install onnx is enough" if package == "onnx" else hint
 
 

@@ -32,6 +32,7 @@ COMMANDS = [
     "export",
     "segment",
     "merge",
+    "serve",
     "bench",
     "dataset",
     "evaluate",

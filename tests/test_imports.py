@@ -85,6 +85,8 @@ def test_runtime_imports_neither_torch_nor_the_rest_of_gseg():
     assert forbidden(files, NEVER_IN_RUNTIME) == []
     outside_backends = [path for path in files if path.parent != RUNTIME / "backends"]
     assert forbidden(outside_backends, ("onnxruntime", "tensorrt")) == []
+    outside_serving = [path for path in files if path.parent != RUNTIME / "serving"]
+    assert forbidden(outside_serving, ("starlette", "uvicorn", "prometheus_client")) == []
 
 
 def test_every_runtime_module_is_importable_where_only_its_own_needs_are_installed():

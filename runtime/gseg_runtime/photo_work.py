@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import simplejpeg
 
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.coco_rle import coco_annotations, coco_instances
 from gseg_runtime.cutout import encode_cutout
 from gseg_runtime.enlarged import Enlarged
@@ -136,17 +137,10 @@ class PhotoWork:
             pixels = decode_image(loaded.data, loaded.job.photo, how=self._extras.decoding).pixels
             labels = prediction.labels
             if self._extras.overlay:
-                pictures[shown] = self._overlay(pixels, labels, shown)
+                pictures[shown] = overlay_file(pixels, labels, self._card.classes, shown)
             if self._extras.cutout:
                 pictures[CUTOUT] = encode_cutout(pixels, labels, self._extras.cutout)
         return pictures
-
-    def _overlay(self, pixels: Pixels, labels: LabelMap, suffix: str) -> bytes:
-        mixed = overlay(pixels, labels, self._card.classes)
-        if suffix == LARGE_OVERLAY:
-            return encode_rgb_png(mixed)
-        jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
-        return jpeg[:2] + JPEG_COMMENT + jpeg[2:]
 
     def _check_free(self, name: Path) -> None:
         """Nobody knew, before the photo was opened, that its overlay would have this name, which a mask may have."""
@@ -212,3 +206,12 @@ def _only_this_photo(photo: Path) -> Iterator[None]:
 
 def _reason(error: ImageError, job: Job) -> str:
     return error.message.removeprefix(f"{job.photo}: ")
+
+
+def overlay_file(pixels: Pixels, labels: LabelMap, classes: ClassMap, suffix: str) -> bytes:
+    """The photo in class colours, as the file that ends in `suffix`. Of a large one hold `large_lock`."""
+    mixed = overlay(pixels, labels, classes)
+    if suffix == LARGE_OVERLAY:
+        return encode_rgb_png(mixed)
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
+    return jpeg[:2] + JPEG_COMMENT + jpeg[2:]

@@ -48,6 +48,11 @@ class Segmenter:
         return cls(choose(Path(model), device, cache, batch), sha256_file(Path(model)), batch)
 
     @property
+    def loaded(self) -> LoadedModel:
+        """What `gseg serve` answers with; to be used only while the segmenter is open."""
+        return self._model
+
+    @property
     def card(self) -> ModelCard:
         return self._model.card
 

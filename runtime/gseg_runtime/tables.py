@@ -60,14 +60,19 @@ def write_instances(folder: Path, classes: ClassMap) -> None:
 
 
 def _write_coco(path: Path, classes: ClassMap, found: _Found) -> None:
-    categories = [{"id": index, "name": name} for index, name in enumerate(classes.names) if index]
     with atomic_path(path) as temporary, temporary.open("w", encoding="utf-8") as file:
-        file.write(f'{{"info": {{"description": "gseg segment"}},\n"categories": {json.dumps(categories)},\n')
+        categories = json.dumps(coco_categories(classes))
+        file.write(f'{{"info": {{"description": "gseg segment"}},\n"categories": {categories},\n')
         file.write('"images": [')
         _write_items(file, _images(path.parent, found))
         file.write('],\n"annotations": [')
         _write_items(file, _annotations(path.parent, found))
         file.write("]}\n")
+
+
+def coco_categories(classes: ClassMap) -> list[dict[str, object]]:
+    """A category's id is the class index; the background is none."""
+    return [{"id": index, "name": name} for index, name in enumerate(classes.names) if index]
 
 
 def _images(folder: Path, found: _Found) -> Iterator[dict[str, object]]:

@@ -40,6 +40,18 @@ from gseg_cli.app import main
 assert main(["bench", "--model", sys.argv[1], "--seconds", "0", "--count", "2", "--device", "cpu"]) == 0
 assert main(["doctor"]) in (0, 1)
 """
+SERVE = """
+import signal, socket, sys, threading
+from gseg_runtime import Segmenter
+from gseg_runtime.serving.app import ServeConfig, make_app
+from gseg_runtime.serving.metrics import Metrics
+from gseg_runtime.serving.pipeline import Pipeline
+from gseg_runtime.serving.server import run
+with Segmenter.load(sys.argv[1]) as segmenter, socket.create_server(("127.0.0.1", 0)) as listener:
+    app = make_app(segmenter.loaded, Pipeline(segmenter.loaded, 1, 1), Metrics(), ServeConfig())
+    threading.Timer(1, signal.raise_signal, [signal.SIGTERM]).start()
+    run(app, listener, patience_s=1)
+"""
 EXPORT = """
 import sys
 from pathlib import Path
@@ -82,8 +94,8 @@ def traces(watcher: Path, folder: Path, code: str, *args: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "code",
-    [SEGMENT.replace("DEVICE", "auto"), SEGMENT.replace("DEVICE", "openvino"), COMMAND, EXPORT],
-    ids=["onnxruntime", "openvino", "commands", "export"],
+    [SEGMENT.replace("DEVICE", "auto"), SEGMENT.replace("DEVICE", "openvino"), COMMAND, EXPORT, SERVE],
+    ids=["onnxruntime", "openvino", "commands", "export", "serve"],
 )
 def test_nothing_calls_home(watcher: Path, model: Path, tmp_path: Path, code: str) -> None:
     assert traces(watcher, tmp_path, code, str(model)) == []

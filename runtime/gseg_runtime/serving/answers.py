@@ -1,0 +1,77 @@
+"""From the bytes of one photo to those of its answer, without HTTP: what `PhotoWork` does between files."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, get_args
+
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.coco_rle import coco_annotations
+from gseg_runtime.enlarged import Enlarged
+from gseg_runtime.errors import UsageError
+from gseg_runtime.extras import overlay_suffix
+from gseg_runtime.geometry import Letterbox
+from gseg_runtime.images import decode_image, large_lock
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.model_card import ModelCard
+from gseg_runtime.photo_work import overlay_file
+from gseg_runtime.plan import OVERLAY
+from gseg_runtime.png import encode_png
+from gseg_runtime.prediction import Prediction
+from gseg_runtime.tables import coco_categories
+
+Form = Literal["png", "coco", "overlay"]
+FORMS: tuple[Form, ...] = get_args(Form)
+_PHOTO = Path("photo")  # what errors call it
+
+
+@dataclass(frozen=True)
+class Received:
+    """A photo ready for the network. data: the file itself; square: uint8 [S, S, 3]."""
+
+    data: bytes
+    square: Pixels
+    letterbox: Letterbox
+
+
+@dataclass(frozen=True)
+class Answer:
+    data: bytes
+    media_type: str
+
+
+def parse_form(text: str) -> Form:
+    """UsageError when it is none of FORMS."""
+    for form in FORMS:
+        if text == form:
+            return form
+    raise UsageError(f"as: expected one of {', '.join(FORMS)}, got {text!r}")
+
+
+def receive(data: bytes, card: ModelCard) -> Received:
+    """Decode and letterbox; ImageError when `data` is no picture."""
+    photo = decode_image(data, _PHOTO, card.input_size)
+    letterbox = Letterbox(photo.height, photo.width, card.input_size)
+    return Received(data, letterbox.apply(photo.pixels, card.fill), letterbox)
+
+
+def answer(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> Answer:
+    """What `gseg segment` would write: the mask, the photo in class colours, or COCO's JSON of this one photo."""
+    plane = prediction.label_plane
+    if form == "png":
+        return Answer(encode_png(plane, classes.palette()), "image/png")
+    if form == "coco":
+        return Answer(json.dumps(_coco(plane, classes)).encode(), "application/json")
+    suffix = overlay_suffix(plane.height, plane.width)
+    with large_lock(plane.height, plane.width):
+        shown = overlay_file(decode_image(received.data, _PHOTO).pixels, prediction.labels, classes, suffix)
+    return Answer(shown, "image/jpeg" if suffix == OVERLAY else "image/png")
+
+
+def _coco(plane: Enlarged, classes: ClassMap) -> dict[str, object]:
+    annotations = enumerate(coco_annotations(plane), start=1)
+    return {
+        "categories": coco_categories(classes),
+        "images": [{"id": 1, "height": plane.height, "width": plane.width}],
+        "annotations": [{"id": number, "image_id": 1, **annotation} for number, annotation in annotations],
+    }

@@ -1,0 +1,312 @@
+"""`gseg serve` answers with what `gseg segment` writes, and takes no more at once than agreed."""
+
+import asyncio
+import io
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from conftest import MakePhoto
+from PIL import Image
+
+pytest.importorskip("starlette")
+pytest.importorskip("httpx")
+pytest.importorskip("prometheus_client")
+
+import httpx
+from starlette.testclient import TestClient
+
+from gseg_cli.app import main
+from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.loaded_model import LoadedModel
+from gseg_runtime.serving.app import ServeConfig, make_app
+from gseg_runtime.serving.metrics import Metrics
+from gseg_runtime.serving.pipeline import BusyError, Pipeline
+from gseg_runtime.serving.serve import names_for
+from gseg_runtime.serving.server import listen
+
+ADDRESS = "http://127.0.0.1:8000"
+
+
+@pytest.fixture
+def loaded(model: Path) -> Iterator[LoadedModel]:
+    with Segmenter.load(model, "cpu") as segmenter:
+        yield segmenter.loaded
+
+
+def client(loaded: LoadedModel, config: ServeConfig | None = None, limit: int = 4) -> TestClient:
+    metrics = Metrics()
+    pipeline = Pipeline(loaded, 2, limit, metrics.batch)
+    metrics.watch(lambda: pipeline.num_in_hand)
+    app = make_app(loaded, pipeline, metrics, config or ServeConfig())
+    return TestClient(app, base_url=ADDRESS, raise_server_exceptions=False)
+
+
+@pytest.fixture
+def asker(loaded: LoadedModel) -> TestClient:
+    return client(loaded)
+
+
+def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos: Path, tmp_path: Path) -> None:
+    with Segmenter.load(model, "cpu") as segmenter:
+        segmenter.segment_folder(photos, tmp_path / "masks", overlay=True, coco=True)
+    coco = json.loads((tmp_path / "masks" / "gseg-coco.json").read_text())
+    for image in coco["images"]:
+        photo = next(photos.rglob(image["file_name"]))
+        mask = (tmp_path / "masks" / image["file_name"]).with_suffix(".png")
+        answers = {form: asker.post(f"/segment?as={form}", content=photo.read_bytes()) for form in ("png", "overlay")}
+        assert answers["png"].content == mask.read_bytes()
+        assert answers["overlay"].content == mask.with_suffix(".overlay.jpg").read_bytes()
+        got = asker.post("/segment?as=coco", content=photo.read_bytes()).json()
+        expected = [each for each in coco["annotations"] if each["image_id"] == image["id"]]
+        assert [without_ids(each) for each in got["annotations"]] == [without_ids(each) for each in expected]
+        assert got["categories"] == coco["categories"]
+
+
+def without_ids(annotation: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in annotation.items() if key not in ("id", "image_id")}
+
+
+def test_the_answer_says_what_it_is(asker: TestClient, photos: Path) -> None:
+    photo = (photos / "a.jpg").read_bytes()
+    kinds = {form: asker.post(f"/segment?as={form}", content=photo).headers["content-type"] for form in FORMS}
+    assert kinds == FORMS
+
+
+FORMS = {"png": "image/png", "coco": "application/json", "overlay": "image/jpeg"}
+
+
+@pytest.mark.parametrize(
+    ("query", "body", "status", "error", "hint"),
+    [
+        ("", b"no photo", 422, "photo: not a picture of a known format", "curl --data-binary @photo.jpg"),
+        ("", b"\xff\xd8\xff broken", 422, "photo: ", "curl"),
+        ("", b"", 400, "there is no body", "curl"),
+        ("?as=jpeg", b"", 400, "as: expected one of png, coco, overlay, got 'jpeg'", None),
+        ("", bytes(10**6 + 1), 413, "more than 1 MB in one body", "smaller"),
+    ],
+)
+def test_what_cannot_be_answered_is_told_with_the_reason(
+    loaded: LoadedModel, query: str, body: bytes, status: int, error: str, hint: str | None
+) -> None:
+    answer = client(loaded, ServeConfig(max_megabytes=1)).post(f"/segment{query}", content=body)
+    told = answer.json()
+    assert (answer.status_code, set(told)) == (status, {"error", "hint"})
+    assert told["error"].startswith(error)
+    assert hint is None or hint in told["hint"]
+
+
+def test_a_body_that_does_not_say_its_length_is_bounded_too(loaded: LoadedModel) -> None:
+    parts = (bytes(10**5) for _ in range(20))
+    assert client(loaded, ServeConfig(max_megabytes=1)).post("/segment", content=parts).status_code == 413
+
+
+def test_more_requests_than_agreed_are_refused_before_their_bodies_are_read(loaded: LoadedModel, photos: Path) -> None:
+    answer = client(loaded, limit=0).post("/segment", content=(photos / "a.jpg").read_bytes())
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+
+
+def test_a_place_is_free_again_whatever_came_of_its_request(loaded: LoadedModel, photos: Path) -> None:
+    asker = client(loaded, limit=1)
+    for body in (b"no photo", b"", (photos / "a.jpg").read_bytes()) * 2:
+        assert asker.post("/segment", content=body).status_code != 503
+
+
+def test_an_engine_that_fails_is_an_error_of_the_server(loaded: LoadedModel, photos: Path, monkeypatch: Any) -> None:
+    def fail(images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        raise GsegError("ONNX Runtime, cuda: out of memory", "try a smaller --batch")
+
+    monkeypatch.setattr(loaded.backend, "infer", fail)
+    answer = client(loaded).post("/segment", content=(photos / "a.jpg").read_bytes())
+    assert (answer.status_code, answer.json()["error"]) == (500, "ONNX Runtime, cuda: out of memory")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{"Host": "evil.example"}, {"Host": "evil.example:8000"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
+)
+def test_names_and_pages_of_others_are_refused(asker: TestClient, headers: dict[str, str]) -> None:
+    for path in ("/", "/model", "/metrics"):
+        assert asker.get(path, headers=headers).status_code == 403
+    assert asker.post("/segment", content=b"x", headers=headers).status_code == 403
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [{}, {"Host": "localhost:1"}, {"Host": "[::1]:8000"}, {"Origin": ADDRESS}, {"Origin": "https://127.0.0.1:8000"}],
+)
+def test_programs_and_the_own_page_are_welcome(asker: TestClient, photos: Path, headers: dict[str, str]) -> None:
+    photo = (photos / "a.jpg").read_bytes()
+    assert asker.post("/segment", content=photo, headers=headers).status_code == 200
+
+
+def test_beyond_this_machine_any_name_will_do_unless_some_are_given() -> None:
+    assert "127.0.0.1" in names_for("127.0.0.1", []) and "photos.example" in names_for("localhost", ["photos.example"])
+    assert names_for("0.0.0.0", []) == ()
+    assert "photos.example" in names_for("0.0.0.0", ["photos.example"])
+
+
+def test_prometheus_can_read_the_metrics(asker: TestClient, photos: Path) -> None:
+    from prometheus_client.parser import text_string_to_metric_families
+
+    asker.post("/segment", content=(photos / "a.jpg").read_bytes())
+    asker.post("/segment", content=b"no photo")
+    families = {family.name: family for family in text_string_to_metric_families(asker.get("/metrics").text)}
+    answers = {
+        sample.labels["status"]: sample.value
+        for sample in families["gseg_answers"].samples
+        if sample.name == "gseg_answers_total"
+    }
+    assert answers == {"200": 1, "422": 1}
+    assert families["gseg_requests_in_hand"].samples[0].value == 0
+
+
+def test_health_and_model_are_told(asker: TestClient, loaded: LoadedModel) -> None:
+    assert asker.get("/health").json() == {"status": "ok"}
+    assert asker.get("/model").json() == {
+        "device": loaded.device, "sha256": loaded.sha256, "card": loaded.card.to_json()
+    }  # fmt: skip
+
+
+def png(value: int) -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(file, "PNG")
+    return file.getvalue()
+
+
+@pytest.fixture
+def in_batches(model: Path) -> Iterator[LoadedModel]:
+    with Segmenter.load(model, "cpu", batch=4) as segmenter:
+        yield segmenter.loaded
+
+
+def test_what_waits_for_the_engine_goes_through_it_together(in_batches: LoadedModel, monkeypatch: Any) -> None:
+    """The first two photos go at once and are held in the engine until all others wait."""
+    everybody_waits, infer, sizes = threading.Event(), in_batches.backend.infer, []
+
+    def held(images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        assert everybody_waits.wait(60)
+        return infer(images, outputs)
+
+    async def ask() -> list[bytes]:
+        with closing(Pipeline(in_batches, 2, 100, sizes.append)) as pipeline:
+            tasks = [asyncio.create_task(pipeline.segment(png(25 * value), "png")) for value in range(10)]
+            while len(pipeline._gatherer._waiting) < 8:  # type: ignore[union-attr]
+                await asyncio.sleep(0.01)
+            everybody_waits.set()
+            return [answer.data for answer in await asyncio.gather(*tasks)]
+
+    monkeypatch.setattr(in_batches.backend, "infer", held)
+    masks = [np.asarray(Image.open(io.BytesIO(data))) for data in asyncio.run(ask())]
+    assert sizes == [1, 1, 4, 4]
+    assert [mask[0, 0] for mask in masks] == [25 * value // 64 for value in range(10)]
+
+
+def test_an_error_of_a_batch_goes_to_all_who_wait_for_it_and_the_next_one_is_taken(in_batches: LoadedModel) -> None:
+    fails, infer = [True, False], in_batches.backend.infer
+
+    def once(images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        if fails.pop(0):
+            raise GsegError("full")
+        return infer(images, outputs)
+
+    async def ask() -> list[Any]:
+        with closing(Pipeline(in_batches, 1, 100)) as pipeline:
+            first = await asyncio.gather(pipeline.segment(png(0), "png"), return_exceptions=True)
+            return [*first, await pipeline.segment(png(0), "png")]
+
+    in_batches.backend.infer = once  # type: ignore[method-assign]
+    error, answer = asyncio.run(ask())
+    assert isinstance(error, GsegError) and answer.media_type == "image/png"
+
+
+def test_a_full_pipeline_says_so(loaded: LoadedModel) -> None:
+    with closing(Pipeline(loaded, 1, 1)) as pipeline, pipeline.place():
+        with pytest.raises(BusyError), pipeline.place():
+            pass
+        assert pipeline.num_in_hand == 1
+
+
+def test_answers_go_out_without_waiting_for_more() -> None:
+    """asyncio turns Nagle's algorithm off only for a socket that names its protocol."""
+    with listen("127.0.0.1", 0) as listener:
+        assert listener.proto == socket.IPPROTO_TCP
+
+
+def test_a_port_that_is_taken_is_an_error_with_a_hint() -> None:
+    with listen("127.0.0.1", 0) as taken, pytest.raises(GsegError, match="port") as caught:
+        listen("127.0.0.1", taken.getsockname()[1])
+    assert caught.value.hint and "--port" in caught.value.hint
+
+
+@pytest.fixture
+def running(model: Path) -> Iterator[SimpleNamespace]:
+    """`gseg serve` in a process of its own, in which PyTorch cannot be imported."""
+    code = "import sys; sys.modules['torch'] = None; from gseg_cli.app import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "serve", "--model", str(model), "--port", "0"]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+    assert process.stdout
+    address = process.stdout.readline().strip()
+    yield SimpleNamespace(process=process, address=address)
+    process.kill()
+    process.communicate()
+
+
+def test_the_command_serves_until_it_is_told_to_end(running: SimpleNamespace, make_photo: MakePhoto, tmp_path: Path):
+    assert re.fullmatch(r"http://127\.0\.0\.1:\d+/", running.address)
+    photo = make_photo(tmp_path / "photo.png").read_bytes()
+    with httpx.Client(base_url=running.address) as client:
+        assert client.post("/segment", content=photo).headers["content-type"] == "image/png"
+        assert "gseg serve" in client.get("/").text
+    running.process.send_signal(signal.SIGTERM)
+    assert running.process.wait(60) == 0
+    assert "Traceback" not in running.process.stderr.read()
+
+
+def test_a_body_that_never_ends_gives_its_place_back(loaded: LoadedModel) -> None:
+    async def ask() -> int:
+        async def receive() -> dict[str, Any]:
+            await asyncio.sleep(0 if not started.is_set() else 60)
+            started.set()
+            return {"type": "http.request", "body": b"\xff\xd8\xff", "more_body": True}
+
+        async def send(message: Any) -> None:
+            statuses.append(message.get("status"))
+
+        started, statuses = asyncio.Event(), []
+        with closing(Pipeline(loaded, 1, 1)) as pipeline:
+            app = make_app(loaded, pipeline, Metrics(), ServeConfig(body_s=0.05))
+            scope = {
+                "type": "http", "method": "POST", "path": "/segment", "query_string": b"", "root_path": "",
+                "headers": [(b"host", b"localhost")],
+            }  # fmt: skip
+            await app(scope, receive, send)
+            assert pipeline.num_in_hand == 0
+        return statuses[0]
+
+    assert asyncio.run(ask()) == 408
+
+
+def test_what_is_missing_is_named_with_its_extra(monkeypatch: Any, capsys: Any, model: Path) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    monkeypatch.delitem(sys.modules, "gseg_runtime.serving.server", raising=False)
+    monkeypatch.delitem(sys.modules, "gseg_runtime.serving.serve", raising=False)
+    assert main(["serve", "--model", str(model)]) == 1
+    error, hint = capsys.readouterr().err.splitlines()
+    assert error == "error: gseg serve needs uvicorn, which is not installed"
+    assert "[serve]" in hint
