@@ -1,5 +1,7 @@
 """gseg doctor: what is wrong with this installation, and the command that fixes it."""
 
+import os
+
 
 def doctor() -> None:
     """Check this installation, and show how to fix it.
@@ -8,8 +10,9 @@ def doctor() -> None:
     """
     from gseg_cli.output import current_output
     from gseg_runtime.doctor import check
+    from gseg_runtime.installation import look
 
-    findings = check()
+    findings = check(look(os.environ.get("CUDA_VISIBLE_DEVICES")))
     errors = [
         {"message": finding.what, "hint": finding.fix or None} for finding in findings if finding.level == "error"
     ]

@@ -1,9 +1,11 @@
-"""The CUDA libraries that came as wheels, for ONNX Runtime, which looks for them only beside its own folder."""
+"""Libraries of CUDA and TensorRT that came as wheels: ONNX Runtime looks for them only beside its own folder."""
 
+import ctypes
 import io
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from importlib.util import find_spec
 from pathlib import Path
 from types import ModuleType
 
@@ -25,6 +27,15 @@ def preload(ort: ModuleType) -> None:
             # Of what a folder does not hold it would load the system's, before the next folder has its turn.
             ort.preload_dlls(cuda=_holds(folder, _CUDA), cudnn=_holds(folder, _CUDNN), directory=str(folder))
         ort.preload_dlls()
+
+
+def preload_tensorrt() -> None:
+    """Its wheels lie where the loader does not look. What is missing shows when a session is made."""
+    spec = find_spec("tensorrt_libs")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for library in ("libnvinfer.so.10", "libnvonnxparser.so.10"):  # the version the provider is built for
+            if (path := Path(folder, library)).is_file():
+                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
 def library_folders(places: list[str]) -> Iterator[Path]:

@@ -1,14 +1,14 @@
 """What is wrong with an installation, and the command that mends it.
 
-`look` gathers the facts and `check` judges them, so that every broken installation can be put before it in a test.
-Engines are imported in processes of their own: a broken one may end the process.
+`installation.look` gathers the facts and `check` judges them, so that every broken installation can be put before it in
+a test.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-from gseg_runtime.installation import ORT, Facts, look
+from gseg_runtime.installation import CUDA, ORT, Facts, major, mismatch
 
 Level = Literal["error", "warning", "ok"]
 LEVELS = ("error", "warning", "ok")
@@ -20,6 +20,7 @@ CPU = f"pip install {ORT}"
 NVIDIA_INDEX = "pip install --extra-index-url https://pypi.nvidia.com"  # PyPI holds TensorRT's names, not its libraries
 NATIVE = f"{NVIDIA_INDEX} tensorrt-cu13"
 GPU = f"pip install '{ORT_GPU}[cuda,cudnn]>=1.28'"
+CUDA_12 = f"pip install '{ORT_GPU}[cuda,cudnn]<1.27'"
 
 
 class Finding(NamedTuple):
@@ -30,15 +31,15 @@ class Finding(NamedTuple):
     fix: str = ""
 
 
-def check(facts: Facts | None = None) -> list[Finding]:
-    """Everything there is to say, the worst first; of the running installation unless facts are given."""
-    facts = look() if facts is None else facts
+def check(facts: Facts) -> list[Finding]:
+    """Everything there is to say, the worst first."""
     findings = [
         *_gpu(facts),
         *_wheels(facts),
         *_onnxruntime(facts),
         *_tensorrt(facts),
         *_openvino(facts),
+        *_trials(facts),
         *_torch(facts),
     ]
     if not any(probe.works for probe in facts.probes.values()):
@@ -55,6 +56,9 @@ def _gpu(facts: Facts) -> Iterator[Finding]:
     if facts.gpu:
         gpu = facts.gpu
         yield Finding("ok", f"GPU: {gpu.name}, compute capability {gpu.compute_capability}, driver for {gpu.driver}")
+    elif facts.driver_fix:
+        is_wanted = ORT_GPU in facts.packages or _versions(facts, "(-libs)?")
+        yield Finding("error" if is_wanted else "warning", facts.driver_problem, facts.driver_fix)
     else:
         yield Finding("ok", f"GPU: none ({facts.driver_problem})")
 
@@ -80,22 +84,18 @@ def _onnxruntime(facts: Facts) -> Iterator[Finding]:
     probe = facts.probes.get(ORT)
     if probe is None or not probe.works or len(_ort_wheels(facts)) > 1:  # of several one must go first
         return
-    has_cuda = "CUDAExecutionProvider" in probe.providers
+    has_cuda = CUDA in probe.providers
     kind = f"for CUDA {probe.cuda}" if has_cuda else "for the CPU"
     yield Finding("ok", f"ONNX Runtime {probe.version}, built {kind}")
-    if has_cuda and facts.gpu is None:
+    if has_cuda and facts.gpu is None and not facts.driver_fix:
         what = f"{ORT_GPU} is installed, but {facts.driver_problem}; install NVIDIA's driver, or the wheel for CPUs"
         yield Finding("error", what, f"pip uninstall -y {ORT_GPU} && {CPU}")
-    elif has_cuda and facts.gpu and _major(facts.gpu.driver) < _major(probe.cuda):
-        what = (
-            f"{ORT_GPU} {probe.version} is built for CUDA {probe.cuda}, and the driver knows {facts.gpu.driver} at "
-            "most; install a newer driver, or the last wheel for CUDA 12"
-        )
-        yield Finding("error", what, f"pip install '{ORT_GPU}[cuda,cudnn]<1.27'")
+    elif has_cuda and facts.gpu and (why := mismatch(probe, facts.gpu)):
+        yield Finding("error", why, CUDA_12)
     elif facts.gpu and not has_cuda:
         what = "a GPU is there, but ONNX Runtime was built without support for it"
         yield Finding("warning", what, f"pip uninstall -y {ORT} && {GPU}")
-    if probe.missing and facts.gpu:  # without one the wheel itself is the wrong one
+    elif probe.missing and facts.gpu:  # without one the wheel itself is the wrong one
         what = f"ONNX Runtime's GPU support lacks {', '.join(probe.missing)}"
         # In 1.27 the extra names packages that do not exist.
         version = ">=1.28" if probe.version.startswith("1.27.") else f"=={probe.version}"
@@ -113,12 +113,12 @@ def _tensorrt(facts: Facts) -> Iterator[Finding]:
         yield Finding("error", "of TensorRT only the bindings are installed, not the libraries", NATIVE)
     versions = _versions(facts, "(-libs)?")
     providers = facts.probes[ORT].providers if ORT in facts.probes else ()
-    if versions and "TensorrtExecutionProvider" in providers and _major(versions[0]) != PROVIDER_TENSORRT:
+    if versions and "TensorrtExecutionProvider" in providers and major(versions[0]) != PROVIDER_TENSORRT:
         what = (
             f"TensorRT {versions[0]} is installed, but ONNX Runtime's TensorRT provider is built for TensorRT "
             f"{PROVIDER_TENSORRT} and cannot start; engines of gseg export --trt do not need the provider"
         )
-        yield Finding("error", what, f"{NVIDIA_INDEX} 'tensorrt-cu13>=10.13,<{PROVIDER_TENSORRT + 1}'")
+        yield Finding("warning", what, f"{NVIDIA_INDEX} 'tensorrt-cu13>=10.13,<{PROVIDER_TENSORRT + 1}'")
 
 
 def _versions(facts: Facts, part: str) -> list[str]:
@@ -134,6 +134,24 @@ def _openvino(facts: Facts) -> Iterator[Finding]:
             yield Finding("error", what, "pip install --force-reinstall openvino")
 
 
+def _trials(facts: Facts) -> Iterator[Finding]:
+    for device, problem in facts.trials.items():
+        if problem:
+            yield Finding("error", problem, _mend(problem, facts))
+        else:
+            yield Finding("ok", f"device {device}: runs models")
+
+
+def _mend(problem: str, facts: Facts) -> str:
+    """Of a device that should work and does not."""
+    if re.search("out of memory|busy or unavailable", problem):
+        return "end what uses the GPU: nvidia-smi lists it"
+    if "no kernel image" in problem:  # the card is newer than the wheel
+        return f"pip install --upgrade '{ORT_GPU}[cuda,cudnn]'"
+    wheels = _ort_wheels(facts)
+    return f"pip install --force-reinstall {wheels[0]}=={facts.packages[wheels[0]]}" if wheels else ""
+
+
 def _torch(facts: Facts) -> Iterator[Finding]:
     """By its version alone: importing it takes seconds, and only training needs it."""
     version = facts.packages.get("torch")
@@ -144,9 +162,3 @@ def _torch(facts: Facts) -> Iterator[Finding]:
         yield Finding("warning", what, "pip install --force-reinstall torch")
     else:
         yield Finding("ok", f"PyTorch {version}")
-
-
-def _major(version: str) -> int:
-    """13 of "CUDA 13.0" and of "13.0.1"; 0 of nothing."""
-    match = re.search(r"\d+", version)
-    return int(match[0]) if match else 0

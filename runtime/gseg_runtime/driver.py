@@ -17,7 +17,25 @@ from gseg_runtime.errors import BackendUnavailable
 
 _LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
 DRIVER_HINT = "check that nvidia-smi lists the GPU; a container needs --gpus all"
+# What CUresult means for whoever runs the machine; its own texts say too little.
+_HINTS = {
+    2: "end what fills the GPU's memory: nvidia-smi lists it",
+    46: "another process has the GPU for itself: nvidia-smi lists it",
+    100: "a container needs --gpus all, and CUDA_VISIBLE_DEVICES must not hide the GPU; nvidia-smi lists what is there",
+    101: "CUDA_VISIBLE_DEVICES must name GPUs that nvidia-smi lists",
+    803: "the driver's library and its kernel module are of different versions: restart the machine",
+    999: "the driver hangs, as after standby: restart the machine, or reload its module nvidia_uvm",
+}
+NO_GPU = (100, 101)  # hidden, or not there
 _CAPABILITY_MAJOR, _CAPABILITY_MINOR = 75, 76  # CUdevice_attribute
+
+
+class DriverError(BackendUnavailable):
+    """No GPU can be used. status: the driver's own number for it, a CUresult; None where there is no driver."""
+
+    def __init__(self, message: str, hint: str = DRIVER_HINT, status: int | None = None) -> None:
+        super().__init__(message, hint)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -44,7 +62,7 @@ def describe_gpu(index: int = 0) -> Gpu:
     count, device = ctypes.c_int(), ctypes.c_int()
     _check(cuda, cuda.cuDeviceGetCount(ctypes.byref(count)))
     if not 0 <= index < count.value:
-        raise BackendUnavailable(f"no GPU {index}: the driver knows {count.value}")
+        raise DriverError(f"no GPU {index}: the driver knows {count.value}", status=NO_GPU[1])
     _check(cuda, cuda.cuDeviceGet(ctypes.byref(device), index))
     name = ctypes.create_string_buffer(256)
     _check(cuda, cuda.cuDeviceGetName(name, len(name), device))
@@ -57,7 +75,7 @@ def open_driver() -> Any:
     try:
         cuda = ctypes.CDLL(_LIBRARY)
     except OSError:
-        raise BackendUnavailable(f"no NVIDIA driver ({_LIBRARY} cannot be loaded)", DRIVER_HINT) from None
+        raise DriverError(f"no NVIDIA driver ({_LIBRARY} cannot be loaded)") from None
     _check(cuda, cuda.cuInit(0))
     return cuda
 
@@ -66,9 +84,8 @@ def _check(cuda: Any, status: int) -> None:
     if status:
         text = ctypes.c_char_p()
         cuda.cuGetErrorString(status, ctypes.byref(text))
-        raise BackendUnavailable(
-            f"the NVIDIA driver finds no usable GPU: {(text.value or b'error').decode()} ({status})"
-        )
+        message = f"the NVIDIA driver finds no usable GPU: {(text.value or b'error').decode()} ({status})"
+        raise DriverError(message, _HINTS.get(status, DRIVER_HINT), status)
 
 
 def _attribute(cuda: Any, device: ctypes.c_int, number: int) -> int:

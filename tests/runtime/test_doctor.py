@@ -1,10 +1,15 @@
 """Each broken installation is found, and the command that mends it is named."""
 
 import json
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from gseg_runtime.backends import choose
 from gseg_runtime.doctor import Finding, check
 from gseg_runtime.driver import Gpu
 from gseg_runtime.installation import Facts, Probe, look
@@ -89,13 +94,29 @@ def test_what_works_is_left_alone(facts: Facts) -> None:
             "pip install 'onnxruntime-gpu[cuda,cudnn]<1.27'",
         ),
         (
+            Facts({"onnxruntime-gpu": "1.31.1"}, {"onnxruntime": GPU_WHEEL}, Gpu("GTX 1080", "6.1", "CUDA 13.0")),
+            "built for CUDA 13.0, which has no kernels for GTX 1080 (compute capability 6.1)",
+            "pip install 'onnxruntime-gpu[cuda,cudnn]<1.27'",
+        ),
+        (
             Facts(
-                {"onnxruntime-gpu": "1.31.1", "tensorrt-cu13-libs": "11.4.0.106"},
-                {"onnxruntime": GPU_WHEEL, "tensorrt": Probe("11.4.0.106")},
+                {"onnxruntime-gpu": "1.31.1"},
+                {"onnxruntime": GPU_WHEEL},
                 H100,
+                trials={"cpu": "", "cuda": "device cuda: CUDA failure 2: out of memory"},
             ),
-            "TensorRT 11.4.0.106 is installed, but ONNX Runtime's TensorRT provider is built for TensorRT 10",
-            "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=10.13,<11'",
+            "out of memory",
+            "end what uses the GPU: nvidia-smi lists it",
+        ),
+        (
+            Facts(
+                {"onnxruntime-gpu": "1.31.1"},
+                {"onnxruntime": GPU_WHEEL},
+                Gpu("NVIDIA Next", "15.0", "CUDA 14.0"),
+                trials={"cuda": "device cuda: no kernel image is available for execution on the device"},
+            ),
+            "no kernel image",
+            "pip install --upgrade 'onnxruntime-gpu[cuda,cudnn]'",
         ),
         (
             Facts({"onnxruntime": "1.32.0", "tensorrt-cu13-bindings": "11.4"}, {"onnxruntime": CPU_WHEEL}, H100),
@@ -125,6 +146,87 @@ def test_a_gpu_that_lies_idle_is_a_warning() -> None:
         "pip uninstall -y onnxruntime && pip install 'onnxruntime-gpu[cuda,cudnn]>=1.28'",
         "pip install --force-reinstall torch",
     ]
+
+
+def test_tensorrt_11_is_a_warning_because_all_but_one_provider_works() -> None:
+    packages = {"onnxruntime-gpu": "1.31.1", "tensorrt-cu13-libs": "11.4.0.106"}
+    facts = Facts(packages, {"onnxruntime": GPU_WHEEL, "tensorrt": Probe("11.4.0.106")}, H100)
+    assert errors(facts) == []
+    (warning,) = (finding for finding in check(facts) if finding.level == "warning")
+    assert (
+        "TensorRT 11.4.0.106 is installed, but ONNX Runtime's TensorRT provider is built for TensorRT 10"
+        in warning.what
+    )
+    assert warning.fix == "pip install --extra-index-url https://pypi.nvidia.com 'tensorrt-cu13>=10.13,<11'"
+
+
+STUB = """
+#include <stdlib.h>
+#include <string.h>
+static int number(const char *name, int otherwise) { return getenv(name) ? atoi(getenv(name)) : otherwise; }
+int cuInit(unsigned flags) { return number("STUB_INIT", 0); }
+int cuDeviceGetCount(int *count) { *count = number("STUB_COUNT", 1); return 0; }
+int cuDeviceGet(int *device, int index) { *device = index; return 0; }
+int cuDeviceGetName(char *name, int length, int device) { strncpy(name, "NVIDIA H100", length); return 0; }
+int cuDeviceGetAttribute(int *value, int attribute, int device) { *value = attribute == 75 ? 9 : 0; return 0; }
+int cuDriverGetVersion(int *version) { *version = number("STUB_CUDA", 13000); return 0; }
+int cuGetErrorString(int status, const char **text) { *text = "what the driver says"; return 0; }
+"""
+
+
+@pytest.fixture(scope="session")
+def stub(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """NVIDIA's driver as a library that answers with environment variables."""
+    compiler = shutil.which("cc")
+    if compiler is None or sys.platform != "linux":
+        pytest.skip("no C compiler")
+    folder = tmp_path_factory.mktemp("driver")
+    (folder / "cuda.c").write_text(STUB)
+    library = str(folder / "libcuda.so.1")
+    subprocess.run([compiler, "-shared", "-fPIC", "-o", library, str(folder / "cuda.c")], check=True)
+    return library
+
+
+@pytest.mark.parametrize(
+    ("variables", "visible", "what", "fix"),
+    [
+        ({"STUB_INIT": "100"}, None, "(100)", "a container needs --gpus all"),
+        ({"STUB_INIT": "100"}, "-1", "CUDA_VISIBLE_DEVICES is '-1' and hides every GPU", "unset CUDA_VISIBLE_DEVICES"),
+        ({"STUB_COUNT": "0"}, "", "CUDA_VISIBLE_DEVICES is '' and hides every GPU", "unset CUDA_VISIBLE_DEVICES"),
+        ({"STUB_INIT": "46"}, None, "(46)", "another process has the GPU for itself"),
+        ({"STUB_INIT": "803"}, None, "(803)", "of different versions: restart the machine"),
+        ({"STUB_INIT": "999"}, None, "(999)", "the driver hangs"),
+        ({"STUB_CUDA": "12040"}, None, "the driver knows CUDA 12.4 at most", "'onnxruntime-gpu[cuda,cudnn]<1.27'"),
+    ],
+)
+def test_what_the_driver_says_is_one_cause_with_one_mend(
+    stub: str, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], visible: str | None, what: str, fix: str
+) -> None:
+    monkeypatch.setattr("gseg_runtime.driver._LIBRARY", stub)
+    monkeypatch.setattr("gseg_runtime.installation.trial", lambda device: "")
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    seen = look(visible)
+    facts = replace(seen, packages={"onnxruntime-gpu": "1.31.1"}, probes={"onnxruntime": GPU_WHEEL})
+    (error,) = errors(facts)
+    assert what in error.what and fix in error.fix
+    without_engine = replace(seen, packages={"onnxruntime": "1.32.0"}, probes={"onnxruntime": CPU_WHEEL})
+    assert errors(without_engine) == []
+
+
+def test_a_gpu_behind_the_driver_is_named(stub: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gseg_runtime.driver._LIBRARY", stub)
+    monkeypatch.setattr("gseg_runtime.installation.trial", lambda device: "")
+    assert look().gpu == Gpu("NVIDIA H100", "9.0", "CUDA 13.0")
+
+
+def test_openvino_alone_is_enough_and_auto_takes_it(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("openvino")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    backend = choose(model, "auto")
+    assert backend.name == "OpenVINO, CPU"
+    assert "ONNX Runtime cannot be imported" in backend.why
+    backend.close()
 
 
 def test_engines_that_break_python_are_looked_at_without_harm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 import re
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,9 +20,10 @@ DEVICES = "auto, cpu, cuda, cuda:N, trt, trt:N or openvino"
 def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: int | None = None) -> Backend:
     """Load a model on `device`, one of DEVICES; see `Segmenter.load`.
 
-    "auto" is TensorRT for an engine, and for an ONNX model CUDA where it is to be had and the CPU elsewhere. A device
-    asked for by name that is not to be had, or fails at its first inference, is a BackendUnavailable; "auto" goes on
-    with the next one and says in `why` what it did without. UsageError when the model's precision is not for `device`.
+    "auto" is TensorRT for an engine, and for an ONNX model CUDA where it is to be had and the CPU elsewhere: OpenVINO's
+    where ONNX Runtime is missing. A device asked for by name that is not to be had, or fails at its first inference, is
+    a BackendUnavailable; "auto" goes on with the next one and says in `why` what it did without. UsageError when the
+    model's precision is not for `device`.
     """
     device, suffix = device.lower(), model.suffix.lower()
     if not re.fullmatch(r"auto|cpu|openvino|(cuda|trt)(:\d+)?", device):
@@ -91,9 +93,20 @@ def _best(model: Path, card: ModelCard, batch: int | None) -> Backend:
             return backend
         except BackendUnavailable as error:
             reasons = [error.message]
-    backend = _named(model, card, "cpu", None, batch)
+    backend = _on_cpu(model, card, batch)
     backend.why = "; ".join(filter(None, [*reasons, backend.why]))
     return backend
+
+
+def _on_cpu(model: Path, card: ModelCard, batch: int | None) -> Backend:
+    try:
+        return _named(model, card, "cpu", None, batch)
+    except BackendUnavailable as error:
+        if not find_spec("openvino"):
+            raise
+        backend = _named(model, card, "openvino", None, batch)
+        backend.why = "; ".join(filter(None, [error.message, backend.why]))
+        return backend
 
 
 _NOT_UNASKED = "TensorRT only where it is asked for: --device trt, or an engine by gseg export --trt"
@@ -104,6 +117,10 @@ def _why_no_cuda(card: ModelCard) -> str:
 
     if problem := driver_problem():
         return problem
-    if not has_cuda_provider():
+    try:
+        has_provider = has_cuda_provider()
+    except BackendUnavailable as error:
+        return error.message
+    if not has_provider:
         return "there is an NVIDIA driver, but ONNX Runtime was installed without GPU support"
     return "the model is int8 for CPUs" if is_for_cpus(card) else ""

@@ -1,15 +1,14 @@
 """ONNX Runtime: on the CPU, or on an NVIDIA GPU by its CUDA or its TensorRT provider."""
 
-import ctypes
 import re
 from collections.abc import Sequence
-from importlib import metadata, util
+from importlib import metadata
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
-from gseg_runtime.cuda_libraries import preload
+from gseg_runtime.cuda_libraries import preload, preload_tensorrt
 from gseg_runtime.driver import DRIVER_HINT, describe_gpu
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
@@ -142,7 +141,9 @@ def _check_gpu(device: str) -> None:
     try:
         describe_gpu(_index(device))
     except BackendUnavailable as error:
-        raise BackendUnavailable(f"device {device}: {error.message}", f"{DRIVER_HINT}; or use --device cpu") from error
+        raise BackendUnavailable(
+            f"device {device}: {error.message}", f"{error.hint or DRIVER_HINT}; or use --device cpu"
+        ) from error
 
 
 def _index(device: str) -> int:
@@ -153,7 +154,7 @@ def _trt_options(
     ort: ModuleType, model: Path, device: str, card: ModelCard, batch: int, cache: Path | None
 ) -> dict[str, str]:
     """One profile of one shape, in the card's precision. What is kept lies in a folder of its own below `cache`."""
-    _preload_tensorrt()
+    preload_tensorrt()
     shape = f"{INPUT}:{batch}x{card.input_size}x{card.input_size}x3"
     profile = {f"trt_profile_{which}_shapes": shape for which in ("min", "opt", "max")}
     options = {"device_id": str(_index(device)), **profile, **_TRT_PRECISION.get(card.precision, {})}
@@ -182,15 +183,6 @@ def _cache_folder(cache: Path, key: str) -> Path:
     except OSError as error:
         raise GsegError(f"{cache / key}: no folder for engines can be made here: {error.strerror}") from error
     return cache / key
-
-
-def _preload_tensorrt() -> None:
-    """TensorRT's wheels lie where the loader does not look. What is missing shows when the session is made."""
-    spec = util.find_spec("tensorrt_libs")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for library in ("libnvinfer.so.10", "libnvonnxparser.so.10"):  # the version the provider is built for
-            if (path := Path(folder, library)).is_file():
-                ctypes.CDLL(str(path), mode=ctypes.RTLD_GLOBAL)
 
 
 def _tensorrt_version() -> str:
