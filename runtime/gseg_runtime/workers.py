@@ -3,39 +3,52 @@
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 GRACE_S = 1.0  # after Ctrl-C
-CGROUP = Path("/sys/fs/cgroup")  # a container sees its own group here
-UNLIMITED = 1e9
+CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
+_VERSION_2: Sequence[str] = ("cpu.max",)
+_VERSION_1: Sequence[str] = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
 
 J = TypeVar("J")
 R = TypeVar("R")
 
 
-def num_cores(cgroup: Path = CGROUP) -> int:
+def num_cores(root: Path = CGROUPS, own: Path = OWN_GROUPS) -> int:
     """The cores this process may use, which in a container or under taskset are fewer than the machine has.
 
-    cgroup: where Linux tells the quota of CPU time, as `docker run --cpus 2` sets it.
+    root, own: where Linux tells the quotas of CPU time, as `docker run --cpus 2` and `systemd-run -p CPUQuota=200%` set
+    them, and which groups this process belongs to.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(cores, ceil(_quota(cgroup))))
+    return max(1, min([cores, *map(ceil, _quotas(root, own))]))
 
 
-def _quota(cgroup: Path) -> float:
-    """How many cores' time the container may take; UNLIMITED when nothing says so."""
-    for names in (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us")):  # version 2, version 1
+def _quotas(root: Path, own: Path) -> Iterator[float]:
+    """Cores' worth of time that the groups allow: this process's own and all those that it lies in."""
+    for folder, names in _groups(root, own):
         try:
-            quota, period = " ".join((cgroup / name).read_text() for name in names).split()
+            quota, period = " ".join((folder / name).read_text() for name in names).split()
             if int(quota) > 0:  # "max" or -1: none
-                return int(quota) / int(period)
+                yield int(quota) / int(period)
         except (OSError, ValueError):
             continue
-    return UNLIMITED
+
+
+def _groups(root: Path, own: Path) -> Iterator[tuple[Path, Sequence[str]]]:
+    """Folders that may tell a quota, and the files that do. man 7 cgroups, "/proc/[pid]/cgroup"."""
+    text = own.read_text() if own.is_file() else ""
+    for line in [*text.splitlines(), "0::/", "0:cpu:/"]:  # a container may see its own group as the root
+        _, controllers, path = line.split(":", 2)
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top, names = (root / "cpu", _VERSION_1) if controllers else (root, _VERSION_2)
+        group = top / path.strip("/")
+        yield from ((folder, names) for folder in (group, *group.parents) if folder.is_relative_to(top))
 
 
 class Stopped(Exception):  # noqa: N818 (no error: the run is to end, and this is how a job says that it did)

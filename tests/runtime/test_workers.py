@@ -69,4 +69,33 @@ def test_a_containers_quota_of_cpu_time_counts(
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
-    assert num_cores(tmp_path) == cores
+    assert num_cores(tmp_path, tmp_path / "no groups") == cores
+
+
+@pytest.mark.parametrize(
+    ("groups", "files", "cores"),
+    [
+        ("0::/user.slice/job.scope\n", {"user.slice/job.scope/cpu.max": "200000 100000\n"}, 2),
+        (
+            "0::/a.slice/b.slice/c.scope\n",
+            {"a.slice/cpu.max": "300000 100000\n", "a.slice/b.slice/cpu.max": "max 100000\n"},
+            3,
+        ),
+        (
+            "12:pids:/x\n4:cpu,cpuacct:/docker/1234\n0::/\n",
+            {"cpu/docker/1234/cpu.cfs_quota_us": "150000\n", "cpu/docker/1234/cpu.cfs_period_us": "100000\n"},
+            2,
+        ),
+        ("0::/of/another/container\n", {"cpu.max": "400000 100000\n"}, 4),
+        ("0::/../outside\n", {}, 64),
+    ],
+)
+def test_the_quota_of_a_group_counts_and_that_of_the_groups_around_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, groups: str, files: dict[str, str], cores: int
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(64)), raising=False)
+    (tmp_path / "groups").write_text(groups)
+    for name, text in files.items():
+        (tmp_path / "root" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "root" / name).write_text(text)
+    assert num_cores(tmp_path / "root", tmp_path / "groups") == cores
