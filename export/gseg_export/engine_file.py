@@ -14,7 +14,7 @@ from gseg_export.source import Label
 from gseg_export.to_engine import OnPercent, build_engine
 from gseg_runtime.driver import Gpu, describe_gpu, driver_problem
 from gseg_runtime.engine_file import MODULES, RTX, EngineFacts, sidecar_of
-from gseg_runtime.errors import BackendUnavailable
+from gseg_runtime.errors import BackendUnavailable, UsageError
 from gseg_runtime.files import atomic_path, write_bytes, write_json
 from gseg_runtime.model_card import ModelCard
 
@@ -23,23 +23,32 @@ _INSTALL = "pip install 'gseg[tensorrt]', or tensorrt-rtx for GPUs of the RTX ki
 
 @dataclass(frozen=True)
 class Toolchain:
-    """trt: the module that builds; gpu: what the engine is built for and verified on, None for no GPU at hand."""
+    """trt: the module that builds; gpu: what the engine is built for and verified on, None for no GPU at hand.
+
+    portable: see `to_engine.make_portable`.
+    """
 
     trt: Any
     gpu: Gpu | None
     on_step: OnPercent | None = None
+    portable: bool = False
+
+    def __post_init__(self) -> None:
+        if self.portable and self.trt.__name__ == RTX:
+            message = "--portable is for TensorRT: engines of TensorRT-RTX run on all of its GPUs as they are"
+            raise UsageError(message, "leave out --portable")
 
 
-def find_toolchain(*, unverified: bool = False, on_step: OnPercent | None = None) -> Toolchain:
+def find_toolchain(*, unverified: bool = False, portable: bool = False, on_step: OnPercent | None = None) -> Toolchain:
     """The installed TensorRT and GPU 0; BackendUnavailable when either is missing.
 
     unverified: do without a GPU where TensorRT-RTX is installed, which builds without one.
     """
     problem = driver_problem()  # before TensorRT, which would end the process
     if not problem:
-        return Toolchain(_import(MODULES), describe_gpu(), on_step)
+        return Toolchain(_import(MODULES), describe_gpu(), on_step, portable)
     if unverified:
-        return Toolchain(_import((RTX,)), None, on_step)
+        return Toolchain(_import((RTX,)), None, on_step, portable)
     hint = "export to .onnx here, then run gseg export MODEL.onnx --trt where the GPU is; it needs no PyTorch"
     raise BackendUnavailable(f"an engine is built for a GPU and verified on it, but {problem}", hint)
 
@@ -53,7 +62,10 @@ def write_engine(out: Path, model: Model, toolchain: Toolchain, check: Check, *,
     """
     cache = out.with_name(f"{toolchain.trt.__name__}.timing-cache")
     old_times = cache.read_bytes() if cache.is_file() else b""
-    built = build_engine(toolchain.trt, model.onnx, batch=batch, timing_cache=old_times, on_step=toolchain.on_step)
+    built = build_engine(
+        toolchain.trt, model.onnx,
+        batch=batch, portable=toolchain.portable, timing_cache=old_times, on_step=toolchain.on_step,
+    )  # fmt: skip
     facts, card = _facts(model, built.engine, toolchain, batch), model.card
     with atomic_path(out) as temporary:
         temporary.write_bytes(built.engine)
@@ -91,6 +103,7 @@ def _facts(model: Model, engine: bytes, toolchain: Toolchain, batch: int) -> Eng
         outputs=tuple(model.outputs),
         verified=gpu is not None,
         card=model.card,
+        portable=toolchain.portable,
     )
 
 

@@ -21,14 +21,20 @@ class Built:
 
 
 def build_engine(
-    trt: Any, onnx: bytes, *, batch: int, timing_cache: bytes = b"", on_step: OnPercent | None = None
+    trt: Any,
+    onnx: bytes,
+    *,
+    batch: int,
+    portable: bool = False,
+    timing_cache: bytes = b"",
+    on_step: OnPercent | None = None,
 ) -> Built:
     """The engine of a graph whose inputs have one dynamic dimension, the first: any batch from 1 to `batch`.
 
-    trt: the module tensorrt (10 or 11) or tensorrt_rtx. timing_cache: of an earlier build; one of another TensorRT or
-    GPU is left out. on_step: told how far it is. Raises GsegError, with TensorRT's own words, when the graph is not
-    accepted or no engine can be built. Without a driver TensorRT's builder crashes, so that
-    `gseg_runtime.driver.driver_problem` must be asked first; TensorRT-RTX builds without one.
+    trt: the module tensorrt (10 or 11) or tensorrt_rtx. portable: see `make_portable`. timing_cache: of an earlier
+    build; one of another TensorRT or GPU is left out. on_step: told how far it is. Raises GsegError, with TensorRT's
+    own words, when the graph is not accepted or no engine can be built. Without a driver TensorRT's builder crashes, so
+    that `gseg_runtime.driver.driver_problem` must be asked first; TensorRT-RTX builds without one.
     """
     log = _logger(trt)
     builder = trt.Builder(log)
@@ -37,6 +43,8 @@ def build_engine(
     _parse(trt, network, log, onnx)
     config = builder.create_builder_config()
     config.clear_flag(trt.BuilderFlag.TF32)  # its 10 bits of mantissa are half precision, and fp32 says otherwise
+    if portable:
+        make_portable(trt, config)
     config.add_optimization_profile(_profile(builder, network, batch))
     cache = _set_cache(config, timing_cache)
     monitor = _monitor(trt, on_step)
@@ -49,6 +57,15 @@ def build_engine(
     if on_step:
         on_step(100)
     return Built(bytes(engine), b"" if cache is None else bytes(cache.serialize()))
+
+
+def make_portable(trt: Any, config: Any) -> None:
+    """For this TensorRT and later ones, and for every GPU from Ampere on; somewhat slower than one made to measure.
+
+    https://docs.nvidia.com/deeplearning/tensorrt/latest/inference-library/advanced.html#version-compatibility
+    """
+    config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    config.hardware_compatibility_level = trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
 
 def _parse(trt: Any, network: Any, log: Any, onnx: bytes) -> None:

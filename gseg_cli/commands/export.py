@@ -37,6 +37,10 @@ def export(
         ),
     ] = None,
     trt: Annotated[bool, typer.Option("--trt", help="Build a TensorRT engine for this machine's GPU.")] = False,
+    portable: Annotated[
+        bool,
+        typer.Option("--portable", help="With --trt: an engine for other GPUs and later versions of TensorRT, too."),
+    ] = False,
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also output the probability of each label.")
     ] = False,
@@ -69,7 +73,7 @@ def export(
     from gseg_cli.steps import Step
     from gseg_export.export import Options
 
-    _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified)
+    _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or _latest_student()
     out = out or _default_out(source, precision, trt)
@@ -80,7 +84,7 @@ def export(
     names = ["labels", *["confidence"] * confidence, *["logits"] * logits]
     output = current_output()
     with progress("building the engine", "percent") as on_step:
-        toolchain = _toolchain(unverified, lambda percent: on_step(Step(percent, 100))) if trt else None
+        toolchain = _toolchain(unverified, portable, lambda percent: on_step(Step(percent, 100))) if trt else None
         if source.suffix == ".onnx":
             written = _export_model(source, out, options, names, toolchain)
         else:
@@ -92,7 +96,13 @@ def export(
 
 
 def _check_flags(
-    fp16: bool, int8: Path | None, trt: bool, has_batch: bool, triton: Path | None, unverified: bool
+    fp16: bool,
+    int8: Path | None,
+    trt: bool,
+    has_batch: bool,
+    triton: Path | None,
+    unverified: bool,
+    portable: bool,
 ) -> None:
     from gseg_runtime.errors import UsageError
 
@@ -100,6 +110,8 @@ def _check_flags(
         raise UsageError("--fp16 and --int8 cannot be used together", "give one of them")
     if has_batch and not (trt or triton):
         raise UsageError("--batch only applies to --trt and --triton", "a model.onnx takes any batch")
+    if portable and not trt:
+        raise UsageError("--portable only applies to --trt", "a model.onnx runs everywhere")
     if unverified and not trt:
         raise UsageError("--unverified only applies to --trt", "a model.onnx is always verified")
 
@@ -113,10 +125,10 @@ def _default_out(source: Path, precision: str, trt: bool) -> Path:
     return _exports_dir() / f"model{ending}"
 
 
-def _toolchain(unverified: bool, on_step: "OnPercent") -> "Toolchain":
+def _toolchain(unverified: bool, portable: bool, on_step: "OnPercent") -> "Toolchain":
     from gseg_export.engine_file import find_toolchain
 
-    return find_toolchain(unverified=unverified, on_step=on_step)
+    return find_toolchain(unverified=unverified, portable=portable, on_step=on_step)
 
 
 def _export_model(

@@ -18,7 +18,8 @@ REBUILD = "rebuild it on this machine with gseg export --trt"
 class EngineFacts:
     """Where an engine runs, and what it was made from; docs/formats.md says what each is.
 
-    tensorrt: one of MODULES. gpu, compute_capability, driver: None for one that was built without a GPU.
+    tensorrt: one of MODULES. gpu, compute_capability, driver: None for one that was built without a GPU. portable:
+    whether it is also for other GPUs and later versions of TensorRT.
     """
 
     tensorrt: str
@@ -33,6 +34,7 @@ class EngineFacts:
     outputs: tuple[str, ...]
     verified: bool
     card: ModelCard
+    portable: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The content of the file."""
@@ -42,7 +44,7 @@ class EngineFacts:
     @classmethod
     def from_json(cls, data: Any) -> "EngineFacts":
         """The reverse; KeyError or TypeError when `data` is no such object, ModelCardError for the card in it."""
-        known = {name: data[name] for name in cls.__dataclass_fields__}
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data or name != "portable"}
         return cls(**{**known, "outputs": tuple(known["outputs"]), "card": ModelCard.from_json(known["card"])})
 
 

@@ -16,7 +16,7 @@ from gseg_export.graph import read_graph
 from gseg_export.source import run_onnx
 from gseg_export.to_engine import build_engine
 from gseg_runtime.driver import Gpu, driver_problem
-from gseg_runtime.errors import BackendUnavailable, GsegError
+from gseg_runtime.errors import BackendUnavailable, GsegError, UsageError
 from gseg_runtime.files import sha256_file
 from tests.export.student import SIZE
 
@@ -142,3 +142,8 @@ def test_an_engine_needs_tensorrt(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_triton_takes_no_engine_of_tensorrt_rtx(source: Path, tmp_path: Path) -> None:
     with pytest.raises(GsegError, match="not TensorRT-RTX"):
         check_export(source, tmp_path / "x.engine", Options(triton=tmp_path / "repository"), Toolchain(trt, None))
+
+
+def test_rtx_engines_need_not_be_made_portable() -> None:
+    with pytest.raises(UsageError, match="--portable is for TensorRT"):
+        Toolchain(trt, None, portable=True)

@@ -1,13 +1,14 @@
 """Engines are built by TensorRT-RTX, which has the same module and needs no GPU; only running them takes one."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from gseg_export.graph import Model, finish
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source
-from gseg_export.to_engine import build_engine
+from gseg_export.to_engine import build_engine, make_portable
 from gseg_export.verification_images import clouds
 from gseg_runtime.errors import GsegError
 from tests.export.student import SIZE, plain_card
@@ -45,6 +46,16 @@ def test_what_tensorrt_does_not_take_is_said_in_its_own_words(full_source: Sourc
     assert "\n" not in caught.value.message
     with pytest.raises(GsegError, match="does not accept the graph"):
         build_engine(trt, b"no model", batch=4)
+
+
+def test_a_portable_engine_is_asked_for_by_version_and_by_hardware() -> None:
+    """TensorRT-RTX has the words of both, but takes the first alone; the second is seen by what stands in for it."""
+    config = trt.Builder(trt.Logger()).create_builder_config()
+    make_portable(trt, config)
+    assert config.get_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
+    seen = SimpleNamespace(set_flag=lambda flag: None)
+    make_portable(trt, seen)
+    assert seen.hardware_compatibility_level == trt.HardwareCompatibilityLevel.AMPERE_PLUS
 
 
 def test_ctrl_c_ends_a_build(full_model: Model) -> None:

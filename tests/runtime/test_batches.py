@@ -164,6 +164,29 @@ def test_an_engine_is_opened_only_where_it_was_built_for(
     assert TensorRTBackend(tmp_path / "rtx.engine", trt=make_trt(driver)).batch == BATCH
 
 
+def test_a_gpu_of_another_name_and_the_same_kind_runs_an_engine(model: Path, driver: Driver, tmp_path: Path) -> None:
+    path = write_engine(tmp_path / "model.engine", model, gpu="NVIDIA H200")
+    TensorRTBackend(path, trt=make_trt(driver)).close()
+
+
+def test_a_portable_engine_runs_on_later_gpus_and_versions_too(model: Path, driver: Driver, tmp_path: Path) -> None:
+    def write(**facts: object) -> Path:
+        return write_engine(tmp_path / "model.engine", model, portable=True, **facts)
+
+    elsewhere = write(gpu="NVIDIA A100", compute_capability="8.0", tensorrt_version="10.13.2.6")
+    backend = TensorRTBackend(elsewhere, trt=make_trt(driver))
+    assert backend._runtime.engine_host_code_allowed
+    backend.close()
+    with pytest.raises(BackendUnavailable, match=r"built with TensorRT 11.4.0, here is 10.16.1"):
+        TensorRTBackend(write(), trt=make_trt(driver, "10.16.1"))
+
+
+def test_an_engine_that_is_not_portable_may_run_no_code_of_its_own(engine: Path, driver: Driver) -> None:
+    backend = TensorRTBackend(engine, trt=make_trt(driver))
+    assert not hasattr(backend._runtime, "engine_host_code_allowed")
+    backend.close()
+
+
 def test_without_a_driver_tensorrt_is_not_even_imported(engine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def no_driver(name: str) -> None:
         raise OSError(name)

@@ -42,12 +42,18 @@ def test_facts_come_back_as_they_were_written(tmp_path: Path, facts: EngineFacts
     assert read_facts(engine) == facts
 
 
+def test_facts_of_before_there_were_portable_engines_are_read(tmp_path: Path) -> None:
+    data = FACTS.to_json()
+    del data["portable"]
+    assert read_facts(write(tmp_path / "model.engine", data)) == FACTS
+
+
 def test_the_keys_are_those_of_the_format() -> None:
     """In docs/formats.md; other programs read them."""
     assert list(FACTS.to_json().items())[:2] == [("format", 1), ("kind", "engine")]
     assert list(FACTS.to_json())[2:] == [
         "tensorrt", "tensorrt_version", "gpu", "compute_capability", "driver", "onnx_sha256", "engine_sha256",
-        "batch", "precision", "outputs", "verified", "card",
+        "batch", "precision", "outputs", "verified", "card", "portable",
     ]  # fmt: skip
 
 

@@ -3,6 +3,7 @@
 One code path for TensorRT 10, 11 and TensorRT-RTX, whose Python modules have the same calls.
 """
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -44,6 +45,8 @@ class TensorRTBackend(Backend):
         self._cuda = Cuda(index)
         self._logger = trt.Logger(trt.Logger.WARNING)
         self._runtime = trt.Runtime(self._logger)
+        if facts.portable:
+            self._runtime.engine_host_code_allowed = True  # the runtime of its own version, which it brings along
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
             raise BackendUnavailable(f"{path}: TensorRT {trt.__version__} does not take this engine", REBUILD)
@@ -128,11 +131,21 @@ def _import(name: str) -> Any:
 
 
 def _check_place(facts: EngineFacts, path: Path, index: int, version: str) -> None:
-    """An engine runs with the TensorRT, and on the kind of GPU, that it was built with."""
-    if version != facts.tensorrt_version:
-        raise BackendUnavailable(f"{path}: built with TensorRT {facts.tensorrt_version}, here is {version}", REBUILD)
+    """BackendUnavailable where the engine cannot run; a GPU of another name, but of the same kind, runs it."""
+    built_with = facts.tensorrt_version
+    if version != built_with and not (facts.portable and _numbers(version) > _numbers(built_with)):
+        raise BackendUnavailable(f"{path}: built with TensorRT {built_with}, here is {version}", REBUILD)
     gpu = describe_gpu(index)
-    if facts.gpu is not None and (facts.gpu, facts.compute_capability) != (gpu.name, gpu.compute_capability):
+    if facts.gpu is None or facts.compute_capability == gpu.compute_capability:
+        return
+    if not (facts.portable and _numbers(gpu.compute_capability) >= _AMPERE):
         there = f"{facts.gpu} (compute capability {facts.compute_capability})"
         message = f"{path}: built for {there}, here is {gpu.name} ({gpu.compute_capability})"
         raise BackendUnavailable(message, REBUILD)
+
+
+_AMPERE = (8, 0)
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in re.findall(r"\d+", version))
