@@ -49,12 +49,10 @@ class ModelCard:
         """Plain data, the format version first."""
         data = {"format": self.format, "created_by": self.created_by, **asdict(self)}
         parents = [asdict(parent) for parent in self.parents]
-        return {
-            **data,
-            "classes": self.classes.to_json(),
-            "parents": parents,
-            "fill": list(self.fill),
-        }
+        data |= {"classes": self.classes.to_json(), "parents": parents, "fill": list(self.fill)}
+        if not data.pop("notices"):
+            return data
+        return {**data, "notices": list(self.notices)}
 
     @classmethod
     def from_json(cls, data: Any) -> "ModelCard":
