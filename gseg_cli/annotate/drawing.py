@@ -60,6 +60,7 @@ class Drawing:
     size: (width, height) of the picture in pixels, None when the format does not tell.
     layers: in paint order, later ones over earlier ones. picture: the encoded picture, None when it is not at hand.
     is_share: coordinates are shares of the width and height, not pixels; all shapes are polygons then.
+    times: how often the picture is larger than what it shows, a sample; the shapes are painted at the sample's size.
     """
 
     where: str
@@ -68,6 +69,7 @@ class Drawing:
     layers: Sequence[Layer]
     picture: Callable[[], bytes | None] = no_picture
     is_share: bool = False
+    times: int = 1
 
 
 class TooMuchError(GsegError):

@@ -25,15 +25,16 @@ def import_source(
     mapping: Mapping[str, str],
     unlabelled: int = 0,
     line_width: float = LINE_WIDTH,
+    scale: int = 1,
     may_add: Callable[[Sequence[str]], bool] = lambda names: False,
 ) -> tuple[str, Import]:
     """The format's name, and the annotations. Writes nothing; GsegError when nothing can be read at all.
 
-    unlabelled: what pixels become that no shape covers, 0 or 255. may_add: asked once, with the names that are no
-    classes yet; on True they become classes behind the others, else each is a failure.
+    unlabelled: what pixels become that no shape covers, 0 or 255. scale: as of `tie`. may_add: asked once, with the
+    names that are no classes yet; on True they become classes behind the others, else each is a failure.
     """
     kind, reading, names = read_drawings(source, classes, mapping, may_add)
-    return kind, tie(reading, samples, names, unlabelled=unlabelled, line_width=line_width)
+    return kind, tie(reading, samples, names, unlabelled=unlabelled, line_width=line_width, scale=scale)
 
 
 def read_drawings(

@@ -9,6 +9,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
+from gseg_cli.annotate.reduce import reduced
 from gseg_cli.annotate.shapes import LINE_WIDTH, PixelPolygon, Polygon, Stroke, cover, effort, enlarged
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
@@ -34,15 +35,23 @@ class Import:
 
 
 def tie(
-    reading: Reading, samples: SampleSet, names: Names, *, unlabelled: int = 0, line_width: float = LINE_WIDTH
+    reading: Reading,
+    samples: SampleSet,
+    names: Names,
+    *,
+    unlabelled: int = 0,
+    line_width: float = LINE_WIDTH,
+    scale: int = 1,
 ) -> Import:
     """Match each drawing to its sample and paint it. Writes nothing.
 
     unlabelled: what pixels become that no shape covers, 0 or 255. line_width: of lines, in pixels of the picture.
+    scale: how often the pictures were enlarged whose size the export does not tell; where it does, it decides.
     """
     size = (samples.resolution, samples.resolution)
+    drawings = [replace(d, times=_times(d, samples.resolution, scale)) for d in reading.drawings]
     maps, work = paint_all(
-        reading,
+        replace(reading, drawings=drawings),
         Matcher(samples),
         names,
         lambda seed: size,
@@ -82,13 +91,19 @@ def paint_all(
 
 
 def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int, line_width: float) -> LabelMap:
-    """[H, W] at the drawing's own size; `size`, (width, height), where it does not tell. Its labels must be known."""
+    """[H, W] at the drawing's own size; `size`, (width, height), where it does not tell. Its labels must be known.
+
+    A drawing on an enlarged picture is painted at the size before that.
+    """
     if drawing.size is None:
         _check_within(drawing, max(size))
-    width, height = drawing.size or size
+    width, height = _before(drawing) or size
     if drawing.is_share:
         layers = [replace(layer, shape=enlarged(layer.shape, (width, height))) for layer in drawing.layers]
         drawing = replace(drawing, layers=layers)
+    if drawing.times > 1:
+        layers = [replace(layer, shape=reduced(layer.shape, drawing.times)) for layer in drawing.layers]
+        drawing, line_width = replace(drawing, layers=layers), line_width / drawing.times
     labels = np.full((height, width), unlabelled, np.uint8)
     _check_effort(drawing, width, height, line_width)
     for number, layer in enumerate(drawing.layers):
@@ -102,6 +117,21 @@ def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int
     return check_label_map(labels, len(names.classes), drawing.where)
 
 
+def _before(drawing: Drawing) -> tuple[int, int] | None:
+    """(width, height) before the picture was enlarged; None when the drawing does not tell."""
+    return drawing.size and (drawing.size[0] // drawing.times, drawing.size[1] // drawing.times)
+
+
+def _times(drawing: Drawing, resolution: int, scale: int) -> int:
+    """How often the picture was enlarged that was drawn on: by its size, else by what a person says."""
+    if drawing.is_share:
+        return 1
+    if drawing.size is None:
+        return scale
+    width, height = drawing.size
+    return max(1, width // resolution) if width == height and width % resolution == 0 else 1
+
+
 def _check_effort(drawing: Drawing, width: int, height: int, line_width: float) -> None:
     if sum(effort(layer.shape, height, width, line_width) for layer in drawing.layers) > MAX_EFFORT:
         message = f"{drawing.where}: {len(drawing.layers)} shapes would take minutes to fill"
@@ -113,11 +143,10 @@ def _check_within(drawing: Drawing, resolution: int) -> None:
     for layer in drawing.layers:
         rings = layer.shape.rings if isinstance(layer.shape, Polygon | PixelPolygon) else ()
         reach = max((float(ring.max()) for ring in rings), default=0.0)
-        if reach > resolution + 1:
-            message = f"{drawing.where}: reaches to {reach:g}, but the picture has {resolution} pixels"
-            raise GsegError(
-                message, "it was drawn on a larger one, whose size the file does not say; draw on the image itself"
-            )
+        if reach > drawing.times * resolution + 1:
+            message = f"{drawing.where}: reaches to {reach:g}, but the picture has {drawing.times * resolution} pixels"
+            hint = "it was drawn on a larger one, whose size the file does not say; for samples --scale says how large"
+            raise GsegError(message, hint)
 
 
 def _without_empty(drawings: Sequence[Drawing], names: Names) -> tuple[list[Drawing], list[str]]:

@@ -10,6 +10,7 @@ import typer
 from gseg_cli.annotate.photo_config import PhotoImportConfig
 from gseg_cli.choices import Fit, PhotoSpace, Unlabelled
 from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, open_project, settings
+from gseg_runtime.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -44,6 +45,13 @@ def annotate_import(
     line_width: Annotated[
         int, typer.Option(min=1, max=1000, help="Width of drawn lines and points, in pixels of the picture.")
     ] = 10,
+    scale: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="How often the samples were enlarged to draw on them, where the export does not tell their size.",
+        ),
+    ] = 1,
     partial: Annotated[
         bool, typer.Option("--partial", help="Import what can be read, even if other files fail.")
     ] = False,
@@ -96,6 +104,8 @@ def annotate_import(
     output, project = current_output(), open_project()
     folder = out or project.annotations_dir
     _refuse_clashes(source, folder, add, overwrite)
+    if photos and scale > 1:
+        raise UsageError("--scale only applies to samples", "draw on the photos themselves")
     check_free(folder, overwrite=overwrite, add=add)
     how: dict[str, Any] = {
         "mapping": mapping,
@@ -107,7 +117,7 @@ def annotate_import(
     fits: list[PhotoFit] = []
     if photos is None:
         sample_set = SampleSet.load(samples or project.samples_dir)
-        kind, found = import_source(source, sample_set, project.classes, **how)
+        kind, found = import_source(source, sample_set, project.classes, scale=scale, **how)
     else:
         options = {"leave_out": leave_out or (), "max_error": max_error, "space": space, "steps": steps, "fit": fit}
         kind, found, fits = _import_photos(
@@ -183,8 +193,6 @@ def _nothing_drawn(source: Path) -> dict[str, str | None]:
 
 def _refuse_clashes(source: Path, folder: Path, add: bool, overwrite: bool) -> None:
     """Of a source in the folder that is written a broken label map would be lost with --overwrite and --partial."""
-    from gseg_runtime.errors import UsageError
-
     if add and overwrite:
         raise UsageError("--add and --overwrite cannot be used together", "give one of them")
     if source.resolve().is_relative_to(folder.resolve()):

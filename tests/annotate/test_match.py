@@ -87,10 +87,10 @@ def test_a_strange_picture_without_a_seed_in_its_name_matches_nothing(ten_sample
 
 
 def test_a_resized_drawing_is_sampled_at_pixel_centres_and_says_so(ten_samples, tmp_path):
-    drawn = write(tmp_path / "000003.json", labelme(SKIN, size=256))
+    drawn = write(tmp_path / "000003.json", labelme(SKIN, size=96))
     _, found = load(drawn, ten_samples, CLASSES)
-    assert np.array_equal(found.all().labels[0], box(64, 0, 0, 8, 8))
-    assert found.warnings == (f"{drawn}: resized from 256x256 to 64x64, by nearest neighbour",)
+    assert np.array_equal(found.all().labels[0], box(64, 0, 0, 21, 21))
+    assert found.warnings == (f"{drawn}: resized from 96x96 to 64x64, by nearest neighbour",)
 
 
 def test_another_aspect_is_an_error(ten_samples, tmp_path):
