@@ -74,6 +74,16 @@ class Project:
         return self.path("templates")
 
     @property
+    def enlarged_dir(self) -> Path:
+        """Samples to draw on, larger; made by `gseg sample --scale`."""
+        return self.path("enlarged")
+
+    @property
+    def labels_dir(self) -> Path:
+        """The classes as other programs read them; made by `gseg sample --labels-for`."""
+        return self.path("labels")
+
+    @property
     def annotations_dir(self) -> Path:
         return self.path("annotations")
 

@@ -8,6 +8,7 @@ import pytest
 import typer
 
 from gseg_cli import choices
+from gseg_cli.annotate.tools.label_set import LABEL_SETS
 from gseg_cli.app import app, main
 from gseg_cli.datasets.protocol import ALL
 from gseg_cli.datasets.protocols import PROTOCOLS
@@ -31,6 +32,7 @@ KNOWN = [
     ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
     ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", STRIDES), ("Loss", LOSSES),
     ("Geometry", GEOMETRIES), ("ProtocolName", PROTOCOLS), ("Split", SPLITS), ("TableName", [*TABLES, "all"]),
+    ("Tool", LABEL_SETS),
 ]  # fmt: skip
 # Wrong for a reason that no type says.
 WRONG = [

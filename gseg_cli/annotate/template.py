@@ -5,55 +5,32 @@ sample is drawn. Whatever is painted over with a class colour is labelled; what 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from gseg_cli.annotate.colors import TEMPLATE_STEP, TEMPLATE_TINT
-from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_cli.annotate.handout import Handout, hand_out
+from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
-from gseg_runtime.files import atomic_path, write_text
+from gseg_runtime.files import write_text
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.spread import spread
 
 PALETTE = "classes.gpl"
 
 
-@dataclass(frozen=True)
-class Templates:
-    """written, kept: the paths of new templates, and of those that were there already."""
-
-    folder: Path
-    written: tuple[Path, ...]
-    kept: tuple[Path, ...]
-
-    @property
-    def told(self) -> str:
-        kept = f"; {len(self.kept)} were there and are kept as they are" if self.kept else ""
-        return f"{self.folder}: {len(self.written)} templates to paint on, and {PALETTE} with the class colours{kept}"
-
-
-def write_templates(samples: SampleSet, seeds: Sequence[int], classes: ClassMap, folder: Path) -> Templates:
+def write_templates(
+    samples: SampleSet, seeds: Sequence[int], classes: ClassMap, folder: Path, times: int = 1
+) -> Handout:
     """Write 000003.png for each seed, and the class colours as a palette for GIMP and Krita.
 
-    A file that is there already is kept: somebody may have painted on it. The sample's images must exist.
+    The sample's images must exist. times: how often they are enlarged.
     """
-    written: list[Path] = []
-    kept: list[Path] = []
-    for seed in seeds:
-        path = folder / sample_name(seed)
-        if path.exists():
-            kept.append(path)
-            continue
-        with Image.open(samples.image_path(seed)) as image:
-            template = make_template(np.asarray(image.convert("RGB")), classes)
-        with atomic_path(path) as temporary:
-            template.save(temporary)
-        written.append(path)
+    written = hand_out(samples, seeds, folder, lambda seed, picture: make_template(np.asarray(picture), classes), times)
     write_text(folder / PALETTE, gimp_palette(classes))
-    return Templates(folder, tuple(written), tuple(kept))
+    return written
 
 
 def make_template(pixels: Pixels, classes: ClassMap) -> Image.Image:
@@ -63,7 +40,7 @@ def make_template(pixels: Pixels, classes: ClassMap) -> Image.Image:
     # No darker and no lighter than this, so that black and white still stand out as class colours.
     wanted = 48 + light * (208 - 48) / 255
     levels = np.array([grey[0] for grey in greys])
-    nearest = np.abs(wanted[..., None] - levels).argmin(axis=-1)
+    nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, wanted)
     image = Image.fromarray((len(classes) + nearest).astype(np.uint8))
     entries = [*classes.colors, *greys]
     entries += [(0, 0, 0)] * (IGNORE - len(entries)) + [IGNORE_COLOR]

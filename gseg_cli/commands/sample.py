@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.choices import Pick
+from gseg_cli.choices import Pick, Tool
 from gseg_cli.fewshot.pick_config import PickConfig
 from gseg_cli.options import DeviceOpt, GanOpt, OverwriteOpt, find_gan, is_given, open_project, project_dir
 from gseg_runtime.errors import ProjectError, UsageError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from gseg_cli.fewshot.pick_stage import Picked
     from gseg_cli.gan.generator import Generator
     from gseg_cli.gan.sample_set import SampleSet
+    from gseg_cli.project import Project
 
 SEEDS, CANDIDATES = "0-15", "0-499"
 
@@ -61,6 +62,15 @@ def sample(
     template: Annotated[
         bool, typer.Option("--template", help="Also write templates/, to paint label maps with any paint program.")
     ] = False,
+    scale: Annotated[
+        int | None,
+        typer.Option(
+            min=2, help="Also write enlarged/, the images so many times as large; templates are enlarged too."
+        ),
+    ] = None,
+    labels_for: Annotated[
+        Tool | None, typer.Option(help="Also write labels/, the project's classes as this program reads them.")
+    ] = None,
     device: DeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
 ) -> None:
@@ -76,7 +86,9 @@ def sample(
     wanted = parse_seeds(seeds)  # before PyTorch is loaded: a slip is answered at once
     gan_path = find_gan(gan)
     folder = out or open_project().samples_dir
-    project = open_project() if template else None  # templates carry the project's class colours
+    project = open_project() if template or scale or labels_for else None
+    if scale:
+        _check_scale(gan_path, scale)
     if how and how.way == "uncertain":
         teacher = teacher or _newest_teacher()
 
@@ -95,12 +107,9 @@ def sample(
         samples = write_samples(
             generator, gan_path, wanted, truncation_psi, folder, overwrite=overwrite, on_step=on_step
         )
-    templates = None
+    handed: dict[str, Any] = {"templates": (), "enlarged": (), "labels": None}
     if project:
-        from gseg_cli.annotate.template import write_templates
-
-        templates = write_templates(samples, wanted, project.classes, project.templates_dir)
-        current_output().say(templates.told)
+        handed |= _hand_out(project, samples, wanted, template, scale or 1, labels_for)
     data = {
         "out": folder,
         "seeds": samples.seeds,
@@ -108,10 +117,41 @@ def sample(
         "class_index": samples.class_index,
         "resolution": samples.resolution,
         "gan": {"path": gan_path, "sha256": samples.gan_sha256},
-        "templates": templates.written if templates else (),
+        **handed,
         **picked,
     }
     current_output().result(data, _told(folder, samples, truncation_psi, how, wanted))
+
+
+def _check_scale(gan: Path, scale: int) -> None:
+    from gseg_cli.annotate.handout import check_times
+    from gseg_cli.project import gan_resolution
+
+    check_times(gan_resolution(gan), scale)
+
+
+def _hand_out(
+    project: "Project", samples: "SampleSet", seeds: Sequence[int], template: bool, scale: int, tool: Tool | None
+) -> dict[str, Any]:
+    """What is drawn on and with, beside the samples themselves."""
+    from gseg_cli.annotate.handout import write_enlarged
+    from gseg_cli.annotate.template import PALETTE, write_templates
+    from gseg_cli.annotate.tools.label_set import write_label_set
+    from gseg_cli.output import current_output
+
+    made: dict[str, Any] = {}
+    if template:
+        templates = write_templates(samples, seeds, project.classes, project.templates_dir, scale)
+        current_output().say(templates.told(f"templates to paint on, and {PALETTE} with the class colours"))
+        made["templates"] = templates.written
+    if scale > 1:
+        enlarged = write_enlarged(samples, seeds, scale, project.enlarged_dir)
+        current_output().say(enlarged.told(f"pictures of {scale * samples.resolution} px to draw on"))
+        made["enlarged"] = enlarged.written
+    if tool:
+        made["labels"], use = write_label_set(tool, project.classes, project.labels_dir)
+        current_output().say(use)
+    return made
 
 
 def _pick(

@@ -1,0 +1,62 @@
+"""Pictures that people draw on, one per sample. A file that is there already is kept: somebody may have drawn on it."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from PIL import Image
+
+from gseg_cli.annotate.drawing import SAMPLES
+from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_runtime.errors import UsageError
+from gseg_runtime.files import atomic_path
+
+
+@dataclass(frozen=True)
+class Handout:
+    """written, kept: the paths of new pictures, and of those that were there already."""
+
+    folder: Path
+    written: tuple[Path, ...]
+    kept: tuple[Path, ...]
+
+    def told(self, what: str) -> str:
+        kept = f"; {len(self.kept)} were there and are kept as they are" if self.kept else ""
+        return f"{self.folder}: {len(self.written)} {what}{kept}"
+
+
+def hand_out(
+    samples: SampleSet, seeds: Sequence[int], folder: Path, make: Callable[[int, Image.Image], Image.Image], times: int
+) -> Handout:
+    """Write 000003.png for each seed: what `make` makes of the seed and its sample, enlarged so many `times`."""
+    written: list[Path] = []
+    kept: list[Path] = []
+    for seed in seeds:
+        path = folder / sample_name(seed)
+        if path.exists():
+            kept.append(path)
+            continue
+        with atomic_path(path) as temporary:
+            make(seed, enlarged_sample(samples, seed, times)).save(temporary, format="PNG")
+        written.append(path)
+    return Handout(folder, tuple(written), tuple(kept))
+
+
+def write_enlarged(samples: SampleSet, seeds: Sequence[int], times: int, folder: Path) -> Handout:
+    return hand_out(samples, seeds, folder, lambda seed, picture: picture, times)
+
+
+def enlarged_sample(samples: SampleSet, seed: int, times: int) -> Image.Image:
+    """RGB. Smoothly: blocks hide what they show."""
+    with Image.open(samples.image_path(seed)) as image:
+        picture = image.convert("RGB")
+    size = (picture.width * times, picture.height * times)
+    return picture.resize(size, Image.Resampling.LANCZOS) if times > 1 else picture
+
+
+def check_times(resolution: int, times: int) -> None:
+    """UsageError when the enlarged pictures are larger than what can be imported again."""
+    if resolution * times > SAMPLES.width:
+        most = SAMPLES.width // resolution
+        message = f"--scale {times}: makes {resolution * times} pixels a side, which is too large to import"
+        raise UsageError(message, f"use at most --scale {most}")
