@@ -32,6 +32,7 @@ from gseg_cli.commands.info import info
 from gseg_cli.commands.init import init
 from gseg_cli.commands.label import label
 from gseg_cli.commands.merge import merge
+from gseg_cli.commands.predict import predict
 from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
@@ -83,6 +84,7 @@ for command in (
     annotate_import,
     label,
     fewshot_train,
+    predict,
     fewshot_segment,
     distill,
     export,

@@ -16,6 +16,7 @@ Fit = Literal["crop", "letterbox"]
 Space = Literal["w", "w+", "f"]
 PhotoSpace = Literal["w", "w+"]  # where the latents alone draw the photo, which is all that annotations hold
 Tool = Literal["labelme", "cvat", "label-studio"]
+Prefill = Literal["labelme", "cvat", "label-studio", "template"]
 Unlabelled = Literal["background", "ignore"]
 Pick = Literal["random", "diverse", "uncertain"]
 TeacherModel = Literal["mlp", "cnn-s", "cnn-m", "cnn-l"]

@@ -84,6 +84,11 @@ class Project:
         return self.path("labels")
 
     @property
+    def predictions_dir(self) -> Path:
+        """What a teacher says of samples, to be corrected; made by `gseg predict`."""
+        return self.path("predictions")
+
+    @property
     def annotations_dir(self) -> Path:
         return self.path("annotations")
 

@@ -27,6 +27,7 @@ COMMANDS = [
     "annotate-import",
     "label",
     "fewshot-train",
+    "predict",
     "fewshot-segment",
     "distill",
     "export",

@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 from gseg_cli.annotate.drawing import Layer
 from gseg_cli.annotate.shapes import Bitmap, Mask
+from gseg_cli.annotate.template_colors import class_of_shades, is_template_color
 from gseg_runtime.class_map import Color, format_color
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import Pixels
@@ -19,15 +20,6 @@ MIN_COLORS, MAX_COLORS = (
     20_000,
 )  # a quarter of the pixels between these: photos have more, smoothed label maps fewer
 _UNDECIDED, _UNLABELLED = -1, -2
-# The picture in a template is painted in greys with a touch of blue that nothing else has.
-TEMPLATE_TINT = 3
-TEMPLATE_STEP = 4
-
-
-def is_template_color(colors: npt.NDArray[np.integer]) -> npt.NDArray[np.bool_]:
-    """[...]: whether colours [..., 3] belong to the picture in a template (see template.py)."""
-    red, green, blue = np.moveaxis(colors.astype(int), -1, 0)
-    return (red == green) & (blue == red + TEMPLATE_TINT) & (red % TEMPLATE_STEP == 0)
 
 
 @dataclass(frozen=True)
@@ -75,6 +67,9 @@ def layers_of_colors(
         raise GsegError(message, "give the drawn label maps, not the samples")
     row, drift = key.nearest(colors)
     near = np.where(drift <= TOLERANCE, row, _UNDECIDED)
+    shade = _shades_in(colors, counts, drift, key)
+    drift[shade >= 0] = 0  # they are meant as they are
+    near = np.where(shade >= 0, shade, near)
     values = np.where(is_template_color(colors) & (drift > 0), _UNLABELLED, near)
     labels = values[inverse]  # [H, W], rows of the key
     if is_clear is not None:
@@ -88,6 +83,16 @@ def layers_of_colors(
         )
     rows = [index for index in np.unique(labels) if index >= 0 and key.labels[index] != unlabelled]
     return [Layer(key.labels[index], Bitmap(labels == index)) for index in rows], warnings
+
+
+def _shades_in(
+    colors: Pixels, counts: npt.NDArray[np.intp], drift: npt.NDArray[np.int16], key: ColorKey
+) -> npt.NDArray[np.intp]:
+    """[N]: of which label each colour is a shade, -1 of none. In a filled template nearly all others are shades; where
+    most are not, it is another picture, in which a few look like shades by chance."""
+    shade = class_of_shades(colors, key.colors)
+    is_template = 2 * counts[shade >= 0].sum() >= counts[drift > 0].sum()
+    return shade if is_template else np.full_like(shade, -1)
 
 
 def _unique_colors(pixels: Pixels) -> tuple[Pixels, npt.NDArray[np.intp], npt.NDArray[np.intp]]:

@@ -1,7 +1,8 @@
 """Templates for paint programs: indexed PNGs that show a sample in grey and carry the class colours in their palette.
 
 The first entries of the palette are the classes, in index order; then come greys with a touch of blue, in which the
-sample is drawn. Whatever is painted over with a class colour is labelled; what still shows the sample is not.
+sample is drawn. Whatever is painted over with a class colour is labelled; what still shows the sample is not. A
+template that is filled with a prediction shows the sample in shades of the class colours instead.
 """
 
 from collections.abc import Sequence
@@ -10,12 +11,13 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gseg_cli.annotate.colors import TEMPLATE_STEP, TEMPLATE_TINT
 from gseg_cli.annotate.handout import Handout, hand_out
+from gseg_cli.annotate.template_colors import TEMPLATE_STEP, TEMPLATE_TINT, shades_of
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
+from gseg_runtime.errors import GsegError
 from gseg_runtime.files import write_text
-from gseg_runtime.label_map import Pixels
+from gseg_runtime.label_map import LabelMap, Pixels
 from gseg_runtime.spread import spread
 
 PALETTE = "classes.gpl"
@@ -41,11 +43,29 @@ def make_template(pixels: Pixels, classes: ClassMap) -> Image.Image:
     wanted = 48 + light * (208 - 48) / 255
     levels = np.array([grey[0] for grey in greys])
     nearest = np.searchsorted((levels[1:] + levels[:-1]) / 2, wanted)
-    image = Image.fromarray((len(classes) + nearest).astype(np.uint8))
-    entries = [*classes.colors, *greys]
-    entries += [(0, 0, 0)] * (IGNORE - len(entries)) + [IGNORE_COLOR]
-    image.putpalette([channel for color in entries for channel in color])
-    return image
+    return _indexed((len(classes) + nearest).astype(np.uint8), classes, greys)
+
+
+def make_prefilled(pixels: Pixels, labels: LabelMap, classes: ClassMap) -> Image.Image:
+    """An indexed picture of pixels [H, W, 3] in shades of the classes that labels [H, W] say; see template_colors.py.
+
+    A class whose shades all belong to others, because its colour is nearly theirs, is painted flat. GsegError when the
+    palette has no room.
+    """
+    found = np.unique(labels).tolist()
+    room = (IGNORE - len(classes)) // len(found)
+    if not room:
+        message = f"{len(classes)} classes, of which {len(found)} are on one picture: too many for one palette"
+        raise GsegError(message, "use --for with a labelling program instead")
+    light = pixels.astype(float) @ np.array([0.299, 0.587, 0.114])
+    values, shades = np.zeros(labels.shape, np.uint8), list[Color]()
+    for index in found:
+        is_here, free = labels == index, shades_of(index, classes.colors).tolist()
+        chosen = spread(free, room) if free else []
+        level = (light[is_here] * len(chosen) / 256).astype(int)
+        values[is_here] = len(classes) + len(shades) + level if free else index
+        shades += [(red, green, blue) for red, green, blue in chosen]
+    return _indexed(values, classes, shades)
 
 
 def gimp_palette(classes: ClassMap) -> str:
@@ -60,3 +80,12 @@ def _greys(classes: ClassMap) -> list[Color]:
     all_greys = [(level, level, level + TEMPLATE_TINT) for level in range(48, 209, TEMPLATE_STEP)]
     free = [grey for grey in all_greys if grey not in classes.colors]
     return spread(free, max(1, IGNORE - len(classes)))
+
+
+def _indexed(values: LabelMap, classes: ClassMap, others: Sequence[Color]) -> Image.Image:
+    """A picture whose palette holds the classes, then other colours, and what is ignored."""
+    image = Image.fromarray(values)
+    entries = [*classes.colors, *others]
+    entries += [(0, 0, 0)] * (IGNORE - len(entries)) + [IGNORE_COLOR]
+    image.putpalette([channel for color in entries for channel in color])
+    return image

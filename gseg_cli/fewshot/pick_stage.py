@@ -13,6 +13,7 @@ from gseg_cli.fewshot.pick_config import PickConfig
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.sample import check_truncation, device_of
 from gseg_cli.steps import OnStep, ignore_step
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError
 from gseg_runtime.files import sha256_file
 
@@ -44,10 +45,10 @@ def run_pick(
     photos, whose numbers are no seeds. CheckpointError when the teacher is of another GAN or class.
     """
     check_truncation(config.truncation_psi)
-    labelled = set(_labelled(annotations, gan, _class_of(generator)))
+    labelled = set(labelled_seeds(annotations, gan, _class_of(generator)))
     network = None
     if teacher:
-        network, seeds = _load_teacher(teacher, generator, gan)
+        network, _, seeds = load_teacher_for(teacher, generator, gan)
         labelled |= set(seeds)
     labelled = {seed for seed in labelled if seed < FIRST_PHOTO}
     picked = pick_seeds(generator, candidates, config, labelled=sorted(labelled), teacher=network, on_step=on_step)
@@ -58,7 +59,7 @@ def _class_of(generator: Generator) -> int | None:
     return getattr(generator, "class_index", None)
 
 
-def _labelled(folder: Path, gan: Path, class_index: int | None) -> tuple[int, ...]:
+def labelled_seeds(folder: Path, gan: Path, class_index: int | None) -> tuple[int, ...]:
     """Seeds of the samples of this GAN and class that have a label map already."""
     if not (folder / annotation_set.FILE).is_file():
         return ()
@@ -67,11 +68,11 @@ def _labelled(folder: Path, gan: Path, class_index: int | None) -> tuple[int, ..
     return there.seeds if same else ()
 
 
-def _load_teacher(path: Path, generator: Generator, gan: Path) -> tuple[Teacher, list[int]]:
-    """The teacher, and the seeds it was trained on."""
-    teacher, _, meta = load_teacher_of(gan, path, device_of(generator))
+def load_teacher_for(path: Path, generator: Generator, gan: Path) -> tuple[Teacher, ClassMap, list[int]]:
+    """The teacher, its classes, and the seeds it was trained on. CheckpointError when it is of another GAN or class."""
+    teacher, classes, meta = load_teacher_of(gan, path, device_of(generator))
     _check_class(path, meta, _class_of(generator))
-    return teacher, meta["trained"]["seeds"]
+    return teacher, classes, meta["trained"]["seeds"]
 
 
 def _check_class(teacher: Path, meta: dict[str, Any], class_index: int | None) -> None:

@@ -14,12 +14,13 @@ from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.class_table import ClassTable, Tables
-from gseg_cli.annotate.colors import ColorKey, is_template_color, layers_of_colors
+from gseg_cli.annotate.colors import ColorKey, layers_of_colors
 from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.source_files import Files, given_files
+from gseg_cli.annotate.template_colors import class_of_shades, is_template_color
 from gseg_cli.annotate.wide_tiff import read_wide_tiff
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
@@ -155,6 +156,9 @@ def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tup
     palette = _palette_of(image)[used]  # [U, 3]
     is_class = np.array([tuple(color.tolist()) in classes.colors for color in palette])
     is_picture = is_template_color(palette) & ~is_class
+    is_shade = class_of_shades(palette, np.array(classes.colors)) >= 0
+    if is_shade.any() and (is_class | is_picture | is_shade | (used == IGNORE)).all():
+        return layers_of_colors(np.asarray(image.convert("RGB")), None, color_key(classes, where), None, where)
     if not _are_indices(used[~is_picture], palette[~is_picture], classes, where):
         pixels = np.asarray(image.convert("RGBA"))
         key = color_key(classes, where)
