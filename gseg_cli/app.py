@@ -54,6 +54,7 @@ EXTRAS = {
     "scipy": "reproduce",
     "defusedxml": "annotate",
     "matplotlib": "charts",
+    "psd_tools": "psd",
     "starlette": "label",
     "uvicorn": "label",
     "prometheus_client": "serve",

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, ParseError
 
 from gseg_cli.annotate.drawing import Reading, TooMuchError
 from gseg_cli.annotate.fields import Node, parse_json
-from gseg_cli.annotate.source_files import Files
+from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.errors import GsegError
 
 MAX_VALUES = 10_000_000  # in all documents; parsed, each takes up to 250 bytes, however few it is written in
@@ -35,7 +35,7 @@ def read_documents(files: Files, reading: Reading) -> list[Document]:
     """All JSON and XML files; those that cannot be parsed become failures."""
     documents: list[Document] = []
     num_values = num_bytes = 0
-    for name in files.named(".json", ".geojson", ".xml"):
+    for name in [*files.named(".json", ".geojson", ".xml"), *_nameless(files)]:
         is_xml = name.lower().endswith(".xml")
         with reading.attempt():
             where, data = files.where(name), files.read(name)
@@ -44,6 +44,11 @@ def read_documents(files: Files, reading: Reading) -> list[Document]:
             _check_amount(num_values, num_bytes, where)
             documents.append(Document(name, where, parse_xml(data, where) if is_xml else parse_json(data, where)))
     return documents
+
+
+def _nameless(files: Files) -> list[str]:
+    """Label Studio calls the files that it writes to a folder or a cloud by a number alone."""
+    return [name for name in files.names if base_name(name).isdecimal() and files.read(name)[:1] == b"{"]
 
 
 def _check_amount(num_values: int, num_bytes: int, where: str) -> None:

@@ -19,7 +19,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.images import decode_image, read_image
 from gseg_runtime.label_map import Pixels
 
-_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|json|ora)$", re.IGNORECASE)
+_SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|json|ora|psd|psb)$", re.IGNORECASE)
 _ROBOFLOW = re.compile(r"(_(png|jpe?g|webp|bmp))?\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
 _UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio puts eight hexadecimal digits before the name
 Thumbnail = npt.NDArray[np.float32]  # [16, 16, 3]

@@ -11,23 +11,26 @@ from gseg_runtime.class_map import IGNORE, ClassMap, default_color
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
+ANY = "*"  # --map "*=-": every name that is no class, and for which there is no other entry
 _IGNORED = {IGNORED, "void", "unlabeled", "unlabelled", "__ignore__"}  # the last one in labelme and its kin
-_BACKGROUND = {BACKGROUND, "_background_"}
+_BACKGROUND = {BACKGROUND, "_background_", "__background__"}  # the last one in ISAT
 
 
 @dataclass(frozen=True)
 class Names:
-    """mapping: label in the annotations -> class name, "ignore", or "-" to leave such shapes out."""
+    """mapping: label in the annotations, or "*" -> class name, "ignore", or "-" to leave such shapes out."""
 
     classes: ClassMap
     mapping: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
 
     def entry(self, label: str) -> str | None:
-        """Which label of the mapping is meant: the same, or the only one that differs in case and blanks alone."""
+        """Which label of the mapping is meant: the same, the only one that differs in case and blanks alone, or "*"."""
         if label in self.mapping:
             return label
         alike = [known for known in self.mapping if _folded(known) == _folded(label)]
-        return alike[0] if len(alike) == 1 else None
+        if alike:
+            return alike[0] if len(alike) == 1 else None
+        return ANY if ANY in self.mapping and self._known(label) is None else None
 
     def is_left_out(self, label: str) -> bool:
         entry = self.entry(label)
@@ -38,7 +41,9 @@ class Names:
 
         Upper and lower case are alike, and so are one blank and several.
         """
-        name = self.class_name(label)
+        return self._known(self.class_name(label))
+
+    def _known(self, name: str) -> int | None:
         if name in self.classes.names:
             return self.classes.names.index(name)
         folded = [_folded(known) for known in self.classes.names]

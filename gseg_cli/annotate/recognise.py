@@ -12,12 +12,18 @@ from gseg_cli.annotate.drawing import SAMPLES, Bounds, Reading
 from gseg_cli.annotate.formats.celebamask import part_names, read_parts
 from gseg_cli.annotate.formats.coco import is_coco, is_panoptic, read_coco, read_panoptic
 from gseg_cli.annotate.formats.cvat import is_cvat, read_cvat
+from gseg_cli.annotate.formats.darwin import is_darwin, read_darwin
+from gseg_cli.annotate.formats.datumaro import is_datumaro, read_datumaro
+from gseg_cli.annotate.formats.isat import is_isat, read_isat
 from gseg_cli.annotate.formats.label_studio import is_label_studio, read_label_studio
 from gseg_cli.annotate.formats.labelme import is_labelme, read_labelme
 from gseg_cli.annotate.formats.labelme_xml import is_labelme_xml, read_labelme_xml
 from gseg_cli.annotate.formats.openraster import read_layered
+from gseg_cli.annotate.formats.photoshop import SUFFIXES as PHOTOSHOP
+from gseg_cli.annotate.formats.photoshop import read_photoshop
 from gseg_cli.annotate.formats.png import SUFFIXES, read_label_maps
 from gseg_cli.annotate.formats.qupath import is_geojson, read_geojson
+from gseg_cli.annotate.formats.sa1b import is_sa1b, read_sa1b
 from gseg_cli.annotate.formats.supervisely import is_supervisely, read_supervisely
 from gseg_cli.annotate.formats.via import is_via, read_via
 from gseg_cli.annotate.formats.voc import is_voc_boxes, mask_names, read_voc_boxes, read_voc_masks
@@ -28,8 +34,8 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
 READ = (
-    "known: labelme, COCO, CVAT, Label Studio, YOLO, VIA, Pascal VOC, LabelMe XML, CelebAMask-HQ, Supervisely, QuPath, "
-    "OpenRaster, PNG"
+    "known: labelme, COCO, CVAT, Label Studio, YOLO, VIA, Datumaro, V7 Darwin, ISAT, SA-1B, Pascal VOC, LabelMe XML, "
+    "CelebAMask-HQ, Supervisely, QuPath, OpenRaster, Photoshop, PNG"
 )
 
 
@@ -50,6 +56,10 @@ FORMATS = (
     DocumentFormat("Label Studio", is_label_studio, read_label_studio),
     DocumentFormat("LabelMe XML", is_labelme_xml, read_labelme_xml),
     DocumentFormat("Pascal VOC boxes", is_voc_boxes, read_voc_boxes),
+    DocumentFormat("Datumaro", is_datumaro, read_datumaro),
+    DocumentFormat("Darwin", is_darwin, read_darwin),
+    DocumentFormat("ISAT", is_isat, read_isat),
+    DocumentFormat("SA-1B", is_sa1b, read_sa1b),
     DocumentFormat("VIA", is_via, read_via),
     DocumentFormat("Supervisely", is_supervisely, read_supervisely),
     DocumentFormat("QuPath", is_geojson, read_geojson),
@@ -71,6 +81,10 @@ def read_source(source: Path, names: Names, bounds: Bounds = SAMPLES) -> tuple[s
     if layered:
         read_layered(files, layered, reading)
         return "OpenRaster", reading
+    photoshop = files.named(*PHOTOSHOP)
+    if photoshop:
+        read_photoshop(files, photoshop, reading)
+        return "Photoshop", reading
     documents = read_documents(files, reading)
     found = [(kind, document) for document in documents if (kind := _format_of(document)) is not None]
     kinds = {kind.name: kind for kind, _ in found}

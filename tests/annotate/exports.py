@@ -97,3 +97,26 @@ def via(*shapes, name="000003.png", label=None):
     attributes = {"label": "skin"} if label is None else label
     regions = [{"shape_attributes": shape, "region_attributes": attributes} for shape in shapes]
     return {f"{name}5000": {"filename": name, "size": 5000, "regions": regions, "file_attributes": {}}}
+
+
+def darwin(raster, name="000003.png", size=64):
+    """Version 2.0, with one mask of skin."""
+    slot = {"slot_name": "0", "type": "image", "width": size, "height": size, "source_files": [{"file_name": name}]}
+    mask = {"id": "m", "name": "skin", "mask": {"sparse_rle": None}}
+    rows = [mask, {"id": "r", "name": "__raster_layer__", "raster_layer": raster}]
+    return {"version": "2.0", "item": {"name": name, "path": "/", "slots": [slot]}, "annotations": rows}
+
+
+def datumaro(*annotations, name="000003", size=64):
+    rows = [{"id": 0, "label_id": 0, "attributes": {}, "group": 0, "z_order": 0, **row} for row in annotations]
+    categories = {"label": {"labels": [{"name": "skin", "parent": "", "attributes": []}]}}
+    item = {"id": name, "annotations": rows, "image": {"path": f"/data/{name}.png", "size": [size, size]}}
+    return {"dm_format_version": "1.0", "infos": {}, "categories": categories, "items": [item]}
+
+
+def sa1b(*masks, name="000003.png", size=64):
+    """masks: run lengths down the columns, and an id."""
+    rows = [{"id": number, "segmentation": {"size": [size, size], "counts": counts}, "bbox": [0, 0, 1, 1], "area": 1,
+             "predicted_iou": 0.9, "point_coords": [[1, 1]], "crop_box": [0, 0, size, size], "stability_score": 0.9}
+            for counts, number in masks]  # fmt: skip
+    return {"image": {"image_id": 3, "width": size, "height": size, "file_name": name}, "annotations": rows}

@@ -25,9 +25,12 @@ from tests.annotate.exports import (
     box,
     coco,
     cvat,
+    darwin,
+    datumaro,
     label_studio,
     labelme,
     png,
+    sa1b,
     square,
     via,
     write,
@@ -63,6 +66,7 @@ ZIGZAG = ("skin", "polygon", [[index * 7 % 4096, index % 2 * 4095] for index in 
 DIAGONALS = ("skin", "linestrip", [[0, 0], [4096, 4096]] * 200)
 LARGE_MASK = {"label": "skin", "shape_type": "mask", "points": [[0, 0], [64, 64]],
               "mask": b64(png(np.ones((65, 65), np.uint8)))}  # fmt: skip
+RASTER = {"dense_rle": [0, 4096], "mask_annotation_ids_mapping": {"m": 1}, "total_pixels": 4096}
 WHOLE_PICTURE = {"segmentation": {"size": [4096, 4096], "counts": [0, 4096 * 4096]}}
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
@@ -137,6 +141,20 @@ CASES = {
     "mask of LabelMe that is missing": ("000003.xml", "<annotation><filename>000003.png</filename><object><name>skin"
                                         "</name><segm><mask>../x.png</mask></segm></object></annotation>",
                                         "is missing"),
+    "raster that overruns": ("a.json", darwin(RASTER | {"dense_rle": [1, 10**9]}), "add up to 4096 pixels"),
+    "raster of endless values": ("a.json", darwin(RASTER | {"dense_rle": [1, 0] * 4097}), "in turn, got 8194 numbers"),
+    "raster of an unknown mask": ("a.json", darwin(RASTER | {"mask_annotation_ids_mapping": {"x": 1}}),
+                                  "mask 'x' is not in the file"),
+    "video of Darwin": ("a.json", darwin(RASTER) | {"annotations": [{"name": "skin", "frames": {"0": {}}}]},
+                        "annotations of a video"),
+    "mask larger than Datumaro's picture": ("a.json", datumaro({"type": "mask", "rle": {"size": [9, 9], "counts":
+                                            [81]}}), "a mask of 9x9 does not fit"),
+    "label of Datumaro that is missing": ("a.json", datumaro({"type": "polygon", "label_id": 7, "points": [0] * 6}),
+                                          "label 7, but 1 have a name"),
+    "SA-1B without a class": ("a.json", sa1b(([4096 - 9, 9], 41)), "unknown class '41'"),
+    "ISAT's polygon of two corners": ("a.json", {"info": {"description": "ISAT", "name": "000003.png", "width": 64,
+                                      "height": 64}, "objects": [{"category": "skin", "segmentation": [[1, 1], [2, 2]],
+                                      "layer": 1.0}]}, "a polygon needs 3 points"),
     "line break in a label": ("000003.json", labelme(("skin\nerror: x", "point", [[1, 1]])), "printable characters"),
 }  # fmt: skip
 
@@ -217,8 +235,11 @@ def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_sa
         ]
     documents.append(via({"name": "polygon", "all_points_x": [1, 9, 9], "all_points_y": [1, 1, 9]}))
     documents += [json.loads((DATA / f"label_studio_{kind}.json").read_text())[:1] for kind in ("polygons", "brush")]
+    documents += [json.loads(text) for text in (first_of("darwin.zip"), first_of("darwin_masks.zip"))]
+    documents += [json.loads(text) for text in (first_of("datumaro_polygons.zip"), first_of("datumaro_masks.zip"))]
+    documents += [json.loads(first_of("isat.zip")), sa1b(([64 * 8, 64, 64 * 55], 41))]
     refused = 0
-    for seed in range(150):
+    for seed in range(300):
         damaged = damage(random.Random(seed).choice(documents), random.Random(seed))
         source = write(tmp_path / "a.json", damaged)
         try:
@@ -227,7 +248,12 @@ def test_no_damage_to_an_export_ends_in_anything_but_an_error_of_one_line(ten_sa
             failures = (error,)
         refused += bool(failures)
         assert all("\n" not in failure.message for failure in failures)
-    assert refused > 50
+    assert refused > 100
+
+
+def first_of(name):
+    with zipfile.ZipFile(DATA / name) as archive:
+        return archive.read(archive.namelist()[0])
 
 
 def damage(document, randomly):

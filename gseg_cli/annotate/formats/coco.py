@@ -125,7 +125,7 @@ def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
     segmentation = annotation.value.get("segmentation")
     if isinstance(segmentation, dict):
         node = annotation.child("segmentation")
-        return [_rle(node, size)]
+        return [read_rle(node, size)]
     if segmentation:
         polygons = annotation.nodes("segmentation")
         return [Polygon((check_polygon(points_of(p.of_type(list), p.where), p.where),)) for p in polygons]
@@ -135,7 +135,8 @@ def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
     return []
 
 
-def _rle(node: Node, size: tuple[int, int]) -> Bitmap:
+def read_rle(node: Node, size: tuple[int, int]) -> Bitmap:
+    """{size: [height, width], counts}; size: (width, height) that it must have."""
     height, width = (check_whole(side.value, side.where) for side in _two(node.child("size")))
     if (width, height) != size:
         raise GsegError(f"{node.where}: a mask of {width}x{height} for a picture of {size[0]}x{size[1]}", HINT)

@@ -22,7 +22,10 @@ _SHAPE_KEYS = ("points", "rle", "imageDataURL", "radiusX", "width")
 
 
 def is_label_studio(content: Any) -> bool:
-    """A list of tasks: full ones with annotations (once: completions), or JSON-MIN with regions among the data."""
+    """A list of tasks: full ones with annotations (once: completions), or JSON-MIN with regions among the data. Or one
+    of them alone, or one annotation with its task, as it writes a file of each to a cloud or a folder."""
+    if isinstance(content, dict):
+        return _is_annotation(content) or (isinstance(content.get("data"), dict) and _is_task(content))
     return (
         isinstance(content, list)
         and bool(content)
@@ -33,7 +36,8 @@ def is_label_studio(content: Any) -> bool:
 def read_label_studio(document: Document, files: Files, reading: Reading) -> None:
     unsubmitted: list[Node] = []
     num_drawings = len(reading.drawings)
-    for task in document.node.items():
+    tasks = _tasks(document.node)
+    for task in tasks:
         with reading.attempt():
             if _is_unsubmitted(task):
                 unsubmitted.append(task)
@@ -45,9 +49,24 @@ def read_label_studio(document: Document, files: Files, reading: Reading) -> Non
         f"{document.where}: on {len(unsubmitted)} images nothing was submitted; drafts and predictions do not count"
     )
     hint = "submit the annotations in Label Studio, and export again"
-    if len(reading.drawings) == num_drawings:
+    is_all = len(reading.drawings) == num_drawings and isinstance(document.content, list)
+    if is_all:
         raise GsegError(message, hint)
     reading.warnings.append(f"{message}: {hint}")
+
+
+def _tasks(node: Node) -> list[Node]:
+    if isinstance(node.value, list):
+        return node.items()
+    if not _is_annotation(node.value):
+        return [node]
+    task = node.child("task").of_type(dict)
+    return [Node({**task, "annotations": [node.value]}, node.where)]
+
+
+def _is_annotation(content: dict[str, Any]) -> bool:
+    task = content.get("task")
+    return isinstance(content.get("result"), list) and isinstance(task, dict) and isinstance(task.get("data"), dict)
 
 
 def _is_task(task: dict[str, Any]) -> bool:
