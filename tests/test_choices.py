@@ -40,7 +40,8 @@ WRONG = [
     ["gan-train", "photos", "--augment", "1.5"], ["gan-train", "photos", "--augment", "some"],
     ["gan-train", "photos", "--crop", "9,9,1,1"], ["distill", "--steps", "5", "--minutes", "1"],
     ["distill", "--batch", "8", "--microbatch", "3"], ["fewshot-train", "--steps", "5", "--schedule", "paper"],
-    ["sample", "--seeds", "9-0"], ["sample", "--count", "2", "--pick", "diverse", "--seed", "1"],
+    ["sample", "--seeds", "9-0"], ["predict", "--for", "cvat", "--seeds", "9-0"],
+    ["sample", "--count", "2", "--pick", "diverse", "--seed", "1"],
     ["convert", "gan.pkl", "gan.pt"], ["export", "--batch", "8"],
     *([name, "--device", "cuda:one"] for name in ("distill", "fewshot-train", "sample", "demo")),
 ]  # fmt: skip

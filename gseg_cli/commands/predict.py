@@ -42,12 +42,14 @@ def predict(
     Writes what the teacher says of samples as shapes for a labelling program, or as PNGs to paint on. annotate-import
     takes the corrected ones. Files that are there already are kept.
     """
-    from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.gan.seeds import parse_seeds
+
+    wanted = None if seeds is None else parse_seeds(seeds)  # before PyTorch is loaded: a slip is answered at once
+    project = open_project()
+
+    from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.label.samples import check_samples
 
-    project = open_project()
-    wanted = None if seeds is None else parse_seeds(seeds)
     samples = check_samples(SampleSet.load(project.samples_dir), project.gan_path)
     teacher = teacher or project.latest_run("fewshot") / "checkpoint.safetensors"
     if scale > 1:
