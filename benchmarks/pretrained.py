@@ -1,0 +1,318 @@
+"""What a network that knows ImageNet brings where labels are few, on photographs and on game characters.
+
+    python -m benchmarks.pretrained DATA [--gan CHECKPOINT] [--draws 3]
+
+DATA holds faces/fasseg_dev (portraits labelled by hand) and sprites/train.zip and test.zip (game characters with exact
+maps). Networks learn from a few labelled photos alone: the UNet of `gseg distill`, a linear and a two-layer head on
+frozen features of EfficientNet-Lite0, and the student lite0. With a GAN of the game characters also the students of
+labelled samples, and those of samples and photos together. Every training is a cell; writes pretrained.md.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from functools import cache, cached_property
+from pathlib import Path
+from statistics import mean, stdev
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks import photos, sprites
+from benchmarks.align import read_labelled
+from benchmarks.cells import ROOT, cell, made
+from gseg_cli.device import pick_device
+from gseg_cli.distill.augment import Augmentation
+from gseg_cli.distill.config import DistillConfig, PairsConfig, find_geometry
+from gseg_cli.distill.loss import soft_cross_entropy
+from gseg_cli.distill.net_config import NetConfig
+from gseg_cli.distill.pairs import PairSet, annotated_pairs
+from gseg_cli.distill.stage import choose_pairs, make_training_pairs
+from gseg_cli.distill.train import fit_student
+from gseg_cli.fewshot.config import FewshotConfig
+from gseg_cli.fewshot.train import fit_teacher, taught
+from gseg_cli.gan.framing import frame_labels
+from gseg_cli.pretrained.lite0 import WIDTHS, load_lite0
+from gseg_cli.progress import progress
+from gseg_cli.reproduce.scoring import score_unet
+from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Task
+from gseg_cli.seeding import seed_step
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.files import sha256_file, write_text
+from gseg_runtime.label_map import LabelMap, Pixels
+
+HIDDEN = 256  # of the two-layer head
+SIDE = 128  # of what a pretrained network sees
+Labelled = list[tuple[Pixels, LabelMap]]
+
+
+@dataclass(frozen=True)
+class Domain:
+    """name: for cells; title: for people. counts: of labelled photos. key: says which photos these are.
+
+    split: for a draw, the photos to learn from and those to measure on. size: of the UNet's input; geometry: of both.
+    """
+
+    name: str
+    title: str
+    classes: ClassMap
+    counts: tuple[int, ...]
+    size: int
+    geometry: str
+    key: str
+    split: Callable[[int], tuple[Labelled, Labelled]]
+
+
+def faces(data: Path) -> Domain:
+    """Nine portraits are held out in each draw, others each time, as in photos.md."""
+    folder = data / "faces" / "fasseg_dev"
+    read = {path.stem: (pixels, truth) for path, pixels, truth in _read_faces(folder)}
+
+    def split(draw: int) -> tuple[Labelled, Labelled]:
+        order = np.random.RandomState(draw).permutation(sorted(read)).tolist()
+        return [read[stem] for stem in order[:5]], [read[stem] for stem in order[5:]]
+
+    key = photos.digest([*(folder / "images").iterdir(), *(folder / "masks").iterdir()])
+    return Domain("faces", "portraits", photos.CLASSES, (1, 5), 64, "paper", key, split)
+
+
+def _read_faces(folder: Path) -> Iterator[tuple[Path, Pixels, LabelMap]]:
+    return read_labelled(folder / "images", folder / "masks", photos.CLASSES)
+
+
+def game_characters(data: Path) -> Domain:
+    """Five hundred characters to measure on, the same in each draw."""
+    folder = data / "sprites"
+
+    @cache
+    def read(name: str) -> Labelled:
+        pairs = sprites.read_sprites(folder / f"{name}.zip")
+        return list(zip(pairs.images.numpy(), pairs.first.numpy(), strict=True))
+
+    def split(draw: int) -> tuple[Labelled, Labelled]:
+        rows = np.random.RandomState(draw).permutation(len(read("train")))[:10]
+        return [read("train")[row] for row in rows], read("test")
+
+    key = sha256_file(folder / "train.zip")[:12]
+    return Domain("sprites", "game characters", sprites.CLASSES, (1, 5, 10), 64, "aligned", key, split)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """steps: of networks that start from nothing; fewer: of those that know ImageNet."""
+
+    domains: tuple[Domain, ...]
+    draws: int
+    steps: int
+    fewer: int
+    batch: int
+
+    def config(self, domain: Domain, draw: int, **changes: Any) -> DistillConfig:
+        """Of a network that knows ImageNet."""
+        augment = find_geometry(domain.geometry)
+        return DistillConfig(steps=self.fewer, batch=self.batch, seed=draw, augment=augment, **changes)
+
+
+class Frozen(nn.Module):
+    """Features of EfficientNet-Lite0 at a quarter of the input's resolution, and a head that alone learns."""
+
+    def __init__(self, num_classes: int, hidden: int | None) -> None:
+        super().__init__()
+        self.config = NetConfig(size="lite0", num_classes=num_classes, input_size=SIDE)
+        self.encoder = load_lite0().requires_grad_(False)
+        width, layers = sum(WIDTHS), [nn.BatchNorm2d(sum(WIDTHS))]
+        if hidden:
+            layers += [nn.Conv2d(width, hidden, 1), nn.ReLU()]
+        self.head = nn.Sequential(*layers, nn.Conv2d(hidden or width, num_classes, 1))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Logits [N, C, S, S]."""
+        with torch.no_grad():
+            features = self.encoder(image)
+            side = image.shape[-1] // 4
+            joined = torch.cat([_resized(feature, side) for feature in features], dim=1)
+        return _resized(self.head(joined), image.shape[-1])
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    return nn.functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+
+
+def fit_frozen(pairs: PairSet, num_classes: int, config: DistillConfig, hidden: int | None) -> Frozen:
+    """As `fit_student` without its schedule: AdamW at 1e-3."""
+    seed_step(config.seed, 0)
+    net = Frozen(num_classes, hidden).to(pick_device()).train()
+    optimizer = torch.optim.AdamW(net.head.parameters(), lr=1e-3, weight_decay=1e-4)
+    augmentation = Augmentation(config.augment, pick_device())
+    for step in range(1, config.steps + 1):
+        seed_step(config.seed, step)
+        batch = augmentation(pairs[torch.randint(len(pairs), [config.batch])])
+        optimizer.zero_grad()
+        soft_cross_entropy(net(batch.image), batch).backward()
+        optimizer.step()
+    return net.eval()
+
+
+def squares(labelled: Labelled, size: int) -> PairSet:
+    """As the networks see photos, with their exact labels."""
+    shown = [Photo.of(pixels, truth, size) for pixels, truth in labelled]
+    labels = np.stack([frame_labels(photo.truth, photo.framing) for photo in shown])
+    return PairSet.exact(np.stack([photo.square for photo in shown]), labels)
+
+
+def judged(net: Any, test: Labelled, size: int, classes: ClassMap) -> dict[str, Any]:
+    """Over all photos at once, each at its own size."""
+    task = Task("all", classes)
+    scored = ScoredPhotos("", {}, len(test), lambda _: (Photo.of(pixels, truth, size) for pixels, truth in test))
+    return score_unet(net, scored, task)
+
+
+def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> dict[str, Any]:
+    """The cell of a network that learned from so many labelled photos alone."""
+    size = domain.size if network == "unet" else SIDE
+    config = s.config(domain, draw, student="default" if network == "unet" else "lite0")
+    if network == "unet":
+        config = replace(config, steps=s.steps, batch=DistillConfig.batch)
+    about = {"domain": domain.key, "network": network, "count": count, "draw": draw, "train": asdict(config)}
+
+    def compute() -> dict[str, Any]:
+        train, test = domain.split(draw)
+        pairs, num_classes = squares(train[:count], size), len(domain.classes)
+        if network in ("linear", "mlp"):
+            net: Any = fit_frozen(pairs, num_classes, config, HIDDEN if network == "mlp" else None)
+        else:
+            with progress(f"{network}, {count} {domain.title}, draw {draw}", "steps") as on_step:
+                net = fit_student(pairs, num_classes, config, pick_device(), on_step=on_step)
+        return judged(net, test, size, domain.classes)
+
+    return cell(f"pretrained-{domain.name}", about, compute)["figures"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Labelled samples of a GAN of the game characters, and what they and the photos teach. pairs: for each student."""
+
+    setting: Setting
+    domain: Domain
+    inner: sprites.Setting
+
+    @cached_property
+    def gan(self) -> str:
+        return sha256_file(self.inner.gan)
+
+    def figures(self, network: str, count: int, draw: int, num_photos: int) -> dict[str, Any]:
+        """The cell of a student of so many labelled samples, and of so many labelled photos beside them."""
+        s, domain = self.setting, self.domain
+        config = s.config(domain, draw, student=network)
+        if network == "default":
+            config = replace(config, steps=s.steps, batch=DistillConfig.batch)
+        about = {
+            "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
+            "pairs": self.inner.pairs, "reference_steps": sprites.REFERENCE_STEPS,
+        }  # fmt: skip
+        compute = lambda: self._compute(config, count, draw, num_photos)  # noqa: E731
+        return cell("pretrained-autoshot", about, compute, self.gan)["figures"]
+
+    def _compute(self, config: DistillConfig, count: int, draw: int, num_photos: int) -> dict[str, Any]:
+        generator, domain = self.inner.generator, self.domain
+        annotations = self.inner.annotations(draw).rows(range(count))
+        teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
+        train, test = domain.split(draw)
+        with TemporaryDirectory() as folder, progress(f"pairs of {count}", "pairs") as on_step:
+            pairs = make_training_pairs(
+                generator, teacher, PairsConfig(count=self.inner.pairs), Path(folder) / "pairs", on_step
+            )
+        labelled = squares(train[:num_photos], SIDE) if num_photos else None
+        annotated = annotated_pairs(generator, taught(annotations))
+        with progress(f"student of {count}, draw {draw}", "steps") as on_step:
+            net = fit_student(
+                choose_pairs(pairs, config), len(domain.classes), config, pick_device(),
+                annotated=annotated, labelled=labelled, on_step=on_step,
+            )  # fmt: skip
+        return judged(net, test, domain.size, domain.classes)
+
+
+NETWORKS = {
+    "unet": "UNet of `gseg distill`, from nothing",
+    "linear": "frozen features, linear head",
+    "mlp": "frozen features, two-layer head",
+    "lite0": "student `lite0`",
+}
+
+
+def spread(values: list[float]) -> str:
+    return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
+
+
+def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
+    return f"| {title} | " + " | ".join(spread([figures["miou"] for figures in draws]) for draws in cells) + " |"
+
+
+def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
+    heads = [f"{count} label{'s' if count > 1 else ''}" for count in domain.counts]
+    lines = [f"| {domain.title} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
+    for network, title in NETWORKS.items():
+        cells = [[learned(s, domain, network, n, draw) for draw in range(s.draws)] for n in domain.counts]
+        lines.append(row(title, cells))
+    if samples and domain.name == samples.domain.name:
+        kinds = (("auto-shot, UNet", "default", 0), ("auto-shot, `lite0`", "lite0", 0), ("and 5 photos", "lite0", 5))
+        for title, network, num_photos in kinds:
+            cells = [[samples.figures(network, n, draw, num_photos) for draw in range(s.draws)] for n in domain.counts]
+            lines.append(row(title, cells))
+    return "\n".join(lines)
+
+
+TEXT = """# A network that knows ImageNet
+
+What few labels are worth to a network that has seen a million photographs before, and to one that starts from nothing.
+All learn from the same labelled photos, with the same augmentation, and are measured on the same others, at each
+photo's own size: mean IoU from one confusion matrix, background included, mean and standard deviation over {draws}
+draws, which are other labelled photos and other seeds.
+
+- Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw. `--geometry paper`.
+- Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
+
+The UNet trains for {steps} steps of {usual} pictures at the domain's {size} px; the others for {fewer} steps of {batch}
+at {side} px.{auto}
+
+Made by `python -m benchmarks.pretrained DATA{option} --draws {draws}{given}`, commit {commit}, {date}, {hardware}.
+
+{tables}
+"""
+AUTO = """
+Auto-shot rows learn from so many samples of a GAN of game characters, which a network that
+learned from all exact maps labels in the place of a person, and {pairs} pairs; the last one also from five photos."""
+
+
+def page(s: Setting, samples: Samples | None, given: str) -> str:
+    tables = "\n\n".join(table(s, domain, samples) for domain in s.domains)
+    auto = AUTO.format(pairs=samples.inner.pairs).replace("\n", " ") if samples else ""
+    return TEXT.format(
+        **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
+        size=s.domains[0].size, auto=auto, tables=tables, option=" --gan CHECKPOINT" if samples else "", given=given,
+    )  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--gan", type=Path, metavar="CHECKPOINT", help="of game characters")
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--steps", type=int, default=300, help="of networks that start from nothing")
+    parser.add_argument("--fewer", type=int, default=150, help="steps of networks that know ImageNet")
+    parser.add_argument("--batch", type=int, default=16, help="of networks that know ImageNet")
+    parser.add_argument("--pairs", type=int, default=1000, help="for each student of samples")
+    args = parser.parse_args()
+    characters = game_characters(args.data)
+    setting = Setting((faces(args.data), characters), args.draws, args.steps, args.fewer, args.batch)
+    inner = sprites.Setting(args.data / "sprites", args.gan, args.draws, args.steps, args.pairs) if args.gan else None
+    text = page(setting, Samples(setting, characters, inner) if inner else None, "")
+    write_text(ROOT / "pretrained.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
