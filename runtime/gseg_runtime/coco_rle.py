@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from gseg_runtime.connected import Numbers, connected_parts
+from gseg_runtime.connected import Numbers, Parts, connected_parts
 from gseg_runtime.enlarged import Enlarged
 
 Counts = npt.NDArray[np.int64]
@@ -52,20 +52,19 @@ def coco_runs(plane: Enlarged) -> dict[int, str]:
 
 def coco_instances(plane: Enlarged) -> list[dict[str, Any]]:
     """As `coco_annotations`, but one for each connected part of a class; parts may touch at a corner."""
-    parts, labels = connected_parts(plane.shown, diagonal=True)
-    heights, widths = np.diff(plane.row_starts, append=plane.height), np.diff(plane.column_starts, append=plane.width)
-    areas = np.bincount(parts.ravel(), np.outer(heights, widths).ravel())
-    runs, boxes = _runs_of_parts(np.repeat(parts, widths, axis=1), plane), _boxes(plane, parts)
+    parts = connected_parts(plane.shown, diagonal=True)
+    areas, boxes = _extents(plane, parts)
+    runs = _runs_of_parts(parts.numbers.repeat(np.diff(plane.column_starts, append=plane.width), axis=1), plane)
     return [
         {
-            "category_id": int(labels[part]),
+            "category_id": int(parts.labels[part]),
             "segmentation": {"size": [plane.height, plane.width], "counts": runs[part]},
-            "area": int(areas[part]),
+            "area": areas[part],
             "bbox": boxes[part],
             "iscrowd": 0,
         }
-        for part in np.argsort(labels, kind="stable").tolist()
-        if labels[part] not in (0, 255)
+        for part in np.argsort(parts.labels, kind="stable").tolist()
+        if parts.labels[part] not in (0, 255)
     ]
 
 
@@ -82,15 +81,17 @@ def _runs_of_parts(rows: Numbers, plane: Enlarged) -> list[str]:
     ]
 
 
-def _boxes(plane: Enlarged, parts: Numbers) -> list[list[int]]:
-    """`bounding_box` of each part."""
-    low, high = np.full((2, parts.max() + 1), max(parts.shape)), np.zeros((2, parts.max() + 1), np.intp)
-    for axis, place in enumerate(np.indices(parts.shape)):
-        np.minimum.at(low[axis], parts, place)
-        np.maximum.at(high[axis], parts, place + 1)
+def _extents(plane: Enlarged, parts: Parts) -> tuple[list[int], list[list[int]]]:
+    """The area and the `bounding_box` of each part."""
     rows, columns = np.append(plane.row_starts, plane.height), np.append(plane.column_starts, plane.width)
-    top, left, bottom, right = rows[low[0]], columns[low[1]], rows[high[0]], columns[high[1]]
-    return np.stack([left, top, right - left, bottom - top], axis=1).tolist()
+    row, left, right, part = parts.runs
+    pixels = (rows[row + 1] - rows[row]) * (columns[right] - columns[left])
+    low = np.full((len(parts.labels), 2), max(plane.height, plane.width))
+    high = np.zeros((len(parts.labels), 2), np.intp)
+    np.minimum.at(low, part, np.stack([columns[left], rows[row]], axis=1))
+    np.maximum.at(high, part, np.stack([columns[right], rows[row + 1]], axis=1))
+    areas = np.bincount(part, pixels).astype(np.int64)  # float64 counts whole pixels exactly up to 2^53
+    return areas.tolist(), np.hstack([low, high - low]).tolist()
 
 
 def bounding_box(plane: Enlarged, label: int) -> list[int]:

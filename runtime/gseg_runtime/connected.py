@@ -1,40 +1,70 @@
 """Connected parts of a label map."""
 
+from dataclasses import dataclass
+from functools import cached_property
+
 import numpy as np
 import numpy.typing as npt
 
 from gseg_runtime.enlarged import Plane
 
-Numbers = npt.NDArray[np.intp]
+Numbers = npt.NDArray[np.int32]  # enough for every pixel to be a part; maps may have a hundred megapixels
+Places = npt.NDArray[np.intp]
 
 
-def connected_parts(labels: Plane, *, diagonal: bool) -> tuple[Numbers, Plane]:
-    """The number of the part that each pixel belongs to, [H, W], and the label of each part, uint8 [number of parts].
+@dataclass(frozen=True, eq=False)
+class Parts:
+    """numbers: of the part that each pixel belongs to, [H, W]; labels: of each part, uint8 [number of parts]."""
 
-    Pixels of one label are one part when they touch at a side or, with `diagonal`, at a corner. Parts are numbered in
-    the order of their first pixels.
+    numbers: Numbers
+    labels: Plane
+
+    @cached_property
+    def runs(self) -> tuple[Places, Places, Places, Numbers]:
+        """Row, first column, column behind the last one, and part of each run of equal pixels."""
+        height, width = self.numbers.shape
+        at = np.flatnonzero(_starts(self.numbers))
+        rows, lefts = np.divmod(at, width)
+        return rows, lefts, np.append(at[1:], height * width) - rows * width, self.numbers.ravel()[at]
+
+
+def connected_parts(labels: Plane, *, diagonal: bool) -> Parts:
+    """Pixels of one label are one part when they touch at a side or, with `diagonal`, at a corner.
+
+    Parts are numbered in the order of their first pixels.
     """
+    is_start = _starts(labels)
+    runs = (np.cumsum(is_start, dtype=np.int32) - 1).reshape(labels.shape)
+    steps = (-1, 0, 1) if diagonal else (0,)
+    links = np.concatenate([_touching(labels, runs, is_start, step) for step in steps], axis=1)
+    first, numbers = np.unique(_roots(int(runs[-1, -1]) + 1, links), return_inverse=True)
+    return Parts(numbers.astype(np.int32)[runs], labels[is_start][first])
+
+
+def _starts(labels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
+    """[H, W]: where a run of equal pixels in a row begins."""
     is_start = np.ones(labels.shape, bool)
     is_start[:, 1:] = labels[:, 1:] != labels[:, :-1]
-    runs = (np.cumsum(is_start) - 1).reshape(labels.shape)  # of equal pixels in a row
-    links = [_touching(labels, runs, 0)] + [_touching(labels, runs, step) for step in (-1, 1) if diagonal]
-    roots = _roots(int(runs[-1, -1]) + 1, np.concatenate(links, axis=1))
-    first, numbers = np.unique(roots, return_inverse=True)
-    return numbers[runs], labels[is_start][first]
+    return is_start
 
 
-def _touching(labels: Plane, runs: Numbers, step: int) -> Numbers:
-    """[2, N]: runs of a row and those of the row below that they touch `step` columns further right."""
+def _touching(labels: Plane, runs: Numbers, is_start: npt.NDArray[np.bool_], step: int) -> Numbers:
+    """[2, N]: runs of a row and those of the row below that they touch `step` columns further right.
+
+    Each pair where it begins, and at the edge of the map, where nothing tells whether it did before.
+    """
     width = labels.shape[1]
     here = slice(max(0, -step), width - max(0, step))
     there = slice(max(0, step), width + min(0, step))
-    is_one = labels[:-1, here] == labels[1:, there]
-    return np.stack([runs[:-1, here][is_one], runs[1:, there][is_one]])
+    is_link = is_start[:-1, here] | is_start[1:, there]
+    is_link[:, :1] = True
+    is_link &= labels[:-1, here] == labels[1:, there]
+    return np.stack([runs[:-1, here][is_link], runs[1:, there][is_link]])
 
 
 def _roots(count: int, links: Numbers) -> Numbers:
     """For each of `count` things the first one that links lead to, [count]."""
-    roots = np.arange(count)
+    roots = np.arange(count, dtype=np.int32)
     while (of_links := roots[links]) is not None and (of_links[0] != of_links[1]).any():
         np.minimum.at(roots, of_links.max(axis=0), of_links.min(axis=0))
         while ((further := roots[roots]) != roots).any():

@@ -17,10 +17,12 @@ from gseg_runtime.connected import Numbers, connected_parts
 from gseg_runtime.enlarged import Enlarged
 
 TOLERANCE = 0.6  # pixels of the small map; a line through the middles of steps is up to half a pixel beside them
+_LARGE_SIDE = 1024  # pixels; of a larger map more of them are no detail either
 _OUTSIDE = -1  # the number of the part around the picture
-# Steps go right, down, left and up, with their part to the right. Of the pixels around the corner that a step begins
-# at (upper left, upper right, lower left, lower right), which one is of the part, and which one of its neighbour.
-_OWN, _OTHER = np.array([3, 2, 0, 1]), np.array([1, 3, 2, 0])
+# Steps go right, down, left and up, with their part to the right. Which of the four pixels around the corner that a
+# step begins at is of the part, and which one of its neighbour: (row, column) from the lower right one.
+_OWN = ((0, 0), (0, -1), (-1, -1), (-1, 0))
+_OTHER = ((-1, 0), (0, 0), (0, -1), (-1, -1))
 
 Points = npt.NDArray[np.float64]  # [N, 2], x and y
 
@@ -49,26 +51,28 @@ class _Ring:
     others: list[int]
 
 
-def outlines(plane: Enlarged, tolerance: float = TOLERANCE) -> list[Outline]:
+def outlines(plane: Enlarged, tolerance: float | None = None) -> list[Outline]:
     """Those of all parts, the background's too; parts that touch only at a corner are two.
 
     tolerance: how far a line may lie beside the middles of steps, in pixels of the small map; 0 keeps every step as it
-    is. A part that would lose half of itself keeps its steps.
+    is, None is what suits its size. A part that would lose half of itself keeps its steps.
     """
     shown = plane.shown
-    parts, labels = connected_parts(shown, diagonal=False)
-    rings = list(_rings(parts))
-    is_node = _nodes(parts).ravel().tolist()
-    pieces = _Pieces(parts.shape[1] + 1, tolerance)
-    found = _assemble(rings, is_node, pieces)
+    if tolerance is None:
+        tolerance = TOLERANCE * max(1, max(shown.shape) / _LARGE_SIDE)
+    parts = connected_parts(shown, diagonal=False)
+    around = np.pad(parts.numbers, 1, constant_values=_OUTSIDE)
+    rings, nodes = list(_rings(around)), _nodes(around)
+    pieces = _Pieces(around.shape[1] - 1, tolerance)
+    found = _assemble(rings, nodes, pieces)
     if tolerance:
-        sizes = np.bincount(parts.ravel())
+        sizes = np.bincount(parts.numbers.ravel())
         pieces.exact = {part for part, its_rings in found.items() if _size(its_rings) < sizes[part] / 2}
-        found = _assemble(rings, is_node, pieces) if pieces.exact else found
+        found = _assemble(rings, nodes, pieces) if pieces.exact else found
     to_photo = partial(_to_photo, plane)
     at_edge = {ring.part for ring in rings if _OUTSIDE in ring.others}
     return [
-        Outline(int(labels[part]), tuple(map(to_photo, its_rings)), part not in at_edge)
+        Outline(int(parts.labels[part]), tuple(map(to_photo, its_rings)), part not in at_edge)
         for part, its_rings in sorted(found.items())
     ]
 
@@ -83,25 +87,31 @@ def _size(rings: list[Points]) -> float:
     return sum(map(area_in, rings))
 
 
-def _around(parts: Numbers) -> Numbers:
-    """[4, H + 1, W + 1]: the parts at upper left, upper right, lower left and lower right of each corner."""
-    wide = np.pad(parts, 1, constant_values=_OUTSIDE)
-    return np.stack([wide[:-1, :-1], wide[:-1, 1:], wide[1:, :-1], wide[1:, 1:]])
+def _pixels(around: Numbers, place: tuple[int, int]) -> Numbers:
+    """[H + 1, W + 1]: of each corner the pixel at lower right, or `place` (row, column) from there."""
+    row, column = place
+    height, width = around.shape
+    return around[1 + row : height + row, 1 + column : width + column]
 
 
-def _nodes(parts: Numbers) -> npt.NDArray[np.bool_]:
-    """[H + 1, W + 1]: whether more than two steps meet at the corner."""
-    upper_left, upper_right, lower_left, lower_right = _around(parts)
-    meeting = (upper_left != upper_right) + (lower_left != lower_right).astype(int)
-    return meeting + (upper_left != lower_left) + (upper_right != lower_right) > 2
+def _nodes(around: Numbers) -> set[int]:
+    """Corners at which more than two steps meet."""
+    lower_right, lower_left, upper_left, upper_right = (_pixels(around, place) for place in _OWN)
+    meeting = np.zeros(lower_right.shape, np.uint8)
+    for one, other in pairwise((lower_right, lower_left, upper_left, upper_right, lower_right)):
+        meeting += one != other
+    return set(np.flatnonzero(meeting > 2).tolist())
 
 
-def _rings(parts: Numbers) -> Iterator[_Ring]:
-    """All rings, in no order; each keeps its part at its right hand."""
-    around = _around(parts).reshape(4, -1)
-    own, other = around[_OWN], around[_OTHER]  # [4 ways, corners]
-    is_step = (own != other) & (own != _OUTSIDE)
-    stride, num_corners = parts.shape[1] + 1, around.shape[1]
+def _rings(around: Numbers) -> Iterator[_Ring]:
+    """All rings, in no order; each keeps its part at its right hand. around: the parts' numbers within _OUTSIDE."""
+    is_step = np.stack(
+        [_pixels(around, own) != _pixels(around, other) for own, other in zip(_OWN, _OTHER, strict=True)]
+    )
+    for steps_of_way, own in zip(is_step, _OWN, strict=True):
+        steps_of_way &= _pixels(around, own) != _OUTSIDE
+    is_step = is_step.reshape(4, -1)  # [4 ways, corners]
+    stride, num_corners = around.shape[1] - 1, is_step.shape[1]
     steps = np.flatnonzero(is_step)
     way, start = np.divmod(steps, num_corners)
     end = start + np.array([1, stride, -1, -stride])[way]
@@ -109,7 +119,12 @@ def _rings(parts: Numbers) -> Iterator[_Ring]:
     # The sharpest turn to the right stays with the pixel, so that diagonal neighbours stay apart.
     follows = np.where(is_step.flat[turn_right], turn_right, np.where(is_step.flat[ahead], ahead, turn_left))
     after = np.searchsorted(steps, follows).tolist()
-    corners, others, owners = start.tolist(), other.flat[steps].tolist(), own.flat[steps].tolist()
+    row, column = np.divmod(start, stride)
+    owners, others = (
+        around[row + 1 + np.array(place)[way, 0], column + 1 + np.array(place)[way, 1]].tolist()
+        for place in (_OWN, _OTHER)
+    )
+    corners = start.tolist()
     is_left = [True] * len(after)
     for first in range(len(after)):
         step, ring = first, []
@@ -154,17 +169,17 @@ class _Pieces:
         return self._simple[corners]
 
 
-def _assemble(rings: list[_Ring], is_node: list[bool], pieces: _Pieces) -> dict[int, list[Points]]:
+def _assemble(rings: list[_Ring], nodes: set[int], pieces: _Pieces) -> dict[int, list[Points]]:
     """The rings of each part, the one around it first."""
     found: dict[int, list[Points]] = {}
     for ring in rings:
-        nodes = [place for place, corner in enumerate(ring.corners) if is_node[corner]]
-        first = nodes[0] if nodes else ring.corners.index(min(ring.corners))
+        places = [place for place, corner in enumerate(ring.corners) if corner in nodes]
+        first = places[0] if places else ring.corners.index(min(ring.corners))
         corners = ring.corners[first:] + ring.corners[: first + 1]
         others = ring.others[first:] + ring.others[:first]
-        cuts = [place - first for place in nodes or [first]] + [len(others)]
+        cuts = [place - first for place in places or [first]] + [len(others)]
         points = [
-            pieces.points(corners[start : end + 1], ring.part, others[start], is_closed=not nodes)[:-1]
+            pieces.points(corners[start : end + 1], ring.part, others[start], is_closed=not places)[:-1]
             for start, end in pairwise(cuts)
         ]
         found.setdefault(ring.part, []).append(_without_straight(np.concatenate(points)))

@@ -120,7 +120,8 @@ class PhotoWork:
         return maps
 
     def _polygons(self, job: Job, plane: Enlarged) -> dict[str, bytes]:
-        found, size = outlines(plane), (plane.height, plane.width)
+        with large_lock(*plane.small.shape):
+            found, size = outlines(plane), (plane.height, plane.width)
         picture = path_from((self._out.path / beside(job.mask, LABELME)).parent, job.photo)
         return {LABELME: labelme_json(found, self._card.classes, size, picture), YOLO: yolo_text(found, size)}
 
@@ -167,9 +168,13 @@ class PhotoWork:
             "width": plane.width,
             "areas": plane.areas(len(self._card.classes)),
             "coco": coco_annotations(plane) if self._extras.coco else None,
-            "instances": coco_instances(plane) if self._extras.instances else None,
+            "instances": self._instances(plane) if self._extras.instances else None,
             "cutout": list(self._extras.cutout) or None,
         }
+
+    def _instances(self, plane: Enlarged) -> list[dict[str, Any]]:
+        with large_lock(*plane.small.shape):
+            return coco_instances(plane)
 
     def _entry(self, job: Job, stamp: Stamp | None, start_s: float, error: str | None = None, **facts: Any) -> Entry:
         return Entry(

@@ -37,7 +37,8 @@ def painted(found: list[Outline], height: int, width: int) -> tuple[Plane, Plane
 def test_connected_parts_are_opencvs(shape: tuple[int, int], diagonal: bool) -> None:
     for seed in range(5):
         labels = noise(shape, num_labels=2 + seed % 3, blur=0.5 * (seed % 2), seed=seed)
-        parts, label_of = connected_parts(labels, diagonal=diagonal)
+        found = connected_parts(labels, diagonal=diagonal)
+        parts, label_of = found.numbers, found.labels
         np.testing.assert_array_equal(label_of[parts], labels)
         numbers = [0]
         for label in np.unique(labels):
@@ -47,6 +48,10 @@ def test_connected_parts_are_opencvs(shape: tuple[int, int], diagonal: bool) -> 
             assert len(pairs) == len({our for our, _ in pairs}) == len({their for _, their in pairs})
             numbers.append(len(pairs))
         assert sum(numbers) == len(label_of)
+        painted = np.full(shape, -1)
+        for row, left, right, part in zip(*found.runs, strict=True):
+            painted[row, left:right] = part
+        np.testing.assert_array_equal(painted, parts)
 
 
 def test_a_winding_part_is_one() -> None:
@@ -57,8 +62,8 @@ def test_a_winding_part_is_one() -> None:
         labels[inset + 2, inset + 1] = 1
     count, _ = cv2.connectedComponents(labels, connectivity=4)
     assert count == 2
-    parts, label_of = connected_parts(labels, diagonal=False)
-    assert (label_of == 1).sum() == 1 and parts.max() + 1 == len(label_of)
+    parts = connected_parts(labels, diagonal=False)
+    assert (parts.labels == 1).sum() == 1 and parts.numbers.max() + 1 == len(parts.labels)
 
 
 @pytest.mark.parametrize(("small", "large"), SIZES)
@@ -73,7 +78,8 @@ def test_without_tolerance_outlines_are_the_pixels(small: tuple[int, int], large
 def test_holes_are_opencvs() -> None:
     labels = noise((60, 80), 2, blur=1)
     found = [outline for outline in outlines(Enlarged(labels, 60, 80), 0) if outline.label]
-    parts, label_of = connected_parts(labels, diagonal=False)
+    connected = connected_parts(labels, diagonal=False)
+    parts, label_of = connected.numbers, connected.labels
     assert len(found) == (label_of == 1).sum() > 5
     num_holes = 0
     for number in np.flatnonzero(label_of == 1):
