@@ -83,7 +83,7 @@ def read_json(path: Path) -> Any:
         raise GsegError(f"{path}: not valid JSON: {error}") from error
 
 
-_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"}", ".txt": b"\n"}
+_ENDS = {".png": b"IEND\xaeB`\x82", ".jpg": b"\xff\xd9", ".json": b"\n}", ".txt": b"\n"}
 
 
 def is_whole(path: Path) -> bool:

@@ -19,6 +19,7 @@ from gseg_runtime.outlines import Outline, Points
 YOLO_TABLE = Path("yolo", "data.yaml")
 # How our files are told from others', and from ours that were changed: no program writes them so.
 LABELME_SIGN = b'{"made_by": "gseg segment", '
+_JSON_END = b"\n}"  # as labelme's, and nowhere else in it
 YOLO_END, YAML_SIGN = " \n", b"# Written by gseg segment."
 
 
@@ -38,7 +39,7 @@ def labelme_json(outlines: Sequence[Outline], classes: ClassMap, size: tuple[int
         "imageHeight": size[0],
         "imageWidth": size[1],
     }
-    return LABELME_SIGN + json.dumps(content).encode()[1:]
+    return LABELME_SIGN + json.dumps(content).encode()[1:-1] + _JSON_END
 
 
 def _shape(outline: Outline, classes: ClassMap) -> dict[str, Any]:

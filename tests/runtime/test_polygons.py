@@ -128,6 +128,9 @@ def test_resume_makes_what_is_cut_off_and_leaves_what_was_corrected(
     out = tmp_path / "out"
     segmenter.segment_folder(photos, out)
     assert segmenter.segment_folder(photos, out, resume=True, polygons=True).done == 4
+    document = (out / "labelme" / "a.json").read_bytes()
+    (out / "labelme" / "a.json").write_bytes(document[: document.rindex(b"}", 0, -1) + 1])  # the end of a shape
+    assert segmenter.segment_folder(photos, out, resume=True, polygons=True).done == 1
     assert segmenter.segment_folder(photos, out, resume=True, polygons=True).skipped == 4
     for path in (out / "labelme" / "a.json", out / "yolo" / "labels" / "b.txt"):
         path.write_bytes(path.read_bytes()[:-9])
