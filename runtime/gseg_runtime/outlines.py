@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from gseg_runtime.connected import Numbers, connected_parts
+from gseg_runtime.connected import Numbers, Places, connected_parts
 from gseg_runtime.enlarged import Enlarged
 
 TOLERANCE = 0.6  # pixels of the small map; a line through the middles of steps is up to half a pixel beside them
@@ -105,26 +105,15 @@ def _nodes(around: Numbers) -> set[int]:
 
 def _rings(around: Numbers) -> Iterator[_Ring]:
     """All rings, in no order; each keeps its part at its right hand. around: the parts' numbers within _OUTSIDE."""
-    is_step = np.stack(
-        [_pixels(around, own) != _pixels(around, other) for own, other in zip(_OWN, _OTHER, strict=True)]
-    )
-    for steps_of_way, own in zip(is_step, _OWN, strict=True):
-        steps_of_way &= _pixels(around, own) != _OUTSIDE
-    is_step = is_step.reshape(4, -1)  # [4 ways, corners]
-    stride, num_corners = around.shape[1] - 1, is_step.shape[1]
+    is_step = _steps(around)
     steps = np.flatnonzero(is_step)
-    way, start = np.divmod(steps, num_corners)
-    end = start + np.array([1, stride, -1, -stride])[way]
-    turn_right, ahead, turn_left = ((way + turn) % 4 * num_corners + end for turn in (1, 0, 3))
-    # The sharpest turn to the right stays with the pixel, so that diagonal neighbours stay apart.
-    follows = np.where(is_step.flat[turn_right], turn_right, np.where(is_step.flat[ahead], ahead, turn_left))
-    after = np.searchsorted(steps, follows).tolist()
-    row, column = np.divmod(start, stride)
+    way, start = np.divmod(steps, is_step.shape[1])
+    row, column = np.divmod(start, around.shape[1] - 1)
     owners, others = (
         around[row + 1 + np.array(place)[way, 0], column + 1 + np.array(place)[way, 1]].tolist()
         for place in (_OWN, _OTHER)
     )
-    corners = start.tolist()
+    corners, after = start.tolist(), np.searchsorted(steps, _next(is_step, steps, around.shape[1] - 1)).tolist()
     is_left = [True] * len(after)
     for first in range(len(after)):
         step, ring = first, []
@@ -134,6 +123,24 @@ def _rings(around: Numbers) -> Iterator[_Ring]:
             step = after[step]
         if ring:
             yield _Ring(owners[first], [corners[step] for step in ring], [others[step] for step in ring])
+
+
+def _steps(around: Numbers) -> npt.NDArray[np.bool_]:
+    """[4 ways, corners]: whether an outline goes this way from a corner."""
+    pixels = [(_pixels(around, own), _pixels(around, other)) for own, other in zip(_OWN, _OTHER, strict=True)]
+    return np.stack([((own != other) & (own != _OUTSIDE)).ravel() for own, other in pixels])
+
+
+def _next(is_step: npt.NDArray[np.bool_], steps: Places, stride: int) -> Places:
+    """The step after each; steps are numbered way by way, and `stride` corners are in a row.
+
+    The sharpest turn to the right stays with the pixel, so that diagonal neighbours stay apart.
+    """
+    num_corners = is_step.shape[1]
+    way, start = np.divmod(steps, num_corners)
+    end = start + np.array([1, stride, -1, -stride])[way]
+    turn_right, ahead, turn_left = ((way + turn) % 4 * num_corners + end for turn in (1, 0, 3))
+    return np.where(is_step.flat[turn_right], turn_right, np.where(is_step.flat[ahead], ahead, turn_left))
 
 
 class _Pieces:
