@@ -130,6 +130,8 @@ CASES = {
     "YOLO without names": ("000003.txt", "0 0 0 1 0 1 1", "no data.yaml or classes.txt"),
     "YOLO with confidences": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1 0.9", "classes.txt": "skin"}),
                               "expected x and y of each point, got 7 numbers"),
+    "poses in YOLO": ("a.zip", zipped({"labels/000003.txt": "0 .5 .5 .4 .4 .3 .3 .6 .6",
+                                       "data.yaml": "names: [skin]\nkpt_shape: [2, 2]"}), "labels of poses"),
     "aliases in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
                                          "data.yaml": "a: &a [x]\nb: [*a, *a]\nnames: [skin]"}), "has aliases"),
     "objects in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",

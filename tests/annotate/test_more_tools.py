@@ -34,13 +34,15 @@ def test_datumaro_shapes_of_every_kind(ten_samples, tmp_path, shape, pixels):
     assert area(labels) == pytest.approx(pixels, rel=0.05)
 
 
-def test_datumaro_labels_of_whole_pictures_have_no_shape_and_cuboids_are_refused(ten_samples, tmp_path):
+def test_datumaro_labels_of_whole_pictures_have_no_shape_and_cuboids_are_left_out_with_a_word(ten_samples, tmp_path):
     square = {"type": "bbox", "bbox": [0, 0, 8, 8]}
     path = write(tmp_path / "a.json", datumaro({"type": "label"}, {"type": "caption", "caption": "a face"}, square))
     assert area(labels_of(path, ten_samples, CLASSES)) == 64
-    cuboid = write(tmp_path / "b.json", datumaro({"type": "cuboid_2d", "vertices": []}))
-    (failure,) = load(cuboid, ten_samples, CLASSES)[1].failures
-    assert "not a shape that can be filled: cuboid_2d" in failure.message
+    path = write(tmp_path / "b.json", datumaro({"type": "cuboid_2d", "vertices": []}, square))
+    _, found = load(path, ten_samples, CLASSES)
+    assert area(found.all().labels[0]) == 64 and "cuboid_2d cannot be filled; skipped" in found.warnings[0]
+    (failure,) = load(write(tmp_path / "c.json", datumaro({"type": "star"})), ten_samples, CLASSES)[1].failures
+    assert "not a shape that can be filled: star" in failure.message
 
 
 @pytest.mark.parametrize(
@@ -92,6 +94,13 @@ WHOLE, PART, OTHER = ([0, 4096], 41), ([0, 640, 4096 - 640], 42), ([4000, 96], 4
 def test_masks_of_sa_1b_are_named_by_map_and_small_ones_lie_over_large_ones(ten_samples, tmp_path):
     path = write(tmp_path / "sa_3.json", sa1b(PART, OTHER, WHOLE))
     labels = labels_of(path, ten_samples, CLASSES, {"41": "skin", "42": "hair", "43": "-"})
+    assert np.array_equal(labels, box(64, 0, 0, 64, 64) + box(64, 0, 0, 10, 64))
+
+
+def test_the_bare_list_of_sam_s_script_is_called_like_its_picture_and_counts_its_masks(ten_samples, tmp_path):
+    rows = [{key: value for key, value in row.items() if key != "id"} for row in sa1b(PART, WHOLE)["annotations"]]
+    path = write(tmp_path / "000003.json", rows)
+    labels = labels_of(path, ten_samples, CLASSES, {"0": "hair", "1": "skin"})
     assert np.array_equal(labels, box(64, 0, 0, 64, 64) + box(64, 0, 0, 10, 64))
 
 

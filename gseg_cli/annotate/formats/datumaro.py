@@ -16,6 +16,7 @@ from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
 _NO_SHAPES = ("label", "caption")  # they have no place on the picture
+_UNFILLED = ("cuboid_2d", "cuboid_3d", "skeleton")
 _LARGEST = (1024, 1024)  # of GANs of this kind; for files that do not tell the size of their picture
 
 
@@ -45,6 +46,10 @@ def _drawing_of(item: Node, names: list[str], document: Document, files: Files, 
     called, size = _picture_of(item)
     where = f"{document.where}: {called[-1]}"
     rows = [row for row in item.nodes("annotations") if row.text("type") not in _NO_SHAPES]
+    others = {row.text("type") for row in rows} & set(_UNFILLED)
+    if others:
+        reading.warnings.append(f"{where}: {', '.join(sorted(others))} cannot be filled; skipped")
+    rows = [row for row in rows if row.text("type") not in others]
     reading.check_amount(size or _LARGEST, len(rows), sum(row.has("rle") for row in rows), where)
     rows.sort(key=lambda row: row.whole("z_order") if row.has("z_order") else 0)
     layers = [Layer(_label_of(row, names), shape) for row in rows for shape in _shapes_of(row, size)]
@@ -71,7 +76,8 @@ def _two(node: Node) -> tuple[int, int]:
 def _label_of(row: Node, names: list[str]) -> str:
     number = row.whole("label_id") if row.has("label_id") else -1
     if not 0 <= number < len(names):
-        raise GsegError(f"{row.where}: label {number}, but {len(names)} have a name", "give each shape a label")
+        got = "no label" if number < 0 else f"label {number}, but {len(names)} have a name"
+        raise GsegError(f"{row.where}: {got}", "give each shape a label")
     return names[number]
 
 

@@ -103,6 +103,8 @@ def _classes(files: Files) -> dict[int, str]:
 def _of_yaml(data: bytes, where: str) -> dict[int, str]:
     """The key names: a list, or an object by number."""
     content = _parse_yaml(data, where)
+    if isinstance(content, dict) and "kpt_shape" in content:  # a box, then points: a polygon to whoever does not know
+        raise GsegError(f"{where}: labels of poses (kpt_shape), whose points cannot be filled", "export polygons")
     names = content.get("names") if isinstance(content, dict) else None
     if isinstance(names, list):
         names = dict(enumerate(names))
