@@ -12,7 +12,8 @@ from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, Color
 from gseg_runtime.errors import GsegError
 
-NAMES = ("_classes.csv", "classification.txt", "label_classes.json", "label_colors.txt", "class_names.txt")
+BY_ORDER = ("class_names.txt", "codes.txt")  # names and nothing else: labelme's, and fastai's CamVid
+NAMES = ("_classes.csv", "classification.txt", "label_classes.json", "label_colors.txt", *BY_ORDER)
 MAX_ROWS = 256  # values of a byte
 MAX_LINE = 1100  # a name and some numbers
 _NAME_KEYS = ("name", "title", "label", "class_name", "class")
@@ -60,7 +61,7 @@ class Tables:
 def read_table(name: str, files: Files) -> ClassTable:
     """GsegError when a row makes no sense, or two rows say different things of the same value or colour."""
     where, data = files.where(name), files.read(name)
-    is_by_order = base_name(name) == "class_names.txt"
+    is_by_order = base_name(name) in BY_ORDER
     rows = _json_rows(parse_json(data, where)) if name.endswith(".json") else _text_rows(data, is_by_order, where)
     values: dict[int, str] = {}
     colors: dict[Color, str] = {}

@@ -33,6 +33,7 @@ from gseg_cli.annotate.source_files import Files, base_name, open_source
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
+_IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 READ = (
     "known: labelme, COCO, CVAT, Label Studio, YOLO, VIA, Datumaro, V7 Darwin, ISAT, SA-1B, Pascal VOC, LabelMe XML, "
     "CelebAMask-HQ, Supervisely, QuPath, OpenRaster, Photoshop, PNG"
@@ -115,7 +116,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
         message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
         raise GsegError(message, "export from Label Studio as JSON")
-    pictures = _masks_of_camvid(files, pictures)
+    pictures = _without_images(_masks_of_camvid(files, pictures))
     known = (*TABLES, ".json", ".gpl")
     others = [name for name in files.names if name not in pictures and not name.lower().endswith(known)]
     if others:
@@ -135,6 +136,19 @@ def _masks_of_camvid(files: Files, pictures: list[str]) -> list[str]:
     """Its masks are in folders such as trainannot/, beside label_colors.txt; train/ holds the pictures."""
     masks = [name for name in pictures if name.rpartition("/")[0].endswith("annot")]
     return masks if masks and files.find("label_colors.txt") else pictures
+
+
+def _without_images(pictures: list[str]) -> list[str]:
+    """Data sets have the pictures in images/, and in another folder the masks, whose names begin alike."""
+    images = {name for name in pictures if _IMAGES & {part.lower() for part in name.split("/")[:-1]}}
+    others = [name for name in pictures if name not in images]
+    stems = {Path(name).stem for name in images}
+    return others if any(_begins_with_one(Path(name).stem, stems) for name in others) else pictures
+
+
+def _begins_with_one(name: str, stems: set[str]) -> bool:
+    """As 12_mask does with 12, but not with 1."""
+    return any(name[:end] in stems and not name[end : end + 1].isdecimal() for end in range(1, len(name) + 1))
 
 
 def _is_png(files: Files, name: str) -> bool:

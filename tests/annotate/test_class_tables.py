@@ -14,6 +14,7 @@ BY_VALUE = {
     "_classes.csv": "Pixel Value, Class\n0, background\n1, eyes\n2, skin\n",
     "classification.txt": "0 background\n1 eyes\n2 skin\n",
     "class_names.txt": "_background_\neyes\nskin\n",
+    "codes.txt": "_background_\neyes\nskin\n",
     "label_classes.json": '[{"class name": "background", "id": 0}, {"class name": "eyes", "id": 1}, '
     '{"class name": "skin", "id": 2}]',
 }
@@ -46,6 +47,22 @@ def test_indexed_masks_of_camvid_are_read_by_the_table_and_not_by_its_pictures(t
     write(tmp_path / "default/000003.png", (ten_samples.dir / "000003.png").read_bytes())
     write(tmp_path / "label_colors.txt", BY_COLOR["label_colors.txt"])
     assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+@pytest.mark.parametrize("masks", ["labels/000003_P.png", "masks/000003.png", "train/annotations/000003.png"])
+def test_pictures_beside_masks_of_the_same_name_are_passed_over(ten_samples, tmp_path, masks):
+    write(tmp_path / masks, png(box(64, 8, 8, 40, 40)))
+    folder = "train/images" if masks.startswith("train") else "images"
+    write(tmp_path / folder / "000003.png", (ten_samples.dir / "000003.png").read_bytes())
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], box(64, 8, 8, 40, 40))
+    assert "1 files are not label maps and were skipped" in found.warnings[0]
+
+
+def test_label_maps_in_a_folder_called_images_are_read_where_nothing_else_is_like_them(ten_samples, tmp_path):
+    write(tmp_path / "images/000003.png", png(box(64, 8, 8, 40, 40)))
+    write(tmp_path / "000004.png", png(box(64, 8, 8, 40, 40)))
+    assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (3, 4)
 
 
 def test_camvid_by_datumaro_is_read(ten_samples):
