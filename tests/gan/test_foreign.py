@@ -162,6 +162,25 @@ def test_what_is_stored_in_half_precision_is_computed_in_float32(opened):
     torch.testing.assert_close(generator.synthesis(ws), make_generator().synthesis(ws), rtol=0, atol=0.1)
 
 
+@pytest.mark.parametrize("channels", [2, 4], ids=["grey and alpha", "colours and alpha"])
+def test_transparency_is_shown_over_a_checkerboard(channels, opened):
+    config = replace(CONFIG, img_channels=channels)
+    torch.manual_seed(0)
+    state = {networks._public(name): tensor for name, tensor in StyleGAN2(config).state_dict().items()}
+    path = opened(foreign_of(state, Discriminator(config).state_dict()))
+    generator = load_generator(path)
+    ws = generator.mapping(torch.randn(2, 16))
+    drawn = generator.synthesis_network(ws, [torch.float32] * 3, False).numpy()
+    image = generator.synthesis(ws).numpy()
+    for n, y, x in ((0, 0, 0), (0, 0, 1), (1, 7, 3), (1, 15, 15)):
+        *colours, alpha = drawn[n, :, y, x]
+        alpha = min(max((alpha + 1) / 2, 0), 1)
+        board = 0.8 if (y + x) % 2 else 0.4
+        expected = np.broadcast_to(np.array(colours) * alpha + board * (1 - alpha), 3)
+        np.testing.assert_allclose(image[n, :, y, x], expected, atol=1e-5)
+    assert read_gan(path).meta["discriminator"].startswith("left out: it judges transparency")
+
+
 def test_clamping_that_the_file_does_not_tell_of_is_said_to_be_assumed(opened):
     assert read_gan(opened(foreign_of(state_dict()))).meta["conv_clamp"] == "none; the file does not say"
     told = read_gan(opened(foreign_of(state_dict(), conv_clamp=256)))

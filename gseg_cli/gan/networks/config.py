@@ -52,7 +52,7 @@ class StyleGAN2Config:
     """Everything that decides the shape of the networks. discriminator: also taken as a mapping, as JSON has it."""
 
     img_resolution: int = 64
-    img_channels: int = 3  # or 1: grey, which the rest of gseg sees as three equal colours
+    img_channels: int = 3  # or 1: grey, which the rest of gseg sees as three equal colours; 2 and 4: with alpha
     z_dim: int = 128
     w_dim: int = 128
     c_dim: int = 0  # classes of a conditional GAN, 0 for none
@@ -71,7 +71,7 @@ class StyleGAN2Config:
         if type(r) is not int or not 8 <= r <= MAX_RESOLUTION or r & (r - 1):
             got = f"img_resolution: expected a power of two, 8 or more, got {reprlib.repr(r)}"
             raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
-        _check_choice("img_channels", self.img_channels, (1, 3))
+        _check_choice("img_channels", self.img_channels, (1, 2, 3, 4))
         _check_choice("architecture", self.architecture, get_args(Architecture))
         _check_choice("use_noise", self.use_noise, (True, False))
         _check_numbers(self)

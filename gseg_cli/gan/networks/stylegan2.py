@@ -14,6 +14,8 @@ from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config as StyleGAN2Config
 from gseg_cli.gan.networks.mapping import TrackedMapping
 
+BOARD_SQUARES = 16  # a side, behind what is transparent
+
 
 class ModulatedConv(nn.Module):
     """Weights [O, I, k, k] scaled per image by styles [N, I]; the un-fused form (scale the input, then the output)."""
@@ -157,6 +159,18 @@ class SynthesisNetwork(nn.Module):
         return image
 
 
+def as_colours(image: Tensor) -> Tensor:
+    """Colours [N, 3, R, R] of what a GAN draws [N, 1 to 4, R, R]: grey three times, alpha over a checkerboard."""
+    has_alpha, size = image.shape[1] in (2, 4), image.shape[-1]
+    colours = (image[:, :-1] if has_alpha else image).expand(-1, 3, -1, -1)
+    if not has_alpha:
+        return colours
+    alpha = (image[:, -1:] / 2 + 0.5).clamp(0, 1)
+    square = torch.arange(size, device=image.device) * BOARD_SQUARES // size
+    board = 0.4 + 0.4 * ((square[:, None] + square) % 2)  # two light greys
+    return colours * alpha + board * (1 - alpha)
+
+
 class StyleGAN2(nn.Module):
     """Generator protocol over mapping and synthesis.
 
@@ -194,7 +208,7 @@ class StyleGAN2(nn.Module):
         num_low = n if self.num_lowp_res is None else min(self.num_lowp_res, n)
         dtypes = [torch.float32] * (n - num_low) + [self.compute_dtype] * num_low
         image = self.synthesis_network(ws, dtypes, self.random_noise, on_layer)
-        return image.expand(-1, 3, -1, -1)  # grey as three equal colours
+        return as_colours(image)
 
     def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
         maps: list[Tensor] = []

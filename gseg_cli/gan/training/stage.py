@@ -67,13 +67,16 @@ def choose_config(
 
 
 def _read_start(path: Path) -> GanFile:
-    """What a training begins with; ConfigError for a GAN of several classes."""
+    """What a training begins with; ConfigError for a GAN of several classes, or with an alpha channel."""
     gan = read_gan(path)
     if num_classes := getattr(gan.config, "c_dim", 0):
         message = f"{path}: a conditional GAN with {num_classes} classes; gan-train trains GANs of one kind of object"
         raise ConfigError(
             message, hint="leave out --init-from, or sample from the GAN as it is with gseg sample --class N"
         )
+    if getattr(gan.config, "img_channels", 3) in (2, 4):
+        message = f"{path}: a GAN that draws transparency; gan-train trains GANs of colours alone"
+        raise ConfigError(message, hint="leave out --init-from, or sample from the GAN as it is")
     return gan
 
 
