@@ -1,6 +1,8 @@
 """Training photos: whatever people keep in a folder or a zip comes out as it looks on a screen."""
 
 import io
+import json
+import tarfile
 import zipfile
 
 import numpy as np
@@ -11,9 +13,11 @@ from PIL import Image
 from gseg_cli.gan.framing import CenterCrop
 from gseg_cli.gan.training.config import GanTrainConfig, parse_box
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.sources import count_labels
 from gseg_cli.gan.training.stage import run_gan_train
 from gseg_runtime.errors import GsegError, UsageError
 
+TINY = GanTrainConfig(resolution=8, channel_base=64, channel_max=8, z_dim=8, batch=2, kimg=0.002)
 RED, GREY = (200, 40, 40), (128, 128, 128)
 
 
@@ -67,6 +71,63 @@ def test_a_folder_and_a_zip_give_the_same_photos_in_the_same_order(photos, tmp_p
     assert (images[:, 2, 0, 0] > 200).nonzero().tolist() == [[7]] and counts == list(range(1, 21))
     packed, _ = load_images(pack(photos, tmp_path / "photos.zip"), 8)
     assert torch.equal(packed, images)
+
+
+def shards(folder, out, size=7):
+    """WebDataset's layout: per sample a photo, and its class in a text file."""
+    names = sorted(str(path.relative_to(folder)) for path in folder.rglob("*.*"))
+    out.mkdir()
+    for i in range(0, len(names), size):
+        with tarfile.open(out / f"shard-{i:04d}.tar", "w") as archive:
+            for name in names[i : i + size]:
+                archive.add(folder / name, name)
+                entry = tarfile.TarInfo(f"{name}.cls")
+                entry.size = 1
+                archive.addfile(entry, io.BytesIO(b"3"))
+    return out
+
+
+def test_tar_shards_give_the_same_photos_in_the_same_order(photos, tmp_path):
+    images, _ = load_images(photos, 8)
+    folder = shards(photos, tmp_path / "shards")
+    for source in (folder, shards(photos, tmp_path / "one", size=100) / "shard-0000.tar"):
+        packed, unreadable = load_images(source, 8)
+        assert torch.equal(packed, images) and unreadable == []
+    (folder / "shard-0000.tar").write_bytes(b"x" * 2000)
+    with pytest.raises(GsegError, match=r"shard-0000\.tar: not a tar of photos") as caught:
+        load_images(folder, 8)
+    assert "unpack it" in caught.value.hint
+
+
+def test_a_tar_beside_photos_is_no_source(photos):
+    (photos / "old.tar").write_bytes(b"")
+    assert count_photos(photos) == 20
+
+
+@pytest.mark.parametrize(("name", "what"), [("data.mdb", "an LMDB"), ("train-0000.parquet", "Parquet files")])
+def test_a_folder_of_photos_in_another_form_is_named(tmp_path, name, what):
+    (tmp_path / name).touch()
+    with pytest.raises(GsegError, match=f"{what}, which .* not read") as caught:
+        load_images(tmp_path, 8)
+    assert "to a folder as files" in caught.value.hint
+
+
+def with_labels(folder, labels):
+    (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
+    return folder
+
+
+def test_labels_that_are_ignored_are_said(photos, tmp_path):
+    labels = [[f"{i:02d}.png", 3] for i in range(20)]
+    assert count_labels(with_labels(photos, labels)) == count_labels(pack(photos, tmp_path / "a.zip")) == 20
+    said = []
+    run_gan_train(photos, TINY, tmp_path / "runs", torch.device("cpu"), minutes=0.0, say=said.append)
+    assert f"warning: {photos}: dataset.json gives 20 photos a class, which is ignored; all count as one kind" in said
+    for nothing in (None, {}, 3):
+        assert count_labels(with_labels(photos, nothing)) == 0
+    (photos / "dataset.json").write_text("[" * 100_000)
+    assert count_labels(photos) == 0
+    assert count_labels(tmp_path / "none") == count_labels(shards(photos, tmp_path / "shards")) == 0
 
 
 @pytest.mark.parametrize(
@@ -160,8 +221,7 @@ def test_too_few_photos_are_an_error(photos, tmp_path):
 def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
     (photos / "cut.jpg").write_bytes(b"\xff\xd8\xff")
     said = []
-    config = GanTrainConfig(resolution=8, channel_base=64, channel_max=8, z_dim=8, batch=2, kimg=0.002)
-    done = run_gan_train(photos, config, tmp_path / "runs", torch.device("cpu"), say=said.append)
+    done = run_gan_train(photos, TINY, tmp_path / "runs", torch.device("cpu"), say=said.append)
     assert done.unreadable == ["cut.jpg"] and done.num_photos == 20
     assert any("cut.jpg" in line for line in said)
 
@@ -202,7 +262,7 @@ def test_photos_that_do_not_fit_on_the_disk_are_an_error_and_no_crash(photos, tm
 
 
 def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("gseg_cli.gan.training.data.MAX_MEMBER_BYTES", 10_000)
+    monkeypatch.setattr("gseg_cli.gan.training.sources.MAX_MEMBER_BYTES", 10_000)
     path = pack(photos, tmp_path / "photos.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zzz.png", encode(plain()) + bytes(10_000_000))  # a thousandth of that in the archive

@@ -164,6 +164,17 @@ def test_resume_with_other_photos_is_refused(photos, tmp_path):
         resume_gan_train(tiny.write_photos(tmp_path / "photos"), {}, tmp_path / "runs", CPU)
 
 
+def test_resume_says_that_the_photos_are_others_though_they_are_as_many(photos, tmp_path):
+    run_gan_train(photos, CONFIG, tmp_path / "runs", CPU, minutes=0.0)
+    said = []
+    resume_gan_train(photos, {}, tmp_path / "runs", CPU, minutes=0.0, say=said.append)
+    assert not any("other photos" in line for line in said)
+    first = min(photos.iterdir())
+    first.rename(first.with_name("zz.png"))
+    resume_gan_train(photos, {}, tmp_path / "runs", CPU, minutes=0.0, say=said.append)
+    assert any(line.startswith(f"warning: {photos}: other photos than when this run started") for line in said)
+
+
 def test_a_run_that_began_with_another_gan_is_resumed_without_it(photos, tmp_path):
     first = run_gan_train(photos, replace(CONFIG, channel_base=64), tmp_path / "first", CPU, minutes=0.0)
     run_gan_train(photos, CONFIG, tmp_path / "runs", CPU, init_from=first.checkpoint, minutes=0.0)

@@ -1,10 +1,8 @@
-"""Training photos: a folder or a zip -> one uint8 array, in memory or in a file that is mapped into it."""
+"""Training photos: a folder, a zip or tar shards -> one uint8 array, in memory or in a file that is mapped into it."""
 
 import os
-import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
@@ -15,16 +13,15 @@ from torch import Tensor
 
 from gseg_cli.gan.framing import check_fit, crop_square
 from gseg_cli.gan.training.config import Box
+from gseg_cli.gan.training.sources import Photo, open_photos
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import SUFFIXES, decode_image, list_images
+from gseg_runtime.images import decode_image
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.pillow import picture_errors
 from gseg_runtime.workers import num_cores
 
-Entry = tuple[str, Callable[[], bytes]]
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
-MAX_MEMBER_BYTES = 200_000_000  # of one photo in a zip, whatever its header says
 
 
 def load_images(
@@ -43,9 +40,9 @@ def load_images(
     Raises GsegError when fewer than 16 photos can be read.
     """
     check_fit(fit)
-    with _entries(source) as entries:
-        pixels = _allocate(len(entries), resolution, store)
-        good, unreadable = _decode_all(entries, pixels, crop, fit, on_image)
+    with open_photos(source) as photos:
+        pixels = _allocate(len(photos), resolution, store)
+        good, unreadable = _decode_all(photos, pixels, crop, fit, on_image)
     if good < MIN_PHOTOS:
         raise GsegError(
             f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable",
@@ -56,8 +53,8 @@ def load_images(
 
 def count_photos(source: Path) -> int:
     """How many files are named like photos."""
-    with _entries(source) as entries:
-        return len(entries)
+    with open_photos(source) as photos:
+        return len(photos)
 
 
 def needs_store(num_photos: int, resolution: int) -> bool:
@@ -87,20 +84,20 @@ def _allocate(count: int, resolution: int, store: Path | None) -> np.ndarray:
 
 
 def _decode_all(
-    entries: list[Entry], pixels: np.ndarray, crop: Box | None, fit: str, on_image: Callable[[int], None] | None
+    photos: list[Photo], pixels: np.ndarray, crop: Box | None, fit: str, on_image: Callable[[int], None] | None
 ) -> tuple[int, list[str]]:
-    """Fill the first rows of `pixels`; how many, and which entries could not be read."""
+    """Fill the first rows of `pixels`; how many, and which photos could not be read."""
     size, good, unreadable = pixels.shape[-1], 0, []
 
-    def decode(entry: Entry) -> tuple[str, Pixels | None]:
-        name, read = entry
+    def decode(photo: Photo) -> tuple[str, Pixels | None]:
+        path = Path(photo.name)
         try:
-            with picture_errors(Path(name)):  # of the zip, of the decoder, of a crop that does not fit
-                return name, _square(decode_image(read(), Path(name)).pixels, size, crop, fit)
+            with picture_errors(path):  # of the zip, of the decoder, of a crop that does not fit
+                return photo.name, _square(decode_image(photo.read(), path).pixels, size, crop, fit)
         except ImageError:
-            return name, None
+            return photo.name, None
 
-    rest = iter(entries)
+    rest = iter(photos)
     with ThreadPoolExecutor(num_cores()) as pool:  # decoders release Python's lock
         while batch := list(islice(rest, 64 * num_cores())):
             for name, image in pool.map(decode, batch):
@@ -112,35 +109,6 @@ def _decode_all(
                 if on_image:
                     on_image(good)
     return good, unreadable
-
-
-@contextmanager
-def _entries(source: Path) -> Iterator[list[Entry]]:
-    """(name, reader) of every file named like a photo, sorted by name; a zip is read in place, never unpacked."""
-    if source.is_dir():
-        paths = [path for path in list_images(source) if _is_image(path.name) and path.is_file()]
-        yield [(str(path.relative_to(source)), path.read_bytes) for path in paths]
-    elif source.is_file() and zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
-            members = sorted((i for i in archive.infolist() if _is_image(i.filename)), key=lambda i: i.filename)
-            yield [(member.filename, _reader(archive, member)) for member in members]
-    else:
-        raise GsegError(f"{source}: no such folder or zip", hint="name a folder or a zip of photos")
-
-
-def _reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
-    def read() -> bytes:
-        with archive.open(member) as file:
-            data = file.read(MAX_MEMBER_BYTES + 1)  # a header may lie about the size
-        if len(data) > MAX_MEMBER_BYTES:
-            raise ValueError(f"a photo of more than {MAX_MEMBER_BYTES // 1_000_000} MB")
-        return data
-
-    return read
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
 
 
 def _square(pixels: Pixels, resolution: int, crop: Box | None, fit: str) -> Pixels:

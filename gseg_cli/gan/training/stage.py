@@ -16,6 +16,7 @@ from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.sources import LABELS, count_labels, open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -133,6 +134,7 @@ def run_gan_train(
             why = start.meta.get("discriminator", "none in the file")
             say(f"warning: {init_from}: training begins with a fresh discriminator ({why})")
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
+    about["photos"] = _key_of(source)
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = _load(source, config.resolution, crop, fit, runs_dir, world, say)
     run = world.agree(open_run(runs_dir, KIND, {**asdict(config), **about}, parents) if world.is_first else None)
@@ -174,6 +176,8 @@ def resume_gan_train(
     if len(images) != num_photos:
         message = f"{run.dir}: started with {num_photos} photos, {source} now has {len(images)}"
         raise ConfigError(message, hint="resume with the photos it was started with")
+    if saved.get("photos") not in (None, _key_of(source)):
+        say(f"warning: {source}: other photos than when this run started; it goes on with those that are there now")
     say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
     return _train(images, unreadable, config, run, device, resume=True, **how)
@@ -226,7 +230,14 @@ def _load(
         images, unreadable = _load_once(source, resolution, crop, fit, store, world)
     for name in unreadable:
         say(f"warning: {name}: cannot be read, skipped")
+    if num_labels := count_labels(source):
+        say(f"warning: {source}: {LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind")
     return images, unreadable
+
+
+def _key_of(source: Path) -> str:
+    with open_photos(source) as photos:
+        return photos_key(photos)
 
 
 def _load_once(

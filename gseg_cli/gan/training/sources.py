@@ -1,0 +1,125 @@
+"""Where training photos lie: in a folder, a zip, or tar shards as WebDataset has them. All are read in place."""
+
+import hashlib
+import json
+import os
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from gseg_runtime.errors import GsegError
+from gseg_runtime.images import SUFFIXES, list_images
+
+MAX_MEMBER_BYTES = 200_000_000  # of one photo in an archive, whatever its header says
+MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
+LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A file named like a photo. num_bytes: as its place says."""
+
+    name: str
+    num_bytes: int
+    read: Callable[[], bytes]
+
+
+@contextmanager
+def open_photos(source: Path) -> Iterator[list[Photo]]:
+    """Every file named like a photo, sorted by name. GsegError for a source that is none."""
+    with ExitStack() as stack:
+        if source.is_dir():
+            yield _in_folder(source) or _in_tars(sorted(source.glob("*.tar")), stack) or _refuse_others(source)
+        elif source.is_file() and zipfile.is_zipfile(source):
+            yield _in_zip(stack.enter_context(zipfile.ZipFile(source)))
+        elif source.is_file() and source.suffix == ".tar":
+            yield _in_tars([source], stack)
+        else:
+            raise GsegError(f"{source}: no such folder or zip", hint="name a folder, a zip or a tar of photos")
+
+
+def photos_key(photos: Sequence[Photo]) -> str:
+    """Twelve hexadecimal digits, others when photos are added, renamed, or replaced by some of another size."""
+    return hashlib.sha256(repr([(photo.name, photo.num_bytes) for photo in photos]).encode()).hexdigest()[:12]
+
+
+def count_labels(source: Path) -> int:
+    """How many photos dataset.json gives a label; 0 where there is none, or where it is not NVIDIA's."""
+    try:
+        labels = json.loads(_read_labels(source))["labels"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, zipfile.BadZipFile):
+        return 0
+    return len(labels) if isinstance(labels, list) else 0
+
+
+def _read_labels(source: Path) -> bytes:
+    if source.is_dir():
+        with (source / LABELS).open("rb") as file:
+            return file.read(MAX_LABELS_BYTES)
+    with zipfile.ZipFile(source) as archive, archive.open(LABELS) as file:
+        return file.read(MAX_LABELS_BYTES)
+
+
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
+
+
+def _in_folder(source: Path) -> list[Photo]:
+    paths = [path for path in list_images(source) if _is_image(path.name) and path.is_file()]
+    return [Photo(str(path.relative_to(source)), path.stat().st_size, path.read_bytes) for path in paths]
+
+
+def _refuse_others(source: Path) -> list[Photo]:
+    """GsegError for a folder that holds photos in a form that is not read."""
+    if (source / "data.mdb").exists():
+        message = f"{source}: an LMDB, which is not read"
+        raise GsegError(message, "write its images to a folder as files; each of its values is an encoded image")
+    if any(source.glob("*.parquet")):
+        message = f"{source}: Parquet files, which are not read"
+        raise GsegError(message, "write their images to a folder as files, for instance with Hugging Face's datasets")
+    return []
+
+
+def _in_zip(archive: zipfile.ZipFile) -> list[Photo]:
+    members = sorted((i for i in archive.infolist() if _is_image(i.filename)), key=lambda i: i.filename)
+    return [Photo(member.filename, member.file_size, _zip_reader(archive, member)) for member in members]
+
+
+def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with archive.open(member) as file:
+            return _limited(file.read(MAX_MEMBER_BYTES + 1))  # a header may lie about the size
+
+    return read
+
+
+def _limited(data: bytes) -> bytes:
+    if len(data) > MAX_MEMBER_BYTES:
+        raise ValueError(f"a photo of more than {MAX_MEMBER_BYTES // 1_000_000} MB")
+    return data
+
+
+def _in_tars(shards: list[Path], stack: ExitStack) -> list[Photo]:
+    return sorted((photo for shard in shards for photo in _in_tar(shard, stack)), key=lambda photo: photo.name)
+
+
+def _in_tar(shard: Path, stack: ExitStack) -> list[Photo]:
+    try:
+        file = stack.enter_context(shard.open("rb"))
+        tar = stack.enter_context(tarfile.TarFile(fileobj=file))  # not packed: photos are read at their places
+        members = [member for member in tar if member.isreg() and not member.issparse() and _is_image(member.name)]
+    except tarfile.TarError as error:
+        raise GsegError(
+            f"{shard}: not a tar of photos that can be read: {error}", "copy it again, or unpack it"
+        ) from error
+    return [Photo(f"{shard.name}/{member.name}", member.size, _tar_reader(file.fileno(), member)) for member in members]
+
+
+def _tar_reader(descriptor: int, member: tarfile.TarInfo) -> Callable[[], bytes]:
+    def read() -> bytes:  # at its place in the file, since many are read at once
+        return _limited(os.pread(descriptor, min(member.size, MAX_MEMBER_BYTES + 1), member.offset_data))
+
+    return read
