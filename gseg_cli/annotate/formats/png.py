@@ -157,8 +157,7 @@ def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tup
     is_class = np.array([tuple(color.tolist()) in classes.colors for color in palette])
     is_picture = is_template_color(palette) & ~is_class
     is_shade = class_of_shades(palette, np.array(classes.colors)) >= 0
-    shows_picture = is_shade.sum() > is_class.sum()  # one shade among class colours may be a class of another palette
-    if shows_picture and (is_class | is_picture | is_shade | (used == IGNORE)).all():
+    if is_shade.any() and (is_class | is_picture | is_shade | (used == IGNORE)).all():
         return layers_of_colors(np.asarray(image.convert("RGB")), None, color_key(classes, where), None, where)
     if not _are_indices(used[~is_picture], palette[~is_picture], classes, where):
         pixels = np.asarray(image.convert("RGBA"))
