@@ -139,7 +139,7 @@ CASES = {
                         "not valid YAML"),
     "VIA of unequal lists": ("a.json", via({"name": "polygon", "all_points_x": [1, 2, 3], "all_points_y": [1]}),
                              "3 x, but 1 y"),
-    "VIA without a label": ("a.json", via({"name": "point", "cx": 1, "cy": 1}, label={}), "an attribute with the"),
+    "VIA without a label": ("a.json", via({"name": "point", "cx": 1, "cy": 1}, label={}), "unknown class 'region'"),
     "mask of LabelMe that is missing": ("000003.xml", "<annotation><filename>000003.png</filename><object><name>skin"
                                         "</name><segm><mask>../x.png</mask></segm></object></annotation>",
                                         "is missing"),

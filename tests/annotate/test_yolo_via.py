@@ -100,3 +100,20 @@ def test_via_ellipses_are_turned_clockwise_by_radians(ten_samples, tmp_path):
 def test_via_labels_stand_in_the_attribute_that_says_label_or_the_only_one(ten_samples, tmp_path, label):
     labels = labels_of(write(tmp_path / "a.json", via(POLYGON, label=label)), ten_samples, CLASSES)
     assert area(labels, 2) == 128
+
+
+@pytest.mark.parametrize("attributes", [{}, {"name": ""}])
+def test_via_regions_are_called_region_where_nobody_gave_any_a_label(ten_samples, tmp_path, attributes):
+    """As people leave them who draw a single class."""
+    path = write(tmp_path / "a.json", via(POLYGON, label=attributes))
+    assert area(labels_of(path, ten_samples, CLASSES, {"region": "skin"})) == 128
+    (failure,) = load(path, ten_samples, CLASSES)[1].failures
+    assert "unknown class 'region'" in failure.message and "--map" in failure.hint
+
+
+def test_a_via_region_without_a_label_among_others_that_have_one_was_forgotten(ten_samples, tmp_path):
+    content = via(POLYGON, POLYGON)
+    (picture,) = content.values()
+    picture["regions"][1] = {**picture["regions"][1], "region_attributes": {}}
+    (failure,) = load(write(tmp_path / "a.json", content), ten_samples, CLASSES)[1].failures
+    assert "expected an attribute with the label, got none" in failure.message

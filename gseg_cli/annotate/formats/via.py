@@ -15,6 +15,7 @@ from gseg_cli.annotate.shapes import Ellipse, Points, Polygon, Shape, Stroke, re
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
+UNNAMED = "region"  # what all are called where nobody gave any a label, as people do who draw one class only
 _PROJECT = "_via_img_metadata"
 _LABEL_KEYS = ("label", "class", "name", "category", "type")
 
@@ -26,6 +27,7 @@ def is_via(content: Any) -> bool:
 
 def read_via(document: Document, files: Files, reading: Reading) -> None:
     node = document.node.child(_PROJECT) if document.node.has(_PROJECT) else document.node
+    has_labels = any(map(_has_labels, node.value.values()))
     for key in node.of_type(dict):
         with reading.attempt():
             picture = node.child(key)
@@ -33,7 +35,7 @@ def read_via(document: Document, files: Files, reading: Reading) -> None:
             where = f"{document.where}: {name}"
             regions = _regions_of(picture)
             reading.check_amount(None, len(regions), 0, where)
-            layers = [Layer(_label_of(region), _shape_of(region)) for region in regions]
+            layers = [Layer(_label_of(region) if has_labels else UNNAMED, _shape_of(region)) for region in regions]
             reading.add(Drawing(where, (name,), None, layers, files.picture(name)))
 
 
@@ -45,6 +47,14 @@ def _regions_of(picture: Node) -> list[Node]:
     """A list; version 1 has an object whose keys are numbers."""
     regions = picture.child("regions")
     return regions.items() if isinstance(regions.value, list) else [regions.child(key) for key in regions.value]
+
+
+def _has_labels(picture: dict[str, Any]) -> bool:
+    """Whether a region of the picture has an attribute that says something."""
+    regions = picture["regions"]
+    rows = regions.values() if isinstance(regions, dict) else regions
+    attributes = [row.get("region_attributes") for row in rows if isinstance(row, dict)]
+    return any(_chosen(value) for found in attributes if isinstance(found, dict) for value in found.values())
 
 
 def _label_of(region: Node) -> str:
