@@ -1,7 +1,7 @@
 """The colours in which a template shows its sample: greys, or shades of the class colours where a class is predicted.
 
 A shade is half the class colour, and up to half of white, which shows the picture. The last two bits of red, green and
-blue are 1, 2 and 3, so that no grey and hardly any colour of another picture is taken for a shade.
+blue are 3, 1 and 2, so that no grey and hardly any colour of another picture is taken for a shade.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from gseg_runtime.class_map import Color
 # Greys with a touch of blue that nothing else has.
 TEMPLATE_TINT = 3
 TEMPLATE_STEP = 4
-_MARK = np.array([1, 2, 3])
+_MARK = np.array([3, 1, 2])
 _STEP, _LEVELS = 4, 32
 
 Colors = npt.NDArray[np.integer]  # [..., 3]
