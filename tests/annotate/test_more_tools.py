@@ -5,6 +5,9 @@ import json
 import numpy as np
 import pytest
 
+from gseg_cli.annotate.drawing import PHOTOS
+from gseg_cli.annotate.names import Names
+from gseg_cli.annotate.recognise import read_source
 from gseg_runtime.errors import GsegError
 from tests.annotate.exports import CLASSES, box, darwin, datumaro, labels_of, load, sa1b, write
 from tests.annotate.test_tools import area
@@ -32,6 +35,20 @@ def darwin_shape(**shape):
 def test_datumaro_shapes_of_every_kind(ten_samples, tmp_path, shape, pixels):
     labels = labels_of(write(tmp_path / "a.json", datumaro(shape)), ten_samples, CLASSES)
     assert area(labels) == pytest.approx(pixels, rel=0.05)
+
+
+def test_masks_of_datumaro_may_be_as_large_as_a_camera_s_photos(tmp_path):
+    whole = {"type": "mask", "rle": {"size": [6000, 6000], "counts": [0, 6000 * 6000]}}
+    content = datumaro(whole, size=6000)
+    names = Names(CLASSES)
+    for path in (write(tmp_path / "a.json", content), write(tmp_path / "b.json", without_size(content))):
+        assert read_source(path, names, PHOTOS)[1].failures == []
+        assert len(read_source(path, names)[1].failures) == 1  # samples are smaller
+
+
+def without_size(content):
+    item = {key: value for key, value in content["items"][0].items() if key != "image"}
+    return {**content, "items": [item]}
 
 
 def test_datumaro_labels_of_whole_pictures_have_no_shape_and_cuboids_are_left_out_with_a_word(ten_samples, tmp_path):

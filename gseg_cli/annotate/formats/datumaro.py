@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Bounds, Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_count, check_polygon, check_whole, points_of
 from gseg_cli.annotate.rle import decode_coco
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke, discs
@@ -52,7 +52,7 @@ def _drawing_of(item: Node, names: list[str], document: Document, files: Files, 
     rows = [row for row in rows if row.text("type") not in others]
     reading.check_amount(size or _LARGEST, len(rows), sum(row.has("rle") for row in rows), where)
     rows.sort(key=lambda row: row.whole("z_order") if row.has("z_order") else 0)
-    layers = [Layer(_label_of(row, names), shape) for row in rows for shape in _shapes_of(row, size)]
+    layers = [Layer(_label_of(row, names), shape) for row in rows for shape in _shapes_of(row, size, reading.bounds)]
     return Drawing(where, called, size, layers, files.picture(called[0]))
 
 
@@ -81,10 +81,10 @@ def _label_of(row: Node, names: list[str]) -> str:
     return names[number]
 
 
-def _shapes_of(row: Node, size: tuple[int, int] | None) -> list[Shape]:
+def _shapes_of(row: Node, size: tuple[int, int] | None, bounds: Bounds) -> list[Shape]:
     kind = row.text("type")
     if kind == "mask":
-        return [_mask(row, size)]
+        return [_mask(row, size, bounds)]
     if kind == "points":
         return discs(_points(row))
     if kind not in _SHAPES:
@@ -92,10 +92,10 @@ def _shapes_of(row: Node, size: tuple[int, int] | None) -> list[Shape]:
     return [_SHAPES[kind](row)]
 
 
-def _mask(row: Node, size: tuple[int, int] | None) -> Shape:
+def _mask(row: Node, size: tuple[int, int] | None, bounds: Bounds) -> Shape:
     rle = row.child("rle")
     width, height = _two(rle.child("size"))
-    if (width, height) != (size or (width, height)) or width * height > _LARGEST[0] * _LARGEST[1] * 16:
+    if (width, height) != (size or (width, height)) or not bounds.hold((width, height)):
         raise GsegError(f"{rle.where}: a mask of {width}x{height} does not fit the picture", HINT)
     counts = rle.child("counts")
     runs = counts.value if isinstance(counts.value, str) else counts.of_type(list)
