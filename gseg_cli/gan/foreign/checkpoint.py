@@ -190,5 +190,9 @@ def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
         what = f"{kind} ({NAMINGS[naming].program} names)"
     if naming == "mmgeneration":
         what += "; where its code trained, the colours are blue, green, red"
-    is_average = prefix.lower() not in ("g.", "state_dict.g.")
-    return what if is_average else f"{what}, G itself, as there is no moving average"
+    if prefix.lower() in ("g.", "state_dict.g."):
+        return f"{what}, G itself, as there is no moving average"
+    others = [name for name in contents.tensors if name.endswith(f".{NAMINGS[naming].generator}")]
+    if len(others) > 1 and "ema" not in prefix.lower():
+        what += f", the first of {len(others)} generators, none of which is called a moving average"
+    return what

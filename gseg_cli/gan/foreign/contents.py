@@ -11,6 +11,7 @@ MAX_ENTRIES = 200_000  # 10,000 in a file with three networks at 1024 px and the
 MAX_NAME = 300
 MAX_DEPTH = 32
 MAX_SETTINGS = 10_000
+MAX_LISTED = 16
 
 
 @dataclass
@@ -27,6 +28,8 @@ def list_contents(value: Any) -> Contents:
     What leads back to itself ends at MAX_DEPTH, what branches again and again at MAX_ENTRIES.
     """
     contents = Contents()
+    if isinstance(value, list | tuple):  # of networks or their states, as some save them
+        value = {str(i): child for i, child in enumerate(value[:MAX_LISTED])}
     waiting: list[tuple[str, int, Any]] = [("", 0, value)]
     num_entries = 0
     while waiting:

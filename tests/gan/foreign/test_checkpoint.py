@@ -126,6 +126,15 @@ def test_it_is_said_when_there_is_no_moving_average():
     assert gan.origin == "state dict (rosinality names), G itself, as there is no moving average"
 
 
+def test_of_several_generators_it_is_said_which_was_taken():
+    gan = read(torch_bytes([rosinality_tensors(10), {"d": 1}, rosinality_tensors()]))
+    assert gan.origin.endswith(", the first of 2 generators, none of which is called a moving average")
+    assert_same(gan.generator, rosinality_tensors(10))
+    gan = read(torch_bytes(({"net": rosinality_tensors(10), "net_ema": rosinality_tensors()}, 3)))
+    assert gan.origin == "state dict (rosinality names)"
+    assert_same(gan.generator, rosinality_tensors())
+
+
 def test_state_dicts_of_modules():
     """Their dictionaries carry an attribute: the versions of the modules."""
     module = torch.nn.ModuleDict({"input": torch.nn.Module()})
