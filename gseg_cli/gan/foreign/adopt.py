@@ -35,7 +35,7 @@ class Adopted:
 
 def adopt(foreign: ForeignGan) -> Adopted:
     """CheckpointError when the tensors are no StyleGAN2 that gseg computes; a D that is none is left out, and said."""
-    g = _plain(generator_to_nvidia(foreign.naming, foreign.generator))
+    g = _plain(generator_to_nvidia(foreign.naming, _floats(foreign.generator)))
     hints = foreign.hints if foreign.naming in ("nvidia", "tensorflow") else {}
     try:
         config = StyleGAN2Config(**generator_config(g, _part(hints, "generator")))
@@ -81,7 +81,7 @@ def _adopt_discriminator(
     if config.img_channels in (2, 4):
         return {}, config, "left out: it judges transparency, which photos do not have"
     try:
-        d = _plain(discriminator_to_nvidia(foreign.naming, foreign.discriminator))
+        d = _plain(discriminator_to_nvidia(foreign.naming, _floats(foreign.discriminator)))
         config = replace(config, discriminator=discriminator_config(d, hints, config))
         build(Discriminator, d, config)
     except (CheckpointError, ConfigError) as error:
@@ -94,16 +94,22 @@ def _part(hints: Mapping[str, Any], name: str) -> Mapping[str, Any]:
     return part if isinstance(part, Mapping) else {}
 
 
-def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """float32 on memory of their own, filters left out once they are found to be the usual one."""
-    kept = {}
+def _floats(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """In float32; torch cannot compute with every type of number that files hold."""
     for name, tensor in tensors.items():
         if tensor.numel() * tensor.element_size() > tensor.untyped_storage().nbytes():
             raise CheckpointError(f"{name}: {list(tensor.shape)} claims more values than are stored")
+    return {name: tensor.float() for name, tensor in tensors.items()}
+
+
+def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On memory of their own, filters left out once they are found to be the usual one."""
+    kept = {}
+    for name, tensor in tensors.items():
         if name.endswith("resample_filter"):
-            _check_filter(name, tensor.float())
+            _check_filter(name, tensor)
         elif not name.endswith("num_batches_tracked"):
-            kept[name] = tensor.float().contiguous()
+            kept[name] = tensor.contiguous()
     return kept
 
 

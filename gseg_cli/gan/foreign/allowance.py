@@ -16,8 +16,8 @@ class Allowance:
     tensor_bytes: int  # of tensors that are copied out of the file; at first its size
     instructions: int = 500_000
     text_bytes: int = 16 * 2**20
-    unread: list[str] = field(default_factory=list)  # names outside the list of known.py, as they may be printed
+    unread: dict[str, None] = field(default_factory=dict)  # names outside the list of known.py, as they may be printed
 
     def note_unread(self, name: str) -> None:
-        if name not in self.unread and len(self.unread) < MAX_UNREAD:
-            self.unread.append(name)
+        if len(self.unread) < MAX_UNREAD:
+            self.unread[name] = None

@@ -78,12 +78,13 @@ def _inflate(data: memoryview, kind: int, limit: int) -> memoryview:
 def _read_tar(data: memoryview) -> dict[str, memoryview]:
     """The files by name, as views. A name beyond 100 letters is cut off in some kinds of tar, which does not matter."""
     files: dict[str, memoryview] = {}
-    position = 0
+    position, num_entries = 0, 0
     while position + _BLOCK <= len(data) and data[position]:
         header = bytes(data[position : position + _BLOCK])
         size = _octal(header[124:136])
         start = position + _BLOCK
-        if start + size > len(data) or len(files) > MAX_MEMBERS:
+        num_entries += 1
+        if start + size > len(data) or num_entries > MAX_MEMBERS:
             raise damaged("a tar archive that was cut short, or holds more files than any with a checkpoint")
         if header[156:157] in (b"0", b"\0"):
             files[header[:100].partition(b"\0")[0].decode("latin1")] = data[start : start + size]

@@ -84,7 +84,7 @@ def _open(path: Path) -> memoryview:
 
 def read_bytes(data: memoryview) -> ForeignGan:
     """The same of the content of a file."""
-    limit = limit_of(len(data))
+    limit = min(limit_of(len(data)), MAX_FILE_BYTES)
     for _ in range(MAX_ARCHIVES):
         if is_safetensors(data) or (inside := unpack(data, limit)) is None:
             return _read(data)
@@ -113,7 +113,7 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
         unread = tuple(allowance.unread)
         return ForeignGan("tensorflow", gan.generator, gan.discriminator, gan.hints, None, gan.origin, unread=unread)
     contents = list_contents(value)
-    naming, prefix = _find_generator(contents.tensors, allowance.unread)
+    naming, prefix = _find_generator(contents.tensors, list(allowance.unread))
     d_prefix = _prefix(contents.tensors, NAMINGS[naming].discriminator)
     latent_avg = min((name for name in contents.tensors if name.split(".")[-1] == "latent_avg"), key=len, default=None)
 

@@ -467,6 +467,10 @@ def archives() -> dict[str, bytes]:
         "a tar of less than nothing": tar(b"-0000000001\0"),
         "a tar of a long number": tar(b"\x80" + b"\xff" * 11),
         "a tar of many files": tar(b"00000000000\0") * 20_000,
+        "a tar of many folders": tar(b"00000000000\0").replace(
+            b"0" + bytes(100) + b"ustar", b"5" + bytes(100) + b"ustar"
+        )
+        * 20_000,
     }
 
 

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,6 +111,17 @@ def test_what_computes_otherwise_is_refused_by_name(what, tmp_path):
     with pytest.raises(CheckpointError, match=reason) as caught:
         opened(changed(change), tmp_path)
     assert caught.value.hint
+
+
+def test_numbers_that_torch_cannot_compute_with_are_converted_first(tmp_path):
+    def change(g, d, gs):
+        variables = gs.components["synthesis"].variables
+        variables[:] = [
+            (n, a.astype(np.uint16) if n.endswith(("/mod_bias", "Conv0_up/weight")) else a) for n, a in variables
+        ]
+        return g, d, gs
+
+    assert opened(changed(change), tmp_path).tensors["G_ema.synthesis.b8.conv0.weight"].dtype == torch.float32
 
 
 def test_a_discriminator_that_computes_otherwise_is_left_out(tmp_path):
