@@ -10,9 +10,7 @@ from gseg_runtime.errors import GsegError, UsageError
 
 
 def convert(
-    file: Annotated[
-        Path, typer.Argument(metavar="FILE", help="Checkpoint of NVIDIA's or rosinality's StyleGAN2 code.")
-    ],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of another program's StyleGAN2.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
     overwrite: OverwriteOpt = False,
 ) -> None:
