@@ -140,6 +140,14 @@ def _set(args: tuple[Any, ...]) -> set[str]:
     raise damaged("it holds a set of something else than a list")
 
 
+def _tuple(args: tuple[Any, ...]) -> Any:
+    """Paddle writes a variable as the tuple of its name and its numbers."""
+    match args:
+        case ((str(), NumpyArray() as array),):
+            return array
+    return Unread("builtins.tuple")
+
+
 def _encode(args: tuple[Any, ...]) -> bytes:
     match args:
         case (str() as text, "latin1") if max(text, default="") <= "\xff":  # how protocol 2 writes bytes
@@ -196,6 +204,8 @@ _CALLS: dict[tuple[str, str], Call | None] = {
     ("torch._utils", "_rebuild_parameter_with_state"): _parameter,
     ("builtins", "set"): _set,
     ("__builtin__", "set"): _set,
+    ("builtins", "tuple"): _tuple,
+    ("__builtin__", "tuple"): _tuple,
     ("_codecs", "encode"): _encode,
     ("numpy", "dtype"): _numpy_type,
     ("numpy", "ndarray"): None,

@@ -206,6 +206,7 @@ def instructions() -> dict[str, bytes]:
         "NumPy array of uint16": pickle.dumps(np.zeros(2, np.uint16), 4),
         "NumPy array of text": program(name("numpy.core.numeric", "_frombuffer"), args, b"R"),
         "a parameter of text": program(name("torch._utils", "_rebuild_parameter"), args, b"R"),
+        "a tuple of text": program(name("builtins", "tuple"), args, b"R"),
         "a set of lists": program(name("builtins", "set"), b"]]a\x85R"),
         "bytes by rot13": program(name("_codecs", "encode"), text(COMMAND) + text("rot13"), b"\x86R"),
         "a file of text": program(name("torch.storage", "_load_from_bytes"), args, b"R"),

@@ -164,6 +164,23 @@ def test_paddles_linear_layers_are_turned_though_square_ones_do_not_show_it(wrap
     assert "PaddleGAN" in gan.meta["origin"]
 
 
+class Variable:
+    """Pickled as Paddle's own variables are, in dictionaries within dictionaries."""
+
+    def __init__(self, name: str, array: np.ndarray) -> None:
+        self.pair = (name, array)
+
+    def __reduce__(self) -> tuple:
+        return tuple, (self.pair,)
+
+
+@pytest.mark.parametrize("protocol", [2, 4])
+def test_paddles_variables_are_read_by_their_numbers(protocol, tmp_path):
+    tensors = generator(16)
+    state = {name: Variable(f"p_{i}", array) for i, (name, array) in enumerate(paddle(tensors).items())}
+    assert_same(opened(pickle.dumps({"gen_ema": state}, protocol), tmp_path), tensors)
+
+
 def test_paddles_layers_are_turned_in_tensors_of_torch_too_where_shapes_show_it(tmp_path):
     tensors = generator()
     assert_same(opened(torch_bytes({n: torch.from_numpy(a) for n, a in paddle(tensors).items()}), tmp_path), tensors)
