@@ -95,6 +95,10 @@ _TENSORS: tuple[tuple[str, str, str], ...] = (
         "a progressively grown GAN (ProGAN)",
         _PORT,
     ),
+    (r"(^|\.)(feat|se)_\d+\.", "a FastGAN generator, which most projected GANs have", _PORT),
+    (r"(^|\.)blocks\.\d+\.\d+\.(conv_sc|bn1)\.", "a BigGAN generator", _PORT),
+    (r"(^|\.)layers\.\d+\.blocks\.\d+\.attn", "a StyleSwin generator, of transformers", _PORT),
+    (r"(^|\.)quantize\.embedding\.", "a VQGAN, which codes images", _PORT),
     (
         r"(^|\.)(b4\.out\.weight|final_linear\.0\.weight)$",
         "a discriminator without its generator",

@@ -109,6 +109,15 @@ FILES = {
         "only StyleGAN2",
         lambda: torch_bytes({"GAN": {"S.net.0.weight": torch.zeros(1)}, "version": "1.8.9"}),
     ),
+    "FastGAN": ("a FastGAN", "only StyleGAN2", lambda: state_dict("init.init.0.weight_orig", "feat_8.1.weight_orig")),
+    "FastGAN of a projected GAN": (
+        "a FastGAN",
+        "only StyleGAN2",
+        lambda: torch_bytes({"G_ema": {"synthesis.se_64.main.1.weight_orig": torch.zeros(1)}}),
+    ),
+    "BigGAN": ("a BigGAN", "only StyleGAN2", lambda: state_dict("shared.weight", "blocks.0.0.bn1.gain.weight")),
+    "StyleSwin": ("a StyleSwin", "only StyleGAN2", lambda: state_dict("layers.0.blocks.0.attn.0.qkv.weight")),
+    "VQGAN": ("a VQGAN", "only StyleGAN2", lambda: state_dict("encoder.conv_in.weight", "quantize.embedding.weight")),
     "EG3D": ("EG3D", "StyleGAN2 itself", lambda: state_dict("backbone.synthesis.b4.const", "decoder.net.0.weight")),
     "GPEN": (
         "a GPEN network",
