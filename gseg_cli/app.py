@@ -41,6 +41,7 @@ from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
 from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.pip_hint import install
 
 PARTIAL, BUG, INTERRUPTED = 3, 70, 130
 # Packages of the extras, and which extra brings them.
@@ -171,7 +172,7 @@ def _report(error: BaseException, out: Output) -> int:
 
 def _install_hint(package: str) -> str:
     is_for_serve = settings.command == "serve" and EXTRAS[package] == "label"
-    hint = f"pip install 'gseg[{'serve' if is_for_serve else EXTRAS[package]}]'"
+    hint = install("serve" if is_for_serve else EXTRAS[package])
     return f"{hint}; for a model that is exported already, pip install onnx is enough" if package == "onnx" else hint
 
 

@@ -17,8 +17,7 @@ from gseg_runtime.engine_file import MODULES, RTX, EngineFacts, sidecar_of
 from gseg_runtime.errors import BackendUnavailable, UsageError
 from gseg_runtime.files import atomic_path, write_bytes, write_json
 from gseg_runtime.model_card import ModelCard
-
-_INSTALL = "pip install 'gseg[tensorrt]', or tensorrt-rtx for GPUs of the RTX kind"
+from gseg_runtime.pip_hint import install
 
 
 @dataclass(frozen=True)
@@ -79,13 +78,13 @@ def write_engine(out: Path, model: Model, toolchain: Toolchain, check: Check, *,
 
 
 def _import(names: tuple[str, ...]) -> Any:
-    problems = []
+    problems, hint = [], f"{install('tensorrt')}; or pip install tensorrt-rtx, for GPUs of the RTX kind"
     for name in names:
         try:
             return importlib.import_module(name)
         except ImportError as error:
             problems.append(str(error))
-    raise BackendUnavailable(f"TensorRT cannot be imported: {'; '.join(problems)}", _INSTALL)
+    raise BackendUnavailable(f"TensorRT cannot be imported: {'; '.join(problems)}", hint)
 
 
 def _facts(model: Model, engine: bytes, toolchain: Toolchain, batch: int) -> EngineFacts:

@@ -8,6 +8,7 @@ from typing import Any
 from gseg_cli.gan.foreign.errors import shown
 from gseg_cli.gan.networks.config import StyleGAN2Config
 from gseg_runtime.errors import CheckpointError, ConfigError
+from gseg_runtime.pip_hint import install
 
 BYTES_OF_FLOAT32 = 4
 
@@ -49,7 +50,7 @@ def describe_foreign_gan(path: Path) -> dict[str, Any]:
         from gseg_cli.gan.load import read_gan
     except ModuleNotFoundError as error:  # the runtime alone describes what gseg wrote, and needs no PyTorch for it
         message = f"{path}: not a file that gseg wrote; PyTorch is needed to tell whether it is another program's GAN"
-        raise CheckpointError(message, "pip install 'gseg[train]' to read the GANs of other programs") from error
+        raise CheckpointError(message, f"{install('train')}, to read the GANs of other programs") from error
 
     gan = read_gan(path)
     parts = count_parameters({name: tensor.shape for name, tensor in gan.tensors.items()})

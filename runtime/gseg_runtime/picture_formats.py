@@ -6,6 +6,7 @@ from functools import cache
 from PIL import Image, UnidentifiedImageError
 
 from gseg_runtime.pillow import UNKNOWN, allow_pixels, check_size, open_picture
+from gseg_runtime.pip_hint import install
 
 NUM_BYTES = 12  # that tell it
 _STARTS = {
@@ -48,7 +49,7 @@ def open_photo(data: bytes, max_pixels: int | None = None) -> Image.Image:
         allow_pixels(max_pixels)
     for name in formats_of(data[:NUM_BYTES]):
         if name == _HEIF and not _has_heif():
-            raise ValueError("HEIC is read by pillow-heif, which is not installed: pip install 'gseg[heic]'")
+            raise ValueError(f"HEIC is read by pillow-heif, which is not installed: {install('heic')}")
         try:
             image = open_picture(data, [name])
             check_size(*image.size, max_pixels)

@@ -18,6 +18,7 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import read_json, write_json
 from gseg_runtime.label_map import write_label_png
+from gseg_runtime.pip_hint import install
 
 CLASSES = ClassMap.of_names(["background", "skin", "eyes", "hat", "glasses"])
 Labels = npt.NDArray[np.uint8]
@@ -140,7 +141,7 @@ def test_a_picture_is_refused_before_the_work_where_nothing_draws_it(
     capsys.readouterr()
     assert main([*command, str(tmp_path / "confusion.png")]) == 1
     told = capsys.readouterr()
-    assert "gseg[charts]" in told.err and "mean" not in told.out
+    assert install("charts") in told.err and "mean" not in told.out
 
 
 def test_label_maps_without_one_true_pixel_have_an_empty_picture() -> None:

@@ -26,6 +26,7 @@ from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator
 from gseg_cli.gan.networks.noise_maps import copy_noise, structure, with_noise
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.errors import BackendUnavailable, ConfigError, UsageError
+from gseg_runtime.pip_hint import install
 from tests.tiny import make_generator
 
 CPU = torch.device("cpu")
@@ -179,7 +180,7 @@ def test_lpips_without_its_package_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "lpips", None)
     with pytest.raises(BackendUnavailable, match="LPIPS needs the package lpips") as caught:
         lpips_features(tmp_path / "vgg16.pth", CPU)
-    assert caught.value.hint == "pip install 'gseg[perceptual]'"
+    assert caught.value.hint == install("perceptual")
 
 
 @pytest.mark.parametrize("fit", ["letterbox", "crop"])

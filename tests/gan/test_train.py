@@ -21,6 +21,7 @@ from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
+from gseg_runtime.pip_hint import install
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -224,7 +225,7 @@ def test_without_matplotlib_nothing_is_trained_that_could_not_be_drawn(photos, t
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for resume in ([], ["--resume"]):
         code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *resume])
-        assert code == 1 and "gseg[charts]" in capsys.readouterr().err
+        assert code == 1 and install("charts") in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
 
 

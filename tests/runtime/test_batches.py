@@ -21,6 +21,7 @@ from gseg_runtime.errors import BackendUnavailable, UsageError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import Progress
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.pip_hint import install
 
 BATCH = 4
 
@@ -212,7 +213,7 @@ def test_what_an_engine_cannot_do_is_wrong_usage(engine: Path, driver: Driver) -
 def test_a_missing_provider_names_the_install_where_there_is_a_gpu(model: Path, driver: Driver) -> None:
     with pytest.raises(BackendUnavailable, match="device trt: this ONNX Runtime was built without") as caught:
         choose(model, "trt")
-    assert "gseg[ort-trt]" in str(caught.value.hint)
+    assert install("ort-trt") in str(caught.value.hint)
     with pytest.raises(BackendUnavailable, match="device cuda:3: no GPU 3: the driver knows 1"):
         choose(model, "cuda:3")
 

@@ -12,6 +12,7 @@ from gseg_cli.annotate.fields import HINT, check_count, check_number, check_poly
 from gseg_cli.annotate.shapes import Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.errors import GsegError
+from gseg_runtime.pip_hint import install
 
 _NAME_LISTS = ("classes.txt", "obj.names")
 _MAX_YAML = 2**20  # bytes
@@ -121,7 +122,7 @@ def _parse_yaml(data: bytes, where: str) -> object:
     try:
         import yaml
     except ModuleNotFoundError as error:
-        raise GsegError(f"{where}: needs PyYAML to be read", "pip install 'gseg[annotate]'") from error
+        raise GsegError(f"{where}: needs PyYAML to be read", install("annotate")) from error
     if len(data) > _MAX_YAML:
         raise GsegError(f"{where}: more than {_MAX_YAML // 2**20} MiB", HINT)
     try:

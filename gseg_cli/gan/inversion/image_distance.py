@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
+from gseg_runtime.pip_hint import install
 
 # Images [N, 3, R, R] in [-1, 1] -> maps [N, C, h, h] whose squared differences count.
 Features = Callable[[Tensor], Sequence[Tensor]]
@@ -70,7 +71,7 @@ def _load_lpips(weights: Path) -> Any:
     try:
         import lpips
     except ImportError as error:
-        raise BackendUnavailable(f"LPIPS needs the package lpips: {error}", "pip install 'gseg[perceptual]'") from error
+        raise BackendUnavailable(f"LPIPS needs the package lpips: {error}", install("perceptual")) from error
     hint = "torchvision's vgg16-397923af.pth holds them"
     try:
         state = torch.load(weights, map_location="cpu", weights_only=True)

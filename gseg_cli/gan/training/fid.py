@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
+from gseg_runtime.pip_hint import install
 
 BATCH = 32
 SUBSET = 1000  # of KID
@@ -24,7 +25,7 @@ class Inception:
         try:
             from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
         except ImportError as error:
-            raise BackendUnavailable(f"FID needs torch-fidelity: {error}", "pip install 'gseg[fid]'") from error
+            raise BackendUnavailable(f"FID needs torch-fidelity: {error}", install("fid")) from error
         hint = "torch-fidelity's weights-inception-2015-12-05-6726825d.pth holds them"
         try:
             state = torch.load(weights, map_location="cpu", weights_only=True)

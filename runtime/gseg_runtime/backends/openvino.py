@@ -10,6 +10,7 @@ from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.pip_hint import install
 from gseg_runtime.telemetry import no_telemetry
 from gseg_runtime.workers import num_cores
 
@@ -66,5 +67,5 @@ def _import_openvino() -> Any:
     try:
         import openvino
     except ImportError as error:
-        raise BackendUnavailable(f"OpenVINO cannot be imported: {error}", "pip install 'gseg[openvino]'") from error
+        raise BackendUnavailable(f"OpenVINO cannot be imported: {error}", install("openvino")) from error
     return openvino

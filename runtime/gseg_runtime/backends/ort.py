@@ -16,6 +16,7 @@ from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.pip_hint import install
 from gseg_runtime.telemetry import no_telemetry
 
 _CUDA = "CUDAExecutionProvider"
@@ -24,10 +25,7 @@ _CPU = "CPUExecutionProvider"
 GPU_BATCH = 32
 # Gives every convolution in 8 bits a bias in 32, which TensorRT does not take; the export leaves it in float for that.
 _NOT_FOR_TENSORRT = ("WeightBiasQuantization",)
-_INSTALL = {
-    "cuda": "pip uninstall -y onnxruntime && pip install 'gseg[gpu]', or use --device cpu",
-    "trt": "pip uninstall -y onnxruntime && pip install 'gseg[ort-trt]', or use --device cuda or cpu",
-}
+_EXTRAS = {"cuda": "gpu", "trt": "ort-trt"}
 
 
 class OrtBackend(Backend):
@@ -54,7 +52,7 @@ class OrtBackend(Backend):
         if self._session.get_providers()[0] != wanted:  # it goes on with the next one, and says so nowhere else
             raise BackendUnavailable(
                 f"device {device}: ONNX Runtime found the provider but could not start it",
-                f"run gseg doctor to see what is missing; or {_INSTALL[kind]}",
+                f"run gseg doctor to see what is missing; or {_install(kind)}",
             )
         self.outputs = _check_graph(self._session, model)
 
@@ -77,15 +75,19 @@ def has_cuda_provider() -> bool:
     return _CUDA in _import_ort().get_available_providers()
 
 
+def _install(kind: str) -> str:
+    return f"pip uninstall -y onnxruntime && {install(_EXTRAS[kind])}, or use --device cpu"
+
+
 def _import_ort() -> ModuleType:
     no_telemetry()
     try:
         import onnxruntime
     except ImportError as error:
         message = f"ONNX Runtime cannot be imported: {error}"
-        raise BackendUnavailable(message, "pip install 'gseg[cpu]', or 'gseg[gpu]' for an NVIDIA GPU") from error
+        raise BackendUnavailable(message, f"{install('cpu')}; for an NVIDIA GPU {install('gpu')}") from error
     if not hasattr(onnxruntime, "InferenceSession"):  # what uninstalling one of its two wheels leaves of the other
-        hint = "pip uninstall -y onnxruntime onnxruntime-gpu, then install one of 'gseg[cpu]' and 'gseg[gpu]'"
+        hint = f"pip uninstall -y onnxruntime onnxruntime-gpu, then {install('cpu')} or {install('gpu')}"
         raise BackendUnavailable("ONNX Runtime is installed without its engine", hint)
     onnxruntime.set_default_logger_severity(3)  # errors only, as of the session: it warns that no plugin is registered
     return onnxruntime
@@ -128,7 +130,7 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
         message = (
             f"device {device}: this ONNX Runtime was built without {'TensorRT' if kind == 'trt' else 'GPU support'}"
         )
-        raise BackendUnavailable(message, _INSTALL[kind])
+        raise BackendUnavailable(message, _install(kind))
     preload(ort)
     # The exhaustive search is its default and makes the first images take seconds. So is TF32, which is not the float32
     # that the export was verified in.

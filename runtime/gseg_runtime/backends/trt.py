@@ -19,6 +19,7 @@ from gseg_runtime.engine_file import REBUILD, RTX, EngineFacts, read_facts
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.pip_hint import install
 
 NUM_SLOTS = 3  # one is copied to, one computes, one is copied from
 
@@ -124,7 +125,7 @@ def _import(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        hint = "pip install tensorrt-rtx" if name == RTX else "pip install 'gseg[tensorrt]'"
+        hint = "pip install tensorrt-rtx" if name == RTX else install("tensorrt")
         raise BackendUnavailable(
             f"the engine needs the module {name}, which cannot be imported: {error}", hint
         ) from error
