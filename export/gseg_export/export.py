@@ -90,7 +90,7 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
         card = _write_engine(out, model, options, toolchain, check, is_new=model is not source.model)
         model = replace(model, card=card)
     if options.triton:
-        write_repository(options.triton, out.stem, out, model, batch=options.batch)
+        write_repository(options.triton, out.stem, out, model, batch=options.batch, overwrite=options.overwrite)
     proof = Proof(judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what)
     written = _exported(out, model, options)
     return replace(written, is_verified=is_verified, proof=proof if is_verified else None)
@@ -101,7 +101,7 @@ def _add_to_repository(origin: Path, name: str, options: Options) -> Exported:
         raise UsageError(f"{origin}: already exported", "convert it with --fp16, --int8 DIR, --trt or --triton DIR")
     check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
-    write_repository(options.triton, name, origin, model, batch=options.batch)
+    write_repository(options.triton, name, origin, model, batch=options.batch, overwrite=options.overwrite)
     return _exported(origin, model, options)
 
 

@@ -1,4 +1,4 @@
-"""A model as NVIDIA Triton Inference Server wants it: REPOSITORY/NAME/config.pbtxt, labels.txt, 1/model.onnx.
+"""A model as NVIDIA Triton Inference Server wants it: REPOSITORY/NAME/config.pbtxt, labels.txt, 1/model.onnx, 2/...
 
 The fields are those of Triton's model_config.proto (github.com/triton-inference-server/common).
 """
@@ -8,34 +8,72 @@ from pathlib import Path
 
 from gseg_export.graph import CONFIDENCE, INPUT, LABELS, LOGITS, Model
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import write_bytes, write_text
+from gseg_runtime.files import sha256_file, write_bytes, write_text
 
-LABELS_FILE = "labels.txt"
+LABELS_FILE, CONFIG_FILE = "labels.txt", "config.pbtxt"
+_ELSE = "use --overwrite to go on all the same, or choose another name with -o"
 
 
 def check_repository(repository: Path, name: str, *, overwrite: bool) -> None:
-    """GsegError when the repository holds a model of that name, unless `overwrite`."""
-    folder = repository / name
-    if folder.exists() and not (overwrite and (folder / "config.pbtxt").is_file()):
-        raise GsegError(f"{folder}: exists already", "use --overwrite to replace it, or choose another folder")
+    """GsegError when the repository holds something of that name that gseg did not write, unless `overwrite`."""
+    folder, config_file = repository / name, repository / name / CONFIG_FILE
+    if not folder.exists():
+        return
+    if not config_file.is_file():  # nothing shows that it is a model
+        raise GsegError(f"{folder}: exists already", "choose another folder, or another name with -o")
+    if not overwrite and f'"{_CARD}"' not in config_file.read_text(encoding="utf-8", errors="replace"):
+        raise GsegError(f"{folder}: a model that gseg did not write", _ELSE)
 
 
-def write_repository(repository: Path, name: str, path: Path, model: Model, *, batch: int) -> Path:
-    """Add the model in `path`, x.onnx or x.engine, to a model repository as version 1; the model's folder.
+def write_repository(
+    repository: Path, name: str, path: Path, model: Model, *, batch: int, overwrite: bool = False
+) -> Path:
+    """Add the model in `path`, x.onnx or x.engine, to a model repository as its newest version; the model's folder.
 
-    batch: the most pictures Triton puts together. The configuration comes last: without it Triton does not load.
+    batch: the most pictures Triton puts together. The configuration is that of all versions, so that GsegError is
+    raised where the earlier ones take or give something else, unless `overwrite`. It comes last: without it Triton does
+    not load.
     """
-    folder = repository / name
-    kept, stale = ("model.plan", "model.onnx") if path.suffix == ".engine" else ("model.onnx", "model.plan")
-    write_bytes(folder / "1" / kept, path.read_bytes())
-    (folder / "1" / stale).unlink(missing_ok=True)
-    write_text(folder / LABELS_FILE, "".join(f"{name}\n" for name in model.card.classes.names))
-    write_text(folder / "config.pbtxt", config(name, model, batch=batch, is_engine=path.suffix == ".engine"))
+    folder, is_engine = repository / name, path.suffix == ".engine"
+    text = config(name, model, batch=batch, is_engine=is_engine, sha256=sha256_file(path))
+    labels = "".join(f"{name}\n" for name in model.card.classes.names)
+    if not overwrite:
+        _check_alike(folder, text, labels)
+    version = folder / str(_latest(folder) + 1)
+    unfinished = folder / f".{version.name}"  # Triton may be looking on, and reads whatever is named by a number
+    write_bytes(unfinished / ("model.plan" if is_engine else "model.onnx"), path.read_bytes())
+    unfinished.rename(version)
+    write_text(folder / LABELS_FILE, labels)
+    write_text(folder / CONFIG_FILE, text)
     return folder
 
 
-def config(name: str, model: Model, *, batch: int, is_engine: bool) -> str:
-    """The text of config.pbtxt. The batch's own dimension is left out of the shapes, as Triton wants it."""
+def _latest(folder: Path) -> int:
+    numbers = [int(entry.name) for entry in folder.iterdir() if entry.name.isdecimal()] if folder.is_dir() else []
+    return max(numbers, default=0)
+
+
+def _check_alike(folder: Path, text: str, labels: str) -> None:
+    """What clients see must be what the earlier versions have."""
+    if not (folder / CONFIG_FILE).is_file():
+        return
+    if (folder / LABELS_FILE).read_text(encoding="utf-8") != labels:
+        raise GsegError(f"{folder}: holds a model of other classes", _ELSE)
+    if _interface((folder / CONFIG_FILE).read_text(encoding="utf-8")) != _interface(text):
+        raise GsegError(f"{folder}: holds a model of another size, kind or with other outputs", _ELSE)
+
+
+def _interface(text: str) -> list[str]:
+    """The lines of a configuration that say what goes in and out, and who computes."""
+    return [line for line in text.splitlines() if ("TYPE_" in line and "zero_data" not in line) or "backend:" in line]
+
+
+def config(name: str, model: Model, *, batch: int, is_engine: bool, sha256: str = "") -> str:
+    """The text of config.pbtxt. The batch's own dimension is left out of the shapes, as Triton wants it.
+
+    sha256: of the model's file, for clients. Triton runs a batch of one and a largest one before it says that it is
+    ready: kernels are chosen, and memory is taken, at the first run of each.
+    """
     size, num_classes = model.card.input_size, len(model.card.classes)
     kinds: dict[str, tuple[str, tuple[int, ...]]] = {
         LABELS: ("UINT8", (size, size)),
@@ -43,6 +81,7 @@ def config(name: str, model: Model, *, batch: int, is_engine: bool) -> str:
         LOGITS: ("FP32", (num_classes, size, size)),
     }
     outputs = ",\n".join(_tensor(output, *kinds[output], is_labels=output == LABELS) for output in model.outputs)
+    warm_ups = ",\n".join(_warm_up(count, size) for count in sorted({1, batch}))
     backend = "tensorrt" if is_engine else "onnxruntime"
     return f"""\
 name: {_quoted(name)}
@@ -56,11 +95,26 @@ output [
 {outputs}
 ]
 dynamic_batching {{ }}
-parameters {{
-  key: "gseg"
-  value {{ string_value: {_quoted(json.dumps(model.card.to_json()))} }}
-}}
+model_warmup [
+{warm_ups}
+]
+{_parameter(_CARD, json.dumps(model.card.to_json()))}
+{_parameter("gseg_sha256", sha256)}
+{"" if is_engine else _parameter("cudnn_conv_algo_search", _HEURISTIC)}
 """
+
+
+_CARD = "gseg"  # the parameter that holds the model card
+_HEURISTIC = "1"  # Triton's default measures all algorithms at the first batch of each size, which takes seconds
+
+
+def _warm_up(count: int, size: int) -> str:
+    tensor = f'{{ key: "{INPUT}" value {{ data_type: TYPE_UINT8, dims: [{size}, {size}, 3], zero_data: true }} }}'
+    return f'  {{ name: "batch of {count}", batch_size: {count}, inputs {tensor} }}'
+
+
+def _parameter(key: str, value: str) -> str:
+    return f'parameters {{ key: "{key}" value {{ string_value: {_quoted(value)} }} }}'
 
 
 def _tensor(name: str, kind: str, shape: tuple[int, ...], *, is_labels: bool = False) -> str:

@@ -38,12 +38,41 @@ def test_every_output_has_its_shape_without_the_batch_and_an_engine_its_backend(
     ]
 
 
-def test_a_model_of_the_same_name_is_only_replaced_when_asked(model: Path, tmp_path: Path) -> None:
-    options = Options(triton=tmp_path)
-    export_model(model, Path("faces.onnx"), options)
-    with pytest.raises(GsegError, match="faces: exists already"):
-        export_model(model, Path("faces.onnx"), options)
+def test_a_new_export_becomes_the_next_version(model: Path, tmp_path: Path) -> None:
+    for _ in range(3):
+        export_model(model, Path("faces.onnx"), Options(triton=tmp_path))
+    folder = tmp_path / "faces"
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "2", "3", "config.pbtxt", "labels.txt"]
+    assert (folder / "3" / "model.onnx").read_bytes() == model.read_bytes()
+
+
+def test_versions_that_clients_would_take_for_each_other_are_refused(model: Path, tmp_path: Path) -> None:
+    export_model(model, Path("faces.onnx"), Options(triton=tmp_path))
+    config_file, labels = tmp_path / "faces" / "config.pbtxt", tmp_path / "faces" / "labels.txt"
+    right = config_file.read_text()
+    config_file.write_text(right.replace(f"[{SIZE}, {SIZE}]", "[512, 512]"))
+    with pytest.raises(GsegError, match="a model of another size"):
+        export_model(model, Path("faces.onnx"), Options(triton=tmp_path))
+    config_file.write_text(right)
+    labels.write_text("background\nother\n")
+    with pytest.raises(GsegError, match="a model of other classes"):
+        export_model(model, Path("faces.onnx"), Options(triton=tmp_path))
     export_model(model, Path("faces.onnx"), Options(triton=tmp_path, overwrite=True))
+    assert (tmp_path / "faces" / "2" / "model.onnx").is_file() and not (tmp_path / "faces" / "3").exists()
+
+
+def test_what_gseg_did_not_write_is_left_alone(model: Path, tmp_path: Path) -> None:
     (tmp_path / "notes").mkdir()
     with pytest.raises(GsegError, match="notes: exists already"):  # nothing shows that it is a model
         export_model(model, Path("notes.onnx"), Options(triton=tmp_path, overwrite=True))
+    (tmp_path / "notes" / "config.pbtxt").write_text('name: "notes"')
+    with pytest.raises(GsegError, match="notes: a model that gseg did not write"):
+        export_model(model, Path("notes.onnx"), Options(triton=tmp_path))
+
+
+def test_the_configuration_is_one_of_tritons_own_schema(full_model: Model) -> None:
+    protobuf, schema = pytest.importorskip("google.protobuf.text_format"), pytest.importorskip("tritonclient.grpc")
+    read = protobuf.Parse(config("faces", full_model, batch=8, is_engine=False), schema.model_config_pb2.ModelConfig())
+    assert [(each.batch_size, each.inputs["images"].zero_data) for each in read.model_warmup] == [(1, True), (8, True)]
+    assert read.parameters["cudnn_conv_algo_search"].string_value == "1"
+    assert ModelCard.from_json(json.loads(read.parameters["gseg"].string_value)) == full_model.card
