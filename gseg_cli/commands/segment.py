@@ -20,8 +20,8 @@ InferenceDeviceOpt = Annotated[
     str,
     typer.Option(
         "--device",
-        metavar="auto|cpu|cuda|trt|openvino",
-        help="Device or engine to run on; cuda:N and trt:N name one of several GPUs.",
+        metavar="auto|cpu|cuda|trt|openvino|triton://HOST/MODEL",
+        help="Device, engine or server to run on; cuda:N and trt:N name one of several GPUs.",
     ),
 ]
 BatchOpt = Annotated[
@@ -164,8 +164,15 @@ def segment(
 
 
 def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segmenter":
-    """The model given, else the project's."""
+    """The model given, else the project's; one on a server where the device is one."""
+    from gseg_runtime.backends.triton import is_triton
+    from gseg_runtime.errors import UsageError
     from gseg_runtime.segmenter import Segmenter
+
+    if is_triton(device):
+        if model:
+            raise UsageError(f"--device {device} names the model on the server", "leave out --model")
+        return Segmenter.connect(device, batch=batch)
 
     return Segmenter.load(model or _project_model(), device, batch=batch, cache=_engine_cache())
 

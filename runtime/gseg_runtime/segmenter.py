@@ -6,7 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from gseg_runtime.backends import choose
+from gseg_runtime.backends import choose, connect
 from gseg_runtime.backends.base import Backend
 from gseg_runtime.errors import GsegError, at_least_one
 from gseg_runtime.files import sha256_file
@@ -46,6 +46,16 @@ class Segmenter:
         """
         at_least_one("batch", batch)
         return cls(choose(Path(model), device, cache, batch), sha256_file(Path(model)), batch)
+
+    @classmethod
+    def connect(cls, address: str, *, batch: int | None = None) -> Self:
+        """A model on an NVIDIA Triton Inference Server, triton://HOST[:PORT]/MODEL, asked over gRPC.
+
+        Raises GsegError: the server or the model is not to be had, or the model is not one of gseg's.
+        """
+        at_least_one("batch", batch)
+        backend = connect(address)
+        return cls(backend, backend.sha256, batch)
 
     @property
     def loaded(self) -> LoadedModel:

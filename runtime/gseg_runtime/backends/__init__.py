@@ -4,6 +4,7 @@ import re
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,7 +15,10 @@ from gseg_runtime.errors import BackendUnavailable, GsegError, UsageError
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.onnx_file import read_card
 
-DEVICES = "auto, cpu, cuda, cuda:N, trt, trt:N or openvino"
+if TYPE_CHECKING:
+    from gseg_runtime.backends.triton import TritonBackend
+
+DEVICES = "auto, cpu, cuda, cuda:N, trt, trt:N, openvino or triton://HOST/MODEL"
 
 
 def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: int | None = None) -> Backend:
@@ -35,6 +39,15 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
         raise GsegError(message, "make one with gseg export CHECKPOINT")
     card = read_card(model)
     return _best(model, card, batch) if device == "auto" else _named(model, card, device, cache, batch)
+
+
+def connect(address: str) -> "TritonBackend":
+    """A model on a server, triton://HOST[:PORT]/MODEL; see `Segmenter.connect`."""
+    from gseg_runtime.backends.triton import TritonBackend
+
+    backend = TritonBackend(address)
+    _tried(backend, address)
+    return backend
 
 
 def _engine(model: Path, device: str) -> Backend:

@@ -1,0 +1,102 @@
+"""A model on an NVIDIA Triton Inference Server, asked over gRPC: `gseg export --triton` puts it there."""
+
+import json
+import re
+from collections.abc import Sequence
+from hashlib import sha256
+from queue import SimpleQueue
+from types import ModuleType
+from typing import Any
+
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
+from gseg_runtime.extras import install
+from gseg_runtime.label_map import Pixels
+from gseg_runtime.model_card import ModelCard
+
+SCHEME = "triton://"
+_PORT = 8001  # Triton's own for gRPC
+_NUM_CLIENTS = 3  # batches under way at once; each client is for one thread
+_PATIENCE_S = 120.0  # for an answer
+_MOST = 32  # photos that are sent together, where the server takes as many
+
+
+class TritonBackend(Backend):
+    """address: triton://HOST[:PORT]/MODEL. sha256: of the model's file, or else of its card.
+
+    UsageError for another address, BackendUnavailable when the server or the model is not to be had, ModelCardError
+    when the model is not one of gseg's.
+    """
+
+    def __init__(self, address: str) -> None:
+        url, self._model = _parse(address)
+        self._grpc = _import()
+        self.name = f"Triton, {url}, {self._model}"
+        self._clients: SimpleQueue[Any] = SimpleQueue()
+        for _ in range(_NUM_CLIENTS):
+            self._clients.put(self._grpc.InferenceServerClient(url))
+        config = self._config(address)
+        self.card, self.sha256 = _card(config, address)
+        self.batch = max(1, min(_MOST, config.max_batch_size))
+        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in {each.name for each in config.output})
+
+    def _config(self, address: str) -> Any:
+        client = self._clients.get()
+        try:
+            return client.get_model_config(self._model, client_timeout=_PATIENCE_S).config
+        except self._grpc.InferenceServerException as error:
+            hint = "is the server running, is this its port for gRPC, and has it loaded the model?"
+            raise BackendUnavailable(f"{address}: {error.message()}", hint) from error
+        finally:
+            self._clients.put(client)
+
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]. GsegError when the server does not answer so."""
+        tensor = self._grpc.InferInput(INPUT, list(images.shape), "UINT8")
+        tensor.set_data_from_numpy(images)
+        wanted = [self._grpc.InferRequestedOutput(name) for name in outputs]
+        client = self._clients.get()
+        try:
+            answer = client.infer(self._model, [tensor], outputs=wanted, client_timeout=_PATIENCE_S)
+            return [answer.as_numpy(name) for name in outputs]
+        except self._grpc.InferenceServerException as error:
+            raise GsegError(f"{self.name}: {error.message()}", "look at the server's log") from error
+        finally:
+            self._clients.put(client)
+
+    def close(self) -> None:
+        """Hang up."""
+        for _ in range(_NUM_CLIENTS):
+            self._clients.get().close()
+
+
+def is_triton(device: str) -> bool:
+    """Whether a device is a model on a server."""
+    return device.lower().startswith(SCHEME)
+
+
+def _parse(address: str) -> tuple[str, str]:
+    match = re.fullmatch(rf"(?i:{SCHEME})([^/\s]+?)(:\d+)?/([^/\s]+)", address)
+    if not match:
+        raise UsageError(f"device: expected {SCHEME}HOST[:PORT]/MODEL, got {address!r}")
+    return f"{match[1]}{match[2] or f':{_PORT}'}", match[3]
+
+
+def _card(config: Any, address: str) -> tuple[ModelCard, str]:
+    text = config.parameters["gseg"].string_value
+    if not text:
+        raise ModelCardError(f"{address}: has no gseg model card", "put the model there with gseg export --triton DIR")
+    try:
+        card = ModelCard.from_json(json.loads(text))
+    except ValueError as error:
+        raise ModelCardError(f"{address}: the model card is not valid JSON: {error}") from error
+    return card, config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()
+
+
+def _import() -> ModuleType:
+    try:
+        import tritonclient.grpc
+    except ImportError as error:
+        raise BackendUnavailable(f"Triton's client cannot be imported: {error}", install("triton")) from error
+    return tritonclient.grpc
