@@ -4,7 +4,9 @@ import os
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -64,6 +66,11 @@ assert source.label(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
 """
 
 
+def needs_serve(code: str) -> Any:
+    is_missing = find_spec("prometheus_client") is None
+    return pytest.param(code, marks=pytest.mark.skipif(is_missing, reason="the extra serve is not installed"))
+
+
 @pytest.fixture(scope="session")
 def watcher(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("cc")
@@ -94,7 +101,7 @@ def traces(watcher: Path, folder: Path, code: str, *args: str) -> list[str]:
 
 @pytest.mark.parametrize(
     "code",
-    [SEGMENT.replace("DEVICE", "auto"), SEGMENT.replace("DEVICE", "openvino"), COMMAND, EXPORT, SERVE],
+    [SEGMENT.replace("DEVICE", "auto"), SEGMENT.replace("DEVICE", "openvino"), COMMAND, EXPORT, needs_serve(SERVE)],
     ids=["onnxruntime", "openvino", "commands", "export", "serve"],
 )
 def test_nothing_calls_home(watcher: Path, model: Path, tmp_path: Path, code: str) -> None:
