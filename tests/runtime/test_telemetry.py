@@ -54,6 +54,14 @@ with Segmenter.load(sys.argv[1]) as segmenter, socket.create_server(("127.0.0.1"
     threading.Timer(1, signal.raise_signal, [signal.SIGTERM]).start()
     run(app, listener, patience_s=1)
 """
+TRITON = """
+from gseg_runtime import Segmenter
+from gseg_runtime.errors import BackendUnavailable
+try:
+    Segmenter.connect("triton://127.0.0.1:9/faces")
+except BackendUnavailable:
+    pass
+"""
 EXPORT = """
 import sys
 from pathlib import Path
@@ -66,9 +74,19 @@ assert source.label(np.zeros((1, 32, 32, 3), np.uint8)).shape == (1, 32, 32)
 """
 
 
-def needs_serve(code: str) -> Any:
-    is_missing = find_spec("prometheus_client") is None
-    return pytest.param(code, marks=pytest.mark.skipif(is_missing, reason="the extra serve is not installed"))
+def needs(package: str, code: str) -> Any:
+    is_missing = find_spec(package) is None
+    return pytest.param(code, marks=pytest.mark.skipif(is_missing, reason=f"{package} is not installed"))
+
+
+CASES = {
+    "onnxruntime": SEGMENT.replace("DEVICE", "auto"),
+    "openvino": SEGMENT.replace("DEVICE", "openvino"),
+    "commands": COMMAND,
+    "export": EXPORT,
+    "serve": needs("prometheus_client", SERVE),
+    "triton": needs("tritonclient", TRITON),
+}
 
 
 @pytest.fixture(scope="session")
@@ -99,11 +117,7 @@ def traces(watcher: Path, folder: Path, code: str, *args: str) -> list[str]:
     return [str(path.relative_to(home)) for path in home.rglob("*")] + hosts
 
 
-@pytest.mark.parametrize(
-    "code",
-    [SEGMENT.replace("DEVICE", "auto"), SEGMENT.replace("DEVICE", "openvino"), COMMAND, EXPORT, needs_serve(SERVE)],
-    ids=["onnxruntime", "openvino", "commands", "export", "serve"],
-)
+@pytest.mark.parametrize("code", CASES.values(), ids=CASES.keys())
 def test_nothing_calls_home(watcher: Path, model: Path, tmp_path: Path, code: str) -> None:
     assert traces(watcher, tmp_path, code, str(model)) == []
 
