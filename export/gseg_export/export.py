@@ -11,6 +11,7 @@ from gseg_export.precision import Precision, to_fp16, to_int8
 from gseg_export.source import Images, Source, from_model, run_onnx
 from gseg_export.triton import check_repository, write_repository
 from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, list_photos, photos
+from gseg_export.web import check_site, write_site
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import sha256_file, write_bytes
 from gseg_runtime.model_card import ModelCard
@@ -23,7 +24,7 @@ class Options:
     precision: "fp32" leaves the source as it is. calibration: folder of photos, for "int8" and for nothing else.
     verify: folder of photos; without it `held_out` is taken, else photos of the calibration's folder, else pictures
     made up by `seed`. batch: the most pictures an engine, or Triton, takes at once. triton: a model repository to add
-    the model to.
+    the model to. web: a folder for a page that runs it.
     """
 
     precision: Precision = "fp32"
@@ -33,6 +34,7 @@ class Options:
     seed: int = 0
     batch: int = 32
     triton: Path | None = None
+    web: Path | None = None
     overwrite: bool = False
 
 
@@ -50,6 +52,8 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
         list_photos(options.calibration, MIN_CALIBRATE)
     if options.verify:
         list_photos(options.verify)
+    if options.web:
+        check_site(options.web, overwrite=options.overwrite)
     if options.triton:
         check_repository(options.triton, out.stem, overwrite=options.overwrite)
         if toolchain and toolchain.trt.__name__ == RTX:
@@ -64,10 +68,10 @@ _REPLACE = "use --overwrite to replace it, or choose another name with -o"
 def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain | None = None) -> Exported:
     """`export` of a model that `gseg export` wrote before; ONNX Runtime says what is right.
 
-    Without a conversion or a toolchain it is only added to the Triton repository, under the name of `out`.
+    Without a conversion or a toolchain it is only added to a Triton repository, under the name of `out`, or to a page.
     """
     if toolchain is None and options.precision == "fp32":
-        return _add_to_repository(origin, out.stem, options)
+        return _add(origin, out.stem, options)
     check_export(origin, out, options, toolchain)
     return export(from_model(origin), out, options, toolchain)
 
@@ -91,17 +95,26 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
         model = replace(model, card=card)
     if options.triton:
         write_repository(options.triton, out.stem, out, model, batch=options.batch, overwrite=options.overwrite)
+    if options.web:
+        write_site(options.web, model)
     proof = Proof(judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what)
     written = _exported(out, model, options)
     return replace(written, is_verified=is_verified, proof=proof if is_verified else None)
 
 
-def _add_to_repository(origin: Path, name: str, options: Options) -> Exported:
-    if options.triton is None:
-        raise UsageError(f"{origin}: already exported", "convert it with --fp16, --int8 DIR, --trt or --triton DIR")
-    check_repository(options.triton, name, overwrite=options.overwrite)
+def _add(origin: Path, name: str, options: Options) -> Exported:
+    if not (options.triton or options.web):
+        hint = "convert it with --fp16, --int8 DIR or --trt, or add it with --triton DIR or --web DIR"
+        raise UsageError(f"{origin}: already exported", hint)
+    if options.web:
+        check_site(options.web, overwrite=options.overwrite)
+    if options.triton:
+        check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
-    write_repository(options.triton, name, origin, model, batch=options.batch, overwrite=options.overwrite)
+    if options.web:
+        write_site(options.web, model)
+    if options.triton:
+        write_repository(options.triton, name, origin, model, batch=options.batch, overwrite=options.overwrite)
     return _exported(origin, model, options)
 
 
@@ -110,7 +123,7 @@ def _exported(path: Path, model: Model, options: Options) -> Exported:
     return Exported(
         model=path, sha256=sha256_file(path), bytes=path.stat().st_size, input_size=card.input_size,
         classes=list(card.classes.names), precision=card.precision, outputs=list(model.outputs),
-        label_agreement=card.quality.get(QUALITY_KEY), triton=options.triton,
+        label_agreement=card.quality.get(QUALITY_KEY), triton=options.triton, web=options.web,
     )  # fmt: skip
 
 

@@ -16,7 +16,8 @@ class Proof:
 
 @dataclass(frozen=True, kw_only=True)
 class Exported:
-    """label_agreement: share of equal pixels, of the model card. triton: the repository it was added to.
+    """label_agreement: share of equal pixels, of the model card. triton: the repository it was added to; web: the
+    folder of the page that runs it.
 
     proof: None where nothing was converted, or where there is no GPU to run an engine on (is_verified is False then).
     """
@@ -30,13 +31,14 @@ class Exported:
     outputs: list[str]
     label_agreement: float | None
     triton: Path | None
+    web: Path | None = None
     is_verified: bool | None = None
     proof: Proof | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Without what does not apply."""
-        facts = {
-            name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("is_verified", "proof")
-        }
+        apart = ("web", "is_verified", "proof")
+        facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in apart}
+        web = {} if self.web is None else {"web": self.web}
         verified = {} if self.is_verified is None else {"verified": self.is_verified}
-        return {**facts, **verified, **(asdict(self.proof) if self.proof else {})}
+        return {**facts, **web, **verified, **(asdict(self.proof) if self.proof else {})}

@@ -49,6 +49,9 @@ def export(
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Triton model repository to add the model to.")
     ] = None,
+    web: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder for a page that runs the model in the browser.")
+    ] = None,
     verify: Annotated[
         Path | None,
         typer.Option(
@@ -73,12 +76,12 @@ def export(
     from gseg_cli.steps import Step
     from gseg_export.export import Options
 
-    _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable)
+    _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable, web)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or _latest_student()
     out = out or _default_out(source, precision, trt)
     options = Options(
-        precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch, triton=triton,
+        precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch, triton=triton, web=web,
         overwrite=overwrite,
     )  # fmt: skip
     names = ["labels", *["confidence"] * confidence, *["logits"] * logits]
@@ -103,6 +106,7 @@ def _check_flags(
     triton: Path | None,
     unverified: bool,
     portable: bool,
+    web: Path | None,
 ) -> None:
     from gseg_runtime.errors import UsageError
 
@@ -110,6 +114,8 @@ def _check_flags(
         raise UsageError("--fp16 and --int8 cannot be used together", "give one of them")
     if has_batch and not (trt or triton):
         raise UsageError("--batch only applies to --trt and --triton", "a model.onnx takes any batch")
+    if web and trt:
+        raise UsageError("--web and --trt cannot be used together", "browsers run no engines: leave out --trt")
     if portable and not trt:
         raise UsageError("--portable only applies to --trt", "a model.onnx runs everywhere")
     if unverified and not trt:
@@ -149,6 +155,9 @@ def _summary(written: "Exported") -> str:
         text += f", {written.label_agreement:.4%} of the pixels of {pictures} labelled as by {written.proof.judge}"
     elif written.is_verified is False:
         text += ", NOT verified: there is no GPU to run it on"
+    if written.web:
+        runtime = f"npm install --prefix {written.web} onnxruntime-web"
+        text += f"\n{written.web}: a page that runs it; its runtime comes by {runtime}"
     return f"{text}\n{written.triton}: a Triton model repository" if written.triton else text
 
 

@@ -1,0 +1,28 @@
+"""A model as a page that runs it in the browser: static files, for any web server."""
+
+from pathlib import Path
+
+from gseg_export.graph import Model
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import write_bytes, write_json
+
+SITE = Path(__file__).with_name("site")
+CARD_FILE = "card.json"
+
+
+def check_site(folder: Path, *, overwrite: bool) -> None:
+    """GsegError when the folder holds something, unless that is a page of gseg's and `overwrite`."""
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
+        return
+    if not (folder / CARD_FILE).is_file():
+        raise GsegError(f"{folder}: holds something that gseg did not write", "choose another folder")
+    if not overwrite:
+        raise GsegError(f"{folder}: exists already", "use --overwrite to replace it, or choose another folder")
+
+
+def write_site(folder: Path, model: Model) -> None:
+    """The page, the model and its card. onnxruntime-web is not part of it: npm brings it, see docs/deploy.md."""
+    for path in SITE.iterdir():
+        write_bytes(folder / path.name, path.read_bytes())
+    write_bytes(folder / "model.onnx", model.onnx)
+    write_json(folder / CARD_FILE, model.card.to_json())

@@ -1,0 +1,83 @@
+"""The page of `gseg export --web`, and the model in it, in a real browser where onnxruntime-web is at hand."""
+
+import os
+import threading
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_export.graph import read_graph
+from gseg_runtime import ModelCard, Segmenter
+from gseg_runtime.class_map import parse_color
+from gseg_runtime.files import read_json
+from tests.export.student import SIZE
+
+
+def test_a_page_holds_the_model_and_its_card(model: Path, tmp_path: Path) -> None:
+    assert main(["export", str(model), "--web", str(tmp_path / "site")]) == 0
+    names = {path.name for path in (tmp_path / "site").iterdir()}
+    assert names == {"index.html", "demo.js", "demo.css", "model.onnx", "card.json"}
+    assert (tmp_path / "site" / "model.onnx").read_bytes() == model.read_bytes()
+    assert ModelCard.from_json(read_json(tmp_path / "site" / "card.json")) == read_graph(model)[1]
+
+
+def test_a_folder_of_others_is_left_alone_and_a_page_replaced_when_asked(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "index.html").touch()
+    for folder, options, code in (
+        ("mine", ["--overwrite"], 1),
+        ("site", [], 0),
+        ("site", [], 1),
+        ("site", ["--overwrite"], 0),
+    ):
+        assert main(["export", str(model), "--web", str(tmp_path / folder), *options]) == code
+    assert (tmp_path / "mine" / "index.html").read_bytes() == b""
+
+
+def test_an_engine_is_not_for_browsers(model: Path, tmp_path: Path) -> None:
+    assert main(["export", str(model), "--trt", "--web", str(tmp_path)]) == 2
+
+
+@pytest.fixture
+def address(model: Path, tmp_path: Path) -> Iterator[str]:
+    package = os.environ.get("GSEG_ORT_WEB")
+    if not package:
+        pytest.skip("GSEG_ORT_WEB names no folder of onnxruntime-web")
+    site = tmp_path / "site"
+    assert main(["export", str(model), "--web", str(site)]) == 0
+    (site / "node_modules").mkdir()
+    (site / "node_modules" / "onnxruntime-web").symlink_to(Path(package).resolve())
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=site))
+    threading.Thread(target=server.serve_forever).start()
+    yield f"http://127.0.0.1:{server.server_port}/"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_browser_labels_as_the_runtime_does(address: str, model: Path, tmp_path: Path) -> None:
+    from playwright.sync_api import expect
+
+    from tests.label.browser import chromium
+
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE, SIZE, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    with chromium() as browser:
+        page = browser.new_page()
+        page.set_default_timeout(60_000)
+        page.goto(address)
+        expect(page.locator("#status")).to_have_text("ready", timeout=60_000)
+        page.set_input_files("#file", tmp_path / "photo.png")
+        expect(page.locator("#status")).to_contain_text("photo.png: ", timeout=60_000)
+        flat = page.evaluate("[...shown.getContext('2d').getImageData(0, 0, shown.width, shown.height).data]")
+    shown = np.array(flat, np.uint8).reshape(SIZE, SIZE, 4)[..., :3]
+    with Segmenter.load(model, "cpu") as segmenter:
+        (labels,) = segmenter.segment([pixels])
+        colors = np.array([parse_color(each["color"]) for each in segmenter.card.classes.to_json()])
+    expected = np.where(labels[..., None] > 0, (pixels + colors[labels]) / 2, pixels)
+    assert np.abs(shown - expected).max() <= 3
