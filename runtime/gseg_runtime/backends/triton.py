@@ -11,9 +11,9 @@ from typing import Any
 from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
-from gseg_runtime.extras import install
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.pip_hint import install
 
 SCHEME = "triton://"
 _PORT = 8001  # Triton's own for gRPC
