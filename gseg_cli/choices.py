@@ -13,6 +13,7 @@ Arch = Literal["stylegan2", "dcgan"]
 GanPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 Augment = Literal["none", "ada", "fixed"]
 Fit = Literal["crop", "letterbox"]
+Edges = Literal["nearest", "smooth"]
 Space = Literal["w", "w+", "f"]
 PhotoSpace = Literal["w", "w+"]  # where the latents alone draw the photo, which is all that annotations hold
 Tool = Literal["labelme", "cvat", "label-studio"]

@@ -24,12 +24,14 @@ from gseg_cli.gan.load import ARCHITECTURES
 from gseg_cli.gan.networks.config import CONFIGS
 from gseg_cli.reproduce.tables import TABLES
 from gseg_export.export import Options
+from gseg_runtime.detail import Edges
 from tests.test_imports import CLI, REFUSE, python
 
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 SPLITS = {ALL, *(split for protocol in PROTOCOLS.values() for split in protocol.splits)}
 KNOWN = [
     ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
+    ("Edges", get_args(Edges)),
     ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", STRIDES), ("Loss", LOSSES),
     ("Geometry", GEOMETRIES), ("ProtocolName", PROTOCOLS), ("Split", SPLITS), ("TableName", [*TABLES, "all"]),
     ("Tool", LABEL_SETS),

@@ -44,7 +44,10 @@ def export(
     confidence: Annotated[
         bool, typer.Option("--confidence", help="Also output the probability of each label.")
     ] = False,
-    logits: Annotated[bool, typer.Option("--logits", help="Also output the logits of all classes.")] = False,
+    logits: Annotated[
+        bool,
+        typer.Option("--logits", help="Also output the logits of all classes, for segment --edges smooth and --tile."),
+    ] = False,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="With --trt or --triton: most pictures in a batch.")] = 32,
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Triton model repository to add the model to.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gseg_cli.choices import Edges
 from gseg_cli.options import FullNamesOpt, ModelOpt, OutOpt, OverwriteOpt, ResumeOpt, open_project
 
 if TYPE_CHECKING:
@@ -80,6 +81,18 @@ def segment(
     failures: Annotated[
         bool, typer.Option("--failures", help="Also write gseg-failures.txt, which gseg segment - reads again.")
     ] = False,
+    edges: Annotated[
+        Edges,
+        typer.Option(help="smooth enlarges logits in place of labels; needs a model exported with --logits."),
+    ] = "nearest",
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="PIXELS",
+            help="Segment larger photos in overlapping tiles of so many pixels; needs a model exported with --logits.",
+        ),
+    ] = None,
     base: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Arrange masks in OUT as their photos are arranged in DIR.")
     ] = None,
@@ -151,6 +164,8 @@ def segment(
             instances=instances,
             stats=stats,
             failures=failures,
+            edges=edges,
+            tile=tile,
             shard=shard_numbers,
             fast_decode=fast_decode,
             background=ground,

@@ -7,7 +7,6 @@ batch, the cores decode the next and encode the one before.
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from itertools import islice
 from queue import SimpleQueue
 from typing import Any
@@ -19,6 +18,7 @@ from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.photo_work import Loaded, PhotoWork
 from gseg_runtime.plan import Job
+from gseg_runtime.tiles import infer_photo
 from gseg_runtime.workers import Stopped, run_to_completion
 
 NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one encoded
@@ -29,13 +29,12 @@ Take = Callable[[Entry], None]
 def segment_singly(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """Run to completion: no queue, no batch, and no more photos in memory than workers."""
 
-    infer = partial(model.infer, confidence=work.wants_confidence)
-
     def do(job: Job) -> Entry:
         loaded = work.load(job)
         if isinstance(loaded, Entry):
             return loaded
-        return work.save(loaded, infer(loaded.square[None]))
+        inference = infer_photo(model, loaded.square, loaded.letterbox, work.detail, confidence=work.wants_confidence)
+        return work.save(loaded, inference)
 
     run_to_completion(jobs, do, take, num_workers)
 
@@ -71,7 +70,9 @@ class _Batches:
         slot = self._slots.get()
         try:
             loaded = self._each(self._load, jobs, slot)
-            inference = self._model.infer(slot, confidence=self._work.wants_confidence)
+            inference = self._model.infer(
+                slot, confidence=self._work.wants_confidence, logits=self._work.detail.needs_logits
+            )
 
             def save(item: Loaded | Entry, index: int) -> Entry:
                 if isinstance(item, Entry):

@@ -54,12 +54,12 @@ class Cuda:
         self._memory.append(("cuStreamDestroy_v2", stream))
         return stream.value or 0
 
-    def upload(self, address: int, data: Bytes, stream: int) -> None:
+    def upload(self, address: int, data: npt.NDArray[Any], stream: int) -> None:
         """Queue a copy to the GPU."""
         source, size = ctypes.c_void_p(data.ctypes.data), ctypes.c_size_t(data.nbytes)
         self._call("cuMemcpyHtoDAsync_v2", ctypes.c_void_p(address), source, size, ctypes.c_void_p(stream))
 
-    def download(self, data: Bytes, address: int, stream: int) -> None:
+    def download(self, data: npt.NDArray[Any], address: int, stream: int) -> None:
         """Queue a copy from the GPU."""
         target, size = ctypes.c_void_p(data.ctypes.data), ctypes.c_size_t(data.nbytes)
         self._call("cuMemcpyDtoHAsync_v2", target, ctypes.c_void_p(address), size, ctypes.c_void_p(stream))

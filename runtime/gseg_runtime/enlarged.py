@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 Plane = npt.NDArray[np.uint8]  # [H, W]
 
@@ -23,8 +24,15 @@ class Enlarged:
 
     def full(self) -> Plane:
         """The map itself, uint8 [height, width]."""
+        if self._is_full:
+            return self.small.copy()
         rows = nearest_indices(self.small.shape[0], self.height)
         return self._wide[rows]  # columns come first: the gather of whole rows is the cheap one
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether the small map is the large one already."""
+        return self.small.shape == (self.height, self.width)
 
     @cached_property
     def _wide(self) -> Plane:
@@ -39,6 +47,8 @@ class Enlarged:
     @property
     def rows(self) -> Plane:
         """The rows that begin at `row_starts`, uint8 [len(row_starts), width]; each reaches down to the next."""
+        if self._is_full:
+            return self.small
         shown = nearest_indices(self.small.shape[0], self.height)[self.row_starts]
         return self._wide[shown]
 
@@ -57,6 +67,8 @@ class Enlarged:
 
     def areas(self, num_values: int) -> list[int]:
         """How many pixels of the large map have each of the values 0 .. num_values - 1."""
+        if self._is_full:
+            return Image.fromarray(self.small).histogram()[:num_values]  # the one that counts bytes as bytes
         rows = np.bincount(nearest_indices(self.small.shape[0], self.height), minlength=self.small.shape[0])
         columns = np.bincount(nearest_indices(self.small.shape[1], self.width), minlength=self.small.shape[1])
         # float64 counts whole pixels exactly up to 2^53.

@@ -7,13 +7,14 @@ from typing import Any
 
 from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap, Color
+from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, UsageError, at_least_one
 from gseg_runtime.extras import Extras, binary_suffixes, is_gseg_file
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
-from gseg_runtime.photo_work import PhotoWork
+from gseg_runtime.photo_work import PhotoWork, settings_of
 from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
@@ -29,7 +30,8 @@ class FolderOptions:
     overwrite: empty the folder first, if only gseg wrote in it. resume: do what an earlier run with the same model left
     undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
     fast_decode, background, allow_truncated, max_pixels: see `Decoding`. shard: (i, n), only every n-th photo from the
-    i-th (counted from 0) on, for n machines with a folder each.
+    i-th (counted from 0) on, for n machines with a folder each. edges, tile: see `Detail`; with either the model must
+    have logits.
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
@@ -57,6 +59,8 @@ class FolderOptions:
     allow_truncated: bool = False
     max_pixels: int | None = None
     shard: tuple[int, int] = (0, 1)
+    edges: Edges = "nearest"
+    tile: int | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.shard[0] < self.shard[1]:
@@ -65,6 +69,11 @@ class FolderOptions:
         at_least_one("max_pixels", self.max_pixels)
         if self.parts and not (self.cutout or self.binary):
             raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
+        _ = self.detail
+
+    @property
+    def detail(self) -> Detail:
+        return Detail(self.edges, self.tile)
 
     @property
     def tables(self) -> list[str]:
@@ -151,9 +160,9 @@ def segment_into(
     on_image: OnImage | None = None,
 ) -> FolderReport:
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
-    if options.confidence:
-        model.require_confidence()
     extras = options.extras(model.card.classes)
+    options.detail.check(model.card.input_size)
+    model.require(confidence=options.confidence, logits=options.detail.needs_logits)
     with _open_folder(out, model, sources, options, extras) as folder:
         _fill(folder, model, options, extras, on_image)
         folder.out.check()
@@ -178,7 +187,7 @@ def _open_folder(
         is_ours=is_gseg_file,
         is_enough=extras.are_told_by,
         suffixes_of=extras.suffixes_of,
-        settings=extras.settings,
+        settings=settings_of(extras, options.detail),
     )
     return MaskFolder(
         out,
@@ -202,8 +211,9 @@ def _fill(
             on_image(Progress(folder.num_taken, total, entry))
 
     masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if extras.overlay else ()
-    work = PhotoWork(folder.out, model.card, model.sha256, extras, masks)
-    segment = segment_singly if model.batch == 1 else segment_batches
+    work = PhotoWork(folder.out, model.card, model.sha256, extras, masks, options.detail)
+    is_single = model.batch == 1 or options.tile is not None  # a photo in tiles makes batches of its own
+    segment = segment_singly if is_single else segment_batches
     segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
 
 

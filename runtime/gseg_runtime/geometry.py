@@ -25,10 +25,15 @@ class Letterbox:
         return max(1, round(self.height * self.size / longer)), max(1, round(self.width * self.size / longer))
 
     @property
+    def outer(self) -> tuple[int, int]:
+        """Height and width of what it is centred in: the square."""
+        return self.size, self.size
+
+    @property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the square that the photo takes."""
-        (height, width), size = self.scaled, self.size
-        top, left = (size - height) // 2, (size - width) // 2
+        (height, width), outer = self.scaled, self.outer
+        top, left = (outer[0] - height) // 2, (outer[1] - width) // 2
         return slice(top, top + height), slice(left, left + width)
 
     def apply(self, pixels: Pixels, fill: tuple[int, int, int] = FILL) -> Pixels:
@@ -39,7 +44,7 @@ class Letterbox:
         large photo would be looked at and thin parts lost.
         """
         height, width = self.scaled
-        square = np.empty((self.size, self.size, 3), np.uint8)
+        square = np.empty((*self.outer, 3), np.uint8)
         square[:] = fill
         scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
         square[self.window] = np.asarray(scaled)

@@ -94,7 +94,10 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, how: De
         with open_photo(data, how.max_pixels) as image:
             width, height = image.size
             num_needed = None if min_size is None else min_size if how.fast else 2 * min_size
-            pixels = _decode_jpeg(data, image, num_needed) if image.format in ("JPEG", "MPO") else None
+            pixels = None
+            if image.format in ("JPEG", "MPO"):
+                with large_lock(height, width) if num_needed is None else nullcontext():
+                    pixels = _decode_jpeg(data, image, num_needed)
             if pixels is None:
                 with large_lock(height, width):
                     pixels, remark = _by_pillow(image, data, how)

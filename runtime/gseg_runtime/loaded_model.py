@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gseg_runtime.backends.base import CONFIDENCE, LABELS, Backend
+from gseg_runtime.backends.base import CONFIDENCE, LABELS, LOGITS, Backend
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
-from gseg_runtime.prediction import Inference
+from gseg_runtime.prediction import Inference, confidence_of
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,24 @@ class LoadedModel:
         """Engine and device obtained, in words."""
         return self.backend.name
 
-    def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
-        """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
-        if confidence:
+    def infer(self, squares: Pixels, *, confidence: bool = False, logits: bool = False) -> Inference:
+        """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed.
+
+        With logits the confidence comes of them, so that the model need not have it.
+        """
+        self.require(confidence=confidence, logits=logits)
+        if logits:
+            labels, scores = self.backend.infer(squares, (LABELS, LOGITS))
+            return Inference(labels, confidence_of(scores, axis=1) if confidence else None, scores)
+        return Inference(*self.backend.infer(squares, (LABELS, CONFIDENCE) if confidence else (LABELS,)))
+
+    def require(self, *, confidence: bool, logits: bool) -> None:
+        """GsegError when `infer` cannot be asked for these."""
+        if logits and LOGITS not in self.backend.outputs:
+            message = "this model was exported without logits, which smooth edges and tiles need"
+            raise GsegError(message, "export it again with gseg export --logits")
+        if confidence and not logits:
             self.require_confidence()
-        names = (LABELS, CONFIDENCE) if confidence else (LABELS,)
-        return Inference(*self.backend.infer(squares, names))
 
     def require_confidence(self) -> None:
         """GsegError when the model cannot tell how sure it is."""

@@ -15,6 +15,7 @@ import simplejpeg
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.coco_rle import coco_annotations, coco_instances
 from gseg_runtime.cutout import encode_cutout
+from gseg_runtime.detail import Detail
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError, OutputError
 from gseg_runtime.extras import JPEG_COMMENT, Extras, overlay_suffix
@@ -29,6 +30,7 @@ from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, YOLO, 
 from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
 from gseg_runtime.polygons import labelme_json, path_from, yolo_text
 from gseg_runtime.prediction import Inference, Prediction
+from gseg_runtime.tiles import Tiled
 
 _OVERLAY_QUALITY = 90
 # The disk's fault, and not that of one file's name: the next photo would fare no better.
@@ -40,7 +42,8 @@ _DISK_ERRORS = (
 
 @dataclass(frozen=True)
 class Loaded:
-    """A photo ready for the network. square: uint8 [S, S, 3]; data: the file itself, when it will be decoded again.
+    """A photo ready for the network. square: uint8 [S, S, 3], or the picture of a `Tiling`; data: the file itself, when
+    it will be decoded again.
 
     remark: see `Photo`.
     """
@@ -62,7 +65,13 @@ class PhotoWork:
     """
 
     def __init__(
-        self, out: OutputFolder, card: ModelCard, model_sha256: str, extras: Extras, masks: Collection[str] = ()
+        self,
+        out: OutputFolder,
+        card: ModelCard,
+        model_sha256: str,
+        extras: Extras,
+        masks: Collection[str] = (),
+        detail: Detail | None = None,
     ) -> None:
         """masks: those of other photos that are named like an overlay, relative to `out`."""
         self._out = out
@@ -71,24 +80,26 @@ class PhotoWork:
         self._model_sha256 = model_sha256
         self._extras = extras
         self._masks = masks
+        self.detail = detail or Detail()
         self.wants_confidence = extras.confidence
 
     def load(self, job: Job) -> Loaded | Entry:
         """Read, decode and letterbox; a failed entry that says why not."""
         start_s = time.perf_counter()
         stamp: Stamp | None = None
+        size = self._card.input_size
         try:
             with _only_this_photo(job.photo):
                 stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
                 data = read_picture(job.photo)
-                photo = decode_image(data, job.photo, self._card.input_size, self._extras.decoding)
-                letterbox = Letterbox(photo.height, photo.width, self._card.input_size)
+                photo = decode_image(data, job.photo, self.detail.num_needed(size), self._extras.decoding)
+                letterbox = self.detail.frame(photo.height, photo.width, size)
                 square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
         return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.needs_photo else None, photo.remark)
 
-    def save(self, loaded: Loaded, inference: Inference, index: int = 0) -> Entry:
+    def save(self, loaded: Loaded, inference: Inference | Tiled, index: int = 0) -> Entry:
         """Write what is wanted of the photo in square `index`; a failed entry that says why not."""
         job, stamp, start_s = loaded.job, loaded.stamp, loaded.start_s
         try:
@@ -185,7 +196,7 @@ class PhotoWork:
             seconds=round(time.perf_counter() - start_s, 4),
             stamp=stamp,
             error=error,
-            settings=self._extras.settings,
+            settings=settings_of(self._extras, self.detail),
             **facts,
         )
 
@@ -211,6 +222,11 @@ def _only_this_photo(photo: Path) -> Iterator[None]:
 
 def _reason(error: ImageError, job: Job) -> str:
     return error.message.removeprefix(f"{job.photo}: ")
+
+
+def settings_of(extras: Extras, detail: Detail) -> dict[str, Any] | None:
+    """What `Entry` says of how a mask was made; None for the way of all defaults."""
+    return {**(extras.settings or {}), **(detail.settings or {})} or None
 
 
 def overlay_file(pixels: Pixels, labels: LabelMap, classes: ClassMap, suffix: str) -> bytes:

@@ -66,7 +66,10 @@ def _filter_up(plane: Enlarged) -> npt.NDArray[np.uint8]:
     lines[:, 0] = _FILTER_UP
     rows = plane.rows
     lines[0, 1:] = rows[0]
-    lines[plane.row_starts[1:], 1:] = rows[1:] - rows[:-1]
+    if len(rows) == plane.height:
+        np.subtract(rows[1:], rows[:-1], out=lines[1:, 1:])
+    else:
+        lines[plane.row_starts[1:], 1:] = rows[1:] - rows[:-1]
     return lines
 
 

@@ -2,14 +2,19 @@
 
 from dataclasses import dataclass
 
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
 from gseg_runtime.enlarged import Enlarged, Plane
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.label_map import LabelMap
+from gseg_runtime.smooth import Logits, SmoothMap
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """Kept at the network's size until somebody asks for the photo's.
+    """Kept at the network's size until somebody asks for the photo's; with smooth edges it has that already.
 
     label_plane: class indices; confidence_plane: the share of the likeliest class in 255ths, None when not asked for.
     """
@@ -34,17 +39,38 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Inference:
-    """What an engine says of a batch of squares. labels: uint8 [N, S, S]; confidence: the same in 255ths, or None."""
+    """What an engine says of a batch of squares.
+
+    labels: uint8 [N, S, S]; confidence: the same in 255ths, or None; logits: float32 [N, C, S, S] for smooth edges, or
+    None.
+    """
 
     labels: Plane
     confidence: Plane | None = None
+    logits: npt.NDArray[np.float32] | None = None
 
     def prediction(self, index: int, letterbox: Letterbox) -> Prediction:
         """Of the photo that went into square `index` by `letterbox`."""
-        confidence = None if self.confidence is None else _undo(letterbox, self.confidence[index])
-        return Prediction(_undo(letterbox, self.labels[index]), confidence)
+        confidence = None if self.confidence is None else self.confidence[index][letterbox.window]
+        size = letterbox.height, letterbox.width
+        if self.logits is None:
+            labels = self.labels[index][letterbox.window]
+            return Prediction(Enlarged(labels, *size), None if confidence is None else Enlarged(confidence, *size))
+        logits = self.logits[index][:, *letterbox.window]
+        smooth = SmoothMap(logits.shape[1], *size)
+        smooth.add(logits)
+        return smooth_prediction(smooth, confidence)
 
 
-def _undo(letterbox: Letterbox, square: Plane) -> Enlarged:
-    """`Letterbox.undo_labels`, but not yet enlarged."""
-    return Enlarged(square[letterbox.window], letterbox.height, letterbox.width)
+def smooth_prediction(smooth: SmoothMap, confidence: Plane | None) -> Prediction:
+    """confidence: uint8 [h, w], of the network's grid; it is enlarged as smoothly."""
+    height, width = smooth.labels.shape
+    if confidence is None:
+        return Prediction(Enlarged(smooth.labels, height, width))
+    enlarged = Image.fromarray(np.ascontiguousarray(confidence)).resize((width, height), Image.Resampling.BILINEAR)
+    return Prediction(Enlarged(smooth.labels, height, width), Enlarged(np.asarray(enlarged), height, width))
+
+
+def confidence_of(logits: Logits, axis: int) -> Plane:
+    """The share of the likeliest class in 255ths, uint8 without the axis of the classes."""
+    return (255 / np.exp(logits - logits.max(axis=axis, keepdims=True)).sum(axis=axis)).round().astype(np.uint8)

@@ -8,6 +8,7 @@ import numpy as np
 
 from gseg_runtime.backends import choose, connect
 from gseg_runtime.backends.base import Backend
+from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import GsegError, at_least_one
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
@@ -18,6 +19,7 @@ from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.plan import Source
 from gseg_runtime.prediction import Inference, Prediction
+from gseg_runtime.tiles import infer_photo
 
 
 class Segmenter:
@@ -89,14 +91,32 @@ class Segmenter:
         """Label maps, uint8 [H, W], of images of any sizes, uint8 [H, W, 3] RGB, each at its image's own size."""
         return [prediction.labels for prediction in self.predict(images)]
 
-    def predict(self, images: Iterable[Pixels], *, confidence: bool = False) -> list[Prediction]:
-        """`segment` with more to ask: areas per class and, from a model exported with --confidence, the confidence."""
+    def predict(
+        self,
+        images: Iterable[Pixels],
+        *,
+        confidence: bool = False,
+        edges: Edges = "nearest",
+        tile: int | None = None,
+    ) -> list[Prediction]:
+        """`segment` with more to ask: areas per class and, from a model exported with --confidence, the confidence.
+
+        edges, tile: see `Detail`; other values than these need a model exported with --logits.
+        """
+        self._check_open()
+        detail, size = Detail(edges, tile), self.card.input_size
+        detail.check(size)
         images = [_check_pixels(image) for image in images]
-        letterboxes = [Letterbox(image.shape[0], image.shape[1], self.card.input_size) for image in images]
+        letterboxes = [detail.frame(image.shape[0], image.shape[1], size) for image in images]
         squares = [letterbox.apply(image, self.card.fill) for letterbox, image in zip(letterboxes, images, strict=True)]
+        if tile is not None:
+            both = zip(squares, letterboxes, strict=True)
+            inferences = (infer_photo(self._model, *each, detail, confidence=confidence) for each in both)
+            return [inference.prediction(0, box) for inference, box in zip(inferences, letterboxes, strict=True)]
         predictions: list[Prediction] = []
         for start in range(0, len(squares), self.batch):
-            inference = self.infer(self._model.batch_of(squares[start : start + self.batch]), confidence=confidence)
+            batch = self._model.batch_of(squares[start : start + self.batch])
+            inference = self.infer(batch, confidence=confidence, logits=detail.needs_logits)
             boxes = letterboxes[start : start + self.batch]
             predictions += [inference.prediction(index, box) for index, box in enumerate(boxes)]
         return predictions
@@ -108,10 +128,10 @@ class Segmenter:
         squares = self._model.batch_of([letterbox.apply(photo.pixels, self.card.fill)])
         return self.infer(squares).prediction(0, letterbox).labels
 
-    def infer(self, squares: Pixels, *, confidence: bool = False) -> Inference:
+    def infer(self, squares: Pixels, *, confidence: bool = False, logits: bool = False) -> Inference:
         """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
         self._check_open()
-        return self._model.infer(squares, confidence=confidence)
+        return self._model.infer(squares, confidence=confidence, logits=logits)
 
     def require_confidence(self) -> None:
         """GsegError when the model cannot tell how sure it is."""

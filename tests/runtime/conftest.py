@@ -23,8 +23,11 @@ MakeModel = Callable[..., Path]
 MakePhoto = Callable[..., Path]
 
 
-def brightness_graph(size: int, *, confidence: bool = False) -> onnx.ModelProto:
-    """uint8 [N, S, S, 3] -> uint8 [N, S, S]: mean over RGB, divided by 64, rounded down; as confidence the mean."""
+def brightness_graph(size: int, *, confidence: bool = False, logits: bool = False) -> onnx.ModelProto:
+    """uint8 [N, S, S, 3] -> uint8 [N, S, S]: mean over RGB, divided by 64, rounded down; as confidence the mean.
+
+    A class's logit is minus the distance of the mean from the middle of the class.
+    """
     nodes = [
         helper.make_node("Cast", ["images"], ["pixels"], to=TensorProto.FLOAT),
         helper.make_node("ReduceMean", ["pixels", "last_axis"], ["grey"], keepdims=0),
@@ -42,6 +45,18 @@ def brightness_graph(size: int, *, confidence: bool = False) -> onnx.ModelProto:
     if confidence:
         nodes.append(helper.make_node("Cast", ["grey"], ["confidence"], to=TensorProto.UINT8))
         outputs.append(helper.make_tensor_value_info("confidence", TensorProto.UINT8, ["batch", size, size]))
+    if logits:
+        nodes += [
+            helper.make_node("Unsqueeze", ["grey", "first_axis"], ["one_channel"]),
+            helper.make_node("Sub", ["one_channel", "middles"], ["distances"]),
+            helper.make_node("Abs", ["distances"], ["sizes"]),
+            helper.make_node("Neg", ["sizes"], ["logits"]),
+        ]
+        constants += [
+            helper.make_tensor("first_axis", TensorProto.INT64, [1], [1]),
+            helper.make_tensor("middles", TensorProto.FLOAT, [1, 4, 1, 1], [32.0, 96.0, 160.0, 224.0]),
+        ]
+        outputs.append(helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 4, size, size]))
     graph = helper.make_graph(nodes, "brightness", [images], outputs, constants)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
@@ -50,8 +65,10 @@ def brightness_graph(size: int, *, confidence: bool = False) -> onnx.ModelProto:
 def make_model(tmp_path_factory: pytest.TempPathFactory) -> MakeModel:
     """make_model(**fields of the card) -> path of a model.onnx; `metadata` replaces the card as JSON, None omits it."""
 
-    def make(metadata: str | None = "card", *, confidence: bool = False, **card_fields: object) -> Path:
-        model = brightness_graph(INPUT_SIZE, confidence=confidence)
+    def make(
+        metadata: str | None = "card", *, confidence: bool = False, logits: bool = False, **card_fields: object
+    ) -> Path:
+        model = brightness_graph(INPUT_SIZE, confidence=confidence, logits=logits)
         card = ModelCard(**{"classes": CLASSES, "input_size": INPUT_SIZE, **card_fields})  # type: ignore[arg-type]
         text = json.dumps(card.to_json()) if metadata == "card" else metadata
         if text is not None:
@@ -71,6 +88,11 @@ def model(make_model: MakeModel) -> Path:
 @pytest.fixture(scope="session")
 def model_with_confidence(make_model: MakeModel) -> Path:
     return make_model(confidence=True)
+
+
+@pytest.fixture(scope="session")
+def model_with_logits(make_model: MakeModel) -> Path:
+    return make_model(logits=True)
 
 
 @pytest.fixture

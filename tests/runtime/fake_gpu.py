@@ -99,7 +99,8 @@ class _Engine:
         self.driver = driver
         self.session = onnxruntime.InferenceSession(data, providers=["CPUExecutionProvider"])
         self.inputs = [tensor.name for tensor in self.session.get_inputs()]
-        self.names = self.inputs + [tensor.name for tensor in self.session.get_outputs()]
+        self.outputs = {tensor.name: tensor for tensor in self.session.get_outputs()}
+        self.names = [*self.inputs, *self.outputs]
         self.num_io_tensors = len(self.names)
         self.contexts: list[_Context] = []
 
@@ -107,7 +108,7 @@ class _Engine:
         return self.names[index]
 
     def get_tensor_dtype(self, name: str) -> str:
-        return "uint8"
+        return "float32" if name in self.outputs and self.outputs[name].type == "tensor(float)" else "uint8"
 
     def create_execution_context(self) -> "_Context":
         self.contexts.append(_Context(self))
@@ -128,7 +129,9 @@ class _Context:
         return True
 
     def get_tensor_shape(self, name: str) -> tuple[int, ...]:
-        return self.shape if name in self.engine.inputs else self.shape[:3]
+        if name in self.engine.inputs:
+            return self.shape
+        return self.shape[0], *self.engine.outputs[name].shape[1:]
 
     def set_tensor_address(self, name: str, address: int) -> bool:
         assert address in self.engine.driver.memory
@@ -142,10 +145,10 @@ class _Context:
         return True
 
     def _array(self, name: str) -> np.ndarray:
-        shape = self.get_tensor_shape(name)
+        shape, dtype = self.get_tensor_shape(name), np.dtype(self.engine.get_tensor_dtype(name))
         block = self.engine.driver.memory[self.addresses[name]]
-        assert len(block) == np.prod(shape)
-        return np.ctypeslib.as_array(block).reshape(shape)
+        assert len(block) == np.prod(shape) * dtype.itemsize
+        return np.ctypeslib.as_array(block).view(dtype).reshape(shape)
 
     def _execute(self) -> None:
         feed = {name: self._array(name) for name in self.engine.inputs}

@@ -19,6 +19,22 @@ def test_a_batch_gives_what_each_image_gives(model: Path) -> None:
     np.testing.assert_array_equal(labels[3:4], backend.run(batch[3:4]))
 
 
+def logits_of(images: np.ndarray) -> np.ndarray:
+    """As the graph of the tests makes them: float64 [N, 4, S, S]."""
+    return -np.abs(images.mean(axis=3)[:, None] - np.array([32, 96, 160, 224]).reshape(4, 1, 1))
+
+
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_logits_are_an_output_like_the_others(model_with_logits: Path, model: Path, device: str) -> None:
+    batch = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    backend = choose(model_with_logits, device)
+    labels, logits = backend.infer(batch, ["labels", "logits"])
+    assert backend.outputs == ("labels", "logits") and choose(model, device).outputs == ("labels",)
+    assert logits.dtype == np.float32
+    np.testing.assert_array_equal(labels, backend.run(batch))
+    np.testing.assert_allclose(logits, logits_of(batch), atol=1e-3)
+
+
 @pytest.mark.skipif(has_cuda_provider(), reason="this ONNX Runtime can use a GPU")
 def test_a_gpu_asked_for_and_not_to_be_had_is_an_error_but_auto_goes_on(model: Path) -> None:
     with pytest.raises(BackendUnavailable, match="device cuda:1") as caught:

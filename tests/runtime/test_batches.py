@@ -12,6 +12,7 @@ from conftest import CLASSES, INPUT_SIZE, MakePhoto
 from fake_gpu import Driver, make_trt
 from onnxruntime import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
+from PIL import Image
 
 from gseg_runtime import GsegError, ModelCard, Segmenter
 from gseg_runtime.backends import choose
@@ -146,6 +147,41 @@ def test_a_tensorrt_engine_gives_the_masks_of_its_model(
         images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
         np.testing.assert_array_equal(segmenter.infer(images).labels, plain.infer(images).labels)
     assert driver.memory == {}  # all of it is freed
+
+
+def test_a_tensorrt_engine_gives_the_logits_of_its_model(
+    model_with_logits: Path, driver: Driver, tmp_path: Path
+) -> None:
+    engine = write_engine(tmp_path / "model.engine", model_with_logits, outputs=["labels", "logits"])
+    images = np.random.default_rng(0).integers(0, 256, (6, 32, 32, 3), dtype=np.uint8)
+    backend = TensorRTBackend(engine, trt=make_trt(driver))
+    got, expected = (each.infer(images, ["labels", "logits"]) for each in (backend, choose(model_with_logits, "cpu")))
+    assert got[1].dtype == np.float32 and got[1].shape == (6, len(CLASSES), 32, 32)
+    for ours, theirs in zip(got, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_tensorrt_engine_gives_the_smooth_masks_and_the_tiles_of_its_model(
+    model_with_logits: Path, driver: Driver, many: Path, tmp_path: Path
+) -> None:
+    engine = write_engine(tmp_path / "model.engine", model_with_logits, outputs=["labels", "logits"])
+    plain = Segmenter.load(model_with_logits, "cpu")
+    with Segmenter(TensorRTBackend(engine, trt=make_trt(driver)), sha256_file(engine)) as segmenter:
+        for name, options in (("smooth", {"edges": "smooth"}), ("tiles", {"tile": 32}), ("whole", {"tile": 99})):
+            report = segmenter.segment_folder(_enlarged(many, tmp_path), tmp_path / name, confidence=True, **options)
+            plain.segment_folder(_enlarged(many, tmp_path), tmp_path / f"plain-{name}", confidence=True, **options)
+            assert report.done == 10 and masks_of(tmp_path / name) == masks_of(tmp_path / f"plain-{name}")
+    assert driver.memory == {}
+
+
+def _enlarged(photos: Path, tmp_path: Path) -> Path:
+    """The photos, three times as large: more than one tile each."""
+    folder = tmp_path / "enlarged"
+    folder.mkdir(exist_ok=True)
+    for path in photos.glob("*.png"):
+        with Image.open(path) as image:
+            image.resize((image.width * 3, image.height * 3), Image.Resampling.NEAREST).save(folder / path.name)
+    return folder
 
 
 def test_an_engine_is_opened_only_where_it_was_built_for(

@@ -2,19 +2,24 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any
+
+import numpy.typing as npt
 
 from gseg_runtime.enlarged import Plane
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 
-INPUT, LABELS, CONFIDENCE = "images", "labels", "confidence"  # the graph's names
+INPUT, LABELS, CONFIDENCE, LOGITS = "images", "labels", "confidence", "logits"  # the graph's names
+OUTPUTS = (LABELS, CONFIDENCE, LOGITS)  # those that the runtime can ask for
+Answer = npt.NDArray[Any]  # labels and confidence uint8 [N, S, S], logits float32 [N, C, S, S]
 
 
 class Backend(ABC):
     """A loaded model. `infer` may be called from several threads at once.
 
     name: engine and device obtained ("ONNX Runtime, CPU"); why: the reason it is not a faster one, or "".
-    outputs: what it can be asked for, LABELS and perhaps CONFIDENCE. batch: how many images at once suit it;
+    outputs: what it can be asked for, LABELS and perhaps others of OUTPUTS. batch: how many images at once suit it;
     is_batch_fixed: whether it takes no other number.
     """
 
@@ -26,8 +31,8 @@ class Backend(ABC):
     is_batch_fixed: bool = False
 
     @abstractmethod
-    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """For each name in `outputs` uint8 [N, S, S], of images uint8 [N, S, S, 3], RGB; S is the card's input_size."""
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
+        """An answer for each name in `outputs`, of images uint8 [N, S, S, 3], RGB; S is the card's input_size."""
 
     @abstractmethod
     def close(self) -> None:

@@ -5,8 +5,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
-from gseg_runtime.enlarged import Plane
+from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.onnx_file import read_card
@@ -38,15 +37,15 @@ class OpenVinoBackend(Backend):
         names = {name for output in self._model.outputs for name in output.get_names()}
         if LABELS not in names or {name for each in self._model.inputs for name in each.get_names()} != {INPUT}:
             raise ModelCardError(f"{model}: no graph from {INPUT} to {LABELS}", "export the model with gseg export")
-        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
+        self.outputs = tuple(name for name in OUTPUTS if name in names)
         # Made once and freed by `close`: one that ends with its thread may wait there for OpenVINO's own thread, which
         # waits for Python's lock.
         self._requests: SimpleQueue[Any] = SimpleQueue()
         for _ in range(num_cores()):
             self._requests.put(self._model.create_infer_request())
 
-    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]."""
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
+        """An answer per output, of images uint8 [N, S, S, 3]."""
         request = self._requests.get()
         try:
             request.infer({INPUT: images})

@@ -7,10 +7,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, LOGITS, Answer, Backend
 from gseg_runtime.cuda_libraries import preload, preload_tensorrt
 from gseg_runtime.driver import DRIVER_HINT, describe_gpu
-from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import Pixels
@@ -23,6 +22,7 @@ _CUDA = "CUDAExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
 GPU_BATCH = 32
+_OUTPUTS = {LABELS: ("tensor(uint8)", 3), CONFIDENCE: ("tensor(uint8)", 3), LOGITS: ("tensor(float)", 4)}
 # Gives every convolution in 8 bits a bias in 32, which TensorRT does not take; the export leaves it in float for that.
 _NOT_FOR_TENSORRT = ("WeightBiasQuantization",)
 _EXTRAS = {"cuda": "gpu", "trt": "ort-trt"}
@@ -56,8 +56,8 @@ class OrtBackend(Backend):
             )
         self.outputs = _check_graph(self._session, model)
 
-    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]. GsegError when a GPU fails, as when it is full."""
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
+        """An answer per output, of images uint8 [N, S, S, 3]. GsegError when a GPU fails, as when it is full."""
         try:
             return self._session.run(list(outputs), {INPUT: images})
         except Exception as error:  # its exceptions share no base class
@@ -200,7 +200,7 @@ def _check_graph(session: Any, model: Path) -> tuple[str, ...]:
     """The outputs that can be asked for; ModelCardError when the graph is not what a card promises."""
     inputs = [(tensor.name, tensor.type, len(tensor.shape)) for tensor in session.get_inputs()]
     outputs = {tensor.name: (tensor.type, len(tensor.shape)) for tensor in session.get_outputs()}
-    if inputs != [(INPUT, "tensor(uint8)", 4)] or outputs.get(LABELS) != ("tensor(uint8)", 3):
+    if inputs != [(INPUT, "tensor(uint8)", 4)] or outputs.get(LABELS) != _OUTPUTS[LABELS]:
         message = f"{model}: expected a graph from uint8 [N, S, S, 3] to uint8 [N, S, S], got {inputs} to {outputs}"
         raise ModelCardError(message, "export the model with gseg export")
-    return tuple(name for name in (LABELS, CONFIDENCE) if outputs.get(name) == ("tensor(uint8)", 3))
+    return tuple(name for name, kind in _OUTPUTS.items() if outputs.get(name) == kind)

@@ -12,11 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
+from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend
 from gseg_runtime.cuda import Cuda
 from gseg_runtime.driver import describe_gpu, driver_problem
 from gseg_runtime.engine_file import REBUILD, RTX, EngineFacts, read_facts
-from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.pip_hint import install
@@ -56,7 +55,7 @@ class TensorRTBackend(Backend):
             raise ModelCardError(
                 f"{path}: expected an engine from {INPUT} to {LABELS}, got {', '.join(names)}", REBUILD
             )
-        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in names)
+        self.outputs = tuple(name for name in OUTPUTS if name in names)
         self._slots: SimpleQueue[_Slot] = SimpleQueue()
         for _ in range(NUM_SLOTS):
             self._slots.put(_Slot(trt, self._engine, names, self._cuda, self._shape))
@@ -65,13 +64,13 @@ class TensorRTBackend(Backend):
     def _shape(self) -> tuple[int, int, int, int]:
         return self.batch, self.card.input_size, self.card.input_size, 3
 
-    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]; any N goes through in whole batches."""
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
+        """An answer per output, of images uint8 [N, S, S, 3]; any N goes through in whole batches."""
         parts = [images[start : start + self.batch] for start in range(0, len(images), self.batch)]
         answers = [self._infer(part, outputs) for part in parts]
         return [np.concatenate(planes) for planes in zip(*answers, strict=True)]
 
-    def _infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+    def _infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
         self._cuda.use()
         slot = self._slots.get()
         try:
@@ -96,17 +95,18 @@ class _Slot:
         self._context = engine.create_execution_context()
         if self._context is None or not self._context.set_input_shape(INPUT, shape):
             raise BackendUnavailable(f"the engine takes no input of {'x'.join(map(str, shape))}", REBUILD)
-        self._host: dict[str, Pixels] = {}
+        self._host: dict[str, Answer] = {}
         self._address: dict[str, int] = {}
         for name in names:
             tensor_shape = tuple(self._context.get_tensor_shape(name))
-            num_bytes = int(np.prod(tensor_shape)) * np.dtype(trt.nptype(engine.get_tensor_dtype(name))).itemsize
+            dtype = np.dtype(trt.nptype(engine.get_tensor_dtype(name)))
+            num_bytes = int(np.prod(tensor_shape)) * dtype.itemsize
             self._address[name] = cuda.device_memory(num_bytes)
             self._context.set_tensor_address(name, self._address[name])
-            if name in (INPUT, LABELS, CONFIDENCE):
-                self._host[name] = cuda.host_memory(num_bytes).reshape(tensor_shape)
+            if name in (INPUT, *OUTPUTS):
+                self._host[name] = cuda.host_memory(num_bytes).view(dtype).reshape(tensor_shape)
 
-    def run(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
+    def run(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
         """Of up to a batch of images; what stood behind them from before is computed again, and left out."""
         self._host[INPUT][: len(images)] = images
         self._cuda.upload(self._address[INPUT], self._host[INPUT], self._stream)
