@@ -10,8 +10,8 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -48,17 +48,27 @@ def loaded(model: Path) -> Iterator[LoadedModel]:
         yield segmenter.loaded
 
 
-def client(loaded: LoadedModel, config: ServeConfig | None = None, limit: int = 4) -> TestClient:
-    metrics = Metrics()
-    pipeline = Pipeline(loaded, 2, limit, metrics.batch)
-    metrics.watch(lambda: pipeline.num_in_hand)
-    app = make_app(loaded, pipeline, metrics, config or ServeConfig())
-    return TestClient(app, base_url=ADDRESS, raise_server_exceptions=False)
+MakeClient = Callable[..., TestClient]
 
 
 @pytest.fixture
-def asker(loaded: LoadedModel) -> TestClient:
-    return client(loaded)
+def client(loaded: LoadedModel) -> Iterator[MakeClient]:
+    """client(config, limit) -> one that asks a server of its own."""
+    with ExitStack() as stack:
+
+        def make(config: ServeConfig | None = None, limit: int = 4) -> TestClient:
+            metrics = Metrics()
+            pipeline = stack.enter_context(closing(Pipeline(loaded, 2, limit, metrics.batch)))
+            metrics.watch(lambda: pipeline.num_in_hand)
+            app = make_app(loaded, pipeline, metrics, config or ServeConfig())
+            return TestClient(app, base_url=ADDRESS, raise_server_exceptions=False)
+
+        yield make
+
+
+@pytest.fixture
+def asker(client: MakeClient) -> TestClient:
+    return client()
 
 
 def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos: Path, tmp_path: Path) -> None:
@@ -101,37 +111,39 @@ FORMS = {"png": "image/png", "coco": "application/json", "overlay": "image/jpeg"
     ],
 )
 def test_what_cannot_be_answered_is_told_with_the_reason(
-    loaded: LoadedModel, query: str, body: bytes, status: int, error: str, hint: str | None
+    client: MakeClient, query: str, body: bytes, status: int, error: str, hint: str | None
 ) -> None:
-    answer = client(loaded, ServeConfig(max_megabytes=1)).post(f"/segment{query}", content=body)
+    answer = client(ServeConfig(max_megabytes=1)).post(f"/segment{query}", content=body)
     told = answer.json()
     assert (answer.status_code, set(told)) == (status, {"error", "hint"})
     assert told["error"].startswith(error)
     assert hint is None or hint in told["hint"]
 
 
-def test_a_body_that_does_not_say_its_length_is_bounded_too(loaded: LoadedModel) -> None:
+def test_a_body_that_does_not_say_its_length_is_bounded_too(client: MakeClient) -> None:
     parts = (bytes(10**5) for _ in range(20))
-    assert client(loaded, ServeConfig(max_megabytes=1)).post("/segment", content=parts).status_code == 413
+    assert client(ServeConfig(max_megabytes=1)).post("/segment", content=parts).status_code == 413
 
 
-def test_more_requests_than_agreed_are_refused_before_their_bodies_are_read(loaded: LoadedModel, photos: Path) -> None:
-    answer = client(loaded, limit=0).post("/segment", content=(photos / "a.jpg").read_bytes())
+def test_more_requests_than_agreed_are_refused_before_their_bodies_are_read(client: MakeClient, photos: Path) -> None:
+    answer = client(limit=0).post("/segment", content=(photos / "a.jpg").read_bytes())
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
 
 
-def test_a_place_is_free_again_whatever_came_of_its_request(loaded: LoadedModel, photos: Path) -> None:
-    asker = client(loaded, limit=1)
+def test_a_place_is_free_again_whatever_came_of_its_request(client: MakeClient, photos: Path) -> None:
+    asker = client(limit=1)
     for body in (b"no photo", b"", (photos / "a.jpg").read_bytes()) * 2:
         assert asker.post("/segment", content=body).status_code != 503
 
 
-def test_an_engine_that_fails_is_an_error_of_the_server(loaded: LoadedModel, photos: Path, monkeypatch: Any) -> None:
+def test_an_engine_that_fails_is_an_error_of_the_server(
+    client: MakeClient, loaded: LoadedModel, photos: Path, monkeypatch: Any
+) -> None:
     def fail(images: Pixels, outputs: Sequence[str]) -> list[Plane]:
         raise GsegError("ONNX Runtime, cuda: out of memory", "try a smaller --batch")
 
     monkeypatch.setattr(loaded.backend, "infer", fail)
-    answer = client(loaded).post("/segment", content=(photos / "a.jpg").read_bytes())
+    answer = client().post("/segment", content=(photos / "a.jpg").read_bytes())
     assert (answer.status_code, answer.json()["error"]) == (500, "ONNX Runtime, cuda: out of memory")
 
 

@@ -31,7 +31,8 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="there
 @pytest.fixture
 def page(model: Path) -> Iterator[Page]:
     with Segmenter.load(model, "cpu") as segmenter, listen("127.0.0.1", 0) as listener, chromium() as browser:
-        app = make_app(segmenter.loaded, Pipeline(segmenter.loaded, 1, 8), Metrics(), ServeConfig())
+        pipeline = Pipeline(segmenter.loaded, 1, 8)
+        app = make_app(segmenter.loaded, pipeline, Metrics(), ServeConfig())
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
@@ -43,6 +44,7 @@ def page(model: Path) -> Iterator[Page]:
         page.close()
         server.should_exit = True
         thread.join()
+        pipeline.close()
     assert [text for text in complaints if "422" not in text] == []
 
 

@@ -60,12 +60,14 @@ class Server(triton.service_pb2_grpc.GRPCInferenceServiceServicer):
 
 @pytest.fixture
 def server(model_with_confidence: Path) -> Iterator[Server]:
-    servicer, listening = Server(model_with_confidence), grpc.server(ThreadPoolExecutor(4))
+    pool = ThreadPoolExecutor(4)
+    servicer, listening = Server(model_with_confidence), grpc.server(pool)
     triton.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, listening)
     servicer.address = f"triton://127.0.0.1:{listening.add_insecure_port('127.0.0.1:0')}/faces"
     listening.start()
     yield servicer
-    listening.stop(None)
+    listening.stop(None).wait()
+    pool.shutdown()
 
 
 def files(folder: Path) -> dict[str, bytes]:
