@@ -7,6 +7,7 @@ import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import parent_of
+from gseg_cli.fewshot.complete import completed
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import KIND
 from gseg_cli.fewshot.train import check_labels, train_fewshot
@@ -36,7 +37,7 @@ def run_fewshot_train(
     *,
     on_step: OnStep = ignore_step,
 ) -> TrainedTeacher:
-    """Train a teacher on the label maps in the folder `annotations`.
+    """Train a teacher on the label maps in the folder `annotations`, their gaps filled where that is sure.
 
     Nothing is written before all that can be wrong was looked at: GsegError for label maps to learn nothing from,
     ProjectError when the annotated samples come from another GAN.
@@ -49,7 +50,8 @@ def run_fewshot_train(
     config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
-    checkpoint = train_fewshot(generator, labelled, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
+    taught = completed(generator, labelled, config.seed, on_step)
+    checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
 
 
