@@ -26,8 +26,8 @@ from gseg_cli.demo import STUDENT
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import load_unet
 from gseg_cli.evaluate.boundary import boundary_counts, boundary_f
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe, run_recipe
@@ -91,7 +91,7 @@ def student(folder: Path) -> Path:
 def reference(folder: Path, name: str) -> Path:
     """The network that learned from thousands of exact labels and annotates the samples of a GAN that comes along."""
     out = folder / f"{name}-reference.onnx"
-    net, classes, _ = load_unet(Builtin(name).reference)
+    net, classes, _ = load_student(Builtin(name).reference)
     size = net.config.input_size
     write_bytes(out, finish(trace(net, size, OUTPUTS), ModelCard(classes=classes, input_size=size)).onnx)
     return out

@@ -111,9 +111,9 @@ def rows(name: str, seconds: float, rounds: int) -> Iterator[str]:
 TEXT = """# Threads that wait
 
 Steps a second of two trainings with PyTorch's own number of threads, alone and beside programs that keep a core
-busy each: with OpenMP untouched, whose threads spin at a barrier, and as gseg sets it, where they sleep after {spin} turns.
-Medians of {rounds} runs of {seconds:g} s, which took turns. Cores: CPU seconds taken per second of the clock; fair: an
-even share for each thread.
+busy each: with OpenMP untouched, whose threads spin at a barrier, and as gseg sets it, where they sleep after {spin}
+turns. Medians of {rounds} runs of {seconds:g} s, which took turns. Cores: CPU seconds taken per second of the clock;
+fair: an even share for each thread.
 
 Made by `python -m benchmarks.threads --seconds {seconds:g} --rounds {rounds}`, commit {commit}, {date}, {hardware}.
 

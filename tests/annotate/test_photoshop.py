@@ -12,6 +12,7 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
+from gseg_runtime.pip_hint import install
 from tests.annotate.exports import CLASSES, DATA, box, labels_of, load, write
 
 
@@ -37,7 +38,7 @@ def test_without_psd_tools_the_error_says_what_to_install(tmp_path, capsys, monk
     assert main(["annotate-import", str(path), "--samples", str(DATA / "samples"), "-C", str(project.dir)]) == 1
     error, hint = capsys.readouterr().err.splitlines()
     assert error == "error: gseg annotate-import needs psd_tools, which is not installed"
-    assert hint == "hint: pip install 'gseg[psd]'"
+    assert hint == f"hint: {install('psd')}"
 
 
 def test_upper_layers_lie_over_lower_ones_and_hidden_ones_do_not_count(psd_tools, ten_samples, tmp_path):
