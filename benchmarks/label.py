@@ -28,7 +28,8 @@ from PIL import Image
 
 from benchmarks import distill, label_latency, teachers
 from benchmarks.cells import CELLS, ROOT, cell, made
-from benchmarks.simulated_annotator import Hand, Labels, Watcher, accepted, annotate
+from benchmarks.outlines import CORNERS
+from benchmarks.simulated_annotator import LENGTH, POLYGON, WIDTHS, Labels, Watcher, accepted, annotate
 from benchmarks.toy_data import TOY
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.charts import BLUE, GREEN, GREY, ORANGE, PURPLE, WIDTH, End, as_pixels, name_ends
@@ -39,6 +40,7 @@ from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.evaluate.reference import compare_teacher
 from gseg_cli.evaluate.result_cache import ResultCache
 from gseg_cli.evaluate.samples import TEACHER_SEEDS
+from gseg_cli.fewshot.complete import completed
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.label.accept import SURE
@@ -53,27 +55,23 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STROKES, DRAWS, SHOTS = (60, 40, 20, 10), 3, 10  # the most telling first
-TAKEN = {"strokes alone": None, "accepted where sure": SURE, "accepted": 0}  # from which confidence on, of 255
-ALONE, SURELY, ALL = TAKEN
-WHOLE, SCATTERED = "ten label maps", "scattered pixels"
+TAKEN = {"strokes alone": None, "accepted where sure": SURE}  # from which confidence on, of 255
+ALONE, SURELY = TAKEN
+WHOLE = "ten label maps"
 AIM = 0.02
-SHARES = (20, 5)  # one in so many pixels
 GANS = {128: "toy faces", 512: "config f", 1024: "config f"}
-THIN, WIDE = "thin", "wide"
-HANDS = {THIN: Hand(), WIDE: Hand(width=5, length=24, inside="part")}
-LAST = ((THIN, ALONE), (THIN, SURELY), (WIDE, ALONE), (WIDE, SURELY), (THIN, ALL))  # looked at after all strokes
 Figures = dict[str, Any]
 Cell = tuple[Any, ...]  # what `cell` is given
 
 
 # Where the strokes go. Kept apart from what they are worth: a change of the page's teacher that leaves them as they are
 # leaves those figures too.
-def paint(draw: int, hand: Hand) -> Figures:
+def paint(draw: int) -> Figures:
     """By number of strokes: the labels, with what is accepted as well, and the live teacher's figures."""
     truth, found = teachers.drawn(SHOTS, draw), {}
     watcher = Watcher(teachers.generator(), truth)
     try:
-        for count, pictures in enumerate(annotate(watcher, truth, max(STROKES), hand), start=len(CLASSES)):
+        for count, (pictures, tools) in enumerate(annotate(watcher, truth, max(STROKES)), start=len(CLASSES)):
             if count in STROKES:
                 matrix = watcher.judge(TEACHER_SEEDS)
                 predicted = np.stack([picture.labels for picture in pictures])
@@ -82,6 +80,7 @@ def paint(draw: int, hand: Hand) -> Figures:
                     "per_class_iou": dict(zip(CLASSES.names, iou_per_class(matrix).tolist(), strict=True)),
                     "wrong": float((predicted != truth.labels).mean()),
                     "pixels": int((watcher.labels != IGNORE).sum()),
+                    **tools,
                     "labels": {
                         name: _packed(accepted(watcher.labels, pictures, least)) for name, least in TAKEN.items()
                     },
@@ -91,38 +90,33 @@ def paint(draw: int, hand: Hand) -> Figures:
     return found
 
 
-def painted(draw: int, hand: str) -> Figures:
-    return cell(*_painting(draw, hand))["figures"]
+def painted(draw: int) -> Figures:
+    return cell(*_painting(draw))["figures"]
 
 
-def _painting(draw: int, hand: str) -> Cell:
-    keyed = {"draw": draw, "hand": asdict(HANDS[hand]), "strokes": sorted(STROKES), "reference": TOY.reference_sha256}
-    return "label-strokes", keyed, partial(paint, draw, HANDS[hand]), TOY.gan_sha256
+def _painting(draw: int) -> Cell:
+    keyed = {"draw": draw, "strokes": sorted(STROKES), "reference": TOY.reference_sha256}
+    return "label-strokes", keyed, partial(paint, draw), TOY.gan_sha256
 
 
 def _packed(labels: Labels) -> str:
     return base64.b64encode(zlib.compress(labels.tobytes(), 9)).decode()
 
 
-def _scattered(labels: Labels, draw: int, share: int) -> Labels:
-    is_kept = np.random.default_rng(draw).random(labels.shape) < 1 / share
-    return np.where(is_kept, labels, IGNORE).astype(np.uint8)
-
-
-def labelled(draw: int, hand: str, strokes: int, taken: str) -> AnnotationSet:
+def labelled(draw: int, strokes: int, taken: str) -> AnnotationSet:
     """The draw's samples with the labels that so many strokes gave."""
     truth = teachers.drawn(SHOTS, draw)
     if taken == WHOLE:
         return truth
-    if taken == SCATTERED:
-        return replace(truth, labels=_scattered(truth.labels, draw, strokes))
-    data = zlib.decompress(base64.b64decode(painted(draw, hand)[str(strokes)]["labels"][taken]))
+    data = zlib.decompress(base64.b64decode(painted(draw)[str(strokes)]["labels"][taken]))
     return replace(truth, labels=np.frombuffer(data, np.uint8).reshape(truth.labels.shape))
 
 
 # What they are worth.
-def teach(annotations: AnnotationSet, config: FewshotConfig) -> Figures:
-    """As in teachers.py."""
+def teach(annotations: AnnotationSet, config: FewshotConfig, is_filled: bool) -> Figures:
+    """As in teachers.py. is_filled: as `gseg fewshot-train` has it, else gaps are left out."""
+    if is_filled:
+        annotations = completed(teachers.generator(), annotations, config.seed)
     teacher = fit_teacher(teachers.generator(), annotations, config)
     matrix = compare_teacher(teachers.generator(), teacher, TEACHER_SEEDS, 1.0)
     names = zip(CLASSES.names, iou_per_class(matrix).tolist(), strict=True)
@@ -131,6 +125,7 @@ def teach(annotations: AnnotationSet, config: FewshotConfig) -> Figures:
 
 def distilled(annotations: AnnotationSet, config: DistillConfig, count: int) -> Figures:
     """As in distill.py."""
+    annotations = completed(teachers.generator(), annotations, config.seed)
     teacher = fit_teacher(teachers.generator(), annotations, FewshotConfig(seed=config.seed))
     with tempfile.TemporaryDirectory() as folder, progress("pairs", "pairs") as on_step:
         how = PairsConfig(count=count)
@@ -148,7 +143,7 @@ class Job:
     draw: int
     strokes: int = 0
     taken: str = WHOLE
-    hand: str = THIN
+    is_filled: bool = True
 
     @property
     def figures(self) -> Figures:
@@ -156,18 +151,18 @@ class Job:
 
     @property
     def is_there(self) -> bool:
-        is_painted = self.taken in (WHOLE, SCATTERED) or _is_there(_painting(self.draw, self.hand))
+        is_painted = self.taken == WHOLE or _is_there(_painting(self.draw))
         return is_painted and _is_there(self._cell)
 
     @cached_property
     def _cell(self) -> Cell:
-        annotations = labelled(self.draw, self.hand, self.strokes, self.taken)
+        annotations = labelled(self.draw, self.strokes, self.taken)
         labels = hashlib.sha256(annotations.labels.tobytes()).hexdigest()
         keyed: Figures = {"draw": self.draw, "labels": labels, "reference": TOY.reference_sha256}
         if self.kind == "teacher":
             config = FewshotConfig(seed=self.draw)
-            keyed |= {"train": asdict(config)}
-            return "label-teacher", keyed, partial(teach, annotations, config), TOY.gan_sha256
+            keyed |= {"train": asdict(config), "filled": self.is_filled}
+            return "label-teacher", keyed, partial(teach, annotations, config, self.is_filled), TOY.gan_sha256
         how, pairs = DistillConfig(seed=self.draw), PairsConfig.count
         keyed |= {"train": asdict(how), "pairs": pairs}
         return "label-student", keyed, partial(distilled, annotations, how, pairs), TOY.gan_sha256
@@ -179,16 +174,16 @@ def _is_there(where: Cell) -> bool:
 
 def teacher_jobs() -> list[Job]:
     """The most telling first."""
-    most = [Job("teacher", d, max(STROKES), taken, hand) for hand, taken in LAST for d in range(DRAWS)]
-    whole = [Job("teacher", draw) for draw in range(DRAWS)]
-    whole += [scattered(draw, share) for share in SHARES for draw in range(DRAWS)]
-    fewer = [Job("teacher", d, n, taken) for n in STROKES[1:] for taken in (ALONE, SURELY) for d in range(DRAWS)]
-    return [*most, *whole, *fewer]
+    n, draws = max(STROKES), range(DRAWS)
+    most = [Job("teacher", draw, n, ALONE) for draw in draws] + [Job("teacher", draw) for draw in draws]
+    most += [Job("teacher", draw, n, SURELY) for draw in draws]
+    most += [Job("teacher", draw, n, taken, is_filled=False) for taken in TAKEN for draw in draws]
+    return most + [Job("teacher", d, n, taken) for n in STROKES[1:] for taken in TAKEN for d in draws]
 
 
 def student_jobs() -> list[Job]:
     """The most telling first."""
-    most, *fewer = ([Job("student", d, n, SURELY) for d in range(DRAWS)] for n in STROKES)
+    most, *fewer = ([Job("student", d, n, ALONE) for d in range(DRAWS)] for n in STROKES)
     whole = [Job("student", draw) for draw in range(DRAWS)]
     return [*most, *whole, *(job for jobs in fewer for job in jobs)]
 
@@ -227,9 +222,9 @@ def values(jobs: list[Job], name: str) -> list[float]:
     return [job.figures[name] for job in jobs if job.is_there]
 
 
-def drawn(kind: str, strokes: int, taken: str, hand: str = THIN) -> list[float]:
+def drawn(kind: str, strokes: int, taken: str, is_filled: bool = True) -> list[float]:
     """Mean IoU of each draw that was computed."""
-    jobs = [Job(kind, draw, strokes, taken, hand) for draw in range(DRAWS)]
+    jobs = [Job(kind, draw, strokes, taken, is_filled) for draw in range(DRAWS)]
     return values(jobs, "miou" if kind == "teacher" else "faces")
 
 
@@ -237,9 +232,9 @@ def whole(kind: str) -> list[float]:
     return drawn(kind, 0, WHOLE)
 
 
-def live(strokes: int, name: str = "miou", hand: str = THIN) -> list[float]:
-    there = [draw for draw in range(DRAWS) if _is_there(_painting(draw, hand))]
-    return [painted(draw, hand)[str(strokes)][name] for draw in there]
+def live(strokes: int, name: str = "miou") -> list[float]:
+    there = [draw for draw in range(DRAWS) if _is_there(_painting(draw))]
+    return [painted(draw)[str(strokes)][name] for draw in there]
 
 
 def shown(found: list[float], digits: int = 3) -> str:
@@ -262,19 +257,11 @@ def curve() -> str:
     )
 
 
-def last() -> str:
-    """What else was tried with all strokes."""
-    rows, names = [], {THIN: "3 px wide, inside the wrong region", WIDE: "5 px wide, anywhere in the part"}
-    for hand, taken in LAST:
-        n = max(STROKES)
-        facts = [shown(live(n, "pixels", hand), 0), shown(live(n, hand=hand)), shown(drawn("teacher", n, taken, hand))]
-        rows.append(f"| {names[hand]} | {taken} | {' | '.join(facts)} |")
-    return "\n".join(rows)
-
-
-def scattered(draw: int, share: int) -> Job:
-    """A teacher of one in `share` of the pixels of ten label maps, drawn at random over all of them."""
-    return Job("teacher", draw, share, SCATTERED)
+def gaps() -> str:
+    """What filling them is worth, with all strokes."""
+    n = max(STROKES)
+    rows = [[taken, *(shown(drawn("teacher", n, taken, fill)) for fill in (False, True))] for taken in TAKEN]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def per_class() -> str:
@@ -303,22 +290,18 @@ def missing() -> str:
 
 def summary() -> str:
     """The figures against the aim: at most 60 strokes, within 0.02 of ten label maps."""
-    n, best = max(STROKES), drawn("teacher", max(STROKES), ALONE)
-    if len(best) < DRAWS or len(whole("teacher")) < DRAWS:
+    n = max(STROKES)
+    pairs = [(Job("teacher", draw), Job("teacher", draw, n, ALONE)) for draw in range(DRAWS)]
+    below = [
+        maps.figures["miou"] - strokes.figures["miou"] for maps, strokes in pairs if maps.is_there and strokes.is_there
+    ]
+    if not below:
         return f"Whether {n} strokes come within {AIM} of ten label maps is not computed yet."
-    below = mean(whole("teacher")) - max(mean(best), mean(drawn("teacher", n, SURELY) or best))
-    verdict = "met" if below <= AIM else "missed"
+    verdict = "met" if mean(below) <= AIM else "missed"
     return (
-        f"The aim, {n} strokes within {AIM} of ten label maps, is {verdict}: the better teacher is {below:.3f} below."
+        f"The aim, {n} strokes within {AIM} of ten label maps, is {verdict}: strokes alone make a teacher "
+        f"{mean(below):.3f} below, in {len(below)} of {DRAWS} draws."
     )
-
-
-def scatter() -> str:
-    rows = []
-    for share in SHARES:
-        pixels = mean((_scattered(teachers.drawn(SHOTS, d).labels, d, share) != IGNORE).sum() for d in range(DRAWS))
-        rows.append(f"| {pixels:.0f} | {shown(drawn('teacher', share, SCATTERED))} |")
-    return "\n".join(rows)
 
 
 @as_pixels
@@ -332,7 +315,7 @@ def chart() -> "Figure":
         ("live teacher", BLUE): [live(n) for n in counts],
         ("fewshot-train, strokes alone", ORANGE): [drawn("teacher", n, ALONE) for n in counts],
         ("fewshot-train, accepted where sure", GREEN): [drawn("teacher", n, SURELY) for n in counts],
-        ("student on faces, accepted where sure", PURPLE): [drawn("student", n, SURELY) for n in counts],
+        ("student on faces, strokes alone", PURPLE): [drawn("student", n, ALONE) for n in counts],
     }
     ends = [end for (name, color), found in lines.items() if (end := _draw(axes, counts, found, name, color))]
     for name, found in (
@@ -389,17 +372,19 @@ again, which may explain the worst cases (not verified).
 ## What strokes are worth
 
 At 64 px, with the GAN that comes along and the reference annotator's label maps of ten samples as the truth. The
-simulated annotator first draws a stroke in the largest region of each class, ten in all, then always one in the largest
-wrong region of the live teacher's refined prediction: connected pixels of one true class, in any of the ten samples. A
-stroke is a straight line through the middle of the region, at most {length} px long and {width} px wide, cut where it
-leaves the region. Mean IoU over all ten classes; teachers on {num_generated} generated samples of truncation_psi 1, as
-in [teachers.md](teachers.md), students on 200 fresh toy faces, as in [distill.md](distill.md). {draws} draws, each with
-ten samples and a seed of its own. Figures after ± are standard deviations; a number in brackets says of how many draws.
+simulated annotator first shows each class once, ten strokes in all. Then it looks at what the page shows, labels and
+the live teacher's refined predictions of all ten samples, and draws what corrects most. A stroke is either a polygon of
+at most {corners} corners around a whole part, careful not to cross its outline, over what is labelled or only where
+nothing is; or a straight line of a brush {widths} px wide inside a part, at most {length} px long. A pixel counts by
+the root of how rare its class is. Of {most} strokes {polygons:.0f} were polygons. Mean IoU over all ten classes;
+teachers on {num_generated} generated samples of truncation_psi 1, as in [teachers.md](teachers.md), students on 200
+fresh toy faces, as in [distill.md](distill.md). {draws} draws, each with ten samples and a seed of its own. Figures
+after ± are standard deviations; a number in brackets says of how many draws.
 
 *Wrong*: share of the ten samples' pixels that the live teacher has wrong. *Strokes alone*: `gseg fewshot-train` on the
 strokes. *Accepted*: with the live teacher's predictions where nothing was painted and it is nine in ten sure.
 
-| strokes | pixels | wrong | live teacher | strokes alone | accepted where sure | student of the latter |
+| strokes | pixels | wrong | live teacher | strokes alone | accepted where sure | student, strokes alone |
 |---:|---:|---:|---:|---:|---:|---:|
 {curve}
 
@@ -411,44 +396,31 @@ By class, teachers, mean over the draws:
 
 {per_class}
 
-### Why
+What lags are the small parts, which 60 strokes cannot outline on every sample (that this is why was not verified): ten
+samples have about 150 parts.
 
-All {most} strokes, otherwise:
+### Gaps
 
-| brush | taken | pixels | live teacher | fewshot-train |
-|---|---|---:|---:|---:|
-{last}
+What `gseg fewshot-train` makes of all {most} strokes, and what it would without filling gaps first: a short training on
+what is labelled, its predictions on the same samples drawn to the edges of the pictures, and those that are sure taken
+as labels, twice over.
 
-And without strokes, pixels drawn at random over all ten label maps, exact and in no clumps:
-
-| pixels | fewshot-train |
-|---:|---:|
-{scatter}
-
-Strokes get smaller as the teacher gets better: what is wrong then is thin, and the last twenty strokes hold {small:.0f}
-pixels each, where a whole one has about {full}. Small parts are each worth a tenth of the mean. Whole label maps hold
-{pixels} pixels, and the second table says what their number alone is worth.
+| taken | gaps left out | gaps filled |
+|---|---:|---:|
+{gaps}
 
 GAN `{gan}`, reference annotator `{reference}`.
 """
 
 
-def last_strokes() -> float:
-    """Pixels of each of the strokes between the last two numbers."""
-    most, fewer = STROKES[:2]
-    return (mean(live(most, "pixels")) - mean(live(fewer, "pixels"))) / (most - fewer) if live(most) else 0.0
-
-
 def page() -> str:
-    left, hand = missing(), HANDS[THIN]
+    left, most = missing(), max(STROKES)
     return TEXT.format(
         missing=f"Not complete: {left}." if left else "All of it is computed.", latency=latency(),
-        curve=curve(), summary=summary(),
-        per_class=per_class(), last=last(), scatter=scatter(), length=hand.length, width=hand.width, draws=DRAWS,
-        most=max(STROKES), num_generated=len(TEACHER_SEEDS), gan=TOY.gan_sha256, reference=TOY.reference_sha256,
-        pixels=teachers.drawn(SHOTS, 0).labels.size,
-        small=last_strokes(), full=hand.width * hand.length,
-        **made(),
+        curve=curve(), summary=summary(), per_class=per_class(), gaps=gaps(), draws=DRAWS, most=most,
+        corners=CORNERS, widths=", ".join(map(str, WIDTHS)), length=LENGTH,
+        polygons=mean(live(most, POLYGON) or [0]), num_generated=len(TEACHER_SEEDS),
+        gan=TOY.gan_sha256, reference=TOY.reference_sha256, **made(),
     )  # fmt: skip
 
 
@@ -476,9 +448,8 @@ def _time_all() -> None:
 
 
 def _paint_all() -> None:
-    for hand in HANDS:
-        for draw in range(DRAWS):
-            painted(draw, hand)
+    for draw in range(DRAWS):
+        painted(draw)
 
 
 def _train(jobs: Callable[[], list[Job]]) -> None:

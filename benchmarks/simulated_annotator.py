@@ -1,19 +1,19 @@
-"""A person at `gseg label`, simulated: strokes where the live teacher is most wrong, of the class that is right there.
+"""A person at `gseg label`, simulated: polygons and brush strokes that correct most of what the page shows wrong.
 
-As interactive segmentation is measured: the largest wrong region, of which the middle is marked. The reference
-annotator's label maps are the truth. benchmarks/label.py measures what such strokes are worth.
+The reference annotator's label maps are the truth. benchmarks/label.py measures what such strokes are worth.
 """
 
 import queue
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from benchmarks.outlines import Mask, outlined
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.gan.load import GanModule
@@ -25,31 +25,24 @@ from gseg_runtime.class_map import IGNORE
 from gseg_runtime.label_map import LabelMap
 from gseg_runtime.metrics import Matrix, confusion_matrix
 
-Mask = npt.NDArray[np.bool_]  # [S, S]
+Masks = npt.NDArray[np.bool_]  # [N, S, S]
 Labels = npt.NDArray[np.uint8]  # [N, S, S]
 PATIENCE_S = 600.0
+POLYGON, BRUSH = "polygon", "brush"
+WIDTHS, LENGTH = (1, 3, 5, 7), 24  # of a brush stroke, in pixels
+SMALLEST = 3  # pixels of a part that is worth a polygon
+REGIONS = 12  # so many of the largest wrong ones are tried with the brush
 ANGLES = np.arange(16) * np.pi / 16
-
-
-@dataclass(frozen=True)
-class Hand:
-    """How it paints. width and length: of a stroke at most, in pixels. inside: what a stroke stays inside, the wrong
-    region or the whole part that the region is of. order: which wrong region is the largest, by its pixels or by its
-    share of all pixels of its class."""
-
-    width: int = 3
-    length: int = 16
-    inside: Literal["region", "part"] = "region"
-    order: Literal["pixels", "share"] = "pixels"
 
 
 @dataclass(frozen=True, eq=False)
 class Region:
-    """Connected pixels of one true class in one sample."""
+    """Connected pixels of one true class in one sample, or what is painted with it. tool: what with."""
 
     row: int
     label: int
     mask: Mask
+    tool: str = ""
 
 
 class Watcher:
@@ -116,22 +109,35 @@ def _returned(steps: Generator[None, None, Picture]) -> Picture:
             return end.value
 
 
-def annotate(watcher: Watcher, truth: AnnotationSet, strokes: int, hand: Hand) -> Iterator[list[Picture]]:
-    """What the teacher makes of the samples after each stroke, from the one that shows the last class on.
+def annotate(watcher: Watcher, truth: AnnotationSet, strokes: int) -> Iterator[tuple[list[Picture], dict[str, int]]]:
+    """What the teacher makes of the samples after each stroke, from the one that shows the last class on; and how many
+    strokes were made with each tool.
 
-    First a stroke in the largest region of each class, then always one where the teacher is most wrong.
+    First a stroke of each class. Whatever corrects most is drawn: a polygon around a whole part, over what is labelled
+    or only where nothing is, or a line of the brush inside a part. A pixel counts by the root of how rare its class is:
+    whoever looks at a face sees that an eye is wrong.
     """
-    for label in range(len(truth.classes)):
-        _paint(watcher.labels, regions(truth.labels == label, truth.labels), truth.labels, hand)
-    yield (pictures := watcher.look())
-    for _ in range(strokes - len(truth.classes)):
-        wrong = np.stack([p.labels for p in pictures]) != truth.labels
-        _paint(watcher.labels, regions(wrong, truth.labels), truth.labels, hand)
-        yield (pictures := watcher.look())
+    weight = np.bincount(truth.labels.ravel(), minlength=256).clip(1)[truth.labels] ** -0.5
+    outlines = [
+        Region(part.row, part.label, outlined(part.mask), POLYGON)
+        for part in regions(np.ones_like(truth.labels, bool), truth.labels)
+        if part.mask.sum() >= SMALLEST
+    ]
+    shown, pictures, tools = watcher.labels, list[Picture](), {POLYGON: 0, BRUSH: 0}
+    for count in range(strokes):
+        right = shown == truth.labels
+        acts = [*_polygons(outlines, watcher.labels), *_lines(right, truth.labels, weight)]
+        among = [act for act in acts if act.label == count] if count < len(truth.classes) else acts
+        best = max(among, key=lambda act: _gain(act, right, truth.labels, weight))
+        watcher.labels[best.row][best.mask] = best.label
+        tools[best.tool] += 1
+        if count >= len(truth.classes) - 1:
+            yield (pictures := watcher.look()), tools.copy()
+        shown = accepted(watcher.labels, pictures, 0) if pictures else watcher.labels
 
 
-def regions(where: Mask, truth: Labels) -> list[Region]:
-    """Connected pixels of one true class, among those of where [N, S, S]."""
+def regions(where: Masks, truth: Labels) -> list[Region]:
+    """Connected pixels of one true class, among those of where."""
     found = []
     for row, (mask, labels) in enumerate(zip(where, truth, strict=True)):
         for label in np.unique(labels[mask]):
@@ -140,22 +146,35 @@ def regions(where: Mask, truth: Labels) -> list[Region]:
     return found
 
 
-def _paint(labels: Labels, among: list[Region], truth: Labels, hand: Hand) -> None:
-    """One stroke in the largest."""
-    size_of = np.bincount(truth.ravel(), minlength=256) if hand.order == "share" else np.ones(256)
-    region = max(among, key=lambda region: region.mask.sum() / size_of[region.label])
-    inside = region.mask if hand.inside == "region" else truth[region.row] == region.label
-    labels[region.row][stroke(region.mask, inside, hand)] = region.label
+def _gain(act: Region, right: Masks, truth: Labels, weight: npt.NDArray[np.float64]) -> float:
+    """What more is right after it than before."""
+    row, mask = act.row, act.mask
+    return float((weight[row][mask] * ((truth[row][mask] == act.label) * 1.0 - right[row][mask])).sum())
 
 
-def stroke(region: Mask, inside: Mask, hand: Hand) -> Mask:
+def _polygons(outlines: list[Region], labels: Labels) -> list[Region]:
+    """Over everything, and only where nothing is labelled."""
+    return outlines + [replace(o, mask=o.mask & (labels[o.row] == IGNORE)) for o in outlines]
+
+
+def _lines(right: Masks, truth: Labels, weight: npt.NDArray[np.float64]) -> list[Region]:
+    """Through the largest wrong regions, with brushes of every width."""
+    wrong = sorted(regions(~right, truth), key=lambda region: -float(weight[region.row][region.mask].sum()))
+    return [
+        replace(region, mask=stroke(region.mask, truth[region.row] == region.label, width), tool=BRUSH)
+        for region in wrong[:REGIONS]
+        for width in WIDTHS
+    ]
+
+
+def stroke(region: Mask, inside: Mask, width: int) -> Mask:
     """A straight line through the middle of the region, in the direction in which it stays inside the longest."""
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     middle = np.array(np.unravel_index(depth.argmax(), region.shape))
-    line = max((_line(inside, middle, angle, hand.length) for angle in ANGLES), key=len)
+    line = max((_line(inside, middle, angle, LENGTH) for angle in ANGLES), key=len)
     drawn = np.zeros_like(region)
     drawn[tuple(line.T)] = True
-    return inside & (ndimage.distance_transform_edt(~drawn) < hand.width / 2)
+    return inside & (ndimage.distance_transform_edt(~drawn) < width / 2)
 
 
 def _line(inside: Mask, middle: npt.NDArray[np.int64], angle: float, length: int) -> npt.NDArray[np.int64]:
