@@ -124,6 +124,7 @@ def distill(
     config = configure(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
+    from gseg_cli.distill.labelled_photos import unlabelled_photos
     from gseg_cli.distill.stage import resume_distill, run_distill
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -134,6 +135,8 @@ def distill(
     out, runs = current_output(), runs or project_dir() / "runs"
     if photos:
         list_images(photos)
+    if labelled and (others := unlabelled_photos(labelled)):
+        out.warn(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
     with (
         join_world(device) as (world, torch_device),
         progress("pairs", "pairs") as on_pairs,

@@ -1,5 +1,6 @@
 """gseg segment: folders of photos to folders of masks."""
 
+import csv
 import os
 import sys
 from pathlib import Path
@@ -57,13 +58,13 @@ def segment(
         bool, typer.Option("--binary", help="Also write x.binary-NAME.png, a black and white mask for each class.")
     ] = False,
     parts: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="CLASSES",
             help="Which classes --cutout and --binary show, with commas between.",
             show_default="all but the background",
         ),
-    ] = "",
+    ] = None,
     polygons: Annotated[
         bool,
         typer.Option("--polygons", help="Also write outlines: labelme/x.json to correct, and yolo/labels/x.txt."),
@@ -142,7 +143,7 @@ def segment(
 
     open_closed_streams()
     output = current_output()
-    shard_numbers, ground = _parse_shard(shard), _parse_background(background)
+    shard_numbers, ground, shown = _parse_shard(shard), _parse_background(background), _parse_parts(parts)
     sources = _sources(images, base, null=null)
     with load_segmenter(model, device, batch) as segmenter, progress("segment", "images") as on_step:
         with unheard():
@@ -158,7 +159,7 @@ def segment(
             confidence=confidence,
             cutout=cutout,
             binary=binary,
-            parts=_words(parts),
+            parts=shown,
             polygons=polygons,
             coco=coco,
             instances=instances,
@@ -215,8 +216,16 @@ def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Sourc
     return sources
 
 
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
+def _parse_parts(text: str | None) -> list[str]:
+    """Names with commas between them; one that has a comma itself is in double quotes."""
+    from gseg_runtime.errors import UsageError
+
+    if text is None:
+        return []
+    names = [word.strip() for row in csv.reader([text], skipinitialspace=True) for word in row if word.strip()]
+    if not names:
+        raise UsageError(f"--parts: expected names of classes, got {text!r}")
+    return names
 
 
 def _parse_shard(text: str | None) -> tuple[int, int]:

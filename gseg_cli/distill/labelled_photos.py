@@ -39,6 +39,12 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     return [(photos[name], mask) for name, mask in found.items()]
 
 
+def unlabelled_photos(folder: Path) -> list[Path]:
+    """Those that are left out."""
+    with_mask = {photo for photo, _ in labelled_photos(folder)}
+    return [photo for photo in list_images(folder / "images") if photo not in with_mask]
+
+
 def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = ignore_step) -> PairSet:
     """The photos in squares of `size` as `gseg segment` sees them, with their labels.
 

@@ -21,15 +21,15 @@ from gseg_cli.distill.config import (
 )
 from gseg_cli.distill.labelled_photos import KIND as LABELLED
 from gseg_cli.distill.labelled_photos import digest, read_labelled
-from gseg_cli.distill.net_config import PRETRAINED, usual_input_size
+from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.sheet import draw_pairs
-from gseg_cli.distill.student import Student, save_student
+from gseg_cli.distill.student import Student, save_student, start_student
 from gseg_cli.distill.train import STATE, fit_student
 from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher_of
 from gseg_cli.gan.generator import Generator
-from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.pretrained.lite0 import NOTICE
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -72,10 +72,11 @@ def run_distill(
 
     Of many processes the first writes the run. CheckpointError when the teacher was trained on another GAN's features.
     """
+    given = _Given.of(gan, teacher, config, device)  # whatever is wrong with it leaves no run behind
     parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *_labelled_parents(config)]
     run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
     assert run is not None
-    return _distill(gan, teacher, config, run, device, world=world, on_pairs=on_pairs, on_step=on_step)
+    return _distill(given, run, world=world, on_pairs=on_pairs, on_step=on_step)
 
 
 def resume_distill(
@@ -109,7 +110,8 @@ def resume_distill(
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)
     say(f"{run.dir}: resuming")
-    return _distill(gan, teacher, config, run, device, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
+    again = _Given.of(gan, teacher, config, device)
+    return _distill(again, run, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
 
 
 def _labelled_parents(config: StudentConfig) -> list[dict[str, str]]:
@@ -136,48 +138,62 @@ def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Pat
     return path
 
 
+@dataclass(frozen=True)
+class _Given:
+    """What a distillation starts from. meta: of the teacher's file."""
+
+    gan: Path
+    teacher: Path
+    config: StudentConfig
+    device: torch.device
+    generator: GanModule
+    network: Teacher
+    classes: ClassMap
+    meta: Mapping[str, Any]
+    labelled: PairSet | None
+
+    @classmethod
+    def of(cls, gan: Path, teacher: Path, config: StudentConfig, device: torch.device) -> "_Given":
+        """Raises GsegError for whatever does not fit together."""
+        generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
+        network, classes, meta = load_teacher_of(gan, teacher, device)
+        train = config.train
+        size = train.input_size or usual_input_size(train.student, generator.img_resolution)
+        start_student(NetConfig(size=train.student, num_classes=len(classes), input_size=size))  # its weights are there
+        labelled = read_labelled(Path(config.labelled), classes, size) if config.labelled else None
+        return cls(gan, teacher, config, device, generator, network, classes, meta, labelled)
+
+
 def _distill(
-    gan: Path,
-    teacher: Path,
-    config: StudentConfig,
-    run: Run,
-    device: torch.device,
-    *,
-    resume: bool = False,
-    world: World,
-    on_pairs: OnStep,
-    on_step: OnStep,
+    given: _Given, run: Run, *, resume: bool = False, world: World, on_pairs: OnStep, on_step: OnStep
 ) -> TrainedStudent:
     """resume: go on with what an earlier call left in the run. Of many processes only the first writes the student."""
-    generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
-    network, classes, meta = load_teacher_of(gan, teacher, device)
+    generator, network, classes, config = given.generator, given.network, given.classes, given.config
     pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
     held_out = _make_held_out(generator, network, config.pairs, run, world)
-    taught = load_annotated(teacher)
+    taught, labelled = load_annotated(given.teacher), given.labelled
     annotated = annotated_pairs(generator, taught) if taught else None
-    size = config.train.input_size or usual_input_size(config.train.student, generator.img_resolution)
-    labelled = read_labelled(Path(config.labelled), classes, size) if config.labelled else None
     chosen = choose_pairs(pairs, config.train)
     if world.is_first:
         drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"
         run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {drawn}")
         run.picture("pairs", draw_pairs(pairs, config.train, classes))
     student = fit_student(
-        chosen, len(classes), config.train, device,
+        chosen, len(classes), config.train, given.device,
         annotated=annotated, labelled=labelled, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if world.is_first:
         about = {
             "trained": asdict(config),
-            "parents": [parent_of(teacher, "fewshot"), parent_of(gan, "gan"), *_labelled_parents(config)],
+            "parents": [parent_of(given.teacher, "fewshot"), parent_of(given.gan, "gan"), *_labelled_parents(config)],
             "notices": [NOTICE] if config.train.student == PRETRAINED else [],
             "num_pairs": len(chosen),
-            "gan_class": meta.get("gan_class"),
+            "gan_class": given.meta.get("gan_class"),
             "quality": {"held_out_miou": score_student(student, held_out, len(classes))},
         }
         _finish(run, student, classes, about)
     world.wait()
-    return _outcome(run, gan)
+    return _outcome(run, given.gan)
 
 
 def make_training_pairs(

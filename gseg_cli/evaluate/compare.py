@@ -75,7 +75,10 @@ def _classes_in(path: Path) -> ClassMap:
     data = read_json(path)
     if not isinstance(data, dict) or "classes" not in data:
         raise ConfigError(f"{path}: has no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
-    return ClassMap.from_json(data["classes"])
+    try:
+        return ClassMap.from_json(data["classes"])
+    except ConfigError as error:
+        raise ConfigError(f"{path}: {error.message}", error.hint) from error
 
 
 def _agreed_classes(predicted: Path, truth: Path) -> ClassMap | None:

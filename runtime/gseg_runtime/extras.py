@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gseg_runtime.class_map import ClassMap, format_color
+from gseg_runtime.files import is_cut_off
 from gseg_runtime.images import TRUNCATED, Decoding
 from gseg_runtime.manifest import Entry
 from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
 from gseg_runtime.png import is_gseg_png
-from gseg_runtime.polygons import is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
+from gseg_runtime.polygons import is_cut_labelme, is_cut_yolo, is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
 from gseg_runtime.to_rgb import BLACK
 
 JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
@@ -94,6 +95,15 @@ def is_gseg_file(path: Path) -> bool:
     return is_ours is not None and is_ours(path)
 
 
+def is_cut_gseg_file(path: Path) -> bool:
+    """Whether it is a file, no link, that `PhotoWork` began and that is not there to its end.
+
+    What people correct is told from it by its beginning: their programs end files in ways of their own.
+    """
+    is_cut = _CUTS.get(path.suffix)
+    return is_cut_off(path) if is_cut is None else path.is_file() and not path.is_symlink() and is_cut(path)
+
+
 def _is_gseg_overlay(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(2 + len(JPEG_COMMENT))[2:] == JPEG_COMMENT
@@ -106,3 +116,4 @@ _SIGNS: dict[str, Callable[[Path], bool]] = {
     ".txt": is_gseg_yolo,
     ".yaml": is_gseg_yaml,
 }
+_CUTS: dict[str, Callable[[Path], bool]] = {".json": is_cut_labelme, ".txt": is_cut_yolo}

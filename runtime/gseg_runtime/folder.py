@@ -1,7 +1,7 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from gseg_runtime.batches import segment_batches, segment_singly
 from gseg_runtime.class_map import ClassMap, Color
 from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, UsageError, at_least_one
-from gseg_runtime.extras import Extras, binary_suffixes, is_gseg_file
+from gseg_runtime.extras import Extras, binary_suffixes, is_cut_gseg_file, is_gseg_file
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
@@ -80,6 +80,16 @@ class FolderOptions:
         """Those that are made from the manifest."""
         wanted = {STATS: self.stats, COCO: self.coco, INSTANCES: self.instances}
         return [table for table, is_wanted in wanted.items() if is_wanted]
+
+    def with_tables_of(self, out: Path) -> "FolderOptions":
+        """The same, and the tables that are there already: without new photos they would be wrong."""
+        return replace(
+            self,
+            stats=self.stats or (out / STATS).is_file(),
+            coco=self.coco or (out / COCO).is_file(),
+            instances=self.instances or (out / INSTANCES).is_file(),
+            failures=self.failures or (out / FAILURES).is_file(),
+        )
 
     @property
     def decoding(self) -> Decoding:
@@ -160,6 +170,8 @@ def segment_into(
     on_image: OnImage | None = None,
 ) -> FolderReport:
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
+    if options.resume:
+        options = options.with_tables_of(out)
     extras = options.extras(model.card.classes)
     options.detail.check(model.card.input_size)
     model.require(confidence=options.confidence, logits=options.detail.needs_logits)
@@ -185,6 +197,7 @@ def _open_folder(
         suffixes=extras.suffixes,
         tables=(*TABLES, FAILURES),
         is_ours=is_gseg_file,
+        is_cut=is_cut_gseg_file,
         is_enough=extras.are_told_by,
         suffixes_of=extras.suffixes_of,
         settings=settings_of(extras, options.detail),

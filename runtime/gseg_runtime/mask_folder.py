@@ -17,7 +17,6 @@ from gseg_runtime.files import (
     claim_folder,
     finish_folder,
     is_cut_off,
-    is_whole,
     write_json,
 )
 from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names
@@ -36,13 +35,15 @@ class Contents:
     key: what decides the masks, as the hash of the model, and settings beside it, as of `Entry`; --resume goes on with
     those of the same only. suffixes: of the files beside each mask, as `beside` takes them; suffixes_of: the same of a
     photo that is done, where that is another question. tables: names of files about all photos. is_ours: whether the
-    command wrote some other file. is_enough: whether the manifest says all of a photo that is wanted now.
+    command wrote some other file; is_cut: whether it began one that is not there to its end. is_enough: whether the
+    manifest says all of a photo that is wanted now.
     """
 
     key: str
     suffixes: tuple[str, ...]
     tables: tuple[str, ...]
     is_ours: Callable[[Path], bool]
+    is_cut: Callable[[Path], bool] = is_cut_off
     is_enough: Callable[[Entry], bool] = lambda entry: True
     suffixes_of: Callable[[Entry], tuple[str, ...]] | None = None
     settings: dict[str, Any] | None = None
@@ -57,7 +58,13 @@ class Contents:
         """Whether an earlier run wrote all of this for a photo."""
         mask = Path(entry.mask)
         suffixes = self.suffixes_of(entry) if self.suffixes_of else self.suffixes
-        return self.is_enough(entry) and all(is_whole(folder / beside(mask, suffix)) for suffix in suffixes)
+        return self.is_enough(entry) and all(self._is_there(folder / beside(mask, suffix)) for suffix in suffixes)
+
+    def _is_there(self, path: Path) -> bool:
+        try:
+            return path.is_file() and not self.is_cut(path)
+        except OSError:  # its name is too long
+            return False
 
 
 @dataclass(frozen=True)
@@ -139,7 +146,7 @@ class MaskFolder:
             is_known = done.knows(job.mask)
             for name in (job.mask, *(beside(job.mask, suffix) for suffix in contents.suffixes)):
                 path = self.path / name
-                if os.path.lexists(path) and not contents.owns(path) and not (is_known and is_cut_off(path)):
+                if os.path.lexists(path) and not contents.owns(path) and not (is_known and contents.is_cut(path)):
                     message = f"{path}: exists and was not written by gseg"
                     raise GsegError(message, "move it away, or choose another folder")
 

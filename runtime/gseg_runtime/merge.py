@@ -1,7 +1,7 @@
 """One manifest, one report and one of each table from those of several folders of masks, as of shards."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial, reduce
 from pathlib import Path
@@ -12,11 +12,18 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.extras import is_gseg_file
 from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, claim_folder, finish_folder, read_json, write_json
 from gseg_runtime.folder import FolderReport
-from gseg_runtime.manifest import MANIFEST, has_full_names, read_entries, read_manifest
+from gseg_runtime.manifest import MANIFEST, Entry, has_full_names, read_entries, read_manifest
 from gseg_runtime.mask_folder import FORMAT, REPORT, Failure
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.plan import check_apart
-from gseg_runtime.tables import FAILURES, TABLES, write_failures
+from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
+
+# What an entry must have for a table to be whole.
+_TOLD: dict[str, Callable[[Entry], bool]] = {
+    STATS: lambda entry: bool(entry.areas),
+    COCO: lambda entry: entry.coco is not None,
+    INSTANCES: lambda entry: entry.instances is not None,
+}
 
 
 @dataclass(frozen=True)
@@ -38,11 +45,12 @@ def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> Fol
     check_apart(out, map(str, folders), map(str, folders))
     shards = [_read(folder) for folder in folders]
     _check_alike(shards)
-    _check_entries(folders)
+    _check_entries(folders, shards[0].tables)
     with OutputFolder(out, lambda: check_claim(out, "tables", overwrite=overwrite)):
         claim_folder(out, "tables", overwrite=overwrite, owned=_is_ours)
         _merge_manifests(folders, out)
-        report = _report([shard.report for shard in shards])
+        num_masks = sum(1 for folder in folders for _ in read_manifest(folder))
+        report = _report([shard.report for shard in shards], num_masks)
         for name in shards[0].tables & TABLES.keys():
             TABLES[name](out, report.classes)
         if FAILURES in shards[0].tables:
@@ -85,7 +93,7 @@ def _check_alike(shards: Sequence[_Shard]) -> None:
             raise GsegError(f"{both}: only one was made with --full-names", "make the other anew like it")
 
 
-def _check_entries(folders: Sequence[Path]) -> None:
+def _check_entries(folders: Sequence[Path], tables: set[str]) -> None:
     owners: dict[str, Path] = {}
     settings = next((entry.settings for entry in read_manifest(folders[0])), None)
     for folder in folders:
@@ -93,6 +101,10 @@ def _check_entries(folders: Sequence[Path]) -> None:
             if entry.status == "done" and entry.settings != settings:
                 message = f"{folders[0]} and {folder}: made with different settings, {settings} and {entry.settings}"
                 raise GsegError(message, "segment one of them again with --overwrite")
+            lacking = [name for name, told in _TOLD.items() if name in tables and not told(entry)]
+            if entry.status == "done" and lacking:
+                message = f"{folder}: {lacking[0]} does not hold {entry.input}"
+                raise GsegError(message, "gseg segment --resume with the option of that table makes it whole")
             if owners.setdefault(entry.mask, folder) is not folder:
                 message = f"{entry.mask} is in both {owners[entry.mask]} and {folder}"
                 raise GsegError(message, "each photo may be in one of them; were they made with the same --shard?")
@@ -104,8 +116,10 @@ def _merge_manifests(folders: Sequence[Path], out: Path) -> None:
             file.writelines(entry.to_line() for entry in read_entries(folder))
 
 
-def _report(reports: Sequence[dict[str, Any]]) -> FolderReport:
-    """Sums; but a folder that cannot be listed is told once, and each shard passed over the same files."""
+def _report(reports: Sequence[dict[str, Any]], num_masks: int) -> FolderReport:
+    """Sums; but a folder that cannot be listed is told once, and each shard passed over the same files. What a last run
+    did not make was there already.
+    """
     failures = {Failure(**failure): None for report in reports for failure in report["failures"]}
     total = partial(_sum, reports)
     done, seconds = total("done"), total("seconds")
@@ -113,7 +127,7 @@ def _report(reports: Sequence[dict[str, Any]]) -> FolderReport:
     return FolderReport(
         done=done,
         failed=len(failures),
-        skipped=total("skipped"),
+        skipped=num_masks - done,
         seconds=round(seconds, 3),
         images_per_second=round(done / seconds, 2) if seconds else 0.0,
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),

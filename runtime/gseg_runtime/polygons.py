@@ -20,7 +20,7 @@ YOLO_TABLE = Path("yolo", "data.yaml")
 # How our files are told from others', and from ours that were changed: no program writes them so.
 LABELME_SIGN = b'{"made_by": "gseg segment", '
 _JSON_END = b"\n}"  # as labelme's, and nowhere else in it
-YOLO_END, YAML_SIGN = " \n", b"# Written by gseg segment."
+YOLO_SIGN, YAML_SIGN = " ", b"# Written by gseg segment."
 
 
 def labelme_json(outlines: Sequence[Outline], classes: ClassMap, size: tuple[int, int], picture: str) -> bytes:
@@ -64,7 +64,7 @@ def yolo_text(outlines: Sequence[Outline], size: tuple[int, int]) -> bytes:
         for outline in outlines
         if outline.label
     ]
-    return "".join(line + YOLO_END for line in lines or [""]).encode()
+    return "".join(YOLO_SIGN + line + "\n" for line in lines or [""]).encode()
 
 
 def yolo_table(classes: ClassMap) -> str:
@@ -92,7 +92,19 @@ def is_gseg_labelme(path: Path) -> bool:
 
 def is_gseg_yolo(path: Path) -> bool:
     lines = path.read_bytes().splitlines(keepends=True)
-    return bool(lines) and all(line.endswith(YOLO_END.encode()) for line in lines)
+    return bool(lines) and all(line.startswith(YOLO_SIGN.encode()) for line in lines)
+
+
+def is_cut_labelme(path: Path) -> bool:
+    """Whether it is the beginning of what was written here: what anybody else saved is no cut-off file."""
+    data = path.read_bytes()
+    return data[: len(LABELME_SIGN)] == LABELME_SIGN[: len(data)] and not data.endswith(_JSON_END)
+
+
+def is_cut_yolo(path: Path) -> bool:
+    """As `is_cut_labelme`. An empty file is whole: so YOLO says that there is no object."""
+    data = path.read_bytes()
+    return data.startswith(YOLO_SIGN.encode()) and not data.endswith(b"\n")
 
 
 def is_gseg_yaml(path: Path) -> bool:

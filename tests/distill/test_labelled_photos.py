@@ -11,7 +11,7 @@ from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import stage
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
-from gseg_cli.distill.labelled_photos import read_labelled
+from gseg_cli.distill.labelled_photos import read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_runtime.class_map import ClassMap
@@ -115,3 +115,22 @@ def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
 def test_shares_that_leave_no_room_for_pairs_are_wrong_usage(folder, capsys):
     assert main(["distill", "--labelled", str(folder), "--annotated", "0.8"]) == 2
     assert "--annotated: expected less than 0.75 with --labelled, got 0.8" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("harm", "match"),
+    [
+        (lambda f: (f / "masks" / "a.png").write_bytes(b"no mask"), r"a\.png"),
+        (lambda f: (f / "dataset.json").write_text('{"classes": ["a"]}'), r"dataset\.json: classes"),
+    ],
+)
+def test_what_is_wrong_is_told_before_anything_is_made(tiny_gan, teacher, tmp_path, folder, harm, match):
+    harm(folder)
+    config = StudentConfig(pairs=PairsConfig(count=6), train=SMALL, labelled=str(folder))
+    with pytest.raises(GsegError, match=match):
+        run_distill(tiny_gan, teacher, config, tmp_path / "runs", CPU)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_photos_without_a_mask_are_named(folder):
+    assert [path.name for path in unlabelled_photos(folder)] == ["unlabelled.jpg"]

@@ -16,6 +16,7 @@ from gseg_cli.gan.training.data import count_photos, load_images, map_images, ne
 from gseg_cli.gan.training.sources import count_labels
 from gseg_cli.gan.training.stage import run_gan_train
 from gseg_runtime.errors import GsegError, UsageError
+from tests.tiny import write_photos
 
 TINY = GanTrainConfig(resolution=8, channel_base=64, channel_max=8, z_dim=8, batch=2, kimg=0.002)
 RED, GREY = (200, 40, 40), (128, 128, 128)
@@ -268,3 +269,14 @@ def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path,
         archive.writestr("zzz.png", encode(plain()) + bytes(10_000_000))  # a thousandth of that in the archive
     images, unreadable = load(path)
     assert unreadable == ["zzz.png"] and len(images) == 20
+
+
+def test_label_maps_beside_photos_are_no_photos(tmp_path):
+    write_photos(tmp_path / "set" / "images", 5)
+    write_photos(tmp_path / "set" / "masks", 5)
+    assert count_photos(tmp_path / "set") == 5
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as archive:
+        for path in (tmp_path / "set").rglob("*.png"):
+            archive.write(path, path.relative_to(tmp_path / "set"))
+    assert count_photos(tmp_path / "set.zip") == 5
+    assert count_photos(tmp_path / "set" / "masks") == 5  # who asks for it gets it

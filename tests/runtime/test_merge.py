@@ -14,6 +14,7 @@ from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.files import read_json
 from gseg_runtime.manifest import MANIFEST, read_entries
 from gseg_runtime.merge import merge
+from gseg_runtime.sources import Source
 
 
 @pytest.fixture
@@ -149,3 +150,25 @@ def test_a_folder_that_no_shard_could_list_is_told_once(shards: list[Path], tmp_
     report = merge(shards, tmp_path / "merged")
     assert report.failed == 2 and [failure.path for failure in report.failures][1:] == ["photos/shut"]
     assert report.passed_over == {".txt": 1}
+
+
+def test_a_table_that_lacks_a_photo_is_refused_and_resume_makes_it_whole(
+    segmenter: Segmenter, photos: Path, make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    masks = tmp_path / "masks"
+    segmenter.segment_folder(photos, masks)
+    (masks / "gseg-coco.json").write_text("{}")
+    with pytest.raises(GsegError, match=r"gseg-coco\.json does not hold"):
+        merge([masks], tmp_path / "merged")
+    segmenter.segment_folder(photos, masks, resume=True)  # whose tables go on, too
+    merge([masks], tmp_path / "merged")
+    assert len(read_json(tmp_path / "merged" / "gseg-coco.json")["images"]) == 4
+
+
+def test_what_an_earlier_run_made_counts_as_made(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
+    masks = tmp_path / "masks"
+    segmenter.segment_folder(photos, masks)
+    (masks / "a.png").unlink()
+    segmenter.segment_files([Source(photos / "a.jpg", photos)], masks, resume=True)
+    report = merge([masks], tmp_path / "merged")
+    assert (report.done, report.skipped) == (1, 3)

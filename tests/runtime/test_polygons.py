@@ -150,6 +150,23 @@ def test_resume_makes_what_is_cut_off_and_leaves_what_was_corrected(
     assert not (out / "labelme").exists() and not (out / "yolo").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("labelme/a.json", '{"version": "6.3.1", "shapes": []}'), ("labelme/a.json", '{\n  "shapes": []\n}\n'),
+        ("yolo/labels/a.txt", "0 0.1 0.1 0.2 0.1 0.2 0.2"), ("yolo/labels/a.txt", ""),
+    ],
+)  # fmt: skip
+def test_what_was_corrected_stays_however_it_ends(
+    segmenter: Segmenter, photos: Path, tmp_path: Path, name: str, text: str
+) -> None:
+    out = tmp_path / "out"
+    segmenter.segment_folder(photos, out, polygons=True)
+    (out / name).write_text(text)
+    assert segmenter.segment_folder(photos, out, resume=True, polygons=True).skipped == 4
+    assert (out / name).read_text() == text
+
+
 def test_shards_write_the_same_as_one_run(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     segmenter.segment_folder(photos, tmp_path / "out", polygons=True, full_names=True)
     for index in (0, 1):

@@ -15,6 +15,7 @@ from gseg_runtime.images import SUFFIXES, list_images
 
 MAX_MEMBER_BYTES = 200_000_000  # of one photo in an archive, whatever its header says
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
+IMAGES, MASKS = "images", "masks"  # folders of labelled photos
 LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 
 
@@ -29,16 +30,29 @@ class Photo:
 
 @contextmanager
 def open_photos(source: Path) -> Iterator[list[Photo]]:
-    """Every file named like a photo, sorted by name. GsegError for a source that is none."""
+    """Every file named like a photo, sorted by name; of labelled photos not the masks. GsegError for a source that is
+    none.
+    """
     with ExitStack() as stack:
         if source.is_dir():
-            yield _in_folder(source) or _in_tars(sorted(source.glob("*.tar")), stack) or _refuse_others(source)
+            yield (
+                without_masks(_in_folder(source))
+                or _in_tars(sorted(source.glob("*.tar")), stack)
+                or _refuse_others(source)
+            )
         elif source.is_file() and zipfile.is_zipfile(source):
-            yield _in_zip(stack.enter_context(zipfile.ZipFile(source)))
+            yield without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))))
         elif source.is_file() and source.suffix == ".tar":
             yield _in_tars([source], stack)
         else:
             raise GsegError(f"{source}: no such folder or zip", hint="name a folder, a zip or a tar of photos")
+
+
+def without_masks(photos: list[Photo]) -> list[Photo]:
+    """What lies in masks/ is no photo where there is an images/ beside it, as in what `gseg dataset` writes."""
+    if not any(photo.name.startswith(f"{IMAGES}/") for photo in photos):
+        return photos
+    return [photo for photo in photos if not photo.name.startswith(f"{MASKS}/")]
 
 
 def photos_key(photos: Sequence[Photo]) -> str:

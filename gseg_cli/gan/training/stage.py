@@ -16,7 +16,7 @@ from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
-from gseg_cli.gan.training.sources import LABELS, count_labels, open_photos, photos_key
+from gseg_cli.gan.training.sources import IMAGES, LABELS, MASKS, count_labels, open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -230,6 +230,8 @@ def _load(
         images, unreadable = _load_once(source, resolution, crop, fit, store, world)
     for name in unreadable:
         say(f"warning: {name}: cannot be read, skipped")
+    if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
+        say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
     if num_labels := count_labels(source):
         say(f"warning: {source}: {LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind")
     return images, unreadable
