@@ -84,7 +84,10 @@ def segment(
     ] = False,
     edges: Annotated[
         Edges,
-        typer.Option(help="smooth enlarges logits in place of labels; needs a model exported with --logits."),
+        typer.Option(
+            help="smooth enlarges logits in place of labels, guided draws them to the edges of the photo; "
+            "both need a model exported with --logits."
+        ),
     ] = "nearest",
     tile: Annotated[
         int | None,

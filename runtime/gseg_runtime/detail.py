@@ -7,13 +7,14 @@ from gseg_runtime.errors import UsageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.tiling import Tiling
 
-Edges = Literal["nearest", "smooth"]
+Edges = Literal["nearest", "smooth", "guided"]
 
 
 @dataclass(frozen=True)
 class Detail:
-    """edges: "nearest" enlarges the network's labels to the photo's size, "smooth" its logits. tile: photos with a
-    longer side than this are cut into overlapping squares of so many pixels; None looks at all photos as a whole.
+    """edges: "nearest" enlarges the network's labels to the photo's size, "smooth" its logits, "guided" draws them to
+    the edges of the photo. tile: photos with a longer side than this are cut into overlapping squares of so many
+    pixels; None looks at all photos as a whole.
 
     UsageError for another word.
     """
@@ -24,6 +25,13 @@ class Detail:
     def __post_init__(self) -> None:
         if self.edges not in get_args(Edges):
             raise UsageError(f"edges: expected {' or '.join(get_args(Edges))}, got {self.edges!r}")
+        if self.is_guided and self.tile is not None:
+            raise UsageError("edges: guided does not go with tiles", "use smooth edges with them")
+
+    @property
+    def is_guided(self) -> bool:
+        """Whether a mask is made of the photo itself, too."""
+        return self.edges == "guided"
 
     @property
     def needs_logits(self) -> bool:

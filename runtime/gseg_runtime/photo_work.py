@@ -97,19 +97,27 @@ class PhotoWork:
                 square = letterbox.apply(photo.pixels, self._card.fill)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
-        return Loaded(job, stamp, start_s, square, letterbox, data if self._extras.needs_photo else None, photo.remark)
+        needs_photo = self._extras.needs_photo or self.detail.is_guided
+        return Loaded(job, stamp, start_s, square, letterbox, data if needs_photo else None, photo.remark)
 
     def save(self, loaded: Loaded, inference: Inference | Tiled, index: int = 0) -> Entry:
         """Write what is wanted of the photo in square `index`; a failed entry that says why not."""
         job, stamp, start_s = loaded.job, loaded.stamp, loaded.start_s
         try:
             with _only_this_photo(job.photo):
-                prediction = inference.prediction(index, loaded.letterbox)
+                prediction = self._predicted(loaded, inference, index)
                 facts = self._facts(prediction)  # before the mask, which is there only if all else is
                 self._write_files(loaded, prediction)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
         return self._entry(job, stamp, start_s, **facts, remark=loaded.remark or None)
+
+    def _predicted(self, loaded: Loaded, inference: Inference | Tiled, index: int) -> Prediction:
+        if loaded.data is None or not self.detail.is_guided or isinstance(inference, Tiled):
+            return inference.prediction(index, loaded.letterbox)
+        with large_lock(loaded.letterbox.height, loaded.letterbox.width):
+            photo = decode_image(loaded.data, loaded.job.photo, how=self._extras.decoding).pixels
+            return inference.prediction(index, loaded.letterbox, photo)
 
     def _write_files(self, loaded: Loaded, prediction: Prediction) -> None:
         """The longest name first, so that one too long leaves nothing behind; the mask last: then the rest is there."""
@@ -138,7 +146,7 @@ class PhotoWork:
 
     def _pictures(self, loaded: Loaded, prediction: Prediction) -> dict[str, bytes]:
         """By suffix, what the photo itself is seen in."""
-        if loaded.data is None:
+        if loaded.data is None or not self._extras.needs_photo:
             return {}
         height, width = loaded.letterbox.height, loaded.letterbox.width
         pictures: dict[str, bytes] = {}

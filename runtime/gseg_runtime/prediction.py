@@ -8,7 +8,8 @@ from PIL import Image
 
 from gseg_runtime.enlarged import Enlarged, Plane
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.label_map import LabelMap
+from gseg_runtime.guided import guided_labels
+from gseg_runtime.label_map import LabelMap, Pixels
 from gseg_runtime.smooth import Logits, SmoothMap
 
 
@@ -49,26 +50,31 @@ class Inference:
     confidence: Plane | None = None
     logits: npt.NDArray[np.float32] | None = None
 
-    def prediction(self, index: int, letterbox: Letterbox) -> Prediction:
-        """Of the photo that went into square `index` by `letterbox`."""
+    def prediction(self, index: int, letterbox: Letterbox, guide: Pixels | None = None) -> Prediction:
+        """Of the photo that went into square `index` by `letterbox`. guide: the photo, uint8 [H, W, 3], for guided
+        edges.
+        """
         confidence = None if self.confidence is None else self.confidence[index][letterbox.window]
         size = letterbox.height, letterbox.width
         if self.logits is None:
             labels = self.labels[index][letterbox.window]
             return Prediction(Enlarged(labels, *size), None if confidence is None else Enlarged(confidence, *size))
         logits = self.logits[index][:, *letterbox.window]
+        if guide is not None:
+            labels = guided_labels(logits, letterbox.apply(guide)[letterbox.window], guide)
+            return detailed_prediction(labels, confidence)
         smooth = SmoothMap(logits.shape[1], *size)
         smooth.add(logits)
-        return smooth_prediction(smooth, confidence)
+        return detailed_prediction(smooth.labels, confidence)
 
 
-def smooth_prediction(smooth: SmoothMap, confidence: Plane | None) -> Prediction:
-    """confidence: uint8 [h, w], of the network's grid; it is enlarged as smoothly."""
-    height, width = smooth.labels.shape
+def detailed_prediction(labels: LabelMap, confidence: Plane | None) -> Prediction:
+    """labels: of the photo; confidence: uint8 [h, w], of the network's grid; it is enlarged linearly."""
+    height, width = labels.shape
     if confidence is None:
-        return Prediction(Enlarged(smooth.labels, height, width))
+        return Prediction(Enlarged(labels, height, width))
     enlarged = Image.fromarray(np.ascontiguousarray(confidence)).resize((width, height), Image.Resampling.BILINEAR)
-    return Prediction(Enlarged(smooth.labels, height, width), Enlarged(np.asarray(enlarged), height, width))
+    return Prediction(Enlarged(labels, height, width), Enlarged(np.asarray(enlarged), height, width))
 
 
 def confidence_of(logits: Logits, axis: int) -> Plane:

@@ -117,8 +117,9 @@ class Segmenter:
         for start in range(0, len(squares), self.batch):
             batch = self._model.batch_of(squares[start : start + self.batch])
             inference = self.infer(batch, confidence=confidence, logits=detail.needs_logits)
-            boxes = letterboxes[start : start + self.batch]
-            predictions += [inference.prediction(index, box) for index, box in enumerate(boxes)]
+            for index, box in enumerate(letterboxes[start : start + self.batch]):
+                guide = images[start + index] if detail.is_guided else None
+                predictions.append(inference.prediction(index, box, guide))
         return predictions
 
     def segment_file(self, path: Path | str) -> LabelMap:

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from gseg_runtime.label_map import LabelMap
 
 Logits = npt.NDArray[np.float32]  # [C, h, w]
-_Indices = npt.NDArray[np.intp]
+Indices = npt.NDArray[np.intp]
 _CHUNK = 1 << 18  # pixels that are decided at once: more of them only take more memory
 
 
@@ -27,7 +27,7 @@ class SmoothMap:
 
     def __init__(self, grid_height: int, height: int, width: int) -> None:
         self.labels: LabelMap = np.empty((height, width), np.uint8)
-        self._rows = _axis(grid_height, height)
+        self._rows = axis_of(grid_height, height)
         self._top = 0  # the row of the grid that the next cells to decide begin with
         self._kept: Logits | None = None  # that row, if it came with the band before
 
@@ -38,22 +38,22 @@ class SmoothMap:
         end = self._top + band.shape[1]
         if end < self._rows.num_cells:
             end -= 1  # the cells behind the last row reach into the next band
-        columns = _axis(band.shape[2], self.labels.shape[1])
-        _Cells(band, self._rows.part(self._top, end), columns).decide(self.labels)
+        columns = axis_of(band.shape[2], self.labels.shape[1])
+        Cells(band, self._rows.part(self._top, end), columns).decide(self.labels)
         self._top, self._kept = end, band[:, -1:].copy()
 
 
 @dataclass(frozen=True)
-class _Axis:
+class Axis:
     """How pixels lie among the points of a grid, along one side. A cell reaches from a point to the next one.
 
     cell: of each pixel; share: float32, how far on in its cell a pixel is, 0..1; starts: the first pixel of each cell,
     and last the end of the last one. first: the number of the first cell.
     """
 
-    cell: _Indices
+    cell: Indices
     share: npt.NDArray[np.float32]
-    starts: _Indices
+    starts: Indices
     first: int = 0
 
     @property
@@ -61,7 +61,7 @@ class _Axis:
         return len(self.starts) - 1
 
     @property
-    def lengths(self) -> _Indices:
+    def lengths(self) -> Indices:
         """The number of pixels of each cell."""
         return np.diff(self.starts)
 
@@ -70,71 +70,75 @@ class _Axis:
         """All pixels of these cells."""
         return slice(int(self.starts[0]), int(self.starts[-1]))
 
-    def part(self, first: int, end: int) -> "_Axis":
+    def part(self, first: int, end: int) -> "Axis":
         """The same with the cells from `first` to before `end` alone."""
-        return _Axis(self.cell, self.share, self.starts[first : end + 1], first)
+        return Axis(self.cell, self.share, self.starts[first : end + 1], first)
 
-    def pixels(self, cells: _Indices) -> _Indices:
+    def pixels(self, cells: Indices) -> Indices:
         """The pixels of some cells, [N, the most that any has]; where there are fewer, the last one again."""
         most = int(self.lengths.max())
         return np.minimum(self.starts[cells][:, None] + np.arange(most), self.starts[cells + 1][:, None] - 1)
 
 
 @lru_cache(maxsize=16)  # photos of a folder are mostly of a few sizes
-def _axis(source: int, target: int) -> _Axis:
+def axis_of(source: int, target: int) -> Axis:
     """`target` pixels over `source` points. Before the first and behind the last point nothing changes."""
     position = ((2 * np.arange(target) + 1) * (source / (2 * target)) - 0.5).clip(0, source - 1)
     cell = position.astype(np.intp)
-    return _Axis(cell, (position - cell).astype(np.float32), np.searchsorted(cell, np.arange(source + 1)))
+    return Axis(cell, (position - cell).astype(np.float32), np.searchsorted(cell, np.arange(source + 1)))
 
 
 @dataclass(frozen=True)
-class _Cells:
+class Cells:
     """Some rows of cells. band: the logits of their points; below the last row of the grid there are none."""
 
     band: Logits
-    rows: _Axis
-    columns: _Axis
+    rows: Axis
+    columns: Axis
 
     @cached_property
-    def _small(self) -> LabelMap:
+    def small(self) -> LabelMap:
         """The labels of the points."""
         return self.band.argmax(axis=0).astype(np.uint8)
 
     def decide(self, labels: LabelMap) -> None:
         """Fill the pixels of these cells in the label map of the photo."""
-        wide = self._small.take(self.columns.cell, axis=1)
+        wide = self.small.take(self.columns.cell, axis=1)
         labels[self.rows.span] = wide.take(self.rows.cell[self.rows.span] - self.rows.first, axis=0)
         for rows, columns in self._mixed():
             y, x = self.rows.pixels(rows), self.columns.pixels(columns)  # [N, height of a cell], [N, width of a cell]
-            chosen = self._choose(rows, columns, self.rows.share[y][:, :, None], self.columns.share[x])
-            labels[y[:, :, None], x[:, None]] = chosen
+            labels[y[:, :, None], x[:, None]] = self.choose(rows, columns, y, x)
 
-    def _mixed(self) -> Iterator[tuple[_Indices, _Indices]]:
-        """Rows and columns of the cells whose corners have several labels, some at a time."""
-        corners = np.pad(self._small, ((0, 1), (0, 1)), mode="edge")[: self.rows.num_cells + 1]
-        first = corners[:-1, :-1]
-        is_mixed = (first != corners[:-1, 1:]) | (first != corners[1:, :-1]) | (first != corners[1:, 1:])
+    def _mixed(self) -> Iterator[tuple[Indices, Indices]]:
+        """Rows and columns of the cells to decide pixel by pixel, some at a time."""
         has_pixels = np.outer(self.rows.lengths > 0, self.columns.lengths > 0)  # not all do, where a grid is reduced
-        rows, columns = np.nonzero(is_mixed & has_pixels)
+        rows, columns = np.nonzero(self.is_open() & has_pixels)
         if not len(rows):
             return
         step = max(1, _CHUNK // int(self.rows.lengths.max() * self.columns.lengths.max()))
         for start in range(0, len(rows), step):
             yield rows[start : start + step], columns[start : start + step]
 
-    def _choose(
-        self, rows: _Indices, columns: _Indices, down: npt.NDArray[np.float32], along: npt.NDArray[np.float32]
-    ) -> LabelMap:
+    def is_open(self) -> npt.NDArray[np.bool_]:
+        """Which cells have corners of several labels."""
+        corners = np.pad(self.small, ((0, 1), (0, 1)), mode="edge")[: self.rows.num_cells + 1]
+        first = corners[:-1, :-1]
+        return (first != corners[:-1, 1:]) | (first != corners[1:, :-1]) | (first != corners[1:, 1:])
+
+    def at(self, rows: Indices, columns: Indices) -> tuple[Indices, Indices]:
+        """These points; beyond the band, the nearest of it."""
+        return rows.clip(0, self.band.shape[1] - 1), columns.clip(0, self.band.shape[2] - 1)
+
+    def choose(self, rows: Indices, columns: Indices, y: Indices, x: Indices) -> LabelMap:
         """For the pixels of N cells that label of their corners which has the largest logit, [N, height, width].
 
-        down: [N, height, 1], along: [N, width], how far on in the cell.
+        y: [N, height], x: [N, width], the pixels of the cells.
         """
-        below, right = np.minimum(rows + 1, self.band.shape[1] - 1), np.minimum(columns + 1, self.band.shape[2] - 1)
-        corners = ((rows, columns), (rows, right), (below, columns), (below, right))
+        down, along = self.rows.share[y][:, :, None], self.columns.share[x]
+        corners = [self.at(rows + i, columns + j) for i in (0, 1) for j in (0, 1)]
         best = np.full((len(rows), down.shape[1], along.shape[1]), -np.inf, np.float32)
         chosen = np.zeros(best.shape, np.uint8)
-        for candidate in [self._small[corner] for corner in corners]:
+        for candidate in [self.small[corner] for corner in corners]:
             upper_left, upper_right, lower_left, lower_right = (self.band[candidate, *at][:, None] for at in corners)
             upper = upper_left + (upper_right - upper_left) * along
             lower = lower_left + (lower_right - lower_left) * along

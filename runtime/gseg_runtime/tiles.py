@@ -12,7 +12,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.prediction import Inference, Prediction, confidence_of, smooth_prediction
+from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction
 from gseg_runtime.smooth import Logits, SmoothMap
 from gseg_runtime.tiling import Tiling
 
@@ -56,7 +56,7 @@ class Tiled:
                 confidences.append(confidence_of(band, axis=0))
         confidence = np.concatenate(confidences) if self.confidence else None
         if smooth:
-            return smooth_prediction(smooth, confidence)
+            return detailed_prediction(smooth.labels, confidence)
         plane = Enlarged(np.concatenate(labels), *size)
         return Prediction(plane, None if confidence is None else Enlarged(confidence, *size))
 
