@@ -124,8 +124,8 @@ def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:
     name = names.class_name(label)
     called = f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"
     others = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    close = nearest_class(name, names.classes.names)
-    guess = close or (names.classes.names[-1] if len(names.classes) > 1 else "CLASS")
+    close = next(filter(None, (nearest_class(part, names.classes.names) for part in (name, *name.split()))), None)
+    guess = close or "CLASS"
     mean = f"did you mean {close}?" if close else f"the classes are {', '.join(names.classes.names)};"
     take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
     hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"

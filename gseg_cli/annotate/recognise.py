@@ -112,7 +112,9 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if reading.failures and not files.named(*SUFFIXES):
         return "nothing", reading
     if not pictures:
-        raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", READ)
+        smeared = "label maps are PNGs: JPEG smears their edges into other classes"
+        hint = smeared if files.named(".jpg", ".jpeg") else READ
+        raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", hint)
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
         message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
         raise GsegError(message, "export from Label Studio as JSON")

@@ -109,7 +109,7 @@ def _read_foreign(path: Path) -> GanFile:
     try:
         adopted = adopt(foreign)
     except CheckpointError as error:
-        hint = "gseg opens StyleGAN2 as NVIDIA's and rosinality's code writes it; see docs/checkpoints.md"
+        hint = "gseg opens StyleGAN2s that one of the programs in docs/checkpoints.md wrote"
         raise CheckpointError(f"{path}: {foreign.origin}: {error.message}", hint) from error
     gan = GanFile(path, "stylegan2", adopted.config, adopted.tensors, adopted.meta)
     _build(gan, "G_ema.")  # what does not fit is refused by `gseg info` and `gseg convert` too

@@ -215,3 +215,18 @@ def test_what_nobody_submitted_in_label_studio_is_said(run, tmp_path, capsys):
     assert "on 2 images nothing was submitted; drafts and predictions do not count\nhint: submit" in error
     assert run(write(tmp_path / "b.json", [left, {"data": {"image": "000004.png"}, "annotations": [result]}])) == 0
     assert "warning: " in (error := capsys.readouterr().err) and "on 1 images nothing was submitted" in error
+
+
+def test_the_class_that_one_word_means_is_suggested_and_no_other(run, tmp_path, capsys):
+    for label, hint in (("Long Grey Hair", "did you mean hair? --map 'Long Grey Hair=hair'"), ("xyzzy", "--map 'xyzzy=CLASS'")):
+        shape = {"label": label, "points": [[1, 1], [20, 1], [20, 20]], "shape_type": "polygon"}
+        document = {"version": "5.0", "imagePath": "000003.png", "shapes": [shape], "imageWidth": 64, "imageHeight": 64}
+        (tmp_path / "000003.json").write_text(json.dumps(document))
+        run(tmp_path / "000003.json")
+        assert hint in capsys.readouterr().err
+
+
+def test_a_label_map_as_jpeg_is_told_why_it_cannot_be_read(run, tmp_path, capsys):
+    Image.new("RGB", (64, 64)).save(tmp_path / "000003.jpg")
+    assert run(tmp_path) == 1
+    assert "JPEG smears" in capsys.readouterr().err
