@@ -218,7 +218,10 @@ def test_what_nobody_submitted_in_label_studio_is_said(run, tmp_path, capsys):
 
 
 def test_the_class_that_one_word_means_is_suggested_and_no_other(run, tmp_path, capsys):
-    for label, hint in (("Long Grey Hair", "did you mean hair? --map 'Long Grey Hair=hair'"), ("xyzzy", "--map 'xyzzy=CLASS'")):
+    for label, hint in (
+        ("Long Grey Hair", "did you mean hair? --map 'Long Grey Hair=hair'"),
+        ("xyzzy", "--map 'xyzzy=CLASS'"),
+    ):
         shape = {"label": label, "points": [[1, 1], [20, 1], [20, 20]], "shape_type": "polygon"}
         document = {"version": "5.0", "imagePath": "000003.png", "shapes": [shape], "imageWidth": 64, "imageHeight": 64}
         (tmp_path / "000003.json").write_text(json.dumps(document))

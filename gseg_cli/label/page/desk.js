@@ -222,13 +222,15 @@ export class Desk {
   }
 
   async #fetchPrediction({ seed, prediction: id, stage }) {
-    const answers = stage === "ridge" && this.sync.waiting === 0; // else it may be of before the last change
-    const start = answers ? this.strokeAt : null;
+    const start = stage === "ridge" ? this.strokeAt : null;
     const found = id === null ? null : await api.prediction(seed, id).catch(missed);
     if (seed !== this.sheet?.seed || found === undefined) return;
+    // Else it may be of before the last change. Asked here: a prediction can be there sooner than the word that the
+    // stroke was saved.
+    const answers = start !== null && start === this.strokeAt && this.sync.waiting === 0;
     this.shown = found && { id, stage };
     this.painter.setPrediction(found);
-    this.views.prediction(found && start !== null ? this.#measure(start) : null);
+    this.views.prediction(found && answers ? this.#measure(start) : null);
   }
 
   #measure(start) {
