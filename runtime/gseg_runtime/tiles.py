@@ -25,7 +25,7 @@ def infer_photo(
     if isinstance(frame, Tiling):
         return Tiled(model, picture, frame, is_smooth, confidence)
     inference = model.infer(model.batch_of([picture]), confidence=confidence, logits=detail.needs_logits)
-    return inference if is_smooth else replace(inference, logits=None)
+    return replace(inference, logits=None) if detail.edges == "nearest" else inference
 
 
 @dataclass(frozen=True)
