@@ -66,8 +66,8 @@ def test_tiles_are_refused() -> None:
 def test_a_folder_and_an_array_are_guided_alike_and_resume_notices(model_with_logits: Path, tmp_path: Path) -> None:
     photo, _ = scene()
     (tmp_path / "in").mkdir()
-    Image.fromarray(photo).save(tmp_path / "in" / "a.jpg", quality=95)
-    pixels = read_image(tmp_path / "in" / "a.jpg").pixels
+    Image.fromarray(photo).save(tmp_path / "in" / "a.png")
+    pixels = read_image(tmp_path / "in" / "a.png").pixels
     with Segmenter.load(model_with_logits, "cpu") as segmenter:
         segmenter.segment_folder(tmp_path / "in", tmp_path / "out", edges="guided")
         expected, others = (segmenter.predict([pixels], edges=edges)[0].labels for edges in ("guided", "smooth"))
