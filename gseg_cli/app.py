@@ -38,7 +38,6 @@ from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
 from gseg_cli.commands.serve import serve
 from gseg_cli.commands.toy_faces import toy_faces
-from gseg_cli.openmp import share_cores
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
 from gseg_runtime.errors import GsegError, UsageError
@@ -122,7 +121,6 @@ def root(
 
 def run() -> NoReturn:
     """The program `gseg`: `main`, and the end of its process."""
-    share_cores()
     code = main()
     if code == INTERRUPTED and any(thread.daemon for thread in threading.enumerate()):
         # Ctrl-C does not wait for a thread that is inside an engine, and one that comes back from C++ while Python is
