@@ -52,10 +52,12 @@ class Inference:
 
     def prediction(self, index: int, letterbox: Letterbox, guide: Pixels | None = None) -> Prediction:
         """Of the photo that went into square `index` by `letterbox`. guide: the photo, uint8 [H, W, 3], for guided
-        edges.
+        edges; ValueError without logits, for then it would guide nothing.
         """
         confidence = None if self.confidence is None else self.confidence[index][letterbox.window]
         size = letterbox.height, letterbox.width
+        if guide is not None and self.logits is None:
+            raise ValueError("guided edges need logits")
         if self.logits is None:
             labels = self.labels[index][letterbox.window]
             return Prediction(Enlarged(labels, *size), None if confidence is None else Enlarged(confidence, *size))

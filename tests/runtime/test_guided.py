@@ -10,9 +10,11 @@ from PIL import Image
 from gseg_runtime import Segmenter
 from gseg_runtime.detail import Detail
 from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.geometry import Letterbox
 from gseg_runtime.guided import guided_labels
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import read_label_png
+from gseg_runtime.prediction import Inference
 
 SIZE, SCALE = 16, 12
 
@@ -56,6 +58,13 @@ def test_photos_of_all_shapes_have_a_mask_of_theirs(shape: tuple[int, int]) -> N
     grid, photo = (random.randint(0, 256, (*size, 3)).astype(np.uint8) for size in (grid_shape, shape))
     labels = guided_labels(random.randn(4, *grid_shape).astype(np.float32), grid, photo)
     assert labels.shape == shape and labels.max() < 4
+
+
+def test_a_guide_without_logits_is_no_silent_matter() -> None:
+    photo, _ = scene()
+    inference = Inference(np.zeros((1, SIZE, SIZE), np.uint8))
+    with pytest.raises(ValueError, match="guided edges need logits"):
+        inference.prediction(0, Letterbox(*photo.shape[:2], SIZE), photo)
 
 
 def test_tiles_are_refused() -> None:
