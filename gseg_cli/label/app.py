@@ -73,13 +73,10 @@ def _routes(session: Session) -> list[Route]:
         pixels = data.reshape(rectangle.h, rectangle.w)
         return JSONResponse(_state(await run_in_threadpool(session.draw, _seed(request), rev, rectangle, pixels)))
 
-    async def undo(request: Request) -> Response:
+    async def step(request: Request) -> Response:
+        move = session.undo if request.url.path.endswith("/undo") else session.redo
         rev = _whole(await _body(request), "rev")
-        return _patch(await run_in_threadpool(session.undo, _seed(request), rev))
-
-    async def redo(request: Request) -> Response:
-        rev = _whole(await _body(request), "rev")
-        return _patch(await run_in_threadpool(session.redo, _seed(request), rev))
+        return _patch(await run_in_threadpool(move, _seed(request), rev))
 
     async def accept(request: Request) -> Response:
         data = await _body(request)
@@ -115,8 +112,8 @@ def _routes(session: Session) -> list[Route]:
         ("GET", "samples/{seed}/image", image),
         ("GET", "samples/{seed}/labels", labels),
         ("PUT", "samples/{seed}/labels", draw),
-        ("POST", "samples/{seed}/undo", undo),
-        ("POST", "samples/{seed}/redo", redo),
+        ("POST", "samples/{seed}/undo", step),
+        ("POST", "samples/{seed}/redo", step),
         ("POST", "samples/{seed}/accept", accept),
         ("GET", "samples/{seed}/prediction/{id}", prediction),
         ("GET", "samples/{seed}/small/{id}", small),
