@@ -54,11 +54,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STROKES, DRAWS, SHOTS = (60, 40, 20, 10), 3, 10  # the most telling first
+STROKES, DRAWS, SHOTS = (60, 100, 40, 20, 10), 3, 10  # the most telling first
 TAKEN = {"strokes alone": None, "accepted where sure": SURE}  # from which confidence on, of 255
 ALONE, SURELY = TAKEN
 WHOLE = "ten label maps"
-AIM = 0.02
+AIM, AIM_STROKES = 0.02, 60
 GANS = {128: "toy faces", 512: "config f", 1024: "config f"}
 Figures = dict[str, Any]
 Cell = tuple[Any, ...]  # what `cell` is given
@@ -174,7 +174,7 @@ def _is_there(where: Cell) -> bool:
 
 def teacher_jobs() -> list[Job]:
     """The most telling first."""
-    n, draws = max(STROKES), range(DRAWS)
+    n, draws = AIM_STROKES, range(DRAWS)
     most = [Job("teacher", draw, n, ALONE) for draw in draws] + [Job("teacher", draw) for draw in draws]
     most += [Job("teacher", draw, n, SURELY) for draw in draws]
     most += [Job("teacher", draw, n, taken, is_filled=False) for taken in TAKEN for draw in draws]
@@ -250,7 +250,7 @@ def curve() -> str:
     for n in sorted(STROKES):
         teacher = [shown(drawn("teacher", n, taken)) for taken in (ALONE, SURELY)]
         facts = [shown(live(n, "pixels"), 0), f"{mean(live(n, 'wrong')):.1%}", shown(live(n))] if live(n) else ["-"] * 3
-        rows.append(f"| {n} | {' | '.join([*facts, *teacher])} | {shown(drawn('student', n, SURELY))} |")
+        rows.append(f"| {n} | {' | '.join([*facts, *teacher])} | {shown(drawn('student', n, ALONE))} |")
     pixels = f"{teachers.drawn(SHOTS, 0).labels.size}"
     return "\n".join(
         [*rows, f"| {WHOLE} | {pixels} | - | - | {shown(whole('teacher'))} | - | {shown(whole('student'))} |"]
@@ -258,14 +258,14 @@ def curve() -> str:
 
 
 def gaps() -> str:
-    """What filling them is worth, with all strokes."""
-    n = max(STROKES)
+    """What filling them is worth."""
+    n = AIM_STROKES
     rows = [[taken, *(shown(drawn("teacher", n, taken, fill)) for fill in (False, True))] for taken in TAKEN]
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
 def per_class() -> str:
-    n = max(STROKES)
+    n = AIM_STROKES
     lines = {
         WHOLE: [Job("teacher", draw) for draw in range(DRAWS)],
         f"{n} strokes": [Job("teacher", draw, n, ALONE) for draw in range(DRAWS)],
@@ -290,18 +290,21 @@ def missing() -> str:
 
 def summary() -> str:
     """The figures against the aim: at most 60 strokes, within 0.02 of ten label maps."""
-    n = max(STROKES)
-    pairs = [(Job("teacher", draw), Job("teacher", draw, n, ALONE)) for draw in range(DRAWS)]
-    below = [
-        maps.figures["miou"] - strokes.figures["miou"] for maps, strokes in pairs if maps.is_there and strokes.is_there
-    ]
-    if not below:
-        return f"Whether {n} strokes come within {AIM} of ten label maps is not computed yet."
-    verdict = "met" if mean(below) <= AIM else "missed"
+    below = {n: found for n in sorted(STROKES) if (found := _below(n))}
+    if AIM_STROKES not in below:
+        return f"Whether {AIM_STROKES} strokes come within {AIM} of ten label maps is not computed yet."
+    verdict = "met" if mean(below[AIM_STROKES]) <= AIM else "missed"
+    lags = [f"{mean(found):.3f} of {n}" + f" ({len(found)})" * (len(found) < DRAWS) for n, found in below.items()]
     return (
-        f"The aim, {n} strokes within {AIM} of ten label maps, is {verdict}: strokes alone make a teacher "
-        f"{mean(below):.3f} below, in {len(below)} of {DRAWS} draws."
+        f"The aim, {AIM_STROKES} strokes within {AIM} of ten label maps, is {verdict}. So far below these are teachers "
+        f"of strokes alone: {', '.join(lags)}."
     )
+
+
+def _below(strokes: int) -> list[float]:
+    """By how much a teacher of strokes alone is below one of ten label maps, of each draw that is there."""
+    pairs = [(Job("teacher", draw), Job("teacher", draw, strokes, ALONE)) for draw in range(DRAWS)]
+    return [maps.figures["miou"] - one.figures["miou"] for maps, one in pairs if maps.is_there and one.is_there]
 
 
 @as_pixels
@@ -414,7 +417,7 @@ GAN `{gan}`, reference annotator `{reference}`.
 
 
 def page() -> str:
-    left, most = missing(), max(STROKES)
+    left, most = missing(), AIM_STROKES
     return TEXT.format(
         missing=f"Not complete: {left}." if left else "All of it is computed.", latency=latency(),
         curve=curve(), summary=summary(), per_class=per_class(), gaps=gaps(), draws=DRAWS, most=most,

@@ -1,17 +1,17 @@
 """What a network that knows ImageNet brings where labels are few, on photographs and on game characters.
 
-    python -m benchmarks.pretrained DATA [--gan CHECKPOINT] [--draws 3]
+    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT] [--draws 3]
 
 DATA holds faces/fasseg_dev (portraits labelled by hand) and sprites/train.zip and test.zip (game characters with exact
 maps). Networks learn from a few labelled photos alone: the UNet of `gseg distill`, a linear and a two-layer head on
-frozen features of EfficientNet-Lite0, and the student lite0. With a GAN of the game characters also the students of
-labelled samples, and those of samples and photos together. Every training is a cell; writes pretrained.md.
+frozen features of EfficientNet-Lite0, and the student lite0. With a GAN also the students of its labelled samples, and
+those of samples and photos together. Every training is a cell; writes pretrained.md.
 """
 
 import argparse
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property
+from functools import cache, cached_property, partial
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory
@@ -24,6 +24,8 @@ from torch import Tensor, nn
 from benchmarks import photos, sprites
 from benchmarks.align import read_labelled
 from benchmarks.cells import ROOT, cell, made
+from gseg_cli.annotate.annotation_set import AnnotationSet
+from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import DistillConfig, PairsConfig, find_geometry
@@ -35,16 +37,20 @@ from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.gan.framing import frame_labels
+from gseg_cli.gan.load import GanModule, load_generator
+from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.pretrained.lite0 import WIDTHS, load_lite0
 from gseg_cli.progress import progress
+from gseg_cli.recipe import Recipe
 from gseg_cli.reproduce.scoring import score_unet
 from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Task
 from gseg_cli.seeding import seed_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.files import sha256_file, write_text
-from gseg_runtime.label_map import LabelMap, Pixels
+from gseg_runtime.label_map import LabelMap, Pixels, read_label_png
 
 HIDDEN = 256  # of the two-layer head
+PHOTOS = 5  # labelled ones, beside samples
 SIDE = 128  # of what a pretrained network sees
 Labelled = list[tuple[Pixels, LabelMap]]
 
@@ -102,13 +108,14 @@ def game_characters(data: Path) -> Domain:
 
 @dataclass(frozen=True)
 class Setting:
-    """steps: of networks that start from nothing; fewer: of those that know ImageNet."""
+    """steps: of networks that start from nothing; fewer: of those that know ImageNet. pairs: for one student."""
 
     domains: tuple[Domain, ...]
     draws: int
     steps: int
     fewer: int
     batch: int
+    pairs: int
 
     def config(self, domain: Domain, draw: int, **changes: Any) -> DistillConfig:
         """Of a network that knows ImageNet."""
@@ -193,46 +200,76 @@ def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> 
 
 @dataclass(frozen=True)
 class Samples:
-    """Labelled samples of a GAN of the game characters, and what they and the photos teach. pairs: for each student."""
+    """Of a GAN of the domain, labelled. key: says how. labelled: for a draw, so many of them."""
 
-    setting: Setting
-    domain: Domain
-    inner: sprites.Setting
+    gan: Path
+    key: dict[str, Any]
+    labelled: Callable[[int, int], AnnotationSet]
 
     @cached_property
-    def gan(self) -> str:
-        return sha256_file(self.inner.gan)
+    def gan_sha256(self) -> str:
+        return sha256_file(self.gan)
 
-    def figures(self, network: str, count: int, draw: int, num_photos: int) -> dict[str, Any]:
-        """The cell of a student of so many labelled samples, and of so many labelled photos beside them."""
-        s, domain = self.setting, self.domain
-        config = s.config(domain, draw, student=network)
-        if network == "default":
-            config = replace(config, steps=s.steps, batch=DistillConfig.batch)
-        about = {
-            "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
-            "pairs": self.inner.pairs, "reference_steps": sprites.REFERENCE_STEPS,
-        }  # fmt: skip
-        compute = lambda: self._compute(config, count, draw, num_photos)  # noqa: E731
-        return cell("pretrained-autoshot", about, compute, self.gan)["figures"]
+    @cached_property
+    def generator(self) -> GanModule:
+        return load_generator(self.gan, pick_device())
 
-    def _compute(self, config: DistillConfig, count: int, draw: int, num_photos: int) -> dict[str, Any]:
-        generator, domain = self.inner.generator, self.domain
-        annotations = self.inner.annotations(draw).rows(range(count))
-        teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
+
+def drawn_faces(gan: Path, folder: Path) -> Samples:
+    """The label maps SEED.png of a folder, drawn on samples. A single one is another in each draw."""
+    paths = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
+
+    def labelled(draw: int, count: int) -> AnnotationSet:
+        chosen = [paths[(draw + i) % len(paths)] for i in range(count)]
+        seeds, psi = tuple(int(path.stem) for path in chosen), Recipe.truncation_psi
+        ws = ws_for_seeds(samples.generator, seeds, psi).cpu().numpy()
+        labels = np.stack([read_label_png(path) for path in chosen])
+        return AnnotationSet(labels, ws, seeds, photos.CLASSES, samples.gan_sha256, psi)
+
+    samples = Samples(gan, {"label_maps": photos.digest(paths)}, labelled)
+    return samples
+
+
+def sprites_by_reference(inner: sprites.Setting) -> Samples:
+    """As a network that learned from all exact maps labels them."""
+    key = {"reference_steps": sprites.REFERENCE_STEPS}
+    return Samples(inner.gan, key, lambda draw, count: inner.annotations(draw).rows(range(count)))
+
+
+def autoshot(
+    s: Setting, domain: Domain, samples: Samples, network: str, count: int, draw: int, num_photos: int
+) -> dict[str, Any]:
+    """The cell of a student of so many labelled samples, and of so many labelled photos beside them."""
+    config = s.config(domain, draw, student=network)
+    if network == "default":
+        config = replace(config, steps=s.steps, batch=DistillConfig.batch)
+    about = {
+        "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
+        "pairs": s.pairs, **samples.key,
+    }  # fmt: skip
+
+    def compute() -> dict[str, Any]:
         train, test = domain.split(draw)
-        with TemporaryDirectory() as folder, progress(f"pairs of {count}", "pairs") as on_step:
-            pairs = make_training_pairs(
-                generator, teacher, PairsConfig(count=self.inner.pairs), Path(folder) / "pairs", on_step
-            )
-        labelled = squares(train[:num_photos], SIDE) if num_photos else None
-        annotated = annotated_pairs(generator, taught(annotations))
-        with progress(f"student of {count}, draw {draw}", "steps") as on_step:
-            net = fit_student(
-                choose_pairs(pairs, config), len(domain.classes), config, pick_device(),
-                annotated=annotated, labelled=labelled, on_step=on_step,
-            )  # fmt: skip
-        return judged(net, test, domain.size, domain.classes)
+        labelled = squares(train[:num_photos], domain.size if network == "default" else SIDE) if num_photos else None
+        net = distilled(samples, PairsConfig(count=s.pairs), config, count, draw, labelled)
+        return judged(net, test, domain.size if network == "default" else SIDE, domain.classes)
+
+    return cell(f"pretrained-autoshot-{domain.name}", about, compute, samples.gan_sha256)["figures"]
+
+
+def distilled(
+    samples: Samples, how: PairsConfig, config: DistillConfig, count: int, draw: int, labelled: PairSet | None
+) -> Any:
+    """Taught and distilled as the commands do it."""
+    annotations, generator = samples.labelled(draw, count), samples.generator
+    teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
+    with TemporaryDirectory() as folder, progress(f"pairs of {count}", "pairs") as on_step:
+        pairs = make_training_pairs(generator, teacher, how, Path(folder) / "pairs", on_step)
+    with progress(f"{config.student} of {count}, draw {draw}", "steps") as on_step:
+        return fit_student(
+            choose_pairs(pairs, config), len(annotations.classes), config, pick_device(),
+            annotated=annotated_pairs(generator, taught(annotations)), labelled=labelled, on_step=on_step,
+        )  # fmt: skip
 
 
 NETWORKS = {
@@ -251,18 +288,28 @@ def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
     return f"| {title} | " + " | ".join(spread([figures["miou"] for figures in draws]) for draws in cells) + " |"
 
 
+# Of samples: the row's title, the student, and whether the domain's labelled photos are mixed in.
+STUDENTS = (
+    ("auto-shot, UNet", "default", False),
+    ("auto-shot, `lite0`", "lite0", False),
+    ("auto-shot, `lite0`, and {photos} photos", "lite0", True),
+)
+
+
 def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
     heads = [f"{count} label{'s' if count > 1 else ''}" for count in domain.counts]
     lines = [f"| {domain.title} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for network, title in NETWORKS.items():
         cells = [[learned(s, domain, network, n, draw) for draw in range(s.draws)] for n in domain.counts]
         lines.append(row(title, cells))
-    if samples and domain.name == samples.domain.name:
-        kinds = (("auto-shot, UNet", "default", 0), ("auto-shot, `lite0`", "lite0", 0), ("and 5 photos", "lite0", 5))
-        for title, network, num_photos in kinds:
-            cells = [[samples.figures(network, n, draw, num_photos) for draw in range(s.draws)] for n in domain.counts]
-            lines.append(row(title, cells))
-    return "\n".join(lines)
+    return "\n".join([*lines, *(samples_rows(s, domain, samples) if samples else ())])
+
+
+def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
+    for title, network, is_mixed in STUDENTS:
+        photos, of = PHOTOS if is_mixed else 0, partial(autoshot, s, domain, samples, network)
+        cells = [[of(n, draw, photos) for draw in range(s.draws)] for n in domain.counts]
+        yield row(title.format(photos=PHOTOS), cells)
 
 
 TEXT = """# A network that knows ImageNet
@@ -270,7 +317,7 @@ TEXT = """# A network that knows ImageNet
 What few labels are worth to a network that has seen a million photographs before, and to one that starts from nothing.
 All learn from the same labelled photos, with the same augmentation, and are measured on the same others, at each
 photo's own size: mean IoU from one confusion matrix, background included, mean and standard deviation over {draws}
-draws, which are other labelled photos and other seeds.
+draw{plural}, which are other labelled photos and other seeds.
 
 - Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw. `--geometry paper`.
 - Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
@@ -278,38 +325,56 @@ draws, which are other labelled photos and other seeds.
 The UNet trains for {steps} steps of {usual} pictures at the domain's {size} px; the others for {fewer} steps of {batch}
 at {side} px.{auto}
 
-Made by `python -m benchmarks.pretrained DATA{option} --draws {draws}{given}`, commit {commit}, {date}, {hardware}.
+Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`, commit {commit}, {date}, {hardware}.
 
 {tables}
 """
 AUTO = """
-Auto-shot rows learn from so many samples of a GAN of game characters, which a network that
-learned from all exact maps labels in the place of a person, and {pairs} pairs; the last one also from five photos."""
+
+Auto-shot rows learn from so many labelled samples of a GAN, none of them a photo, and {pairs} pairs; where it says so,
+a quarter of each step are labelled photos. {gans}"""
+GANS = {
+    "faces": "Portraits: {kimg:.0f} kimg of [other people's photographs](gan_photos.md), label maps drawn by looking.",
+    "sprites": "Game characters: {kimg:.0f} kimg of 4,000, label maps by a network that learned from all exact ones.",
+}
 
 
-def page(s: Setting, samples: Samples | None, given: str) -> str:
-    tables = "\n\n".join(table(s, domain, samples) for domain in s.domains)
-    auto = AUTO.format(pairs=samples.inner.pairs).replace("\n", " ") if samples else ""
+def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
+    """samples: by domain. options: what the command was given."""
+    tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
+    gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
+    auto = AUTO.format(pairs=s.pairs, gans=" ".join(gans)) if samples else ""
     return TEXT.format(
         **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
-        size=s.domains[0].size, auto=auto, tables=tables, option=" --gan CHECKPOINT" if samples else "", given=given,
+        size=s.domains[0].size, auto=auto, tables=tables, options=options, plural="s" if s.draws > 1 else "",
     )  # fmt: skip
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--gan", type=Path, metavar="CHECKPOINT", help="of game characters")
+    parser.add_argument("--faces", type=Path, metavar="CHECKPOINT", help="a GAN of face photographs, 64 px")
+    parser.add_argument("--label-maps", type=Path, metavar="DIR", help="SEED.png, drawn on its samples")
+    parser.add_argument("--sprites", type=Path, metavar="CHECKPOINT", help="a GAN of game characters")
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--steps", type=int, default=300, help="of networks that start from nothing")
     parser.add_argument("--fewer", type=int, default=150, help="steps of networks that know ImageNet")
     parser.add_argument("--batch", type=int, default=16, help="of networks that know ImageNet")
     parser.add_argument("--pairs", type=int, default=1000, help="for each student of samples")
     args = parser.parse_args()
-    characters = game_characters(args.data)
-    setting = Setting((faces(args.data), characters), args.draws, args.steps, args.fewer, args.batch)
-    inner = sprites.Setting(args.data / "sprites", args.gan, args.draws, args.steps, args.pairs) if args.gan else None
-    text = page(setting, Samples(setting, characters, inner) if inner else None, "")
+    if bool(args.faces) != bool(args.label_maps):
+        parser.error("--faces and --label-maps go together")
+    domains = (faces(args.data), game_characters(args.data))
+    setting = Setting(domains, args.draws, args.steps, args.fewer, args.batch, args.pairs)
+    samples = {}
+    if args.faces:
+        samples["faces"] = drawn_faces(args.faces, args.label_maps)
+    if args.sprites:
+        inner = sprites.Setting(args.data / "sprites", args.sprites, args.draws, args.steps, args.pairs)
+        samples["sprites"] = sprites_by_reference(inner)
+    given = (" --faces CHECKPOINT --label-maps DIR", " --sprites CHECKPOINT")
+    options = "".join(text for name, text in zip(GANS, given, strict=True) if name in samples)
+    text = page(setting, samples, options)
     write_text(ROOT / "pretrained.md", text)
     print(text)
 
