@@ -16,7 +16,7 @@ AUTO = "chosen for device and resolution"
 
 def gan_train(
     context: typer.Context,
-    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder, zip or tar of photos.")],
+    images: Annotated[Path, typer.Argument(metavar="IMAGES", help="Folder, zip, tar, LMDB or Parquet of photos.")],
     arch: Annotated[
         Arch | None,
         typer.Option(help="Architecture of the GAN.", show_default=f"{GanTrainConfig.arch}, or that of --init-from"),

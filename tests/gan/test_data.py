@@ -105,14 +105,6 @@ def test_a_tar_beside_photos_is_no_source(photos):
     assert count_photos(photos) == 20
 
 
-@pytest.mark.parametrize(("name", "what"), [("data.mdb", "an LMDB"), ("train-0000.parquet", "Parquet files")])
-def test_a_folder_of_photos_in_another_form_is_named(tmp_path, name, what):
-    (tmp_path / name).touch()
-    with pytest.raises(GsegError, match=f"{what}, which .* not read") as caught:
-        load_images(tmp_path, 8)
-    assert "to a folder as files" in caught.value.hint
-
-
 def with_labels(folder, labels):
     (folder / "dataset.json").write_text(json.dumps({"labels": labels}))
     return folder
@@ -212,11 +204,11 @@ def test_too_few_photos_are_an_error(photos, tmp_path):
         path.unlink()
     with pytest.raises(GsegError, match="at least 16 photos, got 15 readable and 0 unreadable"):
         load_images(photos, 8)
-    for missing in (tmp_path / "none", tmp_path / "text.zip"):
-        (tmp_path / "text.zip").write_text("no zip")
-        with pytest.raises(GsegError, match="no such folder or zip") as caught:
-            load_images(missing, 8)
-        assert str(missing) in caught.value.message and caught.value.hint
+    (tmp_path / "text.zip").write_text("no zip")
+    for name, what in (("none", "no such folder or file"), ("text.zip", "no file of photos")):
+        with pytest.raises(GsegError, match=what) as caught:
+            load_images(tmp_path / name, 8)
+        assert str(tmp_path / name) in caught.value.message and "Parquet" in caught.value.hint
 
 
 def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
@@ -263,7 +255,7 @@ def test_photos_that_do_not_fit_on_the_disk_are_an_error_and_no_crash(photos, tm
 
 
 def test_a_zip_whose_photos_swell_is_skipped_and_not_swallowed(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr("gseg_cli.gan.training.sources.MAX_MEMBER_BYTES", 10_000)
+    monkeypatch.setattr("gseg_cli.gan.training.photo_entry.MAX_PHOTO_BYTES", 10_000)
     path = pack(photos, tmp_path / "photos.zip")
     with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("zzz.png", encode(plain()) + bytes(10_000_000))  # a thousandth of that in the archive

@@ -1,4 +1,4 @@
-"""Training photos: a folder, a zip or tar shards -> one uint8 array, in memory or in a file that is mapped into it."""
+"""Training photos: a folder, a zip, tars ... -> one uint8 array, in memory or in a file that is mapped into it."""
 
 import os
 from collections.abc import Callable
@@ -13,7 +13,8 @@ from torch import Tensor
 
 from gseg_cli.gan.framing import check_fit, crop_square
 from gseg_cli.gan.training.config import Box
-from gseg_cli.gan.training.sources import Photo, open_photos
+from gseg_cli.gan.training.photo_entry import Photo
+from gseg_cli.gan.training.sources import open_photos
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import decode_image

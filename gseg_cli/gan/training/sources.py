@@ -1,4 +1,4 @@
-"""Where training photos lie: in a folder, a zip, or tar shards as WebDataset has them. All are read in place."""
+"""Where training photos lie: in a folder, a zip, tar shards, an LMDB or Parquet files. All are read in place."""
 
 import hashlib
 import json
@@ -7,25 +7,19 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
+from gseg_cli.gan.training import lmdb_file
+from gseg_cli.gan.training.lmdb_file import is_lmdb, photos_in_lmdb
+from gseg_cli.gan.training.parquet_file import photos_in_parquet
+from gseg_cli.gan.training.photo_entry import MAX_PHOTO_BYTES, Photo, limited
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES, list_images
 
-MAX_MEMBER_BYTES = 200_000_000  # of one photo in an archive, whatever its header says
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
 IMAGES, MASKS = "images", "masks"  # folders of labelled photos
+HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
 LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
-
-
-@dataclass(frozen=True)
-class Photo:
-    """A file named like a photo. num_bytes: as its place says."""
-
-    name: str
-    num_bytes: int
-    read: Callable[[], bytes]
 
 
 @contextmanager
@@ -35,17 +29,31 @@ def open_photos(source: Path) -> Iterator[list[Photo]]:
     """
     with ExitStack() as stack:
         if source.is_dir():
-            yield (
-                without_masks(_in_folder(source))
-                or _in_tars(sorted(source.glob("*.tar")), stack)
-                or _refuse_others(source)
-            )
-        elif source.is_file() and zipfile.is_zipfile(source):
-            yield without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))))
-        elif source.is_file() and source.suffix == ".tar":
-            yield _in_tars([source], stack)
+            yield without_masks(_in_folder(source)) or _in_containers(source, stack)
+        elif source.is_file():
+            yield _in_file(source, stack)
         else:
-            raise GsegError(f"{source}: no such folder or zip", hint="name a folder, a zip or a tar of photos")
+            raise GsegError(f"{source}: no such folder or file", HINT)
+
+
+def _in_containers(folder: Path, stack: ExitStack) -> list[Photo]:
+    """Of a folder without photos; Parquet also as it lies in the repositories of Hugging Face."""
+    if (folder / lmdb_file.FILE).is_file():
+        return photos_in_lmdb(folder / lmdb_file.FILE, stack)
+    parquet = sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
+    return photos_in_parquet(parquet, stack) if parquet else _in_tars(sorted(folder.glob("*.tar")), stack)
+
+
+def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
+    if zipfile.is_zipfile(source):
+        return without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))))
+    if source.suffix == ".tar":
+        return _in_tars([source], stack)
+    if source.suffix == ".parquet":
+        return photos_in_parquet([source], stack)
+    if is_lmdb(source):
+        return photos_in_lmdb(source, stack)
+    raise GsegError(f"{source}: no file of photos", HINT)
 
 
 def without_masks(photos: list[Photo]) -> list[Photo]:
@@ -86,17 +94,6 @@ def _in_folder(source: Path) -> list[Photo]:
     return [Photo(str(path.relative_to(source)), path.stat().st_size, path.read_bytes) for path in paths]
 
 
-def _refuse_others(source: Path) -> list[Photo]:
-    """GsegError for a folder that holds photos in a form that is not read."""
-    if (source / "data.mdb").exists():
-        message = f"{source}: an LMDB, which is not read"
-        raise GsegError(message, "write its images to a folder as files; each of its values is an encoded image")
-    if any(source.glob("*.parquet")):
-        message = f"{source}: Parquet files, which are not read"
-        raise GsegError(message, "write their images to a folder as files, for instance with Hugging Face's datasets")
-    return []
-
-
 def _in_zip(archive: zipfile.ZipFile) -> list[Photo]:
     members = sorted((i for i in archive.infolist() if _is_image(i.filename)), key=lambda i: i.filename)
     return [Photo(member.filename, member.file_size, _zip_reader(archive, member)) for member in members]
@@ -105,15 +102,9 @@ def _in_zip(archive: zipfile.ZipFile) -> list[Photo]:
 def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
     def read() -> bytes:
         with archive.open(member) as file:
-            return _limited(file.read(MAX_MEMBER_BYTES + 1))  # a header may lie about the size
+            return limited(file.read(MAX_PHOTO_BYTES + 1))  # a header may lie about the size
 
     return read
-
-
-def _limited(data: bytes) -> bytes:
-    if len(data) > MAX_MEMBER_BYTES:
-        raise ValueError(f"a photo of more than {MAX_MEMBER_BYTES // 1_000_000} MB")
-    return data
 
 
 def _in_tars(shards: list[Path], stack: ExitStack) -> list[Photo]:
@@ -134,6 +125,6 @@ def _in_tar(shard: Path, stack: ExitStack) -> list[Photo]:
 
 def _tar_reader(descriptor: int, member: tarfile.TarInfo) -> Callable[[], bytes]:
     def read() -> bytes:  # at its place in the file, since many are read at once
-        return _limited(os.pread(descriptor, min(member.size, MAX_MEMBER_BYTES + 1), member.offset_data))
+        return limited(os.pread(descriptor, min(member.size, MAX_PHOTO_BYTES + 1), member.offset_data))
 
     return read
