@@ -72,6 +72,12 @@ def gan_train(
             min=0, help="Number of photos to measure against, not to train on.", show_default="5 %, at most 1,000"
         ),
     ] = None,
+    conditional: Annotated[
+        bool,
+        typer.Option(
+            "--conditional", help="Train on the photos' classes, too: of dataset.json, or a folder for each class."
+        ),
+    ] = False,
     crop: Annotated[
         str | None, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Box to cut out of each photo, in pixels.")
     ] = None,
@@ -128,7 +134,7 @@ def gan_train(
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
-            resume=resume, crop=box, fit=fit if is_given(context, "fit") else None,
+            resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,
             init_from=find_gan(init_from) if init_from else None, minutes=minutes, fid_weights=fid_weights,
             world=world, say=out.say if world.is_first else ignore_say, on_step=on_step,
         )  # fmt: skip

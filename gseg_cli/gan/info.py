@@ -39,7 +39,7 @@ def gan_facts(
         "noise": meta.get("noise", "constant, of the file"),
         "conv_clamp": meta.get("conv_clamp", c.conv_clamp or "none"),
         "discriminator": meta.get("discriminator", "of the file" if "D" in num_parameters_of else "none in the file"),
-        **{name: meta[name] for name in ("left_out", "unread") if name in meta},
+        **{name: meta[name] for name in ("class_names", "left_out", "unread") if name in meta},
         "representation": _representation(c),
     }
 

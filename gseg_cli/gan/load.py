@@ -67,8 +67,17 @@ def load_generator(path: Path, device: torch.device | str = "cpu", class_index: 
 def load_gan(
     path: Path, device: torch.device | str = "cpu", class_index: int | None = None
 ) -> tuple[GanModule, nn.Module]:
-    """Generator and discriminator, as training continues from them; a fresh discriminator where the file has none."""
+    """Generator and discriminator, a fresh one where the file has none. class_index: as of `load_generator`."""
+    return _networks(read_gan(path), class_index, device)
+
+
+def load_networks(path: Path) -> tuple[GanModule, nn.Module]:
+    """The same as training continues from them: of all classes. Until it says which, they draw and judge the first."""
     gan = read_gan(path)
+    return _networks(gan, 0 if getattr(gan.config, "c_dim", 0) else None, "cpu")
+
+
+def _networks(gan: GanFile, class_index: int | None, device: torch.device | str) -> tuple[GanModule, nn.Module]:
     generator = _generator(gan, class_index)
     discriminator = _build(gan, "D.") if gan.has_discriminator else _ARCHITECTURES[gan.kind][1](gan.config)
     discriminator.class_index = class_index

@@ -13,7 +13,7 @@ from PIL import Image
 from gseg_cli.gan.framing import CenterCrop
 from gseg_cli.gan.training.config import GanTrainConfig, parse_box
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
-from gseg_cli.gan.training.sources import count_labels
+from gseg_cli.gan.training.photo_classes import count_labels
 from gseg_cli.gan.training.stage import run_gan_train
 from gseg_runtime.errors import GsegError, UsageError
 from tests.tiny import write_photos
@@ -115,7 +115,8 @@ def test_labels_that_are_ignored_are_said(photos, tmp_path):
     assert count_labels(with_labels(photos, labels)) == count_labels(pack(photos, tmp_path / "a.zip")) == 20
     said = []
     run_gan_train(photos, TINY, tmp_path / "runs", torch.device("cpu"), minutes=0.0, say=said.append)
-    assert f"warning: {photos}: dataset.json gives 20 photos a class, which is ignored; all count as one kind" in said
+    warning = f"warning: {photos}: dataset.json gives 20 photos a class, which is ignored; all count as one kind"
+    assert f"{warning} (--conditional trains on the classes)" in said
     for nothing in (None, {}, 3):
         assert count_labels(with_labels(photos, nothing)) == 0
     (photos / "dataset.json").write_text("[" * 100_000)

@@ -62,7 +62,8 @@ def images():
 
 def pair(config, images):
     """A trainer as it is on a CPU, and one with recorded phases; the noise of a GPU does not come from the host."""
-    eager, recorded = (GanTrainer(config, images, CPU) for _ in range(2))
+    classes = torch.arange(len(images)) % config.num_classes if config.num_classes else None
+    eager, recorded = (GanTrainer(config, images, CPU, classes=classes) for _ in range(2))
     eager.G.random_noise = recorded.G.random_noise = False
     recorded.graphs = Repeats(CPU)
     return eager, recorded
@@ -72,9 +73,10 @@ def figures(stats):
     return {name: float(value) for name, value in stats.items()}
 
 
-def test_without_augmentation_recorded_steps_are_the_very_same(images, monkeypatch):
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_without_augmentation_recorded_steps_are_the_very_same(images, monkeypatch, num_classes):
     monkeypatch.setattr(torch, "randn_like", torch.ones_like)  # of the path length: drawn on the device too
-    eager, recorded = pair(replace(CONFIG, augment="none"), images)
+    eager, recorded = pair(replace(CONFIG, augment="none", num_classes=num_classes), images)
     for _ in range(6):
         assert figures(recorded.step()) == figures(eager.step())
     for name, value in eager.state().items():

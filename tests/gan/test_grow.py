@@ -155,5 +155,5 @@ def test_a_gan_of_several_classes_is_refused_before_a_run_is_opened(tmp_path):
     photos = tiny.write_photos(tmp_path / "photos")
     with pytest.raises(ConfigError, match="conditional GAN with 3 classes") as caught:
         run_or_resume_gan_train(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "classes.safetensors")
-    assert "gseg sample --class" in caught.value.hint
+    assert "photos of 3 classes" in caught.value.hint
     assert not (tmp_path / "runs").exists()

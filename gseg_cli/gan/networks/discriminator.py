@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config
-from gseg_cli.gan.networks.mapping import MappingNetwork
+from gseg_cli.gan.networks.mapping import ClassIndex, MappingNetwork
 from gseg_cli.gan.networks.ops import ConvLayer as ConvLayer
 
 
@@ -86,7 +86,7 @@ class Discriminator(nn.Module):
         self.config = config
         self.compute_dtype = torch.float32
         self.num_lowp_res = config.num_lowp_res
-        self.class_index: int | None = None
+        self.class_index: ClassIndex = None
         self.resolutions = config.resolutions[:0:-1]  # R ... 8
         self.is_skip = config.discriminator.architecture == "skip"
         for r in self.resolutions:

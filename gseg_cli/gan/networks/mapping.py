@@ -1,10 +1,13 @@
 """The mapping network of StyleGAN2: z, and the class of a conditional GAN, to w."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.gan.networks import ops
 from gseg_runtime.errors import UsageError
+
+ClassIndex = int | Tensor | None  # one for all images, or int64 [N], of each
 
 
 class MappingNetwork(nn.Module):
@@ -29,10 +32,12 @@ class MappingNetwork(nn.Module):
             x = getattr(self, f"fc{i}")(x)
         return x
 
-    def label(self, class_index: int | None, n: int) -> Tensor | None:
+    def label(self, class_index: ClassIndex, n: int) -> Tensor | None:
         """The class, one-hot, for n images [n, c_dim]; None where there are no classes."""
         if not self.c_dim:
             return None
+        if isinstance(class_index, Tensor):
+            return F.one_hot(class_index, self.c_dim).float()
         if class_index is None:
             raise UsageError(f"a GAN of {self.c_dim} classes needs one", f"classes are 0 to {self.c_dim - 1}")
         c = torch.zeros(n, self.c_dim, device=self.embed.weight.device)

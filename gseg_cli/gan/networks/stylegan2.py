@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from gseg_cli.gan.generator import FeatureStack, OnLayer
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config as StyleGAN2Config
-from gseg_cli.gan.networks.mapping import TrackedMapping
+from gseg_cli.gan.networks.mapping import ClassIndex, TrackedMapping
 
 BOARD_SQUARES = 16  # a side, behind what is transparent
 
@@ -175,8 +175,8 @@ class StyleGAN2(nn.Module):
     """Generator protocol over mapping and synthesis.
 
     compute_dtype is float32 unless a trainer lowers it, in the num_lowp_res highest resolutions or (None) in all.
-    class_index chooses the class of a conditional GAN. random_noise: trainers draw fresh noise; samples and features
-    keep the constant one.
+    class_index chooses the class of a conditional GAN; trainers choose one for each image. random_noise: trainers draw
+    fresh noise; samples and features keep the constant one.
     """
 
     kind = "stylegan2"
@@ -189,7 +189,7 @@ class StyleGAN2(nn.Module):
         self.feature_channels = tuple(channels for channels, _ in config.feature_layers)
         self.compute_dtype = torch.float32
         self.num_lowp_res = config.num_lowp_res
-        self.class_index: int | None = None
+        self.class_index: ClassIndex = None
         self.random_noise = False
         self.mapping_network = TrackedMapping(
             config.z_dim, config.c_dim, config.w_dim, config.mapping_layers, config.mapping_lr_multiplier

@@ -30,6 +30,7 @@ class GanTrainConfig:
     channel_max: int = 128
     z_dim: int = 128
     mapping_layers: int = 2
+    num_classes: int = 0  # of a conditional GAN
     kimg: float = 200.0
     batch: int = 8  # images per step, over all processes
     microbatch: int | None = None  # images computed at once; None: all of a step
@@ -57,6 +58,8 @@ class GanTrainConfig:
             raise ConfigError(f"augment_p: expected 0 to 1, got {self.augment_p}")
         if self.microbatch is not None and (self.microbatch < 1 or self.batch % self.microbatch):
             raise ConfigError(f"microbatch: expected a divisor of the batch of {self.batch}, got {self.microbatch}")
+        if self.num_classes and self.arch != "stylegan2":
+            raise ConfigError(f"num_classes: a {self.arch} has none", "leave out --conditional, or --arch")
         make_config(self.arch, self.network())  # raises before anything is read or written
 
     def network(self) -> dict[str, Any]:
@@ -65,13 +68,14 @@ class GanTrainConfig:
         mapping = {"w_dim": self.z_dim, "mapping_layers": self.mapping_layers} if self.arch == "stylegan2" else {}
         half = self.arch == "stylegan2" and self.precision == "fp16"
         clamp = {"conv_clamp": CLAMP, "discriminator": {"conv_clamp": CLAMP}} if half else {}
-        return {**names, "z_dim": self.z_dim, **mapping, **clamp}
+        classes = {"c_dim": self.num_classes} if self.num_classes else {}
+        return {**names, "z_dim": self.z_dim, **mapping, **clamp, **classes}
 
     def like(self, gan: "GanFile") -> "GanTrainConfig":
-        """The same training, of networks as wide and deep as this one."""
+        """The same training, of networks as wide and deep as this one, and of as many classes."""
         names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
         given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
-        return replace(self, arch=gan.kind, **given)
+        return replace(self, arch=gan.kind, num_classes=getattr(gan.config, "c_dim", 0), **given)
 
 
 def parse_augment(text: str) -> dict[str, Any]:

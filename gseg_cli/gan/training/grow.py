@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gseg_cli.gan.load import GanModule, load_gan
+from gseg_cli.gan.load import GanModule, load_networks
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2, SynthesisBlock
@@ -28,7 +28,7 @@ def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
 
     ConfigError when the checkpoint is neither of this resolution nor of one that can be grown or shrunk to it.
     """
-    G, D = load_gan(path)
+    G, D = load_networks(path)
     if G.img_resolution != resolution and not _can_change(G, resolution):
         raise ConfigError(
             f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",

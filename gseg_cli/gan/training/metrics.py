@@ -4,6 +4,8 @@ Sliced Wasserstein distance between the patches of two sets of pictures, level b
 (Karras et al. 2018, section 5), and how much of D's certainty it has learnt by heart (Karras et al. 2020, equation 1).
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -63,27 +65,42 @@ def _distance(a: Tensor, b: Tensor, draw: torch.Generator) -> float:
 
 
 @torch.no_grad()
-def generate(generator: GanModule, count: int, device: torch.device) -> Tensor:
-    """uint8 [N, 3, R, R] of the seeds from 0 on, without truncation, on the CPU."""
+def generate(generator: GanModule, count: int, device: torch.device, classes: Tensor | None = None) -> Tensor:
+    """uint8 [N, 3, R, R] of the seeds from 0 on, without truncation, on the CPU. classes: int64 [N]."""
     out, batch = [], max(PIXELS // generator.img_resolution**2, 1)
     for start in range(0, count, batch):
         z = z_for_seeds(range(start, min(start + batch, count)), generator.z_dim).to(device)
+        if classes is not None:
+            generator.class_index = classes[start : start + batch].to(device)
         out.append(to_uint8(generator.synthesis(generator.mapping(z))).permute(0, 3, 1, 2).cpu())
     return torch.cat(out)
 
 
 @torch.no_grad()
-def overfit(D: nn.Module, train: Tensor, held_out: Tensor, fakes: Tensor, device: torch.device) -> dict[str, float]:
+def overfit(
+    D: nn.Module,
+    train: Tensor,
+    held_out: Tensor,
+    fakes: Tensor,
+    device: torch.device,
+    classes: Sequence[Tensor | None] = (None, None, None),
+) -> dict[str, float]:
     """Where D places held-out photos between fakes (1) and the photos it trains on (0), and the sign it gives them.
 
-    All uint8 [N, 3, R, R]. `overfit` is nan while D hardly tells photos from fakes.
+    All uint8 [N, 3, R, R]; classes: int64 [N], of each of the three. `overfit` is nan while D hardly tells photos from
+    fakes.
     """
-    of_train, of_held_out, of_fakes = (_logits(D, images, device) for images in (train, held_out, fakes))
+    three = zip((train, held_out, fakes), classes, strict=True)
+    of_train, of_held_out, of_fakes = (_logits(D, images, device, of) for images, of in three)
     span = float(of_train.mean() - of_fakes.mean())
     gap = float(of_train.mean() - of_held_out.mean())
     return {"overfit": gap / span if span > 0.5 else float("nan"), "held_out_sign": float(of_held_out.sign().mean())}
 
 
-def _logits(D: nn.Module, images: Tensor, device: torch.device) -> Tensor:
-    batches = images.split(max(PIXELS // images.shape[-1] ** 2, 4))  # 4 is a group of minibatch deviation
-    return torch.cat([D(batch.to(device).float() / 127.5 - 1).float() for batch in batches])
+def _logits(D: nn.Module, images: Tensor, device: torch.device, classes: Tensor | None) -> Tensor:
+    size, logits = max(PIXELS // images.shape[-1] ** 2, 4), []  # 4 is a group of minibatch deviation
+    for start in range(0, len(images), size):
+        if classes is not None:
+            D.class_index = classes[start : start + size].to(device)
+        logits.append(D(images[start : start + size].to(device).float() / 127.5 - 1).float())
+    return torch.cat(logits)

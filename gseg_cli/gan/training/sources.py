@@ -1,7 +1,6 @@
 """Where training photos lie: in a folder, a zip, tar shards, an LMDB or Parquet files. All are read in place."""
 
 import hashlib
-import json
 import os
 import tarfile
 import zipfile
@@ -16,10 +15,8 @@ from gseg_cli.gan.training.photo_entry import MAX_PHOTO_BYTES, Photo, limited
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES, list_images
 
-MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
 IMAGES, MASKS = "images", "masks"  # folders of labelled photos
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
-LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 
 
 @contextmanager
@@ -66,23 +63,6 @@ def without_masks(photos: list[Photo]) -> list[Photo]:
 def photos_key(photos: Sequence[Photo]) -> str:
     """Twelve hexadecimal digits, others when photos are added, renamed, or replaced by some of another size."""
     return hashlib.sha256(repr([(photo.name, photo.num_bytes) for photo in photos]).encode()).hexdigest()[:12]
-
-
-def count_labels(source: Path) -> int:
-    """How many photos dataset.json gives a label; 0 where there is none, or where it is not NVIDIA's."""
-    try:
-        labels = json.loads(_read_labels(source))["labels"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, zipfile.BadZipFile):
-        return 0
-    return len(labels) if isinstance(labels, list) else 0
-
-
-def _read_labels(source: Path) -> bytes:
-    if source.is_dir():
-        with (source / LABELS).open("rb") as file:
-            return file.read(MAX_LABELS_BYTES)
-    with zipfile.ZipFile(source) as archive, archive.open(LABELS) as file:
-        return file.read(MAX_LABELS_BYTES)
 
 
 def _is_image(name: str) -> bool:

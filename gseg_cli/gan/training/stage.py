@@ -16,7 +16,8 @@ from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
-from gseg_cli.gan.training.sources import IMAGES, LABELS, MASKS, count_labels, open_photos, photos_key
+from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
+from gseg_cli.gan.training.sources import IMAGES, MASKS, open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -51,12 +52,12 @@ def choose_config(
 ) -> GanTrainConfig:
     """`given` where it says something, the networks of `init_from` where there is one, and `auto` for the rest.
 
-    ConfigError for a channel_base that is not init_from's.
+    ConfigError for a channel_base or a number of classes that is not init_from's.
     """
     num_photos = count_photos(source)
     if init_from is None:
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
-    gan = _read_start(init_from)
+    gan = _read_start(init_from, given.get("num_classes", 0))
     known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
     auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
     config = auto.like(gan)
@@ -67,14 +68,16 @@ def choose_config(
     return config
 
 
-def _read_start(path: Path) -> GanFile:
-    """What a training begins with; ConfigError for a GAN of several classes, or with an alpha channel."""
+def _read_start(path: Path, num_classes: int) -> GanFile:
+    """What a training begins with; ConfigError for a GAN of another number of classes, or with an alpha channel."""
     gan = read_gan(path)
-    if num_classes := getattr(gan.config, "c_dim", 0):
-        message = f"{path}: a conditional GAN with {num_classes} classes; gan-train trains GANs of one kind of object"
-        raise ConfigError(
-            message, hint="leave out --init-from, or sample from the GAN as it is with gseg sample --class N"
-        )
+    got = getattr(gan.config, "c_dim", 0)
+    if got and not num_classes:
+        message = f"{path}: a conditional GAN with {got} classes, which goes on with --conditional alone"
+        raise ConfigError(message, f"train on photos of {got} classes, or leave out --init-from")
+    if got != num_classes:
+        message = f"{path}: a GAN of {got or 'no'} classes, and the photos have {num_classes}"
+        raise ConfigError(message, "leave out --init-from" + ("" if got else ", or --conditional"))
     if getattr(gan.config, "img_channels", 3) in (2, 4):
         message = f"{path}: a GAN that draws transparency; gan-train trains GANs of colours alone"
         raise ConfigError(message, hint="leave out --init-from, or sample from the GAN as it is")
@@ -88,6 +91,7 @@ def run_or_resume_gan_train(
     device: torch.device,
     *,
     resume: bool = False,
+    conditional: bool = False,
     crop: Box | None = None,
     fit: str | None = None,
     init_from: Path | None = None,
@@ -96,8 +100,11 @@ def run_or_resume_gan_train(
 ) -> TrainedGan:
     """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
 
-    given, crop, fit, init_from: what was asked for, and nothing else; how: of `run_gan_train`.
+    given, crop, fit, init_from: what was asked for, and nothing else. conditional: train on the photos' classes, too.
+    how: of `run_gan_train`.
     """
+    if conditional:
+        given = {**given, "num_classes": read_classes(source).num_classes}
     if not resume:
         config = choose_config(source, given, device, init_from=init_from, world=world)
         data: dict[str, Any] = {"crop": crop, "fit": fit or DEFAULT_FIT, "init_from": init_from}
@@ -128,7 +135,7 @@ def run_gan_train(
     """
     require_matplotlib()
     if init_from:
-        start = _read_start(init_from)
+        start = _read_start(init_from, config.num_classes)
         config = config.like(start)
         if not start.has_discriminator:
             why = start.meta.get("discriminator", "none in the file")
@@ -136,12 +143,13 @@ def run_gan_train(
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     about["photos"] = _key_of(source)
     parents = [parent_of(init_from, config.arch)] if init_from else []
-    images, unreadable = _load(source, config.resolution, crop, fit, runs_dir, world, say)
+    images, unreadable = _load(source, config, crop, fit, runs_dir, world, say)
+    classes = _classes_of(source, config, len(images), unreadable, say)
     run = world.agree(open_run(runs_dir, KIND, {**asdict(config), **about}, parents) if world.is_first else None)
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
-    return _train(images, unreadable, config, run, device, init_from=init_from, **how)
+    return _train(images, unreadable, config, run, device, classes=classes, init_from=init_from, **how)
 
 
 def resume_gan_train(
@@ -171,16 +179,17 @@ def resume_gan_train(
             raise ConfigError(message, hint="resume with the same options, or without any")
     config = replace(config, **{key: value for key, value in given.items() if key in FREE})
     crop = tuple(saved["crop"]) if saved.get("crop") else None
-    images, unreadable = _load(source, config.resolution, crop, saved["fit"], runs_dir, world, say)
+    images, unreadable = _load(source, config, crop, saved["fit"], runs_dir, world, say)
     num_photos = read_meta(run.checkpoint)["trained"]["num_photos"]
     if len(images) != num_photos:
         message = f"{run.dir}: started with {num_photos} photos, {source} now has {len(images)}"
         raise ConfigError(message, hint="resume with the photos it was started with")
     if saved.get("photos") not in (None, _key_of(source)):
         say(f"warning: {source}: other photos than when this run started; it goes on with those that are there now")
+    classes = _classes_of(source, config, len(images), unreadable, say)
     say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
-    return _train(images, unreadable, config, run, device, resume=True, **how)
+    return _train(images, unreadable, config, run, device, classes=classes, resume=True, **how)
 
 
 def _train(
@@ -220,9 +229,10 @@ def _outcome(run: Run, images: Tensor, unreadable: list[str]) -> TrainedGan:
 
 
 def _load(
-    source: Path, resolution: int, crop: Box | None, fit: str, runs_dir: Path, world: World, say: Say
+    source: Path, config: GanTrainConfig, crop: Box | None, fit: str, runs_dir: Path, world: World, say: Say
 ) -> tuple[Tensor, list[str]]:
     """The photos, in memory or, where they are many or for many processes, in a file that vanishes with them."""
+    resolution = config.resolution
     if world.size == 1 and not needs_store(count_photos(source), resolution):
         images, unreadable = load_images(source, resolution, crop=crop, fit=fit)
     else:
@@ -232,9 +242,24 @@ def _load(
         say(f"warning: {name}: cannot be read, skipped")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
-    if num_labels := count_labels(source):
-        say(f"warning: {source}: {LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind")
+    if not config.num_classes and (num_labels := count_labels(source)):
+        what = f"{LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind"
+        say(f"warning: {source}: {what} (--conditional trains on the classes)")
     return images, unreadable
+
+
+def _classes_of(
+    source: Path, config: GanTrainConfig, num_photos: int, unreadable: list[str], say: Say
+) -> PhotoClasses | None:
+    """Of the photos that could be read; GsegError when they are others than the training was started with."""
+    if not config.num_classes:
+        return None
+    classes = read_classes(source, set(unreadable))
+    if (len(classes.indices), classes.num_classes) != (num_photos, config.num_classes):
+        got = f"{classes.num_classes} classes of {len(classes.indices)} photos"
+        raise ConfigError(f"{source}: expected {config.num_classes} classes of {num_photos} photos, got {got}")
+    say(f"{source}: {classes}")
+    return classes
 
 
 def _key_of(source: Path) -> str:

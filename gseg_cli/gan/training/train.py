@@ -16,6 +16,7 @@ from gseg_cli.gan.load import GanModule, save_gan
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.fid import Inception
 from gseg_cli.gan.training.metrics import generate, overfit, swd
+from gseg_cli.gan.training.photo_classes import PhotoClasses
 from gseg_cli.gan.training.plot import draw_curves, read_curves
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.runs import Run
@@ -35,6 +36,7 @@ def train_gan(
     run: Run,
     device: torch.device,
     *,
+    classes: PhotoClasses | None = None,
     init_from: Path | None = None,
     resume: bool = False,
     minutes: float | None = None,
@@ -45,16 +47,19 @@ def train_gan(
 ) -> Path:
     """Train until config.kimg thousand images or `minutes` have passed; the checkpoint's path.
 
-    images: uint8 [N, 3, R, R]. Writes a checkpoint, a state to resume from, a grid of samples, figures and their curves
-    every config.snapshot_minutes and at the end; with fid_weights, FID and KID at the end. Of many processes only the
-    first writes and speaks; all are given the same images and run. Raises GsegError when a loss is no longer finite.
+    images: uint8 [N, 3, R, R]; classes: theirs, of a conditional GAN. Writes a checkpoint, a state to resume from, a
+    grid of samples, figures and their curves every config.snapshot_minutes and at the end; with fid_weights, FID and
+    KID at the end. Of many processes only the first writes and speaks; all are given the same images and run. Raises
+    GsegError when a loss is no longer finite.
     """
-    trainer = GanTrainer(config, images, device, run.checkpoint if resume else init_from, world)
+    start = run.checkpoint if resume else init_from
+    trainer = GanTrainer(config, images, device, start, world, classes=classes.indices if classes else None)
     parents = [parent_of(init_from, trainer.G.kind)] if init_from else []
     if resume:
         trainer.load_state(load_checkpoint(run.dir / STATE, "gan-state")[0])
         parents = read_meta(run.checkpoint)["parents"]
     meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
+    meta |= {"class_names": classes.names} if classes and classes.names else {}
     inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
     session = _Session(trainer, run, meta, say, on_step, inception)
     if resume and world.is_first:
@@ -131,12 +136,15 @@ class _Session:
     def _measure(self) -> dict[str, float]:
         """Against held-out photos; nothing where none are held out."""
         trainer = self.trainer
-        held_out = trainer.images[spread(trainer.held_out, NUM_MEASURED)]
-        if len(held_out) == 0:
+        held_rows = spread(trainer.held_out, NUM_MEASURED)
+        if len(held_rows) == 0:
             return {}
-        fakes = generate(trainer.G_ema, len(held_out), trainer.device)
-        photos = trainer.images[spread(trainer.rows, len(held_out))]
-        figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device)}
+        rows = spread(trainer.rows, len(held_rows))
+        photos, held_out = trainer.images[rows], trainer.images[held_rows]
+        of_photos, of_held_out = trainer.classes_of(rows), trainer.classes_of(held_rows)
+        fakes = generate(trainer.G_ema, len(held_out), trainer.device, of_held_out)
+        classes = (of_photos, of_held_out, of_held_out)
+        figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device, classes)}
         if figures["overfit"] > 0.5:
             self._warn(
                 "memorises",
@@ -149,8 +157,9 @@ class _Session:
     def _inception_distances(self) -> dict[str, float]:
         assert self.inception is not None
         trainer = self.trainer
-        photos = trainer.images[spread(trainer.rows, NUM_FID)]
-        figures = self.inception.distances(photos, generate(trainer.G_ema, len(photos), trainer.device))
+        rows = spread(trainer.rows, NUM_FID)
+        samples = generate(trainer.G_ema, len(rows), trainer.device, trainer.classes_of(rows))
+        figures = self.inception.distances(trainer.images[rows], samples)
         return {name: round(value, 4) for name, value in figures.items()}
 
     def _watch_balance(self, values: dict[str, float]) -> None:
@@ -185,8 +194,13 @@ def _diverged(trainer: GanTrainer, what: str) -> GsegError:
 
 
 def sample_grid(generator: GanModule, device: torch.device) -> np.ndarray:
-    """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]; fewer if large."""
+    """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]; fewer if large.
+
+    Of a conditional GAN each row has one class, the next row the next.
+    """
     r = generator.img_resolution
     rows, columns = min(6, max(2, 2560 // r)), min(10, max(3, 4096 // r))
-    grid = generate(generator, rows * columns, device).reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
+    num_classes = getattr(generator.config, "c_dim", 0)
+    classes = torch.arange(rows * columns) // columns % num_classes if num_classes else None
+    grid = generate(generator, rows * columns, device, classes).reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
     return grid.reshape(rows * r, columns * r, 3).numpy()

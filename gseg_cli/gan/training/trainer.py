@@ -7,6 +7,7 @@ of an uninterrupted one, and many processes take those of one with the same micr
 """
 
 import copy
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -34,7 +35,8 @@ MAX_RECORDED = 128  # pixels: up to here steps are recorded; above, kernels are 
 class GanTrainer:
     """Networks, optimisers, the average and the strength of augmentation; `step` takes one step.
 
-    images: uint8 [N, 3, R, R], on the CPU, perhaps mapped from a file. graphs: whether a GPU is given the phases of a
+    images: uint8 [N, 3, R, R], on the CPU, perhaps mapped from a file. classes: int64 [N], their classes, of a
+    conditional GAN, whose samples get the classes of random photos. graphs: whether a GPU is given the phases of a
     step as wholes where that is possible, or kernel by kernel; the numbers are the same up to rounding.
     """
 
@@ -46,8 +48,10 @@ class GanTrainer:
         init_from: Path | None = None,
         world: World = ALONE,
         graphs: bool = True,
+        classes: Tensor | None = None,
     ) -> None:
         self.config, self.images, self.device, self.world = config, images, device, world
+        self.classes = classes
         self.chunk_size = config.microbatch or config.batch
         self.num_chunks = config.batch // self.chunk_size
         self.chunks = range(world.rank, self.num_chunks, world.size)
@@ -78,6 +82,10 @@ class GanTrainer:
     @property
     def num_images(self) -> int:
         return self.num_steps * self.config.batch
+
+    def classes_of(self, rows: Tensor) -> Tensor | None:
+        """int64 [N]; None where there are none."""
+        return None if self.classes is None else self.classes[rows]
 
     def step(self) -> Stats:
         """One update of D and of G, and the regularisers when they are due; returns losses, not yet synchronised."""
@@ -147,34 +155,37 @@ class GanTrainer:
         return Outcome(gradients, total, w_mean)
 
     def _discriminator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
-        real = self._reals(chunk, feed)
+        real, real_classes = self._reals(chunk, feed)
         self._seed(MAIN_D, chunk, feed)
         with torch.no_grad():
-            fake = self.G.synthesis(self._latents(len(real), feed))
-        real_logits = self._judge(feed, real)
-        value = losses.discriminator_loss(real_logits, self._judge(feed, fake))
+            ws, classes = self._latents(len(real), feed)
+            fake = self.G.synthesis(ws)
+        real_logits = self._judge(feed, real_classes, real)
+        value = losses.discriminator_loss(real_logits, self._judge(feed, classes, fake))
         return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
 
     def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(MAIN_G, chunk, feed)
-        value = losses.generator_loss(self._judge(feed, self.G.synthesis(self._latents(self.chunk_size, feed))))
+        ws, classes = self._latents(self.chunk_size, feed)
+        value = losses.generator_loss(self._judge(feed, classes, self.G.synthesis(ws)))
         return value, {"loss_G": value}
 
     def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
-        real = self._reals(chunk, feed)
+        real, classes = self._reals(chunk, feed)
         self._seed(REGULARIZE_D, chunk, feed)
-        penalty = losses.r1_penalty(partial(self._judge, feed), real)
+        penalty = losses.r1_penalty(partial(self._judge, feed, classes), real)
         return penalty * (self.config.r1_gamma / 2 * self.config.r1_interval), {"r1": penalty}
 
     def _path_length(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(REGULARIZE_G, chunk, feed)
-        ws = self._latents(max(self.chunk_size // 2, 1), feed)
+        ws, _ = self._latents(max(self.chunk_size // 2, 1), feed)
         penalty, mean = losses.path_length_penalty(self.G, ws, self.pl_mean)
         return penalty * (self.config.pl_weight * self.config.pl_interval), {"path_length": mean}
 
-    def _judge(self, feed: Feed, images: Tensor) -> Tensor:
+    def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
         """D's logits [N, 1] of images as it is shown them, augmented."""
         n, _, _, size = images.shape
+        self.D.class_index = classes  # type: ignore[assignment]
         if not feed.has_fixed_shapes:
             return self.D(augment(images, self.augment_p))
         if self.augment_p == 0:
@@ -184,24 +195,36 @@ class GanTrainer:
     def _seed(self, phase: int, chunk: int, feed: Feed) -> None:
         feed.host(lambda: seed_step(self.config.seed, self.num_steps, phase, chunk))
 
-    def _reals(self, chunk: int, feed: Feed) -> Tensor:
-        """float32 [N, 3, R, R] in [-1, 1], the same whenever a step asks."""
+    def _reals(self, chunk: int, feed: Feed) -> tuple[Tensor, Tensor | None]:
+        """float32 [N, 3, R, R] in [-1, 1], and their classes, the same whenever a step asks."""
         self._seed(REALS, chunk, feed)
-        return feed(self._draw_reals).float() / 127.5 - 1
+        images = feed(self._draw_reals).float() / 127.5 - 1
+        return images, self._classes(feed, lambda: self.drawn)
 
     def _draw_reals(self) -> Tensor:
         """uint8, on the CPU."""
-        real = self.images[self.rows[torch.randint(len(self.rows), [self.chunk_size])]]
+        self.drawn = self._draw_rows(self.chunk_size)
+        real = self.images[self.drawn]
         return torch.where(torch.rand(len(real), 1, 1, 1) < 0.5, real.flip(3), real) if self.config.mirror else real
 
-    def _latents(self, n: int, feed: Feed) -> Tensor:
+    def _draw_rows(self, n: int) -> Tensor:
+        return self.rows[torch.randint(len(self.rows), [n])]
+
+    def _classes(self, feed: Feed, rows: Callable[[], Tensor]) -> Tensor | None:
+        """Of these photos, int64 [N]; None, and nothing drawn, where there are no classes."""
+        classes = self.classes
+        return None if classes is None else feed(lambda: classes[rows()])
+
+    def _latents(self, n: int, feed: Feed) -> tuple[Tensor, Tensor | None]:
+        """ws [N, L, W] and classes, as of `_classes`."""
         z = feed(lambda: torch.randn(2, n, self.G.z_dim))
+        self.G.class_index = classes = self._classes(feed, lambda: self._draw_rows(n))
         ws, others = self.G.mapping(z[0]), self.G.mapping(z[1])
         self.ws.append(ws.detach().mean(dim=0, keepdim=True))
         num_ws = ws.shape[1]
         if num_ws < 2:
-            return ws
-        return losses.mix_styles(ws, others, feed(lambda: losses.draw_kept(num_ws, self.config.style_mixing)))
+            return ws, classes
+        return losses.mix_styles(ws, others, feed(lambda: losses.draw_kept(num_ws, self.config.style_mixing))), classes
 
     @torch.no_grad()
     def _average(self) -> None:

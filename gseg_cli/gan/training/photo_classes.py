@@ -1,0 +1,115 @@
+"""The classes of training photos: those of NVIDIA's dataset.json, or of the folders that the photos lie in."""
+
+import json
+import zipfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from gseg_cli.gan.networks.config import MAX_WIDTH
+from gseg_cli.gan.training.sources import open_photos
+from gseg_runtime.errors import GsegError
+
+MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
+LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
+CONTAINERS = (".tar", ".parquet")  # of photos, which come first in their names
+HINT = f"give classes with a {LABELS} as NVIDIA's dataset_tool.py writes it, or by a folder for each class"
+
+
+@dataclass(frozen=True)
+class PhotoClasses:
+    """indices: int64 [N], of each photo. names: of the classes, where they have any."""
+
+    indices: Tensor
+    num_classes: int
+    names: tuple[str, ...] | None = None
+
+    def __str__(self) -> str:
+        counts = self.indices.bincount(minlength=self.num_classes).tolist()
+        names = self.names or [""] * self.num_classes
+        some = [f"{i} {name} ({n})".replace("  ", " ") for i, (name, n) in enumerate(zip(names, counts, strict=True))]
+        return f"{self.num_classes} classes: {', '.join(some[:10])}{', ...' if len(some) > 10 else ''}"
+
+
+def read_classes(source: Path, without: Collection[str] = ()) -> PhotoClasses:
+    """Of all photos but those named; GsegError where one has no class, and where all have the same."""
+    with open_photos(source) as photos:
+        names = [photo.name for photo in photos if photo.name not in without]
+    try:
+        listed = _read_labels(source)
+    except (FileNotFoundError, KeyError, NotADirectoryError, zipfile.BadZipFile):
+        listed = None
+    if listed is None:
+        return _by_folder(source, names)
+    return _by_list(source / LABELS, names, listed)
+
+
+def count_labels(source: Path) -> int:
+    """How many photos dataset.json gives a class; 0 where there is none, or where it is not NVIDIA's."""
+    try:
+        labels = json.loads(_read_labels(source))["labels"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, zipfile.BadZipFile):
+        return 0
+    return len(labels) if isinstance(labels, list) else 0
+
+
+def _read_labels(source: Path) -> bytes:
+    if source.is_dir():
+        with (source / LABELS).open("rb") as file:
+            return file.read(MAX_LABELS_BYTES)
+    with zipfile.ZipFile(source) as archive, archive.open(LABELS) as file:
+        return file.read(MAX_LABELS_BYTES)
+
+
+def _by_list(path: Path, names: Sequence[str], data: bytes) -> PhotoClasses:
+    try:
+        class_of = _listed(json.loads(data))
+    except (ValueError, RecursionError) as error:
+        raise GsegError(f"{path}: not a list of classes: {error}", HINT) from error
+    if missing := [name for name in names if name not in class_of]:
+        raise GsegError(f"{path}: gives {len(missing)} photos no class, {missing[0]} for one", HINT)
+    return _checked(path, [class_of[name] for name in names], 1 + max(class_of.values(), default=0))
+
+
+def _listed(content: Any) -> Mapping[str, int]:
+    """ValueError for anything but {"labels": [[name, class], ...]}."""
+    labels = content.get("labels") if isinstance(content, dict) else None
+    if not isinstance(labels, list):
+        raise ValueError(f'expected "labels", a list, got {labels!r:.40}')
+    class_of = {}
+    for entry in labels:
+        match entry:
+            case [str(name), int(index)] if 0 <= index < MAX_WIDTH and type(index) is int:
+                class_of[name] = index
+            case _:
+                raise ValueError(f"expected a name and a class from 0 to {MAX_WIDTH - 1}, got {entry!r:.60}")
+    return class_of
+
+
+def _by_folder(source: Path, names: Sequence[str]) -> PhotoClasses:
+    folders = [_folder_of(name) for name in names]
+    if loose := [name for name, folder in zip(names, folders, strict=True) if not folder]:
+        raise GsegError(f"{source}: {len(loose)} photos have no class, {loose[0]} for one", HINT)
+    classes = sorted(set(folders))
+    index_of = {folder: index for index, folder in enumerate(classes)}
+    return _checked(source, [index_of[folder] for folder in folders], len(classes), tuple(classes))
+
+
+def _folder_of(name: str) -> str:
+    """The outermost one; "" where there is none."""
+    first, _, rest = name.partition("/")
+    if first.endswith(CONTAINERS):
+        first, _, rest = rest.partition("/")
+    return first if rest else ""
+
+
+def _checked(
+    source: Path, indices: Sequence[int], num_classes: int, names: tuple[str, ...] | None = None
+) -> PhotoClasses:
+    if not 2 <= num_classes <= MAX_WIDTH:
+        raise GsegError(f"{source}: expected photos of 2 to {MAX_WIDTH} classes, got {num_classes}", HINT)
+    return PhotoClasses(torch.tensor(indices, dtype=torch.int64), num_classes, names)
