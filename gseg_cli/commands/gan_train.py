@@ -78,6 +78,9 @@ def gan_train(
             "--conditional", help="Train on the photos' classes, too: of dataset.json, or a folder for each class."
         ),
     ] = False,
+    alpha: Annotated[
+        bool, typer.Option("--alpha", help="Train transparency as a fourth channel; photos without it are opaque.")
+    ] = GanTrainConfig.alpha,
     crop: Annotated[
         str | None, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Box to cut out of each photo, in pixels.")
     ] = None,
@@ -116,7 +119,7 @@ def gan_train(
     options = {
         "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch,
         "channel_base": channel_base, "lr": lr, "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out,
-        "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes,
+        "alpha": alpha, "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     given |= {} if augment is None else parse_augment(augment)

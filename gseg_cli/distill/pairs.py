@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from gseg_cli.device import send
 from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.gan.transparency import draw, has_alpha, over, plain_colours
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.class_map import IGNORE
@@ -130,7 +132,10 @@ def make_pairs(
 def annotated_pairs(generator: Generator, annotated: Annotated) -> PairSet:
     """The annotated samples themselves, with their label maps as drawn; what was not labelled is ignored."""
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
-    images = [to_uint8(generator.synthesis(ws[None].to(device))).cpu() for ws in annotated.ws]
+    images = []
+    for i, ws in enumerate(annotated.ws):
+        image, behind = draw(generator, ws[None].to(device)), _behind(generator, [i], device)
+        images.append(to_uint8(image if behind is None else over(image, behind)).cpu())
     return PairSet.exact(torch.cat(images).numpy(), annotated.labels.numpy())
 
 
@@ -150,9 +155,14 @@ def _label(
     parts = []
     for i in range(0, len(seeds), batch):
         ws = ws_for_seeds(generator, seeds[i : i + batch], psi)
-        parts.append(_compact(predict(generator, teacher, ws)))
+        parts.append(_compact(predict(generator, teacher, ws, _behind(generator, seeds[i : i + batch], ws.device))))
         on_done(i + len(ws))
     return PairSet.join(parts)
+
+
+def _behind(generator: Generator, seeds: Sequence[int], device: torch.device) -> Tensor | None:
+    """Behind pictures with alpha a colour for each: photos have no checkerboard, and a student would learn it."""
+    return send(plain_colours(seeds), device) if has_alpha(generator) else None
 
 
 def _compact(p: Prediction) -> PairSet:

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from gseg_cli.fewshot.model import Reading, Teacher
 from gseg_cli.gan.generator import Generator, to_uint8
+from gseg_cli.gan.transparency import draw, over
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,16 @@ class Prediction:
 
 
 @torch.no_grad()
-def predict(generator: Generator, teacher: Teacher, ws: Tensor) -> Prediction:
-    """Segment the images of the latents ws [N, num_ws, w_dim] by their features."""
+def predict(generator: Generator, teacher: Teacher, ws: Tensor, behind: Tensor | None = None) -> Prediction:
+    """Segment the images of the latents ws [N, num_ws, w_dim] by their features.
+
+    behind: colours [N, 3, 1, 1] instead of the checkerboard behind pictures with alpha.
+    """
     reading = Reading(teacher)
-    image = generator.synthesis(ws, reading.add)
+    if behind is None:
+        image = generator.synthesis(ws, reading.add)
+    else:
+        image = over(draw(generator, ws, reading.add), behind)
     heads = reading.probs()  # [H, N, C, S, S]
     probs = heads.mean(dim=0)
     doubt = entropy(probs)

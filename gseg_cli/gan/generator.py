@@ -54,7 +54,7 @@ class Generator(Protocol):
 
 
 def to_uint8(image: Tensor) -> Tensor:
-    """[N, 3, H, W] in [-1, 1] -> uint8 [N, H, W, 3], as NVIDIA's scripts round (truncation of x * 127.5 + 128)."""
+    """[N, C, H, W] in [-1, 1] -> uint8 [N, H, W, C], as NVIDIA's scripts round (truncation of x * 127.5 + 128)."""
     import torch
 
     return (image.float() * 127.5 + 128).clamp(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()

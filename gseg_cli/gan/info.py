@@ -33,6 +33,7 @@ def gan_facts(
         "origin": meta.get("origin", "gseg gan-train"),
         "resolution": c.img_resolution,
         "colours": c.img_channels,
+        **({"alpha": True} if c.img_channels in (2, 4) else {}),
         "num_classes": c.c_dim,
         "mapping": {"layers": c.mapping_layers, "z_dim": c.z_dim, "w_dim": c.w_dim},
         "truncation_centre": meta.get("truncation_centre", "w_avg, tracked in training"),

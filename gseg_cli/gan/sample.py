@@ -1,7 +1,7 @@
 """Generated images to label: one seed = one latent = one image, whatever is generated beside it."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from gseg_cli.gan import sample_set, sheet
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.gan.sheet import write_sheet
+from gseg_cli.gan.transparency import draw, has_alpha, over_board
 from gseg_cli.seeding import z_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, UsageError
@@ -52,8 +53,9 @@ def write_samples(
 
     gan: the checkpoint `generator` was loaded from. batch: None takes 16, fewer above 256 px. A folder of samples of
     the same GAN, class and truncation_psi is extended: its seeds are kept, and its images not made again unless they
-    are missing. GsegError when `out` holds samples of another making, or something else; `overwrite` replaces samples,
-    but never files that are not gseg's.
+    are missing. Images with alpha are written over a checkerboard, to be labelled, and as they are to transparent/.
+    GsegError when `out` holds samples of another making, or something else; `overwrite` replaces samples, but never
+    files that are not gseg's.
     """
     check_truncation(truncation_psi)
     gan_sha256 = sha256_file(gan)
@@ -114,11 +116,19 @@ def _write_images(generator: Generator, samples: SampleSet, seeds: Sequence[int]
     for start in range(0, len(seeds), batch):
         chunk = seeds[start : start + batch]
         ws = torch.from_numpy(samples.ws_of(chunk)).to(device)
-        images = to_uint8(generator.synthesis(ws)).cpu().numpy()  # [N, R, R, 3]
-        for seed, image in zip(chunk, images, strict=True):
-            with atomic_path(samples.image_path(seed)) as temporary:
-                Image.fromarray(image).save(temporary)
+        drawn = draw(generator, ws)
+        if has_alpha(generator):
+            _save(to_uint8(drawn), map(samples.transparent_path, chunk))
+        _save(to_uint8(over_board(drawn)), map(samples.image_path, chunk))  # last, since its files count as done
         on_step(Step(start + len(chunk), len(seeds)))
+
+
+def _save(images: Tensor, paths: Iterable[Path]) -> None:
+    """images: uint8 [N, R, R, C]."""
+    for path, image in zip(paths, images.cpu().numpy(), strict=True):
+        path.parent.mkdir(exist_ok=True)
+        with atomic_path(path) as temporary:
+            Image.fromarray(image).save(temporary)
 
 
 def device_of(generator: Generator) -> torch.device:

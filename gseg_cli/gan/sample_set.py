@@ -10,6 +10,7 @@ from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.errors import GsegError
 
 FILE = "samples.json"
+TRANSPARENT = "transparent"  # folder
 HINT = "run gseg sample to make samples, with --overwrite to replace a broken folder"
 _TYPES = {"gan": dict, "truncation_psi": float, "seeds": list, "resolution": int}
 
@@ -46,6 +47,10 @@ class SampleSet:
 
     def image_path(self, seed: int) -> Path:
         return self.dir / sample_name(seed)
+
+    def transparent_path(self, seed: int) -> Path:
+        """The same with its alpha, of a GAN that draws one."""
+        return self.dir / TRANSPARENT / sample_name(seed)
 
     def ws_of(self, seeds: Sequence[int]) -> Latents:
         """The latents of some of the seeds, in the order given."""

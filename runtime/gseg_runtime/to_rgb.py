@@ -28,6 +28,16 @@ def to_rgb(image: Image.Image, background: Color = BLACK) -> Pixels:
     return np.array(image if image.mode == "RGB" else image.convert("RGB"))  # convert copies in any case
 
 
+def to_rgba(image: Image.Image) -> npt.NDArray[np.uint8] | None:
+    """uint8 [H, W, 4], black where nothing is seen; None for a picture without transparency."""
+    image.load()
+    if not image.has_transparency_data or _is_alpha_empty(image):
+        return None
+    pixels = np.array((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
+    pixels[pixels[:, :, 3] == 0] = 0  # programs leave anything there
+    return pixels
+
+
 def _is_alpha_empty(image: Image.Image) -> bool:
     """In a BMP of 32 bits nothing tells whether the fourth byte is alpha or nothing, which programs leave at zero."""
     return image.format == "BMP" and image.mode == "RGBA" and image.getchannel("A").getextrema() == (0, 0)

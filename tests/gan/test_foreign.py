@@ -178,7 +178,7 @@ def test_transparency_is_shown_over_a_checkerboard(channels, opened):
         board = 0.8 if (y + x) % 2 else 0.4
         expected = np.broadcast_to(np.array(colours) * alpha + board * (1 - alpha), 3)
         np.testing.assert_allclose(image[n, :, y, x], expected, atol=1e-5)
-    assert read_gan(path).meta["discriminator"].startswith("left out: it judges transparency")
+    assert read_gan(path).meta["discriminator"] == "of the file"
 
 
 def test_clamping_that_the_file_does_not_tell_of_is_said_to_be_assumed(opened):

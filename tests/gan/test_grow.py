@@ -140,14 +140,6 @@ def test_what_can_neither_grow_nor_shrink_is_refused(gan, tmp_path):
     assert load_gan(tmp_path / "dcgan.safetensors")[0].img_resolution == 16
 
 
-def test_a_gan_that_draws_transparency_is_refused(tmp_path):
-    config = replace(CONFIG, img_channels=4)
-    save_gan(tmp_path / "rgba.safetensors", StyleGAN2(config), Discriminator(config), {})
-    photos = tiny.write_photos(tmp_path / "photos")
-    with pytest.raises(ConfigError, match="a GAN that draws transparency"):
-        run_or_resume_gan_train(photos, {}, tmp_path / "runs", CPU, init_from=tmp_path / "rgba.safetensors")
-
-
 def test_a_gan_of_several_classes_is_refused_before_a_run_is_opened(tmp_path):
     torch.manual_seed(0)
     config = replace(CONFIG, c_dim=3)

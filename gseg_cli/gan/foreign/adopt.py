@@ -78,8 +78,6 @@ def _adopt_discriminator(
 ) -> tuple[dict[str, Tensor], StyleGAN2Config, str]:
     if not foreign.discriminator:
         return {}, config, "none in the file" + (" that is read" if foreign.unread else "")
-    if config.img_channels in (2, 4):
-        return {}, config, "left out: it judges transparency, which photos do not have"
     try:
         d = _plain(discriminator_to_nvidia(foreign.naming, _floats(foreign.discriminator)))
         config = replace(config, discriminator=discriminator_config(d, hints, config))

@@ -9,6 +9,7 @@ from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config
 from gseg_cli.gan.networks.mapping import ClassIndex, MappingNetwork
 from gseg_cli.gan.networks.ops import ConvLayer as ConvLayer
+from gseg_cli.gan.transparency import as_channels
 
 
 class DiscriminatorBlock(nn.Module):
@@ -107,7 +108,7 @@ class Discriminator(nn.Module):
         )  # fmt: skip
 
     def forward(self, image: Tensor) -> Tensor:
-        """image [N, 3, R, R] in [-1, 1] -> logits [N, 1], larger for real."""
+        """image [N, 3, R, R] in [-1, 1], or with alpha [N, 4, R, R] -> logits [N, 1], larger for real."""
         return self.judge(self.features(image)[-1])
 
     def judge(self, x: Tensor) -> Tensor:
@@ -118,8 +119,7 @@ class Discriminator(nn.Module):
     def features(self, image: Tensor) -> list[Tensor]:
         """The output of every block [N, C, r, r], fine to coarse, r from R / 2 to 4."""
         maps: list[Tensor] = []
-        if self.config.img_channels == 1:
-            image = image.mean(dim=1, keepdim=True)
+        image = as_channels(image, self.config.img_channels)
         x = image.contiguous(memory_format=torch.channels_last)
         for i, r in enumerate(self.resolutions):
             block = getattr(self, f"b{r}")

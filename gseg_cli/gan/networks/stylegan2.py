@@ -13,8 +13,7 @@ from gseg_cli.gan.generator import FeatureStack, OnLayer
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config as StyleGAN2Config
 from gseg_cli.gan.networks.mapping import ClassIndex, TrackedMapping
-
-BOARD_SQUARES = 16  # a side, behind what is transparent
+from gseg_cli.gan.transparency import as_colours, over_board
 
 
 class ModulatedConv(nn.Module):
@@ -159,18 +158,6 @@ class SynthesisNetwork(nn.Module):
         return image
 
 
-def as_colours(image: Tensor) -> Tensor:
-    """Colours [N, 3, R, R] of what a GAN draws [N, 1 to 4, R, R]: grey three times, alpha over a checkerboard."""
-    has_alpha, size = image.shape[1] in (2, 4), image.shape[-1]
-    colours = (image[:, :-1] if has_alpha else image).expand(-1, 3, -1, -1)
-    if not has_alpha:
-        return colours
-    alpha = (image[:, -1:] / 2 + 0.5).clamp(0, 1)
-    square = torch.arange(size, device=image.device) * BOARD_SQUARES // size
-    board = 0.4 + 0.4 * ((square[:, None] + square) % 2)  # two light greys
-    return colours * alpha + board * (1 - alpha)
-
-
 class StyleGAN2(nn.Module):
     """Generator protocol over mapping and synthesis.
 
@@ -204,6 +191,10 @@ class StyleGAN2(nn.Module):
         return w.unsqueeze(1).expand(-1, self.num_ws, -1)
 
     def synthesis(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
+        return over_board(self.draw(ws, on_layer))
+
+    def draw(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
+        """The colours [N, 3, R, R], grey ones three times, and alpha where there is one: [N, 4, R, R]."""
         n = len(self.config.resolutions)
         num_low = n if self.num_lowp_res is None else min(self.num_lowp_res, n)
         dtypes = [torch.float32] * (n - num_low) + [self.compute_dtype] * num_low

@@ -133,8 +133,11 @@ def colour_matrix(t: Transforms) -> Tensor:
 
 
 def _recolour(images: Tensor, matrix: Tensor) -> Tensor:
+    """The colours alone: alpha [N, 1, R, R], where there is one, stays."""
     matrix = send(matrix, images.device)
-    return torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], images.flatten(2)).view(images.shape)
+    colours = images if images.shape[1] == 3 else images[:, :3]
+    recoloured = torch.baddbmm(matrix[:, :, 3:], matrix[:, :, :3], colours.flatten(2)).view(colours.shape)
+    return recoloured if images.shape[1] == 3 else torch.cat([recoloured, images[:, 3:]], dim=1)
 
 
 def _matrix(rows: list[list[Tensor]]) -> Tensor:

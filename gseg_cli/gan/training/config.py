@@ -31,6 +31,7 @@ class GanTrainConfig:
     z_dim: int = 128
     mapping_layers: int = 2
     num_classes: int = 0  # of a conditional GAN
+    alpha: bool = False  # a fourth channel, how opaque each pixel is
     kimg: float = 200.0
     batch: int = 8  # images per step, over all processes
     microbatch: int | None = None  # images computed at once; None: all of a step
@@ -58,8 +59,9 @@ class GanTrainConfig:
             raise ConfigError(f"augment_p: expected 0 to 1, got {self.augment_p}")
         if self.microbatch is not None and (self.microbatch < 1 or self.batch % self.microbatch):
             raise ConfigError(f"microbatch: expected a divisor of the batch of {self.batch}, got {self.microbatch}")
-        if self.num_classes and self.arch != "stylegan2":
-            raise ConfigError(f"num_classes: a {self.arch} has none", "leave out --conditional, or --arch")
+        for name in ("num_classes", "alpha"):
+            if getattr(self, name) and self.arch != "stylegan2":
+                raise ConfigError(f"{name}: a {self.arch} has none", "leave out --conditional and --alpha, or --arch")
         make_config(self.arch, self.network())  # raises before anything is read or written
 
     def network(self) -> dict[str, Any]:
@@ -69,13 +71,15 @@ class GanTrainConfig:
         half = self.arch == "stylegan2" and self.precision == "fp16"
         clamp = {"conv_clamp": CLAMP, "discriminator": {"conv_clamp": CLAMP}} if half else {}
         classes = {"c_dim": self.num_classes} if self.num_classes else {}
-        return {**names, "z_dim": self.z_dim, **mapping, **clamp, **classes}
+        channels = {"img_channels": 4} if self.alpha else {}
+        return {**names, "z_dim": self.z_dim, **mapping, **clamp, **classes, **channels}
 
     def like(self, gan: "GanFile") -> "GanTrainConfig":
-        """The same training, of networks as wide and deep as this one, and of as many classes."""
+        """The same training, of networks as wide and deep as this one, of as many classes, and with alpha if it has."""
         names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
         given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
-        return replace(self, arch=gan.kind, num_classes=getattr(gan.config, "c_dim", 0), **given)
+        alpha, num_classes = getattr(gan.config, "img_channels", 3) in (2, 4), getattr(gan.config, "c_dim", 0)
+        return replace(self, arch=gan.kind, num_classes=num_classes, alpha=alpha, **given)
 
 
 def parse_augment(text: str) -> dict[str, Any]:

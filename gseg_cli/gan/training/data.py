@@ -16,12 +16,16 @@ from gseg_cli.gan.training.config import Box
 from gseg_cli.gan.training.photo_entry import Photo
 from gseg_cli.gan.training.sources import open_photos
 from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.geometry import Letterbox
+from gseg_runtime.geometry import FILL, Letterbox
 from gseg_runtime.images import decode_image
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.picture_formats import open_photo
 from gseg_runtime.pillow import picture_errors
+from gseg_runtime.spread import spread
+from gseg_runtime.to_rgb import orientation_of, to_rgba, upright
 from gseg_runtime.workers import num_cores
 
+NUM_LOOKED_AT = 20  # photos, for transparency
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
 
 
@@ -31,18 +35,20 @@ def load_images(
     *,
     crop: Box | None = None,
     fit: str = "crop",
+    alpha: bool = False,
     store: Path | None = None,
     on_image: Callable[[int], None] | None = None,
 ) -> tuple[Tensor, list[str]]:
     """Photos as uint8 [N, 3, R, R], in the order of their names, and the names of those that could not be read.
 
     crop is a box (left, top, right, bottom) in pixels of the photo, cut out first. fit: "crop" takes the centre square,
-    "letterbox" the whole photo with grey beside it. store: a file to keep the pixels in, which the tensor then maps.
+    "letterbox" the whole photo with grey beside it. alpha: uint8 [N, 4, R, R] instead; photos without transparency are
+    opaque, and nothing lies beside them. store: a file to keep the pixels in, which the tensor then maps.
     Raises GsegError when fewer than 16 photos can be read.
     """
     check_fit(fit)
     with open_photos(source) as photos:
-        pixels = _allocate(len(photos), resolution, store)
+        pixels = _allocate(len(photos), 4 if alpha else 3, resolution, store)
         good, unreadable = _decode_all(photos, pixels, crop, fit, on_image)
     if good < MIN_PHOTOS:
         raise GsegError(
@@ -58,10 +64,24 @@ def count_photos(source: Path) -> int:
         return len(photos)
 
 
-def needs_store(num_photos: int, resolution: int) -> bool:
+def has_transparent(source: Path) -> bool:
+    """Whether a pixel of one of some photos is transparent, in part or wholly."""
+    with open_photos(source) as photos:
+        return any(map(_is_transparent, spread(photos, NUM_LOOKED_AT)))
+
+
+def _is_transparent(photo: Photo) -> bool:
+    try:
+        with picture_errors(Path(photo.name)):
+            return bool((decode_rgba(photo.read(), Path(photo.name))[:, :, 3] < 255).any())
+    except ImageError:
+        return False
+
+
+def needs_store(num_photos: int, resolution: int, channels: int = 3) -> bool:
     """Whether the pixels would take more than a quarter of this machine's memory."""
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 8 * 2**30
-    return num_photos * 3 * resolution**2 > memory_bytes / 4
+    return num_photos * channels * resolution**2 > memory_bytes / 4
 
 
 def map_images(store: Path, num_photos: int) -> Tensor:
@@ -69,8 +89,8 @@ def map_images(store: Path, num_photos: int) -> Tensor:
     return torch.from_numpy(np.load(store, mmap_mode="r+")[:num_photos])
 
 
-def _allocate(count: int, resolution: int, store: Path | None) -> np.ndarray:
-    shape = (count, 3, resolution, resolution)
+def _allocate(count: int, channels: int, resolution: int, store: Path | None) -> np.ndarray:
+    shape = (count, channels, resolution, resolution)
     if store is None:
         return np.empty(shape, np.uint8)
     try:
@@ -89,12 +109,13 @@ def _decode_all(
 ) -> tuple[int, list[str]]:
     """Fill the first rows of `pixels`; how many, and which photos could not be read."""
     size, good, unreadable = pixels.shape[-1], 0, []
+    pixels_of = decode_rgba if pixels.shape[1] == 4 else _decode_rgb
 
     def decode(photo: Photo) -> tuple[str, Pixels | None]:
         path = Path(photo.name)
         try:
             with picture_errors(path):  # of the zip, of the decoder, of a crop that does not fit
-                return photo.name, _square(decode_image(photo.read(), path).pixels, size, crop, fit)
+                return photo.name, _square(pixels_of(photo.read(), path), size, crop, fit)
         except ImageError:
             return photo.name, None
 
@@ -112,11 +133,26 @@ def _decode_all(
     return good, unreadable
 
 
+def _decode_rgb(data: bytes, source: Path) -> Pixels:
+    return decode_image(data, source).pixels
+
+
+def decode_rgba(data: bytes, source: Path) -> Pixels:
+    """uint8 [H, W, 4], upright; what has no alpha is opaque."""
+    with open_photo(data) as image:
+        pixels = to_rgba(image)
+        if pixels is not None:
+            return upright(pixels, orientation_of(image))
+    return np.pad(_decode_rgb(data, source), [(0, 0), (0, 0), (0, 1)], constant_values=255)
+
+
 def _square(pixels: Pixels, resolution: int, crop: Box | None, fit: str) -> Pixels:
-    """[3, R, R] of [H, W, 3]; ValueError when the crop reaches out of the photo."""
+    """[C, R, R] of [H, W, C]; ValueError when the crop reaches out of the photo."""
     if fit == "letterbox":
         pixels = np.asarray(Image.fromarray(pixels).crop(_inside(crop, pixels))) if crop else pixels
-        return Letterbox(pixels.shape[0], pixels.shape[1], resolution).apply(pixels).transpose(2, 0, 1)
+        letterbox = Letterbox(pixels.shape[0], pixels.shape[1], resolution)
+        fill = FILL if pixels.shape[2] == 3 else (0, 0, 0, 0)
+        return letterbox.apply(pixels, fill).transpose(2, 0, 1)
     return crop_square(pixels, resolution, crop).transpose(2, 0, 1)
 
 

@@ -17,6 +17,7 @@ from gseg_cli.gan.load import GanModule, load_networks
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2, SynthesisBlock
+from gseg_cli.gan.transparency import as_channels
 from gseg_runtime.errors import ConfigError
 
 LRELU_SLOPE = 0.2
@@ -102,9 +103,7 @@ def _fit_reader(fromrgb: ConvLayer, before: DiscriminatorBlock, G: StyleGAN2) ->
 
 def _read_pixels(before: DiscriminatorBlock, G: StyleGAN2) -> tuple[Tensor, Tensor]:
     """Some pixels of one picture of G: their colours [P, C], and what the block gave there [P, O]."""
-    picture = G.synthesis(G.mapping(torch.randn(1, G.z_dim)))
-    if G.config.img_channels == 1:
-        picture = picture.mean(dim=1, keepdim=True)
+    picture = as_channels(G.draw(G.mapping(torch.randn(1, G.z_dim))), G.config.img_channels)
     given = before(ops.upsample2d(picture, ops.resample_filter()))
     at = torch.randperm(picture[0, 0].numel())[:MAX_PIXELS]
     return picture[0].flatten(1)[:, at].t(), given[0].flatten(1)[:, at].t()

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gseg_cli.gan.load import GanModule
+from gseg_cli.gan.transparency import draw
 
 
 def generator_loss(fake_logits: Tensor) -> Tensor:
@@ -27,7 +28,7 @@ def r1_penalty(discriminator: Callable[[Tensor], Tensor], real: Tensor) -> Tenso
 
 def path_length_penalty(generator: GanModule, ws: Tensor, mean: Tensor, decay: float = 0.01) -> tuple[Tensor, Tensor]:
     """Squared deviation of the image's sensitivity to w from its running mean []; and that mean, moved on."""
-    image = generator.synthesis(ws)
+    image = draw(generator, ws)
     noise = torch.randn_like(image) / math.sqrt(image.shape[2] * image.shape[3])
     (gradient,) = torch.autograd.grad((image * noise).sum(), ws, create_graph=True)
     lengths = gradient.float().square().sum(dim=2).mean(dim=1).sqrt()  # [N]

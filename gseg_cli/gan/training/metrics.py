@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import GanModule
+from gseg_cli.gan.transparency import draw
 from gseg_cli.seeding import z_for_seeds
 
 PATCH = 7
@@ -66,13 +67,16 @@ def _distance(a: Tensor, b: Tensor, draw: torch.Generator) -> float:
 
 @torch.no_grad()
 def generate(generator: GanModule, count: int, device: torch.device, classes: Tensor | None = None) -> Tensor:
-    """uint8 [N, 3, R, R] of the seeds from 0 on, without truncation, on the CPU. classes: int64 [N]."""
+    """uint8 [N, 3, R, R] of the seeds from 0 on, without truncation, on the CPU; with alpha [N, 4, R, R].
+
+    classes: int64 [N].
+    """
     out, batch = [], max(PIXELS // generator.img_resolution**2, 1)
     for start in range(0, count, batch):
         z = z_for_seeds(range(start, min(start + batch, count)), generator.z_dim).to(device)
         if classes is not None:
             generator.class_index = classes[start : start + batch].to(device)
-        out.append(to_uint8(generator.synthesis(generator.mapping(z))).permute(0, 3, 1, 2).cpu())
+        out.append(to_uint8(draw(generator, generator.mapping(z))).permute(0, 3, 1, 2).cpu())
     return torch.cat(out)
 
 

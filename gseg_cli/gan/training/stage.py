@@ -15,7 +15,7 @@ from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
-from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
 from gseg_cli.gan.training.sources import IMAGES, MASKS, open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
@@ -59,6 +59,8 @@ def choose_config(
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
     gan = _read_start(init_from, given.get("num_classes", 0))
     known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
+    if given.get("alpha") and getattr(gan.config, "img_channels", 3) not in (2, 4):
+        raise ConfigError(f"{init_from}: a GAN without alpha", "leave out --alpha, or --init-from")
     auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
     config = auto.like(gan)
     asked = given.get("channel_base", config.channel_base)
@@ -69,7 +71,7 @@ def choose_config(
 
 
 def _read_start(path: Path, num_classes: int) -> GanFile:
-    """What a training begins with; ConfigError for a GAN of another number of classes, or with an alpha channel."""
+    """What a training begins with; ConfigError for a GAN of another number of classes."""
     gan = read_gan(path)
     got = getattr(gan.config, "c_dim", 0)
     if got and not num_classes:
@@ -78,9 +80,6 @@ def _read_start(path: Path, num_classes: int) -> GanFile:
     if got != num_classes:
         message = f"{path}: a GAN of {got or 'no'} classes, and the photos have {num_classes}"
         raise ConfigError(message, "leave out --init-from" + ("" if got else ", or --conditional"))
-    if getattr(gan.config, "img_channels", 3) in (2, 4):
-        message = f"{path}: a GAN that draws transparency; gan-train trains GANs of colours alone"
-        raise ConfigError(message, hint="leave out --init-from, or sample from the GAN as it is")
     return gan
 
 
@@ -232,16 +231,18 @@ def _load(
     source: Path, config: GanTrainConfig, crop: Box | None, fit: str, runs_dir: Path, world: World, say: Say
 ) -> tuple[Tensor, list[str]]:
     """The photos, in memory or, where they are many or for many processes, in a file that vanishes with them."""
-    resolution = config.resolution
-    if world.size == 1 and not needs_store(count_photos(source), resolution):
-        images, unreadable = load_images(source, resolution, crop=crop, fit=fit)
+    resolution, channels = config.resolution, 4 if config.alpha else 3
+    if world.size == 1 and not needs_store(count_photos(source), resolution, channels):
+        images, unreadable = load_images(source, resolution, crop=crop, fit=fit, alpha=config.alpha)
     else:
         store = runs_dir / f"{TEMPORARY_PREFIX}photos-{socket.gethostname()}.npy"
-        images, unreadable = _load_once(source, resolution, crop, fit, store, world)
+        images, unreadable = _load_once(source, config, crop, fit, store, world)
     for name in unreadable:
         say(f"warning: {name}: cannot be read, skipped")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
+    if world.is_first and not config.alpha and has_transparent(source):
+        say(f"warning: {source}: some photos are transparent in part; they are shown over black (--alpha trains alpha)")
     if not config.num_classes and (num_labels := count_labels(source)):
         what = f"{LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind"
         say(f"warning: {source}: {what} (--conditional trains on the classes)")
@@ -268,14 +269,16 @@ def _key_of(source: Path) -> str:
 
 
 def _load_once(
-    source: Path, resolution: int, crop: Box | None, fit: str, store: Path, world: World
+    source: Path, config: GanTrainConfig, crop: Box | None, fit: str, store: Path, world: World
 ) -> tuple[Tensor, list[str]]:
     """One process of each machine decodes; the others map what it wrote."""
     found: tuple[int, list[str]] | GsegError = (0, [])
     if world.local_rank == 0:
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
-            images, unreadable = load_images(source, resolution, crop=crop, fit=fit, store=store)
+            images, unreadable = load_images(
+                source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store
+            )
             found = (len(images), unreadable)
         except GsegError as error:
             store.unlink(missing_ok=True)

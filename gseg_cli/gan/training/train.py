@@ -12,6 +12,7 @@ from torch import Tensor
 
 from gseg_cli.checkpoint import load_checkpoint, parent_of, read_meta, save_checkpoint
 from gseg_cli.device import fixed_shapes
+from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import GanModule, save_gan
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.fid import Inception
@@ -19,6 +20,7 @@ from gseg_cli.gan.training.metrics import generate, overfit, swd
 from gseg_cli.gan.training.photo_classes import PhotoClasses
 from gseg_cli.gan.training.plot import draw_curves, read_curves
 from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.gan.transparency import over_board
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
@@ -47,10 +49,10 @@ def train_gan(
 ) -> Path:
     """Train until config.kimg thousand images or `minutes` have passed; the checkpoint's path.
 
-    images: uint8 [N, 3, R, R]; classes: theirs, of a conditional GAN. Writes a checkpoint, a state to resume from, a
-    grid of samples, figures and their curves every config.snapshot_minutes and at the end; with fid_weights, FID and
-    KID at the end. Of many processes only the first writes and speaks; all are given the same images and run. Raises
-    GsegError when a loss is no longer finite.
+    images: uint8 [N, 3, R, R], with alpha [N, 4, R, R]; classes: theirs, of a conditional GAN. Writes a checkpoint, a
+    state to resume from, a grid of samples, figures and their curves every config.snapshot_minutes and at the end; with
+    fid_weights, FID and KID at the end. Of many processes only the first writes and speaks; all are given the same
+    images and run. Raises GsegError when a loss is no longer finite.
     """
     start = run.checkpoint if resume else init_from
     trainer = GanTrainer(config, images, device, start, world, classes=classes.indices if classes else None)
@@ -159,7 +161,7 @@ class _Session:
         trainer = self.trainer
         rows = spread(trainer.rows, NUM_FID)
         samples = generate(trainer.G_ema, len(rows), trainer.device, trainer.classes_of(rows))
-        figures = self.inception.distances(trainer.images[rows], samples)
+        figures = self.inception.distances(_shown(trainer.images[rows]), _shown(samples))
         return {name: round(value, 4) for name, value in figures.items()}
 
     def _watch_balance(self, values: dict[str, float]) -> None:
@@ -193,6 +195,13 @@ def _diverged(trainer: GanTrainer, what: str) -> GsegError:
     )
 
 
+def _shown(images: Tensor) -> Tensor:
+    """uint8 [N, 3, R, R]: pictures with alpha over a checkerboard."""
+    if images.shape[1] == 3:
+        return images
+    return to_uint8(over_board(images.float() / 127.5 - 1)).permute(0, 3, 1, 2)
+
+
 def sample_grid(generator: GanModule, device: torch.device) -> np.ndarray:
     """The first seeds without truncation, as one picture uint8 [rows * R, columns * R, 3]; fewer if large.
 
@@ -202,5 +211,6 @@ def sample_grid(generator: GanModule, device: torch.device) -> np.ndarray:
     rows, columns = min(6, max(2, 2560 // r)), min(10, max(3, 4096 // r))
     num_classes = getattr(generator.config, "c_dim", 0)
     classes = torch.arange(rows * columns) // columns % num_classes if num_classes else None
-    grid = generate(generator, rows * columns, device, classes).reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
+    images = _shown(generate(generator, rows * columns, device, classes))
+    grid = images.reshape(rows, columns, 3, r, r).permute(0, 3, 1, 4, 2)
     return grid.reshape(rows * r, columns * r, 3).numpy()

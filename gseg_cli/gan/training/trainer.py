@@ -22,6 +22,7 @@ from gseg_cli.gan.training.auto import pick_dtype
 from gseg_cli.gan.training.config import NUM_FP16_RES, GanTrainConfig
 from gseg_cli.gan.training.graphs import Compute, CudaGraphs, Feed, Graphs, Outcome
 from gseg_cli.gan.training.grow import load_start
+from gseg_cli.gan.transparency import draw
 from gseg_cli.seeding import seed_step
 from gseg_cli.training_state import load_state, state_of
 from gseg_cli.world import ALONE, World
@@ -35,9 +36,9 @@ MAX_RECORDED = 128  # pixels: up to here steps are recorded; above, kernels are 
 class GanTrainer:
     """Networks, optimisers, the average and the strength of augmentation; `step` takes one step.
 
-    images: uint8 [N, 3, R, R], on the CPU, perhaps mapped from a file. classes: int64 [N], their classes, of a
-    conditional GAN, whose samples get the classes of random photos. graphs: whether a GPU is given the phases of a
-    step as wholes where that is possible, or kernel by kernel; the numbers are the same up to rounding.
+    images: uint8 [N, 3, R, R], with alpha [N, 4, R, R], on the CPU, perhaps mapped from a file. classes: int64 [N],
+    their classes, of a conditional GAN, whose samples get the classes of random photos. graphs: whether a GPU is given
+    the phases of a step as wholes where that is possible, or kernel by kernel; the numbers are the same up to rounding.
     """
 
     def __init__(
@@ -159,7 +160,7 @@ class GanTrainer:
         self._seed(MAIN_D, chunk, feed)
         with torch.no_grad():
             ws, classes = self._latents(len(real), feed)
-            fake = self.G.synthesis(ws)
+            fake = draw(self.G, ws)
         real_logits = self._judge(feed, real_classes, real)
         value = losses.discriminator_loss(real_logits, self._judge(feed, classes, fake))
         return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
@@ -167,7 +168,7 @@ class GanTrainer:
     def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(MAIN_G, chunk, feed)
         ws, classes = self._latents(self.chunk_size, feed)
-        value = losses.generator_loss(self._judge(feed, classes, self.G.synthesis(ws)))
+        value = losses.generator_loss(self._judge(feed, classes, draw(self.G, ws)))
         return value, {"loss_G": value}
 
     def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
