@@ -19,6 +19,7 @@ from torch import Tensor
 from gseg_cli.device import send
 from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
+from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.transparency import draw, has_alpha, over, plain_colours
@@ -157,7 +158,9 @@ def _label(
         ws = ws_for_seeds(generator, seeds[i : i + batch], psi)
         parts.append(_compact(predict(generator, teacher, ws, _behind(generator, seeds[i : i + batch], ws.device))))
         on_done(i + len(ws))
-    return PairSet.join(parts)
+    pairs = PairSet.join(parts)
+    bars = outside(generator, pairs.first.shape[-1])
+    return pairs if bars is None else replace(pairs, first=pairs.first.masked_fill(bars, IGNORE))
 
 
 def _behind(generator: Generator, seeds: Sequence[int], device: torch.device) -> Tensor | None:

@@ -5,7 +5,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from gseg_cli.device import send
 from gseg_cli.fewshot.model import Reading, Teacher
+from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import Generator, to_uint8
 from gseg_cli.gan.transparency import draw, over
 
@@ -43,11 +45,20 @@ def predict(generator: Generator, teacher: Teacher, ws: Tensor, behind: Tensor |
     else:
         image = over(draw(generator, ws, reading.add), behind)
     heads = reading.probs()  # [H, N, C, S, S]
+    if (bars := outside(generator, heads.shape[-1])) is not None:
+        heads = _as_background(heads, send(bars, heads.device))
     probs = heads.mean(dim=0)
     doubt = entropy(probs)
     if len(heads) > 1:
         doubt = (doubt - entropy(heads.flatten(0, 1)).unflatten(0, heads.shape[:2]).mean(dim=0)).clamp_min(0)
     return Prediction(to_uint8(image), probs, doubt)
+
+
+def _as_background(heads: Tensor, bars: Tensor) -> Tensor:
+    """heads [H, N, C, S, S] with class 0 for certain where the bars [S, S] are."""
+    background = torch.zeros(heads.shape[2], 1, 1, device=heads.device)
+    background[0] = 1
+    return torch.where(bars, background, heads)
 
 
 def entropy(probs: Tensor) -> Tensor:

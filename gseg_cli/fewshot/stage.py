@@ -1,8 +1,9 @@
 """The stage `gseg fewshot-train`: from a GAN and a folder of annotations to a trained teacher in a run folder."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
@@ -11,9 +12,12 @@ from gseg_cli.fewshot.complete import completed
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import KIND
 from gseg_cli.fewshot.train import check_labels, train_fewshot
+from gseg_cli.gan.bars import outside
+from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, ignore_step
+from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file
 
@@ -50,9 +54,17 @@ def run_fewshot_train(
     config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
-    taught = completed(generator, labelled, config.seed, on_step)
+    taught = _without_bars(generator, completed(generator, labelled, config.seed, on_step))
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
+
+
+def _without_bars(generator: Generator, labelled: AnnotationSet) -> AnnotationSet:
+    """What lies beside a rectangular picture is nothing to learn from."""
+    bars = outside(generator, labelled.labels.shape[-1])
+    if bars is None:
+        return labelled
+    return replace(labelled, labels=np.where(bars.numpy(), np.uint8(IGNORE), labelled.labels))
 
 
 def _warnings(labelled: AnnotationSet) -> list[str]:

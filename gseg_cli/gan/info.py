@@ -32,6 +32,7 @@ def gan_facts(
         "family": f"StyleGAN2, architecture {c.architecture}",
         "origin": meta.get("origin", "gseg gan-train"),
         "resolution": c.img_resolution,
+        **_rectangle(c),
         "colours": c.img_channels,
         **({"alpha": True} if c.img_channels in (2, 4) else {}),
         "num_classes": c.c_dim,
@@ -69,14 +70,21 @@ def count_parameters(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     return counts
 
 
+def _rectangle(config: StyleGAN2Config) -> dict[str, Any]:
+    """The picture's size where it is none of a square."""
+    height, width = config.size_at(config.resolutions[-1])
+    return {} if height == width else {"picture": {"width": width, "height": height}}
+
+
 def _representation(config: StyleGAN2Config) -> dict[str, Any]:
     """The layers whose activations are a pixel's features, and what those of one image take in float32."""
     layers = config.feature_layers
+    sizes = sorted({size for _, size in layers})
     channels = sum(c for c, _ in layers)
     return {
         "layers": len(layers),
         "channels": channels,
-        "channels_at": {f"{r}px": " + ".join(str(c) for c, size in layers if size == r) for r in config.resolutions},
+        "channels_at": {f"{r}px": " + ".join(str(c) for c, size in layers if size == r) for r in sizes},
         "bytes_per_image": sum(c * r * r for c, r in layers) * BYTES_OF_FLOAT32,
         "bytes_concatenated": channels * config.img_resolution**2 * BYTES_OF_FLOAT32,
     }

@@ -218,10 +218,10 @@ WRONG = {
         r"expected the filter \[1, 3, 3, 1\]",
     ),
     "more values than are stored": ("mapping.w_avg", torch.zeros(1).expand(10**12), "claims more values"),
-    "a rectangular constant": (
+    "a rectangular constant with square noise": (
         "synthesis.b4.const",
         torch.zeros(16, 4, 8),
-        "rectangular StyleGAN2, which draws 32 x 16 px",
+        "do not fit its config.*noise_const",
     ),
     "sizes with a gap": ("synthesis.b64.conv1.weight", torch.zeros(1, 1, 3, 3), r"4, 8, 16 \.\.\. pixels, got"),
     "no layer of the mapping": ("mapping.fc1.weight", None, "do not fit its config|mapping layers"),

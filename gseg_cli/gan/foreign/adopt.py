@@ -78,6 +78,8 @@ def _adopt_discriminator(
 ) -> tuple[dict[str, Tensor], StyleGAN2Config, str]:
     if not foreign.discriminator:
         return {}, config, "none in the file" + (" that is read" if foreign.unread else "")
+    if len(set(config.first_layer)) > 1:
+        return {}, config, "left out: it judges rectangular pictures"
     try:
         d = _plain(discriminator_to_nvidia(foreign.naming, _floats(foreign.discriminator)))
         config = replace(config, discriminator=discriminator_config(d, hints, config))
@@ -158,7 +160,7 @@ def _complete_noise(g: dict[str, Tensor], config: StyleGAN2Config) -> str:
     missing = [(prefix, r) for prefix, r in layers if prefix + "noise_const" not in g]
     rng = np.random.RandomState(SEED)
     for prefix, r in missing:
-        g[prefix + "noise_const"] = torch.from_numpy(rng.randn(r, r).astype(np.float32))
+        g[prefix + "noise_const"] = torch.from_numpy(rng.randn(*config.size_at(r)).astype(np.float32))
     if not missing:
         return "constant, of the file"
     return f"constant, drawn with seed {SEED} for {len(missing)} of {len(layers)} layers; the file has none"

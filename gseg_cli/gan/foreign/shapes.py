@@ -24,7 +24,7 @@ def generator_config(tensors: Tensors, hints: Hints) -> dict[str, Any]:
     synthesis, mapping = _nested(hints, "synthesis_kwargs"), _nested(hints, "mapping_kwargs")
     _check_activation(synthesis, mapping)
     resolutions = _resolutions(tensors, r"synthesis\.b(\d{1,5})\.conv1\.weight")
-    _check_square(tensors.get("synthesis.b4.const"), resolutions[-1])
+    first = _size(tensors, "synthesis.b4.const", -2), _size(tensors, "synthesis.b4.const", -1)
     channels = {r: _size(tensors, f"synthesis.b{r}.conv1.weight", 0) for r in resolutions}
     num_layers = _count(tensors, r"mapping\.fc(\d{1,3})\.weight")
     c_dim = _size(tensors, "mapping.embed.weight", 1) if "mapping.embed.weight" in tensors else 0
@@ -40,7 +40,8 @@ def generator_config(tensors: Tensors, hints: Hints) -> dict[str, Any]:
     return {
         **widths,
         **_channel_rule(channels),
-        "img_resolution": resolutions[-1],
+        "img_resolution": max(first) * resolutions[-1] // 4,
+        "first_layer": first,
         "img_channels": _size(tensors, f"synthesis.b{resolutions[-1]}.torgb.weight", 0),
         "mapping_layers": num_layers,
         "mapping_lr_multiplier": _number(mapping, "lr_multiplier", 0.01),
@@ -76,14 +77,6 @@ def discriminator_config(tensors: Tensors, hints: Hints, config: StyleGAN2Config
     )
 
 
-def _check_square(const: Tensor | None, resolution: int) -> None:
-    if const is None or const.ndim != 3:
-        return
-    height, width = (size * resolution // 4 for size in const.shape[1:])
-    if (height, width) != (resolution, resolution):
-        raise CheckpointError(f"a rectangular StyleGAN2, which draws {width} x {height} px; only square ones are read")
-
-
 def _architecture(tensors: Tensors, of_skip: str, of_resnet: str) -> Architecture:
     return "skip" if of_skip in tensors else "resnet" if of_resnet in tensors else "orig"
 
@@ -113,7 +106,7 @@ def _channel_rule(channels: Mapping[int, int]) -> dict[str, int]:
 
 def _size(tensors: Tensors, name: str, axis: int) -> int:
     tensor = tensors.get(name)
-    if tensor is None or axis >= tensor.ndim:
+    if tensor is None or not -tensor.ndim <= axis < tensor.ndim:
         raise CheckpointError(f"{name}: expected a tensor, got {'none' if tensor is None else list(tensor.shape)}")
     return tensor.shape[axis]
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.device import send
+from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.domain import Domain
@@ -87,7 +88,12 @@ class Inverter:
         return default_batch(self.size, self.device.type)
 
     def fit(self, photos: Pixels, inside: npt.NDArray[np.bool_], on_gap: OnGap = lambda step, gap: None) -> Fitted:
-        """Photos uint8 [N, R, R, 3]; inside [N, R, R], False in the bars of a letterbox."""
+        """Photos uint8 [N, R, R, 3]; inside [N, R, R], False in the bars of a letterbox.
+
+        What of a photo lies in the bars of a rectangular GAN is not looked at either.
+        """
+        if (bars := outside(self.generator, self.size)) is not None:
+            inside = inside & ~bars.numpy()
         target = send(torch.from_numpy(photos), self.device).permute(0, 3, 1, 2).float() / 127.5 - 1
         mask = send(torch.from_numpy(inside), self.device)[:, None]
         inversion = invert(

@@ -11,6 +11,7 @@ from gseg_runtime.errors import ConfigError
 Architecture = Literal["skip", "orig", "resnet"]
 MAX_RESOLUTION = 4096
 MAX_WIDTH = 16384
+MAX_FIRST = 64  # pixels
 MAX_BASE = MAX_WIDTH * MAX_RESOLUTION
 # Least and most of the whole numbers. Beyond them a file is broken, or made to cost time and memory.
 _LIMITS = {
@@ -51,7 +52,8 @@ class DiscriminatorConfig:
 class StyleGAN2Config:
     """Everything that decides the shape of the networks. discriminator: also taken as a mapping, as JSON has it."""
 
-    img_resolution: int = 64
+    img_resolution: int = 64  # the longer side
+    first_layer: tuple[int, int] = (4, 4)  # height and width of the constant; others make rectangular pictures
     img_channels: int = 3  # or 1: grey, which the rest of gseg sees as three equal colours; 2 and 4: with alpha
     z_dim: int = 128
     w_dim: int = 128
@@ -67,10 +69,7 @@ class StyleGAN2Config:
     discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
 
     def __post_init__(self) -> None:
-        r = self.img_resolution
-        if type(r) is not int or not 8 <= r <= MAX_RESOLUTION or r & (r - 1):
-            got = f"img_resolution: expected a power of two, 8 or more, got {reprlib.repr(r)}"
-            raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
+        self._check_size()
         _check_choice("img_channels", self.img_channels, (1, 2, 3, 4))
         _check_choice("architecture", self.architecture, get_args(Architecture))
         _check_choice("use_noise", self.use_noise, (True, False))
@@ -79,8 +78,27 @@ class StyleGAN2Config:
             object.__setattr__(self, "discriminator", DiscriminatorConfig(**self.discriminator))
         if not isinstance(self.discriminator, DiscriminatorConfig):
             raise ConfigError(f"discriminator: expected a table, got {reprlib.repr(self.discriminator)}")
+        r = self.resolutions[-1]
         if min(self.channels(r), self.channels_of_discriminator(r)) < 1:
             raise ConfigError(f"channel_base: expected {r}, the resolution, or more, got {self.channel_base}")
+
+    def _check_size(self) -> None:
+        """ConfigError when doubling the constant does not come to the resolution."""
+        first, r = self.first_layer, self.img_resolution
+        pair = tuple(first) if isinstance(first, list | tuple) else ()
+        if len(pair) != 2 or not all(type(side) is int and 1 <= side <= MAX_FIRST for side in pair):
+            raise ConfigError(f"first_layer: expected height and width up to {MAX_FIRST}, got {reprlib.repr(first)}")
+        object.__setattr__(self, "first_layer", pair)
+        times, rest = divmod(r, max(pair)) if type(r) is int else (0, 1)
+        if rest or times < 2 or times & (times - 1) or r > MAX_RESOLUTION:
+            expected = "a power of two, 8 or more" if pair == (4, 4) else f"{max(pair)} times 2, 4, 8 ..."
+            got = f"img_resolution: expected {expected}, got {reprlib.repr(r)}"
+            raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
+
+    def size_at(self, resolution: int) -> tuple[int, int]:
+        """Height and width of the layers of a block."""
+        height, width = self.first_layer
+        return height * resolution // 4, width * resolution // 4
 
     def channels(self, resolution: int) -> int:
         return min(self.channel_base // resolution, self.channel_max)
@@ -91,12 +109,13 @@ class StyleGAN2Config:
 
     @property
     def resolutions(self) -> list[int]:
-        return [2**i for i in range(2, int(math.log2(self.img_resolution)) + 1)]
+        """The names of the blocks, 4, 8 ...; of a square picture also their sizes."""
+        return [4 * 2**i for i in range(int(math.log2(self.img_resolution // max(self.first_layer))) + 1)]
 
     @property
     def feature_layers(self) -> list[tuple[int, int]]:
-        """Channels and resolution of every layer whose activations are the representation, coarse to fine."""
-        return [(self.channels(r), r) for r in self.resolutions for _ in range(1 if r == 4 else 2)]
+        """Channels and longer side of every layer whose activations are the representation, coarse to fine."""
+        return [(self.channels(r), max(self.size_at(r))) for r in self.resolutions for _ in range(1 if r == 4 else 2)]
 
 
 @dataclass(frozen=True, kw_only=True)

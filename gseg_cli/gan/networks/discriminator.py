@@ -68,7 +68,7 @@ class DiscriminatorEpilogue(nn.Module):
         if d.architecture == "skip":
             self.fromrgb = ConvLayer(config.img_channels, channels, kernel=1)
         self.conv = ConvLayer(channels + d.mbstd_num_channels, channels, kernel=3, clamp=d.conv_clamp)
-        self.fc = ops.EqualLinear(channels * 16, channels, act=True)
+        self.fc = ops.EqualLinear(channels * max(config.first_layer) ** 2, channels, act=True)
         self.out = ops.EqualLinear(channels, cmap_dim or 1)
 
     def forward(self, x: Tensor, cmap: Tensor | None) -> Tensor:
@@ -103,7 +103,7 @@ class Discriminator(nn.Module):
         config, d = self.config, self.config.discriminator
         return DiscriminatorBlock(
             config.channels_of_discriminator(r), config.channels_of_discriminator(r // 2),
-            first=r == config.img_resolution, architecture=d.architecture, img_channels=config.img_channels,
+            first=r == config.resolutions[-1], architecture=d.architecture, img_channels=config.img_channels,
             clamp=d.conv_clamp,
         )  # fmt: skip
 

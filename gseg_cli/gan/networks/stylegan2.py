@@ -1,6 +1,7 @@
 """The StyleGAN2 generator (Karras et al. 2020) in its three architectures, as in stylegan2-ada-pytorch, names included.
 
-Shapes: N batch, L = num_ws, W = w_dim, R = img_resolution, O/I channels out/in.
+Shapes: N batch, L = num_ws, W = w_dim, R = img_resolution, O/I channels out/in. Pictures may be
+rectangular; what leaves the generator is a square.
 """
 
 import math
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gseg_cli.gan.bars import with_bars
 from gseg_cli.gan.generator import FeatureStack, OnLayer
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.config import StyleGAN2Config as StyleGAN2Config
@@ -37,7 +39,7 @@ class SynthesisLayer(ModulatedConv):
         self.up, self.resolution, self.clamp, self.use_noise = up, resolution, config.conv_clamp, config.use_noise
         if self.use_noise:
             self.noise_strength = nn.Parameter(torch.zeros([]))
-            self.register_buffer("noise_const", ops.normal(resolution, resolution))
+            self.register_buffer("noise_const", ops.normal(*config.size_at(resolution)))
         self.register_buffer("resample_filter", ops.resample_filter())
 
     def forward(self, x: Tensor, w: Tensor, random_noise: bool = False, gain: float = 1.0) -> Tensor:
@@ -101,11 +103,11 @@ class SynthesisBlock(nn.Module):
         channels = config.channels(resolution)
         self.resolution = resolution
         self.num_convs = 1 if resolution == 4 else 2
-        self.has_colours = config.architecture == "skip" or resolution == config.img_resolution
+        self.has_colours = config.architecture == "skip" or resolution == config.resolutions[-1]
         self.has_shortcut = config.architecture == "resnet" and resolution > 4
         self.register_buffer("resample_filter", ops.resample_filter())
         if resolution == 4:
-            self.const = nn.Parameter(ops.normal(channels, resolution, resolution))
+            self.const = nn.Parameter(ops.normal(channels, *config.first_layer))
         else:
             self.conv0 = SynthesisLayer(config, config.channels(resolution // 2), resolution, up=True)
         self.conv1 = SynthesisLayer(config, channels, resolution, up=False)
@@ -194,12 +196,15 @@ class StyleGAN2(nn.Module):
         return over_board(self.draw(ws, on_layer))
 
     def draw(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
-        """The colours [N, 3, R, R], grey ones three times, and alpha where there is one: [N, 4, R, R]."""
+        """The colours [N, 3, R, R], grey ones three times, and alpha where there is one: [N, 4, R, R].
+
+        Bars beside a rectangular picture make it, and its activations, a square.
+        """
         n = len(self.config.resolutions)
         num_low = n if self.num_lowp_res is None else min(self.num_lowp_res, n)
         dtypes = [torch.float32] * (n - num_low) + [self.compute_dtype] * num_low
-        image = self.synthesis_network(ws, dtypes, self.random_noise, on_layer)
-        return as_colours(image)
+        shown = None if on_layer is None else lambda x: on_layer(with_bars(x))
+        return with_bars(as_colours(self.synthesis_network(ws, dtypes, self.random_noise, shown)))
 
     def features(self, ws: Tensor) -> tuple[Tensor, FeatureStack]:
         maps: list[Tensor] = []

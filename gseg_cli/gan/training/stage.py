@@ -80,6 +80,9 @@ def _read_start(path: Path, num_classes: int) -> GanFile:
     if got != num_classes:
         message = f"{path}: a GAN of {got or 'no'} classes, and the photos have {num_classes}"
         raise ConfigError(message, "leave out --init-from" + ("" if got else ", or --conditional"))
+    if len(set(getattr(gan.config, "first_layer", ()))) > 1:
+        message = f"{path}: a rectangular GAN; gan-train trains square ones"
+        raise ConfigError(message, "leave out --init-from, or sample from the GAN as it is")
     return gan
 
 
