@@ -6,7 +6,7 @@ classes and the first one's share of the two: three bytes, and almost all of the
 
 import zipfile
 import zlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,10 +30,12 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json, write_json
 from gseg_runtime.label_map import LabelMap
 
-SHARD = 500
+SHARD = 500  # pairs in a file, at most
+SHARD_BYTES = 2**26  # and before compression: an interruption loses no more
 MAX_PIXELS = 2**21  # labelled at once
 SETTINGS = "pairs.json"
 NAMES = ("images", "first", "second", "share", "score")
+NUM_BYTES = 6  # of a pixel
 
 
 @dataclass(frozen=True)
@@ -107,26 +109,42 @@ def make_pairs(
     truncation_psi: float = 1.0,
     batch: int | None = None,
     world: World = ALONE,
+    unit: str = "pairs",
     on_step: OnStep = ignore_step,
 ) -> PairSet:
     """Label the samples of these seeds; shards that stand in `out` already are read, not made again.
 
-    batch: None takes 32, fewer above 256 px: an image of 1024 px has half a gigabyte of features. Many processes share
-    the shards among themselves, and all of them get all the pairs.
+    unit: what they are called while they are made. batch: None takes 32, fewer above 256 px: an image of 1024 px has
+    half a gigabyte of features. Many processes share the shards among themselves, and all of them get all the pairs.
     """
     batch = batch or max(1, min(32, MAX_PIXELS // generator.img_resolution**2))
     settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
-    _check_settings(out / SETTINGS, settings)
-    paths = [out / f"{shard:05d}.npz" for shard in range(-(-len(seeds) // SHARD))]
-    for shard in range(world.rank, len(paths), world.size):
-        start = shard * SHARD
-        if not paths[shard].is_file():
-            on_done = _after(on_step, start, len(seeds))
-            pairs = _label(generator, teacher, seeds[start : start + SHARD], truncation_psi, batch, on_done)
-            _write(paths[shard], pairs)
+    shards = _settle(out / SETTINGS, settings, _shard_size(generator.img_resolution, batch))
+    for number in range(world.rank, len(shards), world.size):
+        rows, path = shards[number], _path(out, number)
+        if not path.is_file():
+            on_done = _after(on_step, rows.start, len(seeds), unit)
+            _write(path, _label(generator, teacher, seeds[rows.start : rows.stop], truncation_psi, batch, on_done))
     world.wait()
-    on_step(Step(len(seeds), len(seeds), unit="pairs"))
-    return PairSet.join([_read(path) for path in paths])
+    on_step(Step(len(seeds), len(seeds), unit=unit))
+    return PairSet.join([_read(_path(out, number)) for number in range(len(shards))])
+
+
+def _shard_size(resolution: int, batch: int) -> int:
+    """Whole batches, one at least."""
+    fitting = SHARD_BYTES // (NUM_BYTES * resolution**2)
+    return min(SHARD, max(batch, fitting // batch * batch))
+
+
+def _shards(settings: Mapping[str, Any]) -> list[range]:
+    """The rows of each. They divide blocks of SHARD pairs, so that batches round alike, whatever the size."""
+    count, size = settings["count"], settings.get("shard", SHARD)  # earlier versions did not say it
+    blocks = (range(start, min(start + SHARD, count)) for start in range(0, count, SHARD))
+    return [block[i : i + size] for block in blocks for i in range(0, len(block), size)]
+
+
+def _path(folder: Path, number: int) -> Path:
+    return folder / f"{number:05d}.npz"
 
 
 @torch.no_grad()
@@ -142,12 +160,11 @@ def annotated_pairs(generator: Generator, annotated: Annotated) -> PairSet:
 
 def read_pairs(folder: Path) -> PairSet:
     """What `make_pairs` wrote there; GsegError when it is not all there, or damaged."""
-    settings = read_json(folder / SETTINGS)
-    return PairSet.join([_read(folder / f"{shard:05d}.npz") for shard in range(-(-settings["count"] // SHARD))])
+    return PairSet.join([_read(_path(folder, number)) for number in range(len(_shards(read_json(folder / SETTINGS))))])
 
 
-def _after(on_step: OnStep, start: int, total: int) -> Callable[[int], None]:
-    return lambda done: on_step(Step(start + done, total, unit="pairs"))
+def _after(on_step: OnStep, start: int, total: int, unit: str) -> Callable[[int], None]:
+    return lambda done: on_step(Step(start + done, total, unit=unit))
 
 
 def _label(
@@ -193,7 +210,10 @@ def _read(path: Path) -> PairSet:
         ) from error
 
 
-def _check_settings(path: Path, settings: dict[str, object]) -> None:
-    if path.is_file() and read_json(path) != settings:
+def _settle(path: Path, settings: dict[str, Any], shard: int) -> list[range]:
+    """The rows of each shard, as a folder that was begun has them; GsegError when it was begun for other pairs."""
+    there = read_json(path) if path.is_file() else {**settings, "shard": shard}
+    if {**there, "shard": None} != {**settings, "shard": None}:
         raise GsegError(f"{path}: these pairs were made with other settings", "choose another folder, or delete it")
-    write_json(path, settings)
+    write_json(path, there)
+    return _shards(there)

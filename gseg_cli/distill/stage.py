@@ -22,7 +22,7 @@ from gseg_cli.distill.config import (
 from gseg_cli.distill.labelled_photos import KIND as LABELLED
 from gseg_cli.distill.labelled_photos import digest, read_labelled
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
-from gseg_cli.distill.pairs import PairSet, annotated_pairs, make_pairs
+from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.sheet import draw_pairs
 from gseg_cli.distill.student import Student, save_student, start_student
@@ -40,14 +40,15 @@ from gseg_runtime.files import read_json, sha256_file
 
 KIND = "distill"
 HELD_OUT = "held-out"  # folder in the run of the pairs that the student is scored on
-HELD_OUT_SEED, NUM_HELD_OUT = 90_000, 200
+HELD_OUT_SEED, NUM_HELD_OUT, LEAST_HELD_OUT = 90_000, 200, 20
+ALL_HELD_OUT_PX = 256  # side of the largest samples of which there are so many
 
 
 @dataclass(frozen=True)
 class TrainedStudent:
     """gan: its file, which a resumed run finds again. pairs: how many the student was trained on.
 
-    held_out_miou: mean IoU against the teacher's labels on NUM_HELD_OUT samples that no pair holds.
+    held_out_miou: mean IoU against the teacher's labels on samples that no pair holds.
     """
 
     run: Path
@@ -170,7 +171,7 @@ def _distill(
     """resume: go on with what an earlier call left in the run. Of many processes only the first writes the student."""
     generator, network, classes, config = given.generator, given.network, given.classes, given.config
     pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
-    held_out = _make_held_out(generator, network, config.pairs, run, world)
+    held_out = _make_held_out(generator, network, config.pairs, run, world, on_pairs)
     taught, labelled = load_annotated(given.teacher), given.labelled
     annotated = annotated_pairs(generator, taught) if taught else None
     chosen = choose_pairs(pairs, config.train)
@@ -211,9 +212,22 @@ def make_training_pairs(
     )
 
 
-def _make_held_out(generator: Generator, teacher: Teacher, config: PairsConfig, run: Run, world: World) -> PairSet:
-    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + NUM_HELD_OUT)
-    return make_pairs(generator, teacher, seeds, run.dir / HELD_OUT, truncation_psi=config.truncation_psi, world=world)
+def _make_held_out(
+    generator: Generator, teacher: Teacher, config: PairsConfig, run: Run, world: World, on_step: OnStep
+) -> PairSet:
+    folder = run.dir / HELD_OUT
+    seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + _num_held_out(folder, generator.img_resolution))
+    return make_pairs(
+        generator, teacher, seeds, folder, truncation_psi=config.truncation_psi, world=world, unit="held-out samples",
+        on_step=on_step,
+    )  # fmt: skip
+
+
+def _num_held_out(folder: Path, resolution: int) -> int:
+    """Fewer of large GANs, which take long, and whose samples have more pixels; as many as a run began with."""
+    if (folder / SETTINGS).is_file():
+        return int(read_json(folder / SETTINGS)["count"])
+    return min(NUM_HELD_OUT, max(LEAST_HELD_OUT, NUM_HELD_OUT * ALL_HELD_OUT_PX**2 // resolution**2))
 
 
 def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:

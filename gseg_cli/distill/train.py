@@ -23,7 +23,7 @@ from gseg_runtime.errors import GsegError
 STATE = "state.safetensors"
 STATE_KIND = "unet-state"
 REPORT_STEPS = 20
-NUM_SCORES = 10  # of the held-out pairs, on the way
+NUM_SCORES = 10  # of the held-out pairs, on the way; fewer where a score would come sooner than a report
 
 
 def fit_student(
@@ -43,8 +43,8 @@ def fit_student(
     """Train a student on pairs (of a teacher, or with exact labels); its averaged weights, in evaluation mode.
 
     annotated: the samples that the teacher learned from; labelled: photos with labels; both are mixed in as the config
-    says. held_out pairs are scored ten times on the way, against their first labels. A run keeps the figures, and a
-    state from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and
+    says. held_out pairs are scored up to ten times on the way, against their first labels. A run keeps the figures, and
+    a state from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and
     run, and only the first writes.
     GsegError when the loss is no longer finite.
     """
@@ -94,6 +94,11 @@ class _Session:
             return min(1.0, trainer.num_steps / config.steps)
         return min(1.0, self.clock.seconds(trainer.num_steps, trainer.elapsed_s) / (config.minutes * 60))
 
+    @property
+    def num_scores(self) -> int:
+        config = self.trainer.config
+        return NUM_SCORES if config.minutes else min(NUM_SCORES, max(1, config.steps // REPORT_STEPS))
+
     def after_step(self, loss: Tensor, before: float, progress: float) -> None:
         trainer, is_last = self.trainer, progress >= 1
         is_report = trainer.num_steps % REPORT_STEPS == 0 or is_last
@@ -103,7 +108,7 @@ class _Session:
                 raise _diverged(trainer)
         if not trainer.world.is_first:
             return
-        if self.held_out is not None and int(progress * NUM_SCORES) > int(before * NUM_SCORES):
+        if self.held_out is not None and int(progress * self.num_scores) > int(before * self.num_scores):
             self.values["held_out_miou"] = score_student(trainer.student, self.held_out, self.num_classes)
         if self.run and is_report:
             self.run.metric(trainer.num_steps, **self.loss, **self.values)

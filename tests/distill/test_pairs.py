@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from gseg_cli.distill import pairs as module
-from gseg_cli.distill.pairs import PairSet, make_pairs
+from gseg_cli.distill.pairs import PairSet, make_pairs, read_pairs
 from gseg_cli.fewshot.model import Teacher, TeacherConfig
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.sample import ws_for_seeds
@@ -199,3 +199,32 @@ def test_the_settings_are_written_for_people_too(generator, teacher, tmp_path):
     settings = json.loads((tmp_path / "pairs.json").read_text())
     assert (settings["kind"], settings["seeds"], settings["count"]) == ("pairs", [100, 109], 10)
     assert settings["truncation_psi"] == 0.7
+
+
+def test_files_of_large_pairs_are_small_and_hold_the_same_pairs(generator, teacher, tmp_path, monkeypatch):
+    """Whole ones have batches of 3 and 1, and so have small ones."""
+    whole = make_pairs(generator, teacher, SEEDS, tmp_path / "whole", batch=3)
+    monkeypatch.setattr(module, "SHARD_BYTES", 5 * module.NUM_BYTES * 16**2)
+    small = make_pairs(generator, teacher, SEEDS, tmp_path / "small", batch=3)
+    assert shards(tmp_path / "small") == [f"{i:05d}.npz" for i in range(5)]
+    assert_same(whole, small)
+    assert_same(read_pairs(tmp_path / "small"), small)
+    sizes = [len(np.load(tmp_path / "small" / name)["images"]) for name in shards(tmp_path / "small")]
+    assert sizes == [3, 1, 3, 1, 2]
+
+
+def test_a_folder_goes_on_with_files_of_the_size_it_began_with(generator, teacher, tmp_path, monkeypatch):
+    whole = make_pairs(generator, teacher, SEEDS, tmp_path, batch=3)
+    settings = json.loads((tmp_path / "pairs.json").read_text())
+    assert settings.pop("shard") == 4
+    (tmp_path / "pairs.json").write_text(json.dumps(settings))  # as earlier versions wrote it
+    (tmp_path / "00002.npz").unlink()
+    monkeypatch.setattr(module, "SHARD_BYTES", 1)
+    assert_same(make_pairs(generator, teacher, SEEDS, tmp_path, batch=3), whole)
+    assert shards(tmp_path) == ["00000.npz", "00001.npz", "00002.npz"]
+
+
+@pytest.mark.parametrize(("resolution", "batch", "size"), [(64, 32, 500), (128, 32, 500), (256, 32, 160), (512, 8, 40)])
+def test_files_of_pairs_take_a_bounded_number_of_bytes(monkeypatch, resolution, batch, size):
+    monkeypatch.setattr(module, "SHARD", 500)
+    assert module._shard_size(resolution, batch) == size and size * resolution**2 * 6 <= 2**26

@@ -84,6 +84,32 @@ def few_held_out(monkeypatch):
     monkeypatch.setattr(module, "NUM_HELD_OUT", 4)
 
 
+@pytest.mark.parametrize(("steps", "scored"), [(3, [3]), (45, [23, 45]), (400, list(range(40, 401, 40)))])
+def test_held_out_pairs_are_scored_ten_times_and_of_short_trainings_less(exact, monkeypatch, steps, scored):
+    at = []
+    monkeypatch.setattr(train, "score_student", lambda net, pairs, n: at.append(len(told) + 1) or 0.5)
+    told = []
+    fit_student(exact, 3, replace(CONFIG, steps=steps, batch=2), CPU, held_out=exact, on_step=told.append)
+    assert at == scored
+
+
+@pytest.mark.parametrize(("resolution", "count"), [(64, 200), (256, 200), (512, 50), (1024, 20)])
+def test_large_gans_are_measured_on_fewer_samples(tmp_path, resolution, count):
+    assert module._num_held_out(tmp_path, resolution) == count
+
+
+def test_a_run_is_measured_on_as_many_samples_as_it_began_with(tmp_path):
+    (tmp_path / "pairs.json").write_text(json.dumps({"count": 200}))
+    assert module._num_held_out(tmp_path, 1024) == 200
+
+
+@pytest.mark.usefixtures("few_held_out")
+def test_the_labelling_of_held_out_samples_is_shown(tiny_gan, teacher, tmp_path):
+    steps = []
+    run_distill(tiny_gan, teacher, SMALL, tmp_path, CPU, on_pairs=steps.append)
+    assert [(step.done, step.total) for step in steps if step.unit == "held-out samples"] == [(4, 4), (4, 4)]
+
+
 SMALL = StudentConfig(pairs=PairsConfig(count=10), train=replace(CONFIG, steps=4, drop=0.2))
 
 
