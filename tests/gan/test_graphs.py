@@ -103,10 +103,15 @@ def test_recorded_steps_follow_from_the_state_alone(images):
     assert figures(resumed.step()) == figures(whole.step())
 
 
-@pytest.mark.parametrize("augment", ["none", "fixed"])
-def test_a_recorded_phase_has_nothing_of_the_host_but_through_its_feed(images, monkeypatch, augment):
+@pytest.mark.parametrize(
+    ("augment", "more"), [("none", {}), ("fixed", {}), ("fixed", {"num_classes": 3}), ("fixed", {"alpha": True})]
+)
+def test_a_recorded_phase_has_nothing_of_the_host_but_through_its_feed(images, monkeypatch, augment, more):
     allow_fused(monkeypatch)
-    trainer = GanTrainer(replace(CONFIG, augment=augment, augment_p=0.5 * (augment == "fixed")), images, FAR)
+    classes = torch.arange(len(images)) % 3 if "num_classes" in more else None
+    images = images[:, [0, 1, 2, 0]] if "alpha" in more else images
+    config = replace(CONFIG, augment=augment, augment_p=0.5 * (augment == "fixed"), **more)
+    trainer = GanTrainer(config, images, FAR, classes=classes)
     trainer.graphs = Repeats(FAR)
     with waits() as found:
         stats = [trainer.step() for _ in range(6)]

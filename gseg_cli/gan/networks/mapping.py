@@ -1,7 +1,6 @@
 """The mapping network of StyleGAN2: z, and the class of a conditional GAN, to w."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_cli.gan.networks import ops
@@ -37,7 +36,7 @@ class MappingNetwork(nn.Module):
         if not self.c_dim:
             return None
         if isinstance(class_index, Tensor):
-            return F.one_hot(class_index, self.c_dim).float()
+            return (class_index[:, None] == torch.arange(self.c_dim, device=class_index.device)).float()
         if class_index is None:
             raise UsageError(f"a GAN of {self.c_dim} classes needs one", f"classes are 0 to {self.c_dim - 1}")
         c = torch.zeros(n, self.c_dim, device=self.embed.weight.device)
