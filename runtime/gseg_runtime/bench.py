@@ -18,6 +18,7 @@ from gseg_runtime.errors import GsegError, UsageError, at_least_one
 from gseg_runtime.extras import Extras
 from gseg_runtime.images import list_images
 from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.photo_files import FolderFiles
 from gseg_runtime.photo_work import Loaded, PhotoWork
 from gseg_runtime.plan import Job
 from gseg_runtime.segmenter import Segmenter
@@ -80,7 +81,7 @@ def run_bench(
     ):
         folder = Path(temporary)
         paths = made_up_photos(folder / "photos", count) if photos is None else list_images(photos)[:count]
-        work = PhotoWork(stages, segmenter.card, segmenter.model_sha256, Extras())
+        work = PhotoWork(FolderFiles(stages), segmenter.card, segmenter.model_sha256, Extras())
         # Masks of their own: a file system takes longer over a name that is written again and again.
         jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]
         loaded = [item for job in jobs if isinstance(item := work.load(job), Loaded)]

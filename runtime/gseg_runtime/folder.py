@@ -14,6 +14,7 @@ from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
+from gseg_runtime.photo_files import FolderFiles
 from gseg_runtime.photo_work import PhotoWork, settings_of
 from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
@@ -224,7 +225,8 @@ def _fill(
             on_image(Progress(folder.num_taken, total, entry))
 
     masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if extras.overlay else ()
-    work = PhotoWork(folder.out, model.card, model.sha256, extras, masks, options.detail)
+    files = FolderFiles(folder.out, masks)
+    work = PhotoWork(files, model.card, model.sha256, extras, options.detail)
     is_single = model.batch == 1 or options.tile is not None  # a photo in tiles makes batches of its own
     segment = segment_singly if is_single else segment_batches
     segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))

@@ -1,9 +1,7 @@
 """What is done to one photo before and after the network: decode and letterbox it, write its mask and the rest."""
 
-import errno
-import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,27 +15,22 @@ from gseg_runtime.coco_rle import coco_annotations, coco_instances
 from gseg_runtime.cutout import encode_cutout
 from gseg_runtime.detail import Detail
 from gseg_runtime.enlarged import Enlarged
-from gseg_runtime.errors import GsegError, ImageError, OutputError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.extras import JPEG_COMMENT, Extras, overlay_suffix
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import decode_image, large_lock, read_picture
+from gseg_runtime.images import decode_image, large_lock
 from gseg_runtime.label_map import LabelMap, Pixels, overlay
-from gseg_runtime.manifest import RESUME_HINT, Entry, Stamp, stamp_of
+from gseg_runtime.manifest import Entry, Stamp
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.outlines import outlines
-from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.photo_files import PhotoFiles
 from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, YOLO, Job, beside
-from gseg_runtime.png import encode_png, encode_rgb_png, is_gseg_png
-from gseg_runtime.polygons import labelme_json, path_from, yolo_text
+from gseg_runtime.png import encode_png, encode_rgb_png
+from gseg_runtime.polygons import labelme_json, yolo_text
 from gseg_runtime.prediction import Inference, Prediction
 from gseg_runtime.tiles import Tiled
 
 _OVERLAY_QUALITY = 90
-# The disk's fault, and not that of one file's name: the next photo would fare no better.
-_DISK_ERRORS = (
-    *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
-    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
-)
 
 
 @dataclass(frozen=True)
@@ -49,7 +42,7 @@ class Loaded:
     """
 
     job: Job
-    stamp: Stamp
+    stamp: Stamp | None
     start_s: float
     square: Pixels
     letterbox: Letterbox
@@ -66,20 +59,17 @@ class PhotoWork:
 
     def __init__(
         self,
-        out: OutputFolder,
+        files: PhotoFiles,
         card: ModelCard,
         model_sha256: str,
         extras: Extras,
-        masks: Collection[str] = (),
         detail: Detail | None = None,
     ) -> None:
-        """masks: those of other photos that are named like an overlay, relative to `out`."""
-        self._out = out
+        self._files = files
         self._card = card
         self._palette = card.classes.palette()
         self._model_sha256 = model_sha256
         self._extras = extras
-        self._masks = masks
         self.detail = detail or Detail()
         self.wants_confidence = extras.confidence
 
@@ -90,8 +80,9 @@ class PhotoWork:
         size = self._card.input_size
         try:
             with _only_this_photo(job.photo):
-                stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
-                data = read_picture(job.photo)
+                # Before reading: a photo that changes meanwhile is done again by --resume.
+                stamp = self._files.stamp(job.photo)
+                data = self._files.read(job.photo)
                 photo = decode_image(data, job.photo, self.detail.num_needed(size), self._extras.decoding)
                 letterbox = self.detail.frame(photo.height, photo.width, size)
                 square = letterbox.apply(photo.pixels, self._card.fill)
@@ -126,8 +117,8 @@ class PhotoWork:
         if self._extras.polygons:
             files |= self._polygons(loaded.job, prediction.label_plane)
         for suffix in sorted(files, key=len, reverse=True):
-            self._write(beside(mask, suffix), files[suffix])
-        self._write(mask, encode_png(prediction.label_plane, self._palette))
+            self._files.write(beside(mask, suffix), files[suffix])
+        self._files.write(mask, encode_png(prediction.label_plane, self._palette))
 
     def _maps(self, prediction: Prediction) -> dict[str, bytes]:
         """By suffix, what follows from the network's answer alone."""
@@ -141,7 +132,7 @@ class PhotoWork:
     def _polygons(self, job: Job, plane: Enlarged) -> dict[str, bytes]:
         with large_lock(*plane.small.shape):
             found, size = outlines(plane), (plane.height, plane.width)
-        picture = path_from((self._out.path / beside(job.mask, LABELME)).parent, job.photo)
+        picture = self._files.way_to(job.photo, beside(job.mask, LABELME))
         return {LABELME: labelme_json(found, self._card.classes, size, picture), YOLO: yolo_text(found, size)}
 
     def _pictures(self, loaded: Loaded, prediction: Prediction) -> dict[str, bytes]:
@@ -152,7 +143,7 @@ class PhotoWork:
         pictures: dict[str, bytes] = {}
         shown = overlay_suffix(height, width)
         if self._extras.overlay and shown == LARGE_OVERLAY:
-            self._check_free(beside(loaded.job.mask, shown))
+            self._files.check_free(beside(loaded.job.mask, shown))
         with large_lock(height, width):
             pixels = decode_image(loaded.data, loaded.job.photo, how=self._extras.decoding).pixels
             labels = prediction.labels
@@ -161,23 +152,6 @@ class PhotoWork:
             if self._extras.cutout:
                 pictures[CUTOUT] = encode_cutout(pixels, labels, self._extras.cutout)
         return pictures
-
-    def _check_free(self, name: Path) -> None:
-        """Nobody knew, before the photo was opened, that its overlay would have this name, which a mask may have."""
-        path = self._out.path / name
-        if str(name) in self._masks or (os.path.lexists(path) and not (path.is_file() and is_gseg_png(path))):
-            raise ImageError(f"its overlay would take the place of {name}")
-
-    def _write(self, name: Path, data: bytes) -> None:
-        try:
-            self._out.write(name, data)
-        except OutputError:
-            raise
-        except GsegError as error:
-            self._out.check()  # the reason may be that it is gone
-            if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
-                raise ImageError(f"its file {name.name} cannot be written: {cause.strerror}") from error
-            raise OutputError(error.message, RESUME_HINT) from error
 
     def _facts(self, prediction: Prediction) -> dict[str, Any]:
         """What the manifest says of a photo that is done."""

@@ -18,8 +18,8 @@ from gseg_runtime.sources import Source
 
 # Every step between a photo's name and its line in the manifest.
 STAGES = {
-    "look at": "photo_work.stamp_of",
-    "read": "photo_work.read_picture",
+    "look at": "photo_files.stamp_of",
+    "read": "photo_files.read_picture",
     "decode": "photo_work.decode_image",
     "letterbox": "geometry.Letterbox.apply",
     "undo the letterbox": "prediction.Inference.prediction",
