@@ -42,13 +42,17 @@ def _clock(seconds: float) -> str:
 def format_step(step: Step, unit: str, per_s: float | None) -> str:
     """`40/200 images, 12.5 images/s, 0:13 left, loss 0.31`."""
     unit = step.unit or unit
-    parts = [f"{step.done}/{step.total} {unit}"]
+    parts = [f"{step.done}/{step.total} {unit}" if step.total else f"{step.done} {unit}"]
     if per_s:
         parts.append(f"{per_s:.3g} {unit}/s")
         if step.done < step.total:
             parts.append(f"{_clock((step.total - step.done) / per_s)} left")
     parts += [f"{name} {value:.4g}" for name, value in step.values.items()]
     return ", ".join(parts)
+
+
+def _is_last(step: Step) -> bool:
+    return 0 < step.total <= step.done
 
 
 @contextmanager
@@ -64,7 +68,7 @@ def _lines(title: str, unit: str) -> Iterator[OnStep]:
     def on_step(step: Step) -> None:
         nonlocal last_line_s, unshown
         unshown = step
-        if time.monotonic() - last_line_s >= LINE_EVERY_S or step.done >= step.total:
+        if time.monotonic() - last_line_s >= LINE_EVERY_S or _is_last(step):
             last_line_s, unshown = time.monotonic(), None
             show(step)
 
@@ -86,8 +90,8 @@ def _bar(title: str, unit: str) -> Iterator[OnStep]:
 
     def on_step(step: Step) -> None:
         bar.start()
-        bar.update(task, completed=step.done, total=step.total, text=format_step(step, unit, rate(step)))
-        if step.done >= step.total:
+        bar.update(task, completed=step.done, total=step.total or None, text=format_step(step, unit, rate(step)))
+        if _is_last(step):
             bar.stop()
 
     try:

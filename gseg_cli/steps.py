@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 class Step:
     """`done` of `total` units are finished; `values` are the figures to show beside it, such as the loss.
 
-    unit: what is counted, where it is not what the stage counts.
+    total: 0 while nobody knows it. unit: what is counted, where it is not what the stage counts.
     """
 
     done: int

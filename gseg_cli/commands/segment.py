@@ -3,18 +3,20 @@
 import csv
 import os
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gseg_cli.choices import Edges
-from gseg_cli.options import FullNamesOpt, ModelOpt, OutOpt, OverwriteOpt, ResumeOpt, open_project
+from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, open_project
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
     from gseg_runtime.class_map import Color
     from gseg_runtime.folder import FolderReport, Progress
+    from gseg_runtime.remote.parts import Row
     from gseg_runtime.segmenter import Segmenter
     from gseg_runtime.sources import Source
 
@@ -37,9 +39,14 @@ WorkersOpt = Annotated[
 def segment(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGES...", help="Photos, folders or quoted globs; - reads a list from stdin."),
+        typer.Argument(
+            metavar="IMAGES...",
+            help="Photos, folders or quoted globs; - reads a list from stdin; or an address such as s3://BUCKET/PHOTOS.",
+        ),
     ],
-    out: OutOpt,
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="PATH", help="Folder to write to, or an address such as s3://...")
+    ],
     model: ModelOpt = None,
     device: InferenceDeviceOpt = "auto",
     overwrite: OverwriteOpt = False,
@@ -137,6 +144,7 @@ def segment(
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
     from gseg_cli.streams import open_closed_streams, unheard
+    from gseg_runtime.remote.address import is_address, without_credentials
 
     def on_image(state: "Progress") -> None:
         with unheard():
@@ -144,17 +152,29 @@ def segment(
                 output.warn(f"{state.entry.input}: {state.entry.remark}")
             on_step(Step(state.done, state.total))
 
+    def on_rows(done: int, rows: "list[Row]") -> None:
+        with unheard():
+            for row in rows:
+                if row.remark:
+                    output.warn(f"{row.key}: {row.remark}")
+            on_step(Step(done, 0))
+
     open_closed_streams()
     output = current_output()
     shard_numbers, ground, shown = _parse_shard(shard), _parse_background(background), _parse_parts(parts)
-    sources = _sources(images, base, null=null)
+    is_remote = any(map(is_address, (*images, out)))
+    if is_remote:
+        _check_one_source(images, base, null=null)
+    sources = [] if is_remote else _sources(images, base, null=null)
     with load_segmenter(model, device, batch) as segmenter, progress("segment", "images") as on_step:
         with unheard():
             output.say(f"device: {segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
-        report = segmenter.segment_files(
-            sources,
-            out,
-            on_image=on_image,
+        into = (
+            partial(segmenter.segment_remote, images[0], out, on_rows=on_rows, warn=output.warn)
+            if is_remote
+            else partial(segmenter.segment_files, sources, out, on_image=on_image)
+        )
+        report = into(
             overwrite=overwrite,
             resume=resume,
             full_names=full_names,
@@ -178,7 +198,7 @@ def segment(
             workers=workers,
         )
     with unheard():
-        _show(output, report, out)
+        _show(output, report, without_credentials(out) if is_address(out) else os.fspath(Path(out)))
         sys.stdout.flush()
 
 
@@ -217,6 +237,15 @@ def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Sourc
         else:
             sources.append(Source(Path(text), base))
     return sources
+
+
+def _check_one_source(images: list[str], base: Path | None, *, null: bool) -> None:
+    """UsageError for what only paths know."""
+    from gseg_runtime.errors import UsageError
+
+    if len(images) > 1 or images == ["-"] or null or base:
+        what = "--base" if base else "--null" if null else "a list" if images == ["-"] else f"{len(images)} inputs"
+        raise UsageError(f"{what}: with an address expected one input", "name one folder or address, and no --base")
 
 
 def _parse_parts(text: str | None) -> list[str]:
@@ -269,7 +298,7 @@ def _project_model() -> Path:
     return path
 
 
-def _show(output: "Output", report: "FolderReport", out: Path) -> None:
+def _show(output: "Output", report: "FolderReport", out: str) -> None:
     from gseg_runtime.sources import passed_over_text
 
     earlier = f", {report.skipped} were there already" if report.skipped else ""

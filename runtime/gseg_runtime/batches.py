@@ -26,6 +26,12 @@ NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one en
 Take = Callable[[Entry], None]
 
 
+def segment_photos(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+    """In the way that suits the engine. take: gets each entry, in the calling thread."""
+    is_single = model.batch == 1 or work.detail.tile is not None  # a photo in tiles makes batches of its own
+    (segment_singly if is_single else segment_batches)(model, work, jobs, take, num_workers)
+
+
 def segment_singly(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """Run to completion: no queue, no batch, and no more photos in memory than workers."""
 

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gseg_runtime.batches import segment_batches, segment_singly
+from gseg_runtime.batches import segment_photos
 from gseg_runtime.class_map import ClassMap, Color
 from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, UsageError, at_least_one
@@ -227,9 +227,7 @@ def _fill(
     masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if extras.overlay else ()
     files = FolderFiles(folder.out, masks)
     work = PhotoWork(files, model.card, model.sha256, extras, options.detail)
-    is_single = model.batch == 1 or options.tile is not None  # a photo in tiles makes batches of its own
-    segment = segment_singly if is_single else segment_batches
-    segment(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
+    segment_photos(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
 
 
 def _report(folder: MaskFolder, model: LoadedModel) -> FolderReport:

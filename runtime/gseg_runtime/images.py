@@ -80,9 +80,14 @@ def read_picture(path: Path) -> bytes:
             raise ValueError("not a regular file")
         with path.open("rb") as file:
             start = file.read(NUM_BYTES)
-            if not formats_of(start):
-                raise ValueError(UNKNOWN if start else "the file is empty")
+            check_start(start)
             return start + file.read()
+
+
+def check_start(data: bytes) -> None:
+    """ValueError for what does not begin like a picture."""
+    if not formats_of(data[:NUM_BYTES]):
+        raise ValueError(UNKNOWN if data else "the file is empty")
 
 
 def decode_image(data: bytes, source: Path, min_size: int | None = None, how: Decoding | None = None) -> Photo:

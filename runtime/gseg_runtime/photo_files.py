@@ -61,9 +61,7 @@ class FolderFiles:
             raise
         except GsegError as error:
             self._out.check()  # the reason may be that it is gone
-            if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
-                raise ImageError(f"its file {name.name} cannot be written: {cause.strerror}") from error
-            raise OutputError(error.message, RESUME_HINT) from error
+            raise write_error(name, error) from error
 
     def check_free(self, name: Path) -> None:
         path = self._out.path / name
@@ -72,3 +70,10 @@ class FolderFiles:
 
     def way_to(self, photo: Path, name: Path) -> str:
         return path_from((self._out.path / name).parent, photo)
+
+
+def write_error(name: Path, error: GsegError) -> GsegError:
+    """What a file that could not be written costs: an ImageError one photo, an OutputError the run."""
+    if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
+        return ImageError(f"its file {name.name} cannot be written: {cause.strerror}")
+    return OutputError(error.message, RESUME_HINT)

@@ -1,8 +1,8 @@
 """The one object that Python users need: a loaded model that turns photos into label maps."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from gseg_runtime.model_card import ModelCard
 from gseg_runtime.plan import Source
 from gseg_runtime.prediction import Inference, Prediction
 from gseg_runtime.tiles import infer_photo
+
+if TYPE_CHECKING:
+    from gseg_runtime.remote.segment import OnRows
 
 
 class Segmenter:
@@ -164,6 +167,24 @@ class Segmenter:
         self._check_open()
         every = [source if isinstance(source, Source) else Source(Path(source)) for source in sources]
         return segment_into(Path(out), self._model, every, FolderOptions(**options), on_image)
+
+    def segment_remote(
+        self,
+        source: str,
+        out: str,
+        *,
+        on_rows: "OnRows | None" = None,
+        warn: Callable[[str], None] | None = None,
+        **options: Any,
+    ) -> FolderReport:
+        """`segment_folder` from one bucket to another: addresses such as s3://bucket/photos, or paths of folders.
+
+        See `remote.segment.segment_stores`. options: those of `FolderOptions` that need no table of all photos.
+        """
+        from gseg_runtime.remote.segment import segment_stores
+
+        self._check_open()
+        return segment_stores(source, out, self._model, FolderOptions(**options), on_rows=on_rows, warn=warn)
 
     def close(self) -> None:
         """Free the engine; the segmenter cannot be used any more, which is a GsegError."""

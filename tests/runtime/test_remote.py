@@ -1,0 +1,380 @@
+"""A bucket gives the masks that the folder gives, and is gone on with after whatever ended a run."""
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import MakePhoto
+from PIL import Image
+from s3_server import credentials, moody_server, moto_server
+
+from gseg_cli.app import main
+from gseg_runtime import Segmenter
+from gseg_runtime.remote import listing
+from gseg_runtime.remote.open_store import open_store
+from gseg_runtime.remote.run_file import begin
+from tests.test_imports import REFUSE
+
+s3fs = pytest.importorskip("s3fs", reason="the extra [remote] is not installed")
+pytest.importorskip("moto", reason="moto's S3 server is not installed")
+NUM_PHOTOS = 24
+# `gseg` with an engine that takes its time and small blocks, so that a signal finds it at work.
+SLOW = """
+import sys, time
+from gseg_runtime.loaded_model import LoadedModel
+from gseg_runtime.remote import listing
+listing.BLOCK = 5
+infer = LoadedModel.infer
+def slow(self, squares, **options):
+    time.sleep(0.05)
+    return infer(self, squares, **options)
+LoadedModel.infer = slow
+from gseg_cli.app import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The file system of fsspec's; buckets `photos` and `masks` are empty."""
+    for name, value in credentials(s3_port).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    for bucket in ("photos", "masks"):
+        fs.mkdir(bucket)
+    yield fs
+    for bucket in ("photos", "masks"):
+        fs.rm(bucket, recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def folder(make_photo: MakePhoto, tmp_path: Path) -> Path:
+    """Good photos, bad ones, and what is no photo."""
+    top = tmp_path / "in"
+    for index in range(NUM_PHOTOS):
+        make_photo(top / f"{index % 3}" / f"{index:02d} ä.png", 20 + index, 30, (6 * index, 255 - 6 * index))
+    make_photo(top / "a.jpg", quality=95)
+    make_photo(top / "a.png")
+    (top / "empty.jpg").touch()
+    (top / "text.jpg").write_text("no picture")
+    (top / "cut.jpg").write_bytes((top / "a.jpg").read_bytes()[:300])
+    (top / "note.txt").write_text("no photo")
+    (top / "__MACOSX").mkdir()
+    (top / "__MACOSX" / "._a.jpg").touch()
+    return top
+
+
+def upload(s3: Any, folder: Path, bucket: str = "photos") -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.pipe_file(f"{bucket}/in/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def masks_in(s3: Any, place: str = "masks/out") -> dict[str, bytes]:
+    return {name.removeprefix(f"{place}/"): s3.cat_file(name) for name in s3.find(place) if name.endswith(".png")}
+
+
+def masks_below(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.png")}
+
+
+def rows_in(s3: Any, place: str = "masks/out") -> list[dict[str, Any]]:
+    parts = sorted(s3.find(f"{place}/_gseg/parts"))
+    return [json.loads(line) for part in parts for line in s3.cat_file(part).splitlines()]
+
+
+def segment(model: Path, *flags: str, source: str = "s3://photos/in", out: str = "s3://masks/out") -> int:
+    return main(["segment", source, "-o", out, "--model", str(model), "--device", "cpu", *flags])
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_bucket_gives_what_the_folder_gives_byte_for_byte(
+    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], batch: int
+) -> None:
+    upload(s3, folder)
+    segmenter = Segmenter.load(model, "cpu", batch=batch)
+    expected = segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+    assert segment(model, "--json", "--batch", str(batch)) == 3  # some inputs failed
+    found = json.loads(capsys.readouterr().out)["data"]
+    assert masks_in(s3) == masks_below(tmp_path / "out")
+    assert len(masks_in(s3)) == NUM_PHOTOS + 2
+    assert {
+        failure["path"].replace("s3://photos/in", str(folder)): failure["reason"] for failure in found["failures"]
+    } == {failure.path: failure.reason for failure in expected.failures}
+    assert found["passed_over"] == expected.passed_over
+    written = {name.removeprefix("masks/out/").partition("/")[0] for name in s3.find("masks/out")}
+    assert written == {"0", "1", "2", "_gseg", "a.jpg.png", "a.png.png", "gseg-report.json"}
+    assert json.loads(s3.cat_file("masks/out/gseg-report.json")).items() <= found.items()
+
+
+def test_what_lies_beside_masks_is_the_same_too(
+    s3: Any, model_with_confidence: Path, make_photo: MakePhoto, tmp_path: Path
+) -> None:
+    make_photo(tmp_path / "in" / "a.jpg", 51, 37)
+    upload(s3, tmp_path / "in")
+    flags = ["--overlay", "--confidence", "--cutout", "--binary", "--parts", "light"]
+    assert segment(model_with_confidence, *flags) == 0
+    assert (
+        segment(model_with_confidence, "--full-names", *flags, source=str(tmp_path / "in"), out=str(tmp_path / "out"))
+        == 0
+    )
+    names = [path.name for path in (tmp_path / "out").iterdir() if path.name.startswith("a.jpg")]
+    assert len(names) == 5
+    assert all(s3.cat_file(f"masks/out/{name}") == (tmp_path / "out" / name).read_bytes() for name in names)
+
+
+@pytest.mark.parametrize("way", ["up", "down", "disk"])
+def test_either_side_may_be_a_folder(s3: Any, model: Path, folder: Path, tmp_path: Path, way: str) -> None:
+    upload(s3, folder)
+    out = tmp_path / "out"
+    with Segmenter.load(model, "cpu") as segmenter:
+        segmenter.segment_folder(folder, tmp_path / "expected", full_names=True)
+        source = "s3://photos/in" if way == "down" else str(folder)
+        segmenter.segment_remote(source, "s3://masks/out" if way == "up" else str(out))
+    assert (masks_in(s3) if way == "up" else masks_below(out)) == masks_below(tmp_path / "expected")
+    assert not list(out.rglob(".gseg-tmp-*"))
+
+
+def test_resume_is_the_listing_minus_the_parts(
+    s3: Any, model: Path, make_photo: MakePhoto, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload(s3, folder)
+    assert segment(model) == 3
+    s3.pipe_file("photos/in/empty.jpg", (folder / "a.jpg").read_bytes())  # one that failed is mended,
+    s3.pipe_file("photos/in/a.jpg", make_photo(tmp_path / "x.jpg", 9, 9).read_bytes())  # one changed,
+    s3.pipe_file("photos/in/new.jpg", (folder / "a.jpg").read_bytes())  # and one added
+    capsys.readouterr()
+    assert segment(model, "--resume", "--json") == 3
+    report = json.loads(capsys.readouterr().out)["data"]
+    assert (report["done"], report["failed"], report["skipped"]) == (3, 2, NUM_PHOTOS + 1)
+    assert Image.open(s3.open("masks/out/a.jpg.png")).size == (9, 9)
+    s3.pipe_file("photos/in/a.jpg", (folder / "a.jpg").read_bytes())  # as it was at first: its mask is not
+    assert segment(model, "--resume", "--json") == 3
+    assert json.loads(capsys.readouterr().out)["data"]["done"] == 1
+    assert Image.open(s3.open("masks/out/a.jpg.png")).size == (30, 20)
+
+
+def test_what_is_there_is_gone_on_with_only_when_asked_and_alike(
+    s3: Any, model: Path, model_with_logits: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload(s3, folder)
+    upload(s3, folder, "masks")
+    s3.pipe_file("masks/other/x.txt", b"of somebody else")
+    assert segment(model) == 3
+    refused = {
+        "holds a run of gseg already": (model,),
+        "its model is": (model_with_logits, "--resume"),
+        "its settings is": (model, "--resume", "--background", "white"),
+        "its files beside the masks is": (model, "--resume", "--overlay"),
+    }
+    capsys.readouterr()
+    for text, (it, *flags) in refused.items():
+        assert segment(it, *flags) == 1
+        assert text in capsys.readouterr().err
+    assert segment(model, "--resume", source="s3://masks/in") == 1
+    assert "its source is s3://photos/in, not s3://masks/in" in capsys.readouterr().err
+    assert segment(model, "--resume", out="s3://masks/other") == 1
+    assert "not empty" in capsys.readouterr().err
+    assert segment(model, out="s3://photos/in/masks") == 1
+    assert "hold each other" in capsys.readouterr().err
+
+
+def test_options_that_need_all_photos_at_once_are_refused_by_name(
+    s3: Any, model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for flag in ("--overwrite", "--polygons", "--coco", "--instances", "--stats", "--failures", "--null", "--base=x"):
+        assert segment(model, flag) == 2
+        assert flag.partition("=")[0] in capsys.readouterr().err
+    assert main(["segment", "s3://photos/in", "s3://photos/more", "-o", "out", "--model", str(model)]) == 2
+    assert s3.find("masks") == []
+
+
+def test_shards_fill_one_place_and_none_does_what_another_did(s3: Any, model: Path, folder: Path) -> None:
+    upload(s3, folder)
+    for index in range(3):
+        assert segment(model, "--resume", "--shard", f"{index}/3") in (0, 3)
+    keys = [row["key"] for row in rows_in(s3)]
+    assert len(keys) == len(set(keys)) == NUM_PHOTOS + 5
+    assert s3.exists("masks/out/gseg-report-2-of-3.json")
+
+
+def test_of_many_that_begin_at_once_one_creates_the_run(s3: Any) -> None:
+    facts = {"model_sha256": "0", "source": "x", "settings": None, "files": [], "cutout": []}
+    barrier, was_there = threading.Barrier(8), []
+
+    def start() -> None:
+        out = open_store("s3://masks/out")
+        barrier.wait()
+        was_there.append(begin(out, facts, resume=True, warn=pytest.fail))
+
+    threads = [threading.Thread(target=start) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(was_there) == [False] + [True] * 7
+
+
+def test_keys_that_are_no_paths_are_named_and_lead_nowhere(
+    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = (folder / "a.jpg").read_bytes()
+    for key in ("good.jpg", "a//b.jpg", "../up.jpg", "./here.jpg", "/top.jpg"):
+        s3.call_s3("put_object", Bucket="photos", Key=f"in/{key}", Body=data)
+    assert segment(model, out=str(tmp_path / "deep" / "out")) == 3
+    assert capsys.readouterr().err.count("so that it is no path") == 4
+    assert [path.name for path in (tmp_path / "deep").rglob("*.png")] == ["good.jpg.png"]
+
+
+def test_killed_at_any_time_a_run_loses_only_blocks_that_are_not_recorded(
+    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    upload(s3, folder)
+    call = ["segment", "s3://photos/in", "-o", "s3://masks/out", "--model", str(model), "--resume", "--workers", "4"]
+    for count in (1, 4):
+        process = subprocess.Popen([sys.executable, "-c", SLOW, *call], stderr=subprocess.DEVNULL)
+        end_s = time.monotonic() + 60
+        while len(s3.find("masks/out/_gseg/parts")) < count:
+            assert process.poll() is None and time.monotonic() < end_s
+            time.sleep(0.01)
+        time.sleep(random.Random(count).uniform(0, 0.1))
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
+    recorded = {row["key"] for row in rows_in(s3) if row["status"] == "done"}
+    assert {f"{key}.png" for key in recorded} <= masks_in(s3).keys()
+    assert segment(model, "--resume", "--json") == 3
+    report = json.loads(capsys.readouterr().out)["data"]
+    assert (report["done"], report["skipped"]) == (NUM_PHOTOS + 2 - len(recorded), len(recorded))
+    with Segmenter.load(model, "cpu") as segmenter:
+        segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+    assert masks_in(s3) == masks_below(tmp_path / "out")
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few attempts of the libraries' own, which take long, and short pauses between ours."""
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
+    monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
+    monkeypatch.setattr("gseg_runtime.remote.retry.Patience.__init__.__defaults__", (3, 0.05, 1.0))
+
+
+def test_a_server_that_refuses_truncates_or_is_slow_is_asked_again(
+    s3: Any, s3_port: int, model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    upload(s3, folder)
+
+    def mood(method: str, path: str, times: int) -> str:
+        if times:
+            return ""
+        if path.endswith("00 ä.png"):
+            return "slow"
+        return random.Random(path).choice(("503", "truncate" if method == "GET" else "503", ""))
+
+    with moody_server(s3_port, mood) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        with Segmenter.load(model, "cpu") as segmenter:
+            report = segmenter.segment_remote("s3://photos/in", "s3://masks/out")
+            segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+    assert (report.done, report.failed) == (NUM_PHOTOS + 2, 3)
+    assert masks_in(s3) == masks_below(tmp_path / "out")
+
+
+def test_what_a_server_never_gives_or_takes_is_named_and_the_rest_is_done(
+    s3: Any,
+    s3_port: int,
+    model: Path,
+    make_photo: MakePhoto,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    impatient: None,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for name in ("busy", "cut", "good", "slow", "untaken"):
+        make_photo(tmp_path / "in" / f"{name}.png", 200, 200)
+    upload(s3, tmp_path / "in")
+    moods = {"/in/busy": "503", "/in/cut": "truncate", "/in/slow": "slow", "/out/untaken": "503"}
+
+    def mood(method: str, path: str, times: int) -> str:
+        return next((answer for part, answer in moods.items() if part in path), "")
+
+    with moody_server(s3_port, mood) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        assert segment(model, "--json") == 3
+    failures = json.loads(capsys.readouterr().out)["data"]["failures"]
+    assert [failure["path"].rpartition("/")[2] for failure in failures] == [
+        "busy.png",
+        "cut.png",
+        "slow.png",
+        "untaken.png",
+    ]
+    assert "reduce your request rate" in failures[0]["reason"]
+    assert "cannot be written" in failures[3]["reason"]
+    assert list(masks_in(s3)) == ["good.png.png"]
+    s3fs.S3FileSystem.clear_instance_cache()
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3_port}")
+    assert segment(model, "--resume") == 0  # the server is well again
+
+
+def test_wrong_credentials_end_the_run_and_nothing_secret_is_shown(
+    s3: Any, model: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", "/nonexistent")
+    s3fs.S3FileSystem.clear_instance_cache()
+    assert segment(model) == 1
+    shown = capsys.readouterr().err
+    assert "s3://photos/in: cannot be listed" in shown and "check the address and your credentials" in shown
+    assert segment(model, source="ftp://somebody:geheim@127.0.0.1:9/photos?signature=123456") == 1
+    shown = capsys.readouterr().err
+    assert "ftp://127.0.0.1:9/photos" in shown and "geheim" not in shown and "123456" not in shown
+
+
+def test_a_missing_library_is_named_with_the_command_that_installs_it(model: Path) -> None:
+    for refused, address, expected in (
+        ("fsspec", "s3://photos/in", "fsspec"),
+        ("s3fs", "s3://photos/in", "s3fs"),
+        ("gcsfs", "gs://photos/in", "pip install gcsfs"),
+        ("adlfs", "az://photos/in", "pip install adlfs"),
+    ):
+        call = ["segment", address, "-o", "masks", "--model", str(model), "--device", "cpu"]
+        code = f"REFUSED = ({refused!r},){REFUSE}from gseg_cli.app import main; sys.exit(main(sys.argv[1:]))"
+        done = subprocess.run([sys.executable, "-c", code, *call], capture_output=True, text=True)
+        assert done.returncode == 1
+        assert "error: " in done.stderr and expected in done.stderr and "hint: pip install" in done.stderr
+
+
+def test_a_listing_is_read_page_by_page(s3: Any, s3_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(6):
+        s3.pipe_file(f"photos/in/{index}.jpg", b"x")
+    asked: list[str] = []
+
+    def mood(method: str, path: str, times: int) -> str:
+        asked.append(path)
+        return ""
+
+    with moody_server(s3_port, mood) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        store = open_store("s3://photos/in")
+        store._fs.req_kw = {"MaxKeys": 2}  # type: ignore[attr-defined]
+        it = listing.Listing(store)
+        assert len(asked) == 1
+        blocks = it.blocks(listing.Done())
+        assert [item.key for block in blocks for item in block] == [f"{index}.jpg" for index in range(6)]
+        assert len(asked) == 3
