@@ -14,6 +14,7 @@ GanPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 Augment = Literal["none", "ada", "fixed"]
 Fit = Literal["crop", "letterbox"]
 Edges = Literal["nearest", "smooth", "guided"]
+Engine = Literal["local", "ray"]
 Space = Literal["w", "w+", "f"]
 PhotoSpace = Literal["w", "w+"]  # where the latents alone draw the photo, which is all that annotations hold
 Tool = Literal["labelme", "cvat", "label-studio"]

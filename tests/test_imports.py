@@ -25,6 +25,7 @@ SHELL_MODULES = ("typer", "rich", "gseg_cli.commands", "gseg_cli.app", "gseg_cli
 NEVER_IN_RUNTIME = ("torch", "onnx", "onnxscript", "safetensors", "typer", "rich", "gseg_cli", "gseg_export")
 SERVING_NEEDS = ("starlette", "uvicorn", "prometheus_client")
 REMOTE_NEEDS = ("fsspec", "s3fs")
+RAY_NEEDS = ("ray",)
 
 # Refuses modules by name, as if they were not installed.
 REFUSE = """
@@ -92,6 +93,8 @@ def test_runtime_imports_neither_torch_nor_the_rest_of_gseg():
     assert forbidden(outside_serving, SERVING_NEEDS) == []
     outside_remote = [path for path in files if path.parent != RUNTIME / "remote"]
     assert forbidden(outside_remote, REMOTE_NEEDS) == []
+    outside_ray = [path for path in files if path.parent != RUNTIME / "on_ray"]
+    assert forbidden(outside_ray, RAY_NEEDS) == []
 
 
 def test_every_runtime_module_is_importable_where_only_its_own_needs_are_installed():
@@ -99,7 +102,7 @@ def test_every_runtime_module_is_importable_where_only_its_own_needs_are_install
     paths = [path for path in RUNTIME.rglob("*.py") if has_extra or path.parent != RUNTIME / "serving"]
     modules = [path.relative_to(RUNTIME.parent).with_suffix("").as_posix().replace("/", ".") for path in paths]
     imports = "\n".join(f"import {name.removesuffix('.__init__')}" for name in modules)
-    python(f"REFUSED = {(*NEVER_IN_RUNTIME, *REMOTE_NEEDS, 'onnxruntime')}{REFUSE}{imports}")
+    python(f"REFUSED = {(*NEVER_IN_RUNTIME, *REMOTE_NEEDS, *RAY_NEEDS, 'onnxruntime')}{REFUSE}{imports}")
 
 
 def test_info_needs_no_torch(tmp_path):

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gseg_cli.choices import Edges
+from gseg_cli.choices import Edges, Engine
 from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, open_project
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
     from gseg_runtime.class_map import Color
     from gseg_runtime.folder import FolderReport, Progress
+    from gseg_runtime.on_ray.engine import RayEngine
     from gseg_runtime.remote.parts import Row
     from gseg_runtime.segmenter import Segmenter
     from gseg_runtime.sources import Source
@@ -134,6 +135,21 @@ def segment(
     ] = None,
     batch: BatchOpt = None,
     workers: WorkersOpt = None,
+    engine: Annotated[
+        Engine, typer.Option(help="Who does the work: this process, or actors of Ray, on this machine or a cluster.")
+    ] = "local",
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Of a cluster of Ray: auto, HOST:PORT or ray://HOST:PORT.",
+            show_default="a new one on this machine",
+        ),
+    ] = None,
+    actors: Annotated[
+        str | None,
+        typer.Option(metavar="MIN:MAX", help="How many actors of Ray at least and at most.", show_default="2:64"),
+    ] = None,
 ) -> None:
     """Segment photos with an exported model.
 
@@ -162,15 +178,17 @@ def segment(
     open_closed_streams()
     output = current_output()
     shard_numbers, ground, shown = _parse_shard(shard), _parse_background(background), _parse_parts(parts)
-    is_remote = any(map(is_address, (*images, out)))
+    ray = _ray_engine(engine, model, device, batch, address, actors)
+    is_remote = ray is not None or any(map(is_address, (*images, out)))
     if is_remote:
         _check_one_source(images, base, null=null)
     sources = [] if is_remote else _sources(images, base, null=null)
-    with load_segmenter(model, device, batch) as segmenter, progress("segment", "images") as on_step:
+    loaded = load_segmenter(model, "cpu" if ray else device, None if ray else batch)
+    with loaded as segmenter, progress("segment", "images") as on_step:
         with unheard():
-            output.say(f"device: {segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
+            output.say(f"device: {ray or segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
         into = (
-            partial(segmenter.segment_remote, images[0], out, on_rows=on_rows, warn=output.warn)
+            partial(segmenter.segment_remote, images[0], out, engine=ray, on_rows=on_rows, warn=output.warn)
             if is_remote
             else partial(segmenter.segment_files, sources, out, on_image=on_image)
         )
@@ -200,6 +218,33 @@ def segment(
     with unheard():
         _show(output, report, without_credentials(out) if is_address(out) else os.fspath(Path(out)))
         sys.stdout.flush()
+
+
+def _ray_engine(
+    engine: str, model: Path | None, device: str, batch: int | None, address: str | None, actors: str | None
+) -> "RayEngine | None":
+    """None for this process itself."""
+    from gseg_cli.output import current_output
+    from gseg_runtime.errors import UsageError
+
+    if engine == "local":
+        if address or actors:
+            raise UsageError(f"{'--address' if address else '--actors'} is about Ray", "add --engine ray")
+        return None
+    from gseg_runtime.on_ray.engine import RayEngine
+
+    path, say = model or _project_model(), current_output().say
+    return RayEngine(path, device, batch, address=address, actors=_parse_actors(actors or "2:64"), say=say)
+
+
+def _parse_actors(text: str) -> tuple[int, int]:
+    """MIN:MAX, or one number for both."""
+    from gseg_runtime.errors import UsageError
+
+    least, colon, most = text.partition(":")
+    if not (least.isdecimal() and (most.isdecimal() or not colon)):
+        raise UsageError(f"--actors: expected MIN:MAX, for instance 2:64, got {text}")
+    return int(least), int(most or least)
 
 
 def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segmenter":

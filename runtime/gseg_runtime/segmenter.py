@@ -22,7 +22,7 @@ from gseg_runtime.prediction import Inference, Prediction
 from gseg_runtime.tiles import infer_photo
 
 if TYPE_CHECKING:
-    from gseg_runtime.remote.segment import OnRows
+    from gseg_runtime.remote.segment import Engine, OnRows
 
 
 class Segmenter:
@@ -173,6 +173,7 @@ class Segmenter:
         source: str,
         out: str,
         *,
+        engine: "Engine | None" = None,
         on_rows: "OnRows | None" = None,
         warn: Callable[[str], None] | None = None,
         **options: Any,
@@ -184,7 +185,8 @@ class Segmenter:
         from gseg_runtime.remote.segment import segment_stores
 
         self._check_open()
-        return segment_stores(source, out, self._model, FolderOptions(**options), on_rows=on_rows, warn=warn)
+        given = FolderOptions(**options)
+        return segment_stores(source, out, self._model, given, engine, on_rows=on_rows, warn=warn)
 
     def close(self) -> None:
         """Free the engine; the segmenter cannot be used any more, which is a GsegError."""

@@ -1,4 +1,4 @@
-"""Inference engines report to their makers over the network; under gseg they do not."""
+"""Some libraries report to their makers over the network; under gseg they do not."""
 
 import os
 import sys
@@ -13,3 +13,8 @@ def no_telemetry() -> None:
     """
     os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+
+
+def no_ray_telemetry() -> None:
+    """To be called before Ray is imported. A cluster that somebody else started has been told by them, or reports."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -1,14 +1,16 @@
 """A tiny real model: the class is the brightness in steps of 64, so the right label map is known by hand."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, helper
 from PIL import Image
+from s3_server import NUM_PHOTOS, credentials, moto_server
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.model_card import METADATA_KEY, ModelCard
@@ -120,3 +122,44 @@ def photos(tmp_path: Path, make_photo: MakePhoto) -> Path:
     make_photo(folder / "deep" / "a.jpg", height=7, width=90, quality=95)
     make_photo(folder / "deep" / "er" / "photo de la mère\n.webp", lossless=True)
     return folder
+
+
+@pytest.fixture
+def mixed(make_photo: MakePhoto, tmp_path: Path) -> Path:
+    """Good photos, bad ones, and what is no photo."""
+    top = tmp_path / "in"
+    for index in range(NUM_PHOTOS):
+        make_photo(top / f"{index % 3}" / f"{index:02d} ä.png", 20 + index, 30, (6 * index, 255 - 6 * index))
+    make_photo(top / "a.jpg", quality=95)
+    make_photo(top / "a.png")
+    (top / "empty.jpg").touch()
+    (top / "text.jpg").write_text("no picture")
+    (top / "cut.jpg").write_bytes((top / "a.jpg").read_bytes()[:300])
+    (top / "note.txt").write_text("no photo")
+    (top / "__MACOSX").mkdir()
+    (top / "__MACOSX" / "._a.jpg").touch()
+    return top
+
+
+@pytest.fixture(scope="session")
+def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Of a real S3 server."""
+    pytest.importorskip("moto", reason="moto's S3 server is not installed")
+    with moto_server(tmp_path_factory.mktemp("moto") / "log") as port:
+        yield port
+
+
+@pytest.fixture
+def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The file system of fsspec's; buckets `photos` and `masks` are empty."""
+    s3fs = pytest.importorskip("s3fs", reason="the extra [remote] is not installed")
+    for name, value in credentials(s3_port).items():
+        monkeypatch.setenv(name, value)
+    s3fs.S3FileSystem.clear_instance_cache()
+    fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+    for bucket in ("photos", "masks"):
+        fs.mkdir(bucket)
+    yield fs
+    for bucket in ("photos", "masks"):
+        fs.rm(bucket, recursive=True)
+    s3fs.S3FileSystem.clear_instance_cache()

@@ -1,5 +1,6 @@
 """A real S3 server on localhost (moto's), and one before it that misbehaves as it is told."""
 
+import json
 import os
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+NUM_PHOTOS = 24  # that are good, beside two more at the top
 # How a request is answered: its method, its path, and how often it came before. "" for as it should be.
 Mood = Callable[[str, str, int], str]
 SLOW_S = 3.0
@@ -65,9 +67,9 @@ def credentials(port: int) -> dict[str, str]:
 
 
 @contextmanager
-def moody_server(port: int, mood: Mood) -> Iterator[int]:
+def moody_server(port: int, mood: Mood, slow_s: float = SLOW_S) -> Iterator[int]:
     """The port of one that passes requests on to the server at `port`, or answers them itself: "503" refuses,
-    "truncate" ends in the middle of the content, "slow" takes three seconds before it answers.
+    "truncate" ends in the middle of the content, "slow" takes `slow_s` seconds before it answers.
     """
     seen: Counter[tuple[str, str]] = Counter()
     lock = threading.Lock()
@@ -82,7 +84,7 @@ def moody_server(port: int, mood: Mood) -> Iterator[int]:
                 seen[self.command, path] += 1
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if answer == "slow":
-                time.sleep(SLOW_S)
+                time.sleep(slow_s)
             status, headers, content = self._busy() if answer == "503" else self._passed_on(body)
             self.send_response(status)
             for name, value in headers:
@@ -121,3 +123,22 @@ def moody_server(port: int, mood: Mood) -> Iterator[int]:
     finally:
         server.shutdown()
         server.server_close()
+
+
+def upload(s3: Any, folder: Path, bucket: str = "photos") -> None:
+    for path in folder.rglob("*"):
+        if path.is_file():
+            s3.pipe_file(f"{bucket}/in/{path.relative_to(folder).as_posix()}", path.read_bytes())
+
+
+def masks_in(s3: Any, place: str = "masks/out") -> dict[str, bytes]:
+    return {name.removeprefix(f"{place}/"): s3.cat_file(name) for name in s3.find(place) if name.endswith(".png")}
+
+
+def masks_below(out: Path) -> dict[str, bytes]:
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.png")}
+
+
+def rows_in(s3: Any, place: str = "masks/out") -> list[dict[str, Any]]:
+    parts = sorted(s3.find(f"{place}/_gseg/parts"))
+    return [json.loads(line) for part in parts for line in s3.cat_file(part).splitlines()]

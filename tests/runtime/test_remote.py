@@ -1,4 +1,4 @@
-"""A bucket gives the masks that the folder gives, and is gone on with after whatever ended a run."""
+"""A bucket gives the masks that the mixed gives, and is gone on with after whatever ended a run."""
 
 import json
 import random
@@ -7,14 +7,13 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import MakePhoto
 from PIL import Image
-from s3_server import credentials, moody_server, moto_server
+from s3_server import NUM_PHOTOS, masks_below, masks_in, moody_server, rows_in, upload
 
 from gseg_cli.app import main
 from gseg_runtime import Segmenter
@@ -24,8 +23,6 @@ from gseg_runtime.remote.run_file import begin
 from tests.test_imports import REFUSE
 
 s3fs = pytest.importorskip("s3fs", reason="the extra [remote] is not installed")
-pytest.importorskip("moto", reason="moto's S3 server is not installed")
-NUM_PHOTOS = 24
 # `gseg` with an engine that takes its time and small blocks, so that a signal finds it at work.
 SLOW = """
 import sys, time
@@ -42,80 +39,23 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-@pytest.fixture(scope="session")
-def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    with moto_server(tmp_path_factory.mktemp("moto") / "log") as port:
-        yield port
-
-
-@pytest.fixture
-def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The file system of fsspec's; buckets `photos` and `masks` are empty."""
-    for name, value in credentials(s3_port).items():
-        monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
-    for bucket in ("photos", "masks"):
-        fs.mkdir(bucket)
-    yield fs
-    for bucket in ("photos", "masks"):
-        fs.rm(bucket, recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture
-def folder(make_photo: MakePhoto, tmp_path: Path) -> Path:
-    """Good photos, bad ones, and what is no photo."""
-    top = tmp_path / "in"
-    for index in range(NUM_PHOTOS):
-        make_photo(top / f"{index % 3}" / f"{index:02d} ä.png", 20 + index, 30, (6 * index, 255 - 6 * index))
-    make_photo(top / "a.jpg", quality=95)
-    make_photo(top / "a.png")
-    (top / "empty.jpg").touch()
-    (top / "text.jpg").write_text("no picture")
-    (top / "cut.jpg").write_bytes((top / "a.jpg").read_bytes()[:300])
-    (top / "note.txt").write_text("no photo")
-    (top / "__MACOSX").mkdir()
-    (top / "__MACOSX" / "._a.jpg").touch()
-    return top
-
-
-def upload(s3: Any, folder: Path, bucket: str = "photos") -> None:
-    for path in folder.rglob("*"):
-        if path.is_file():
-            s3.pipe_file(f"{bucket}/in/{path.relative_to(folder).as_posix()}", path.read_bytes())
-
-
-def masks_in(s3: Any, place: str = "masks/out") -> dict[str, bytes]:
-    return {name.removeprefix(f"{place}/"): s3.cat_file(name) for name in s3.find(place) if name.endswith(".png")}
-
-
-def masks_below(out: Path) -> dict[str, bytes]:
-    return {path.relative_to(out).as_posix(): path.read_bytes() for path in out.rglob("*.png")}
-
-
-def rows_in(s3: Any, place: str = "masks/out") -> list[dict[str, Any]]:
-    parts = sorted(s3.find(f"{place}/_gseg/parts"))
-    return [json.loads(line) for part in parts for line in s3.cat_file(part).splitlines()]
-
-
 def segment(model: Path, *flags: str, source: str = "s3://photos/in", out: str = "s3://masks/out") -> int:
     return main(["segment", source, "-o", out, "--model", str(model), "--device", "cpu", *flags])
 
 
 @pytest.mark.parametrize("batch", [1, 4])
 def test_a_bucket_gives_what_the_folder_gives_byte_for_byte(
-    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], batch: int
+    s3: Any, model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], batch: int
 ) -> None:
-    upload(s3, folder)
+    upload(s3, mixed)
     segmenter = Segmenter.load(model, "cpu", batch=batch)
-    expected = segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+    expected = segmenter.segment_folder(mixed, tmp_path / "out", full_names=True)
     assert segment(model, "--json", "--batch", str(batch)) == 3  # some inputs failed
     found = json.loads(capsys.readouterr().out)["data"]
     assert masks_in(s3) == masks_below(tmp_path / "out")
     assert len(masks_in(s3)) == NUM_PHOTOS + 2
     assert {
-        failure["path"].replace("s3://photos/in", str(folder)): failure["reason"] for failure in found["failures"]
+        failure["path"].replace("s3://photos/in", str(mixed)): failure["reason"] for failure in found["failures"]
     } == {failure.path: failure.reason for failure in expected.failures}
     assert found["passed_over"] == expected.passed_over
     written = {name.removeprefix("masks/out/").partition("/")[0] for name in s3.find("masks/out")}
@@ -140,41 +80,41 @@ def test_what_lies_beside_masks_is_the_same_too(
 
 
 @pytest.mark.parametrize("way", ["up", "down", "disk"])
-def test_either_side_may_be_a_folder(s3: Any, model: Path, folder: Path, tmp_path: Path, way: str) -> None:
-    upload(s3, folder)
+def test_either_side_may_be_a_folder(s3: Any, model: Path, mixed: Path, tmp_path: Path, way: str) -> None:
+    upload(s3, mixed)
     out = tmp_path / "out"
     with Segmenter.load(model, "cpu") as segmenter:
-        segmenter.segment_folder(folder, tmp_path / "expected", full_names=True)
-        source = "s3://photos/in" if way == "down" else str(folder)
+        segmenter.segment_folder(mixed, tmp_path / "expected", full_names=True)
+        source = "s3://photos/in" if way == "down" else str(mixed)
         segmenter.segment_remote(source, "s3://masks/out" if way == "up" else str(out))
     assert (masks_in(s3) if way == "up" else masks_below(out)) == masks_below(tmp_path / "expected")
     assert not list(out.rglob(".gseg-tmp-*"))
 
 
 def test_resume_is_the_listing_minus_the_parts(
-    s3: Any, model: Path, make_photo: MakePhoto, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    s3: Any, model: Path, make_photo: MakePhoto, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload(s3, folder)
+    upload(s3, mixed)
     assert segment(model) == 3
-    s3.pipe_file("photos/in/empty.jpg", (folder / "a.jpg").read_bytes())  # one that failed is mended,
+    s3.pipe_file("photos/in/empty.jpg", (mixed / "a.jpg").read_bytes())  # one that failed is mended,
     s3.pipe_file("photos/in/a.jpg", make_photo(tmp_path / "x.jpg", 9, 9).read_bytes())  # one changed,
-    s3.pipe_file("photos/in/new.jpg", (folder / "a.jpg").read_bytes())  # and one added
+    s3.pipe_file("photos/in/new.jpg", (mixed / "a.jpg").read_bytes())  # and one added
     capsys.readouterr()
     assert segment(model, "--resume", "--json") == 3
     report = json.loads(capsys.readouterr().out)["data"]
     assert (report["done"], report["failed"], report["skipped"]) == (3, 2, NUM_PHOTOS + 1)
     assert Image.open(s3.open("masks/out/a.jpg.png")).size == (9, 9)
-    s3.pipe_file("photos/in/a.jpg", (folder / "a.jpg").read_bytes())  # as it was at first: its mask is not
+    s3.pipe_file("photos/in/a.jpg", (mixed / "a.jpg").read_bytes())  # as it was at first: its mask is not
     assert segment(model, "--resume", "--json") == 3
     assert json.loads(capsys.readouterr().out)["data"]["done"] == 1
     assert Image.open(s3.open("masks/out/a.jpg.png")).size == (30, 20)
 
 
 def test_what_is_there_is_gone_on_with_only_when_asked_and_alike(
-    s3: Any, model: Path, model_with_logits: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    s3: Any, model: Path, model_with_logits: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload(s3, folder)
-    upload(s3, folder, "masks")
+    upload(s3, mixed)
+    upload(s3, mixed, "masks")
     s3.pipe_file("masks/other/x.txt", b"of somebody else")
     assert segment(model) == 3
     refused = {
@@ -196,7 +136,7 @@ def test_what_is_there_is_gone_on_with_only_when_asked_and_alike(
 
 
 def test_options_that_need_all_photos_at_once_are_refused_by_name(
-    s3: Any, model: Path, folder: Path, capsys: pytest.CaptureFixture[str]
+    s3: Any, model: Path, mixed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for flag in ("--overwrite", "--polygons", "--coco", "--instances", "--stats", "--failures", "--null", "--base=x"):
         assert segment(model, flag) == 2
@@ -205,8 +145,8 @@ def test_options_that_need_all_photos_at_once_are_refused_by_name(
     assert s3.find("masks") == []
 
 
-def test_shards_fill_one_place_and_none_does_what_another_did(s3: Any, model: Path, folder: Path) -> None:
-    upload(s3, folder)
+def test_shards_fill_one_place_and_none_does_what_another_did(s3: Any, model: Path, mixed: Path) -> None:
+    upload(s3, mixed)
     for index in range(3):
         assert segment(model, "--resume", "--shard", f"{index}/3") in (0, 3)
     keys = [row["key"] for row in rows_in(s3)]
@@ -232,9 +172,9 @@ def test_of_many_that_begin_at_once_one_creates_the_run(s3: Any) -> None:
 
 
 def test_keys_that_are_no_paths_are_named_and_lead_nowhere(
-    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    s3: Any, model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    data = (folder / "a.jpg").read_bytes()
+    data = (mixed / "a.jpg").read_bytes()
     for key in ("good.jpg", "a//b.jpg", "../up.jpg", "./here.jpg", "/top.jpg"):
         s3.call_s3("put_object", Bucket="photos", Key=f"in/{key}", Body=data)
     assert segment(model, out=str(tmp_path / "deep" / "out")) == 3
@@ -243,9 +183,9 @@ def test_keys_that_are_no_paths_are_named_and_lead_nowhere(
 
 
 def test_killed_at_any_time_a_run_loses_only_blocks_that_are_not_recorded(
-    s3: Any, model: Path, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    s3: Any, model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    upload(s3, folder)
+    upload(s3, mixed)
     call = ["segment", "s3://photos/in", "-o", "s3://masks/out", "--model", str(model), "--resume", "--workers", "4"]
     for count in (1, 4):
         process = subprocess.Popen([sys.executable, "-c", SLOW, *call], stderr=subprocess.DEVNULL)
@@ -262,7 +202,7 @@ def test_killed_at_any_time_a_run_loses_only_blocks_that_are_not_recorded(
     report = json.loads(capsys.readouterr().out)["data"]
     assert (report["done"], report["skipped"]) == (NUM_PHOTOS + 2 - len(recorded), len(recorded))
     with Segmenter.load(model, "cpu") as segmenter:
-        segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+        segmenter.segment_folder(mixed, tmp_path / "out", full_names=True)
     assert masks_in(s3) == masks_below(tmp_path / "out")
 
 
@@ -275,9 +215,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_server_that_refuses_truncates_or_is_slow_is_asked_again(
-    s3: Any, s3_port: int, model: Path, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None
+    s3: Any, s3_port: int, model: Path, mixed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
-    upload(s3, folder)
+    upload(s3, mixed)
 
     def mood(method: str, path: str, times: int) -> str:
         if times:
@@ -290,7 +230,7 @@ def test_a_server_that_refuses_truncates_or_is_slow_is_asked_again(
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
         with Segmenter.load(model, "cpu") as segmenter:
             report = segmenter.segment_remote("s3://photos/in", "s3://masks/out")
-            segmenter.segment_folder(folder, tmp_path / "out", full_names=True)
+            segmenter.segment_folder(mixed, tmp_path / "out", full_names=True)
     assert (report.done, report.failed) == (NUM_PHOTOS + 2, 3)
     assert masks_in(s3) == masks_below(tmp_path / "out")
 

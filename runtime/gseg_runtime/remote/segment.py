@@ -26,7 +26,7 @@ NUM_BLOCKS = 2  # in hand at once: while one ends, the other goes on
 THREADS_PER_CORE = 8  # most of them wait for the store
 
 Take = Callable[[list[Row]], None]
-Engine = Callable[[Task, Iterator[Block], Take], None]
+Engine = Callable[[Task, Iterator[Block], Take], str]  # what did it, in words
 OnRows = Callable[[int, list[Row]], None]
 
 _NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures")
@@ -50,13 +50,14 @@ def segment_stores(
     something else.
     """
     start_s = time.perf_counter()
+    source, out = _from_anywhere(source), _from_anywhere(out)
     check(source, out, model, options)
     listing, store = Listing(open_store(source), options.shard), open_store(out)
     is_there = begin(store, _facts(source, model, options), resume=options.resume, warn=warn)
     tally = _Tally(on_rows)
     blocks = listing.blocks(Done.read(store) if is_there else Done())
-    (engine or partial(_here, model))(Task(source, out, options), blocks, tally.take)
-    report = _report(source, model, listing, tally, time.perf_counter() - start_s)
+    device = (engine or partial(_here, model))(Task(source, out, options), blocks, tally.take)
+    report = _report(source, model, device, listing, tally, time.perf_counter() - start_s)
     _write_report(store, options, report)
     return report
 
@@ -69,28 +70,30 @@ def check(source: str, out: str, model: LoadedModel, options: FolderOptions) -> 
     options.extras(model.card.classes)
     options.detail.check(model.card.input_size)
     model.require(confidence=options.confidence, logits=options.detail.needs_logits)
-    places = [PurePosixPath(_absolute(place)) for place in (source, out)]
+    places = [PurePosixPath(without_credentials(place)) for place in (source, out)]
     if places[0].is_relative_to(places[1]) or places[1].is_relative_to(places[0]):
         raise GsegError(f"{without_credentials(out)}: the output and the input hold each other", "choose another place")
 
 
-def _absolute(place: str) -> str:
-    return without_credentials(place) if is_address(place) else str(Path(place).resolve())
+def _from_anywhere(place: str) -> str:
+    """As processes know it that work in other folders."""
+    return place if is_address(place) else str(Path(place).resolve())
 
 
 def threads_for_block(workers: int | None, cores: int) -> int:
     return max(1, (workers or THREADS_PER_CORE * cores) // NUM_BLOCKS)
 
 
-def _here(model: LoadedModel, task: Task, blocks: Iterator[Block], take: Take) -> None:
+def _here(model: LoadedModel, task: Task, blocks: Iterator[Block], take: Take) -> str:
     work = BlockWork(task, model, threads_for_block(task.options.workers, num_cores()))
     run_to_completion(blocks, work.do, take, NUM_BLOCKS)
+    return model.device
 
 
 def _facts(source: str, model: LoadedModel, options: FolderOptions) -> dict[str, Any]:
     extras = options.extras(model.card.classes)
     return {
-        "source": _absolute(source),
+        "source": without_credentials(source),
         "model_sha256": model.sha256,
         "settings": settings_of(extras, options.detail),
         "files": list(extras.suffixes),
@@ -113,7 +116,9 @@ class _Tally:
             self._on_rows(self.counts.total(), rows)
 
 
-def _report(source: str, model: LoadedModel, listing: Listing, tally: _Tally, seconds: float) -> FolderReport:
+def _report(
+    source: str, model: LoadedModel, device: str, listing: Listing, tally: _Tally, seconds: float
+) -> FolderReport:
     failures = [Failure(f"{without_credentials(source)}/{row.key}", row.reason or "") for row in tally.failed]
     failures += [Failure(path, reason) for path, reason in listing.search.unlisted.items()]
     num_done = tally.counts["done"]
@@ -124,7 +129,7 @@ def _report(source: str, model: LoadedModel, listing: Listing, tally: _Tally, se
         seconds=round(seconds, 3),
         images_per_second=round(num_done / seconds, 2),
         failures=tuple(sorted(failures, key=lambda failure: failure.path)),
-        device=model.device,
+        device=device,
         model_sha256=model.sha256,
         classes=model.card.classes,
         passed_over=dict(listing.search.passed_over.most_common()),
