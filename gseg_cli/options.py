@@ -92,6 +92,19 @@ def find_gan(gan: str | None) -> Path:
     return locate_gan(gan, Path(), source="--gan") if gan else open_project().gan_path
 
 
+def cache_path(name: str) -> Path | None:
+    """A place in the user's cache; None where nobody has a home, as a user id without an entry in a container."""
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gseg" / name
+    except RuntimeError:
+        return None
+
+
+def precision_trials() -> Path | None:
+    """Where `--precision auto` remembers what it measured."""
+    return cache_path("precision.json")
+
+
 def is_given(context: typer.Context, option: str) -> bool:
     """Whether the command line says something of this option, named like its parameter; if not, it has its default."""
     source = context.get_parameter_source(option)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt
+from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, precision_trials
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -24,13 +24,20 @@ def demo(
 
     Starts from the GAN and the annotations that come with gseg. Ends with a model that segments faces it never saw.
     """
+    from gseg_cli.builtin import Builtin
     from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
     from gseg_cli.device import pick_device
+    from gseg_cli.distill.precision import settle_precision
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.project import gan_resolution
 
-    size = replace(QUICK if quick else DemoSize(), shots=shots)
-    measured = run_demo(out, size, pick_device(device), progress, seed=seed, overwrite=overwrite)
+    size, torch_device = QUICK if quick else DemoSize(), pick_device(device)
+    student = settle_precision(
+        size.student, gan_resolution(Builtin(size.gan).gan), torch_device, precision_trials(), current_output().say
+    )
+    size = replace(size, shots=shots, student=student)
+    measured = run_demo(out, size, torch_device, progress, seed=seed, overwrite=overwrite)
     figures = {**asdict(measured), "supervised": shipped_figures()["supervised"]}
     current_output().result(figures, _report(figures))
 

@@ -18,6 +18,7 @@ from gseg_cli.options import (
     find_gan,
     is_given,
     open_project,
+    precision_trials,
     project_dir,
 )
 
@@ -97,7 +98,7 @@ def distill(
         float, typer.Option(min=0, max=1, help="Share of the images that get another background.")
     ] = AugmentConfig.background,
     precision: Annotated[
-        Precision, typer.Option(help="Numerical precision; auto is bf16 where the hardware has it and fp32 elsewhere.")
+        Precision, typer.Option(help="Numerical precision; auto is bf16 where it is quicker, and fp32 elsewhere.")
     ] = DistillConfig.precision,
     photos: Annotated[
         Path | None,
@@ -121,13 +122,17 @@ def distill(
         "labelled": str(labelled and labelled.absolute()),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
+    if resume and precision == "auto":  # a resumed run keeps what was chosen for it
+        given.pop("precision", None)
     config = configure(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
     from gseg_cli.distill.labelled_photos import unlabelled_photos
+    from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.stage import resume_distill, run_distill
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.project import gan_resolution
     from gseg_cli.steps import ignore_say
     from gseg_cli.world import join_world
     from gseg_runtime.images import list_images
@@ -142,15 +147,20 @@ def distill(
         progress("pairs", "pairs") as on_pairs,
         progress("distill", "steps") as on_step,
     ):
+        say = out.say if world.is_first else ignore_say
         if resume:
             trained = resume_distill(
                 given, runs, torch_device, gan=find_gan(gan) if gan else None, teacher=teacher, world=world,
-                say=out.say if world.is_first else ignore_say, on_pairs=on_pairs, on_step=on_step,
+                say=say, on_pairs=on_pairs, on_step=on_step,
             )  # fmt: skip
         else:
             teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
+            gan_path = find_gan(gan)
+            if world.is_first:
+                config = settle_precision(config, gan_resolution(gan_path), torch_device, precision_trials(), say)
+            config = world.agree(config)
             trained = run_distill(
-                find_gan(gan), teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
+                gan_path, teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
             )
     if world.is_first:
         text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"

@@ -6,13 +6,17 @@ import os
 def doctor() -> None:
     """Check this installation, and show how to fix it.
 
-    Looks at the inference engines, the GPU, and what keeps them from working.
+    Looks at the inference engines, the GPU, and what keeps them from working. Shows which precision trainings on this
+    CPU were quicker in.
     """
+    from gseg_cli.options import precision_trials
     from gseg_cli.output import current_output
-    from gseg_runtime.doctor import check
+    from gseg_cli.precision_trials import remembered
+    from gseg_runtime.doctor import Finding, check
     from gseg_runtime.installation import look
 
     findings = check(look(os.environ.get("CUDA_VISIBLE_DEVICES")))
+    findings += [Finding("ok", f"--precision auto: {trial.about()}") for trial in remembered(precision_trials())]
     errors = [
         {"message": finding.what, "hint": finding.fix or None} for finding in findings if finding.level == "error"
     ]

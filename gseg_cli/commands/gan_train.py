@@ -9,7 +9,16 @@ import typer
 from gseg_cli.choices import Arch, Fit, GanPrecision
 from gseg_cli.gan.networks.config import MAX_RESOLUTION
 from gseg_cli.gan.training.config import DEFAULT_FIT, GanTrainConfig, check_given, parse_augment, parse_box
-from gseg_cli.options import DeviceOpt, ResumeRunOpt, RunsOpt, SeedOpt, find_gan, is_given, project_dir
+from gseg_cli.options import (
+    DeviceOpt,
+    ResumeRunOpt,
+    RunsOpt,
+    SeedOpt,
+    find_gan,
+    is_given,
+    precision_trials,
+    project_dir,
+)
 
 AUTO = "chosen for device and resolution"
 
@@ -90,7 +99,7 @@ def gan_train(
     precision: Annotated[
         GanPrecision | None,
         typer.Option(
-            help="Numerical precision; fp16 needs a GPU, auto is bf16 where the hardware has it and fp32 elsewhere.",
+            help="Numerical precision; fp16 needs a GPU, auto is bf16 where it is quicker, and fp32 elsewhere.",
             show_default="chosen for the device",
         ),
     ] = None,
@@ -139,7 +148,7 @@ def gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
             resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,
             init_from=find_gan(init_from) if init_from else None, minutes=minutes, fid_weights=fid_weights,
-            world=world, say=out.say if world.is_first else ignore_say, on_step=on_step,
+            world=world, trials=precision_trials(), say=out.say if world.is_first else ignore_say, on_step=on_step,
         )  # fmt: skip
         if world.is_first:
             out.result(asdict(trained), f"{trained.checkpoint}: {trained.num_images} images shown")

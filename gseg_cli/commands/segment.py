@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gseg_cli.choices import Edges, Engine
-from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, open_project
+from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, cache_path, open_project
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
@@ -258,15 +258,7 @@ def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segme
             raise UsageError(f"--device {device} names the model on the server", "leave out --model")
         return Segmenter.connect(device, batch=batch)
 
-    return Segmenter.load(model or _project_model(), device, batch=batch, cache=_engine_cache())
-
-
-def _engine_cache() -> Path | None:
-    """None where nobody has a home, as a user id without an entry in a container."""
-    try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gseg" / "tensorrt"
-    except RuntimeError:
-        return None
+    return Segmenter.load(model or _project_model(), device, batch=batch, cache=cache_path("tensorrt"))
 
 
 def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Source]":

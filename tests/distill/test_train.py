@@ -139,10 +139,13 @@ def test_the_command_answers_with_its_checkpoint_and_quality(tiny_gan, teacher, 
     assert main(["distill", *args, *few]) == 0
     data = json.loads(capsys.readouterr().out)["data"]
     trained = read_meta(tmp_path / "0001-distill" / "checkpoint.safetensors")["trained"]
+    assert trained["train"]["precision"] in ("bf16", "fp32")  # what `auto` came to
     assert data["pairs"] == 5 and 0 <= data["held_out_miou"] <= 1
     assert trained["train"]["augment"] == {**trained["train"]["augment"], "mirror": False, "shift": 0.5}
     photos = ["--photos", str(write_photos(tmp_path / "photos", count=3))]
-    assert main(["distill", *args, "--resume", *photos]) == 0  # the finished student is looked at, not trained again
+    assert (
+        main(["distill", *args, "--resume", "--precision", "auto", *photos]) == 0
+    )  # the finished student is looked at, not trained again
     report = json.loads(capsys.readouterr().out)["data"]["photos"]
     assert report["photos"]["count"] == 3 and 0 <= report["photos"]["agreement"] <= 1
     assert (tmp_path / "0001-distill" / "photos-worst.png").is_file()

@@ -17,6 +17,7 @@ from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
+from gseg_cli.gan.training.precision import settle_precision
 from gseg_cli.gan.training.sources import IMAGES, MASKS, open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
@@ -98,21 +99,29 @@ def run_or_resume_gan_train(
     fit: str | None = None,
     init_from: Path | None = None,
     world: World = ALONE,
+    trials: Path | None = None,
     **how: Any,
 ) -> TrainedGan:
     """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
 
-    given, crop, fit, init_from: what was asked for, and nothing else. conditional: train on the photos' classes, too.
-    how: of `run_gan_train`.
+    given, crop, fit, init_from: what was asked for, and nothing else; a precision of `auto` is no wish. conditional:
+    train on the photos' classes, too. trials: file that remembers which precision is quicker on this CPU. how: of
+    `run_gan_train`.
     """
+    is_free = given.get("precision", "auto") == "auto"
     if conditional:
         given = {**given, "num_classes": read_classes(source).num_classes}
     if not resume:
         config = choose_config(source, given, device, init_from=init_from, world=world)
+        if is_free and world.is_first:
+            config = settle_precision(config, device, trials, how.get("say", ignore_say))
+        config = world.agree(config)
         data: dict[str, Any] = {"crop": crop, "fit": fit or DEFAULT_FIT, "init_from": init_from}
         return run_gan_train(source, config, runs_dir, device, world=world, **data, **how)
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     asked = {**given, **{name: value for name, value in about.items() if value is not None}}
+    if is_free:  # a resumed run keeps what was chosen for it
+        asked.pop("precision", None)
     return resume_gan_train(source, asked, runs_dir, device, world=world, **how)
 
 
