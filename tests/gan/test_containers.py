@@ -38,8 +38,8 @@ def write_parquet(path, images, name="image", **options):
     import pyarrow.parquet as pq
 
     kind = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
-    rows = [{"bytes": image, "path": f"{i}.png"} for i, image in enumerate(images)]
-    columns = {"label": pa.array(range(len(images))), name: pa.array(rows, kind)}
+    rows = [{"bytes": image, "path": None} for image in images]
+    columns = {"label": pa.array([0] * len(images)), name: pa.array(rows, kind)}
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.table(columns), path, **options)
     return path
@@ -92,6 +92,15 @@ def test_a_damaged_lmdb_is_an_error_or_has_unreadable_photos(photos, tmp_path):
         except GsegError:
             errors += 1
     assert errors > 20
+
+
+def test_what_is_no_lmdb_is_not_read_as_one(tmp_path):
+    (tmp_path / "data.mdb").write_bytes(b"x" * 10_000)
+    with pytest.raises(GsegError, match=r"data\.mdb: a damaged LMDB"):
+        count_photos(tmp_path)
+    (tmp_path / "data.mdb").write_bytes(bytes(40) + (4096).to_bytes(4, "little") + bytes(10_000))
+    with pytest.raises(GsegError, match=r"does not begin like one of LMDB 0\.9"):
+        count_photos(tmp_path)
 
 
 def test_an_lmdb_whose_pages_lead_in_a_circle_is_an_error(photos, tmp_path):
@@ -149,8 +158,25 @@ def test_images_that_swell_are_unreadable_and_not_swallowed(photos, tmp_path, mo
     monkeypatch.setattr("gseg_cli.gan.training.parquet_file.MAX_GROUP_BYTES", 2_000_000)
     path = write_parquet(tmp_path / "a.parquet", [encoded(photos)[0] + bytes(100_000)] * 100)
     assert path.stat().st_size < 20_000
-    with pytest.raises(GsegError, match="0 readable and 100 unreadable"):
-        load_images(path, 8)
+    images, unreadable = load_images(path, 8)
+    assert len(images) == 32 and unreadable == [f"a.parquet/{i:07d}" for i in range(32, 100)]
+
+
+def test_photos_in_a_damaged_part_of_a_parquet_file_are_unreadable(photos, tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", encoded(photos) * 2, row_group_size=20, compression="gzip")
+    data = bytearray(path.read_bytes())
+    at = len(data) * 3 // 4
+    data[at : at + 200] = bytes(200)
+    path.write_bytes(data)
+    images, unreadable = load_images(path, 8)
+    assert len(images) >= 20 and 0 < len(unreadable) <= 20
+    assert min(unreadable) >= "a.parquet/0000020"
+
+
+def test_more_rows_than_bytes_are_not_believed(tmp_path):
+    path = write_parquet(tmp_path / "a.parquet", [None] * 100_000)
+    with pytest.raises(GsegError, match="claims 100000 rows, more than it has bytes"):
+        count_photos(path)
 
 
 def test_without_pyarrow_a_parquet_file_says_what_to_install(tmp_path, monkeypatch):

@@ -83,6 +83,8 @@ def _entries(file: _File) -> Iterator[Entry]:
     if page_size not in (2**power for power in range(8, 17)):
         raise DamageError(f"pages of {page_size} bytes")
     metas = [meta for meta in (_meta(file, 0), _meta(file, page_size)) if meta[0] == MAGIC]
+    if not metas:
+        raise DamageError("it does not begin like one of LMDB 0.9")
     _, _, root, _ = max(metas, key=lambda meta: meta[3])
     return _walk(file, page_size, root)
 

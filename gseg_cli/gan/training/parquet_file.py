@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ def _in_shard(path: Path, stack: ExitStack) -> list[Photo]:
         names = ", ".join(file.schema_arrow.names[:10])
         hint = "gseg reads the columns of images of Hugging Face's datasets"
         raise GsegError(f"{path}: no column of images; its columns are {names}", hint)
+    if file.metadata.num_rows > path.stat().st_size:
+        raise GsegError(f"{path}: claims {file.metadata.num_rows} rows, more than it has bytes", "copy it again")
     return list(_Images(file, column).photos(path))
 
 
@@ -70,7 +72,7 @@ class _Images:
         row = 0
         for group in range(self.file.metadata.num_row_groups):
             about = self.file.metadata.row_group(group)
-            for i in range(about.num_rows):
+            for i in range(min(about.num_rows, self.file.metadata.num_rows - row)):
                 yield Photo(f"{path.name}/{row:07d}", about.total_byte_size, self._reader(group, i))
                 row += 1
 
@@ -78,20 +80,23 @@ class _Images:
         def read() -> bytes:
             with self.lock:
                 images = self.group(group)
-            data = images[row].as_py()
+            data = images[row].as_py() if row < len(images) else None
             if data is None:
-                raise ValueError("its image is not in the file")
+                raise ValueError("its image is not in the file, or cannot be read")
             return limited(data)
 
         return read
 
     def _read_group(self, group: int) -> list[Any]:
-        """Not yet copied. ValueError when they take too much memory: a few bytes may stand for many."""
+        """Not yet copied, as far as it can be read, and fits: a few bytes of a dictionary may stand for many."""
+        from pyarrow import ArrowException
+
         images: list[Any] = []
         num_bytes = 0
-        for batch in self.file.iter_batches(ROWS, [group], [self.column]):
-            images += batch.column(0).field("bytes") if self.column.endswith(".bytes") else batch.column(0)
-            num_bytes += batch.nbytes
-            if num_bytes > MAX_GROUP_BYTES:
-                raise ValueError(f"a row group of more than {MAX_GROUP_BYTES // 2**20} MB")
+        with suppress(ArrowException, OSError):
+            for batch in self.file.iter_batches(ROWS, [group], [self.column]):
+                images += batch.column(0).field("bytes") if self.column.endswith(".bytes") else batch.column(0)
+                num_bytes += batch.nbytes
+                if num_bytes > MAX_GROUP_BYTES:
+                    break
         return images

@@ -270,7 +270,8 @@ def _classes_of(
     classes = read_classes(source, set(unreadable))
     if (len(classes.indices), classes.num_classes) != (num_photos, config.num_classes):
         got = f"{classes.num_classes} classes of {len(classes.indices)} photos"
-        raise ConfigError(f"{source}: expected {config.num_classes} classes of {num_photos} photos, got {got}")
+        message = f"{source}: expected {config.num_classes} classes of {num_photos} photos, got {got}"
+        raise ConfigError(message, "give the photos and classes that the training was started with")
     say(f"{source}: {classes}")
     return classes
 
