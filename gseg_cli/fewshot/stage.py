@@ -54,17 +54,18 @@ def run_fewshot_train(
     config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
     generator = load_generator(gan, device, labelled.class_index)
-    taught = _without_bars(generator, completed(generator, labelled, config.seed, on_step))
+    taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, on_step)
+    taught = _with_bars_as(IGNORE, generator, taught)
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
 
 
-def _without_bars(generator: Generator, labelled: AnnotationSet) -> AnnotationSet:
-    """What lies beside a rectangular picture is nothing to learn from."""
+def _with_bars_as(label: int, generator: Generator, labelled: AnnotationSet) -> AnnotationSet:
+    """Beside a rectangular picture: background, which is no gap to fill, or nothing to learn from."""
     bars = outside(generator, labelled.labels.shape[-1])
     if bars is None:
         return labelled
-    return replace(labelled, labels=np.where(bars.numpy(), np.uint8(IGNORE), labelled.labels))
+    return replace(labelled, labels=np.where(bars.numpy(), np.uint8(label), labelled.labels))
 
 
 def _warnings(labelled: AnnotationSet) -> list[str]:

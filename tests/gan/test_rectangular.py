@@ -140,11 +140,11 @@ def test_samples_are_squares_with_grey_bars(gan, tmp_path):
     assert (pixels[:, :8] == 128).all() and (pixels[:, 24:] == 128).all() and pixels[:, 8:24].std() > 10
 
 
-def annotate(gan, folder):
-    """The bars labelled as if they belonged to class 2."""
+def annotate(gan, folder, beside=2):
+    """The bars labelled as if they belonged to that class."""
     generator = load_generator(gan)
     labels = tiny.brightness_labels(generator, [0, 1])
-    labels[:, :, :8] = 2
+    labels[:, outside(generator, 32)] = beside
     tiny.annotate(generator, [0, 1], labels, sha256_file(gan)).save(folder, source="a test")
     return generator
 
@@ -158,6 +158,14 @@ def test_a_teacher_does_not_learn_from_the_bars_and_calls_them_background(gan, t
     prediction = predict(generator, load_teacher(trained.checkpoint)[0], generator.mapping(torch.randn(2, 16)))
     assert (prediction.labels[:, bars] == 0).all() and (prediction.doubt[:, bars] == 0).all()
     assert (prediction.doubt[:, ~bars] > 0).all()
+
+
+def test_bars_that_nobody_labelled_are_no_gap_to_fill(gan, tmp_path):
+    annotate(gan, tmp_path / "annotations", beside=255)
+    steps = []
+    config = FewshotConfig(model="mlp", steps=20, pixels=256)
+    run_fewshot_train(gan, tmp_path / "annotations", config, tmp_path / "runs", CPU, on_step=steps.append)
+    assert {step.total for step in steps} == {20}
 
 
 def test_a_student_of_a_rectangular_gan_does_not_look_at_the_bars(gan, tmp_path, monkeypatch):
