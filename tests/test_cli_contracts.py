@@ -203,6 +203,15 @@ def test_progress_off_a_terminal_shows_the_first_and_the_last_step(capsys):
     assert last.startswith("distill: 7/10 steps, ") and last.endswith("loss 0.1429")
 
 
+def test_progress_of_work_without_an_end_counts_only(capsys):
+    with progress("segment", "images") as on_step:
+        for done in (256, 512):
+            on_step(Step(done, 0))
+    first, last = capsys.readouterr().err.splitlines()
+    assert first == "segment: 256 images"
+    assert last.startswith("segment: 512 images, ") and "left" not in last
+
+
 @pytest.mark.parametrize(("module", "extra"), [("onnxscript", "export"), ("kornia.augmentation", "train")])
 def test_a_missing_package_is_not_a_bug_and_the_hint_installs_its_extra(module, extra, describe_raises, capsys):
     describe_raises(ModuleNotFoundError(f"No module named {module!r}", name=module))

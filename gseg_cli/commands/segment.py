@@ -277,12 +277,13 @@ def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Sourc
 
 
 def _check_one_source(images: list[str], base: Path | None, *, null: bool) -> None:
-    """UsageError for what only paths know."""
+    """UsageError for more than a folder or an address."""
     from gseg_runtime.errors import UsageError
 
     if len(images) > 1 or images == ["-"] or null or base:
         what = "--base" if base else "--null" if null else "a list" if images == ["-"] else f"{len(images)} inputs"
-        raise UsageError(f"{what}: with an address expected one input", "name one folder or address, and no --base")
+        hint = "lists, patterns and --base are for paths on this machine, without Ray"
+        raise UsageError(f"{what}: expected one folder or one address alone", hint)
 
 
 def _parse_parts(text: str | None) -> list[str]:

@@ -18,6 +18,7 @@ from s3_server import NUM_PHOTOS, free_port, masks_below, masks_in, moody_server
 from gseg_cli.app import main
 from gseg_runtime import Segmenter
 from gseg_runtime.on_ray.crew import Todo
+from gseg_runtime.on_ray.engine import share
 from gseg_runtime.remote.store import Item
 from tests.test_imports import REFUSE
 
@@ -141,6 +142,12 @@ def test_photos_that_kill_every_process_are_found_and_given_up_alone() -> None:
             done += piece.block
     assert given_up == [items[2]]
     assert sorted(done, key=items.index) == items[:2] + items[3:]
+
+
+def test_actors_share_what_the_cluster_has() -> None:
+    assert share(16, 0) == (1, 0)
+    assert share(2, 1) == (2, 1)
+    assert share(128, 8) == (4, 0.25)
 
 
 def test_what_ray_cannot_do_is_refused_before_it_is_started(

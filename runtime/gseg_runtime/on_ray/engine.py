@@ -22,6 +22,7 @@ from gseg_runtime.remote.segment import NUM_BLOCKS, Take
 from gseg_runtime.telemetry import no_ray_telemetry
 
 STORE_BYTES = 100 * 2**20  # of a cluster that is started here: it holds the model and lists of names
+CORES_WITH_GPU = 4  # Python runs one thread of a process at a time, which leaves more of them idle
 _CLUSTER = "ray status tells of a cluster; without an address one is started on this machine"
 
 
@@ -81,11 +82,10 @@ class RayEngine:
             ray.shutdown()
 
     def _start(self, ray: Any, task: Task) -> Callable[[], tuple[Any, Any]]:
-        """A GPU for each actor, with its share of the cores; without GPUs a core."""
         there = ray.cluster_resources()
         num_gpus = there.get("GPU", 0) if self.device in ("auto", "cuda", "trt") else 0
-        cores = max(1, int(there.get("CPU", 1) / num_gpus)) if num_gpus else 1
-        kind = ray.remote(num_cpus=cores, num_gpus=min(1, num_gpus), max_concurrency=NUM_BLOCKS)(Actor)
+        cores, gpus = share(there.get("CPU", 1), num_gpus)
+        kind = ray.remote(num_cpus=cores, num_gpus=gpus, max_concurrency=NUM_BLOCKS)(Actor)
         model = ray.put(self.model.read_bytes())
 
         def start() -> tuple[Any, Any]:
@@ -93,6 +93,15 @@ class RayEngine:
             return actor, actor.start.remote(model, Load(self.device, self.batch, cores), task)
 
         return start
+
+
+def share(num_cpus: float, num_gpus: float) -> tuple[int, float]:
+    """Cores and GPUs for each actor. Several share a GPU that has many cores beside it: one could not feed it."""
+    if not num_gpus:
+        return 1, 0
+    cores = max(1, int(num_cpus / num_gpus))
+    num_actors = max(1, cores // CORES_WITH_GPU)
+    return cores // num_actors, 1 / num_actors
 
 
 def _import_ray() -> Any:

@@ -45,7 +45,7 @@ class DiskStore:
 
     def read(self, key: str, size: int | None = None) -> bytes:
         path = self._path / key
-        return path.read_bytes() if size is None else read_picture(path)
+        return path.read_bytes() if size is None else read_picture(path)  # a photo has a size, unless it is not there
 
     def write(self, key: str, data: bytes) -> None:
         try:

@@ -11,7 +11,7 @@ from gseg_runtime.litter import litter_kind
 from gseg_runtime.photo_names import is_named_like_a_picture
 from gseg_runtime.pip_hint import install
 from gseg_runtime.remote.address import without_credentials, without_secrets
-from gseg_runtime.remote.retry import Patience, is_refusal
+from gseg_runtime.remote.retry import Patience, is_final, is_refusal
 from gseg_runtime.remote.store import Item
 from gseg_runtime.walk import Search
 
@@ -118,7 +118,7 @@ class ObjectStore:
             raise
         except Exception as error:
             reason = without_secrets(str(error) or type(error).__name__, self._address)
-            hint = "check the address and your credentials" if is_refusal(error) else _RESUME
+            hint = "check the address and your credentials" if is_final(error) else _RESUME
             raise GsegError(f"{self.name}: {what}: {reason}", hint) from error
 
 
