@@ -34,6 +34,22 @@ def test_every_size_answers_with_logits_as_large_as_its_input(size: str) -> None
         assert net(torch.zeros(1, 3, 32 + config.stride, 32)).shape == (1, 3, 32 + config.stride, 32)
 
 
+@pytest.mark.parametrize("size", ["tiny", "default"])
+def test_training_computes_what_the_exported_network_does(size: str) -> None:
+    net = UNet(NetConfig(size=size, num_classes=3, input_size=32)).double().train()
+    images = torch.rand(2, 3, 32, 32, dtype=torch.float64, requires_grad=True)
+    weight = net.decoder[0][0].weight  # of the lowest level that joins two maps
+
+    def outcome() -> list[torch.Tensor]:
+        logits = net(images)
+        return [logits, *torch.autograd.grad(logits.square().sum(), [images, weight])]
+
+    quick = outcome()
+    net.training = False  # of the network alone: its normalisations go on as they do in training
+    for ours, plain in zip(quick, outcome(), strict=True):
+        torch.testing.assert_close(ours, plain)
+
+
 def test_the_paper_size_is_the_published_network() -> None:
     with torch.device("meta"):
         net = UNet(NetConfig(size="paper", num_classes=10, input_size=512))

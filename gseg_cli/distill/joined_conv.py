@@ -1,0 +1,22 @@
+"""A convolution of two maps of which one is half as large, without enlarging it."""
+
+import torch.nn.functional as F
+from torch import Tensor
+
+
+def joined_conv(fine: Tensor, coarse: Tensor, weight: Tensor) -> Tensor:
+    """conv2d(cat([fine, coarse enlarged by nearest neighbour]), weight, padding=1), but for rounding.
+
+    fine [N, A, 2h, 2w], coarse [N, B, h, w], weight [O, A + B, 3, 3] -> [N, O, 2h, 2w]. An enlarged pixel is four equal
+    ones, whose weights can be added beforehand: that is 16 products for each instead of 36.
+    """
+    num_fine = fine.shape[1]
+    below = F.conv_transpose2d(coarse, _of_small_pixels(weight[:, num_fine:]), stride=2, padding=1)
+    return F.conv2d(fine, weight[:, :num_fine], padding=1) + below
+
+
+def _of_small_pixels(weight: Tensor) -> Tensor:
+    """[O, B, 3, 3] -> [B, O, 4, 4]: what a pixel adds to those around it, standing for 2 x 2 equal ones."""
+    spread = weight.flip(2, 3).transpose(0, 1)
+    spread = F.pad(spread, (0, 1)) + F.pad(spread, (1, 0))
+    return F.pad(spread, (0, 0, 0, 1)) + F.pad(spread, (0, 0, 1, 0))
