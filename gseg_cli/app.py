@@ -40,6 +40,7 @@ from gseg_cli.commands.serve import serve
 from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
+from gseg_cli.streams import as_far_as_heard
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.pip_hint import install
 
@@ -186,5 +187,6 @@ def _fail(out: Output, message: str, hint: str | None, code: int) -> int:
         return code
     out.show_error(message, hint)
     if settings.json:
-        out.envelope("partial" if code == PARTIAL else "error", {}, [{"message": message, "hint": hint}])
+        with as_far_as_heard():
+            out.envelope("partial" if code == PARTIAL else "error", {}, [{"message": message, "hint": hint}])
     return code

@@ -37,6 +37,16 @@ def unheard() -> Iterator[None]:
                 _give_up(number)
 
 
+@contextmanager
+def as_far_as_heard() -> Iterator[None]:
+    """For the last words: what stdout does not take, on a full disk for instance, was said on stderr."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError:
+        _give_up(1)
+
+
 def _is_broken(number: int) -> bool:
     poll = select.poll()
     poll.register(number, 0)

@@ -74,3 +74,13 @@ def test_without_a_home_masks_are_made_all_the_same(
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", no_home)
     assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model)]) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is simulated by /dev/full")
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_what_a_full_disk_does_not_take_is_one_error_and_no_bug(tmp_path: Path, flags: list[str]) -> None:
+    with Path("/dev/full").open("wb") as full:
+        command = [sys.executable, "-m", "gseg_cli", "init", str(tmp_path / "project"), *flags]
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+    assert done.returncode == 1
+    assert b"No space left" in done.stderr and b"Traceback" not in done.stderr and b"ignored" not in done.stderr
