@@ -281,7 +281,7 @@ def test_wrong_credentials_end_the_run_and_nothing_secret_is_shown(
     assert segment(model) == 1
     shown = capsys.readouterr().err
     assert "s3://photos/in: cannot be listed" in shown and "check the address and your credentials" in shown
-    assert segment(model, source="ftp://somebody:geheim@127.0.0.1:9/photos?signature=123456") == 1
+    assert segment(model, "--debug", source="ftp://somebody:geheim@127.0.0.1:9/photos?signature=123456") == 1
     shown = capsys.readouterr().err
     assert "ftp://127.0.0.1:9/photos" in shown and "geheim" not in shown and "123456" not in shown
 

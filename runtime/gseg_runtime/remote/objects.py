@@ -69,7 +69,12 @@ class ObjectStore:
             yield {info["name"][cut:]: info for info in found if info["type"] != "directory"}
 
     def read(self, key: str, size: int | None = None) -> bytes:
-        return self._patience.ask(partial(self._read, key, size))
+        try:
+            return self._patience.ask(partial(self._read, key, size))
+        except FileNotFoundError as error:
+            raise FileNotFoundError(self._told(error)) from None
+        except Exception as error:
+            raise OSError(self._told(error)) from None
 
     def _read(self, key: str, size: int | None) -> bytes:
         data: bytes = self._call("cat_file", self._path(key))
@@ -81,10 +86,10 @@ class ObjectStore:
         try:
             self._ask("pipe_file", self._path(key), data)
         except Exception as error:
-            reason = without_secrets(f"{error or type(error).__name__}", self._address)
+            reason = self._told(error)
             if is_refusal(error):
-                raise OutputError(f"{self.name}: cannot be written: {reason}", _RESUME) from error
-            raise ImageError(f"its file {key.rpartition('/')[2]} cannot be written: {reason}") from error
+                raise OutputError(f"{self.name}: cannot be written: {reason}", _RESUME) from None
+            raise ImageError(f"its file {key.rpartition('/')[2]} cannot be written: {reason}") from None
 
     def create(self, key: str, data: bytes) -> bool:
         with self._errors("cannot be written"):
@@ -117,9 +122,12 @@ class ObjectStore:
         except GsegError:
             raise
         except Exception as error:
-            reason = without_secrets(str(error) or type(error).__name__, self._address)
             hint = "check the address and your credentials" if is_final(error) else _RESUME
-            raise GsegError(f"{self.name}: {what}: {reason}", hint) from error
+            raise GsegError(f"{self.name}: {what}: {self._told(error)}", hint) from None
+
+    def _told(self, error: Exception) -> str:
+        """In words without secrets. The error itself, which may have some, is left behind: --debug would show it."""
+        return without_secrets(str(error) or type(error).__name__, self._address)
 
 
 def _open(address: str) -> tuple[Any, str]:
@@ -138,7 +146,7 @@ def _open(address: str) -> tuple[Any, str]:
         hint = install("remote") if scheme in _OPTIONS else f"pip install {_package(error)}"
         raise BackendUnavailable(f"{without_credentials(address)}: {error}", hint) from error
     except Exception as error:  # an unknown scheme, or options that a library does not take
-        raise GsegError(f"{without_credentials(address)}: {without_secrets(str(error), address)}") from error
+        raise GsegError(f"{without_credentials(address)}: {without_secrets(str(error), address)}") from None
     return fs, root.rstrip("/")
 
 

@@ -4,7 +4,7 @@ import hashlib
 import json
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -50,13 +50,17 @@ def write_part(out: Store, rows: Iterable[Row]) -> None:
 class Done:
     """What the parts say is done: 16 bytes for each photo, however long its name."""
 
-    def __init__(self, pairs: Sequence[npt.NDArray[np.uint64]] = ()) -> None:
-        """pairs: [N, 2], keys and stamps as numbers, those of older parts first."""
-        table = np.concatenate([np.empty((0, 2), np.uint64), *pairs])
-        table = table[np.argsort(table[:, 0], kind="stable")]
-        is_last = np.ones(len(table), bool)
-        is_last[:-1] = table[1:, 0] != table[:-1, 0]
-        self._keys, self._stamps = table[is_last].T.copy()
+    def __init__(self, pairs: list[npt.NDArray[np.uint64]] | None = None) -> None:
+        """pairs: [N, 2], keys and stamps as numbers, those of older parts first; emptied, because there may be many."""
+        table = np.concatenate([np.empty((0, 2), np.uint64), *(pairs or ())])
+        if pairs:
+            pairs.clear()
+        order = np.argsort(table[:, 0], kind="stable")
+        keys, stamps = table[order, 0], table[order, 1]
+        del table, order
+        is_last = np.ones(len(keys), bool)
+        is_last[:-1] = keys[1:] != keys[:-1]
+        self._keys, self._stamps = keys[is_last], stamps[is_last]
 
     @classmethod
     def read(cls, out: Store) -> Self:

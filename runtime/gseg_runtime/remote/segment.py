@@ -51,7 +51,7 @@ def segment_stores(
     """
     start_s = time.perf_counter()
     source, out = _from_anywhere(source), _from_anywhere(out)
-    check(source, out, model, options)
+    _check(source, out, model, options)
     listing, store = Listing(open_store(source), options.shard), open_store(out)
     is_there = begin(store, _facts(source, model, options), resume=options.resume, warn=warn)
     tally = _Tally(on_rows)
@@ -62,7 +62,7 @@ def segment_stores(
     return report
 
 
-def check(source: str, out: str, model: LoadedModel, options: FolderOptions) -> None:
+def _check(source: str, out: str, model: LoadedModel, options: FolderOptions) -> None:
     """UsageError or GsegError for what cannot be done."""
     if wanted := [f"--{name}" for name in _NOT_HERE if getattr(options, name)]:
         message = f"{' and '.join(wanted)}: not to be had for addresses, nor on Ray"
