@@ -17,9 +17,7 @@ from s3_server import NUM_PHOTOS, free_port, masks_below, masks_in, moody_server
 
 from gseg_cli.app import main
 from gseg_runtime import Segmenter
-from gseg_runtime.on_ray.crew import Todo
 from gseg_runtime.on_ray.engine import share
-from gseg_runtime.remote.store import Item
 from tests.test_imports import REFUSE
 
 MARK = "GSEG_TEST_OF_RAY"  # a variable of the environment, which Ray's processes inherit
@@ -129,19 +127,6 @@ def test_without_its_driver_a_run_ends_and_another_goes_on_with_it(
     report = json.loads(capsys.readouterr().out)["data"]
     assert (report["done"], report["skipped"]) == (NUM_PHOTOS + 2 - len(recorded), len(recorded))
     check_masks(s3, model, mixed, tmp_path / "out")
-
-
-def test_photos_that_kill_every_process_are_found_and_given_up_alone() -> None:
-    items = [Item(f"{index}.jpg") for index in range(8)]
-    todo, done, given_up = Todo([items[:4], items[4:]]), [], []
-    while todo:
-        piece = todo.pop()
-        if items[2] in piece.block:
-            given_up += todo.put_back(piece)
-        else:
-            done += piece.block
-    assert given_up == [items[2]]
-    assert sorted(done, key=items.index) == items[:2] + items[3:]
 
 
 def test_actors_share_what_the_cluster_has() -> None:

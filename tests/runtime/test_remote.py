@@ -211,7 +211,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Few attempts of the libraries' own, which take long, and short pauses between ours."""
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "1")
     monkeypatch.setattr(s3fs.S3FileSystem, "retries", 1)
-    monkeypatch.setattr("gseg_runtime.remote.retry.Patience.__init__.__defaults__", (3, 0.05, 1.0))
+    monkeypatch.setattr("gseg_runtime.remote.retry.Patience.__init__.__defaults__", (3, 0.05, 2.0))
 
 
 def test_a_server_that_refuses_truncates_or_is_slow_is_asked_again(
