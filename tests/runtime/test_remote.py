@@ -18,7 +18,9 @@ from s3_server import NUM_PHOTOS, masks_below, masks_in, moody_server, rows_in, 
 from gseg_cli.app import main
 from gseg_runtime import Segmenter
 from gseg_runtime.remote import listing
+from gseg_runtime.remote.objects import ObjectStore
 from gseg_runtime.remote.open_store import open_store
+from gseg_runtime.remote.retry import Patience
 from gseg_runtime.remote.run_file import begin
 from tests.test_imports import REFUSE
 
@@ -269,6 +271,14 @@ def test_what_a_server_never_gives_or_takes_is_named_and_the_rest_is_done(
     s3fs.S3FileSystem.clear_instance_cache()
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{s3_port}")
     assert segment(model, "--resume") == 0  # the server is well again
+
+
+def test_a_photo_that_comes_shorter_than_it_is_listed_is_asked_for_again_and_then_refused() -> None:
+    store = ObjectStore("memory://photos/in", Patience(attempts=2, pause_s=0))
+    store.write("a.jpg", b"123")
+    assert store.read("a.jpg", 3) == store.read("a.jpg") == b"123"
+    with pytest.raises(OSError, match="3 bytes came of 4"):
+        store.read("a.jpg", 4)
 
 
 def test_wrong_credentials_end_the_run_and_nothing_secret_is_shown(
