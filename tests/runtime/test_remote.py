@@ -273,6 +273,24 @@ def test_what_a_server_never_gives_or_takes_is_named_and_the_rest_is_done(
     assert segment(model, "--resume") == 0  # the server is well again
 
 
+def test_as_many_requests_are_under_way_as_there_are_threads(
+    s3: Any, s3_port: int, model: Path, mixed: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload(s3, mixed)
+    times: list[float] = []
+
+    def mood(method: str, path: str, count: int) -> str:
+        if method == "GET" and path.startswith("/photos/in/"):
+            times.append(time.monotonic())
+            return "slow"
+        return ""
+
+    with moody_server(s3_port, mood, slow_s=1.0) as port:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        assert segment(model, "--workers", "80") == 3
+    assert sum(at < times[0] + 1.0 for at in times) > 20  # before the first was answered
+
+
 def test_a_photo_that_comes_shorter_than_it_is_listed_is_asked_for_again_and_then_refused() -> None:
     store = ObjectStore("memory://photos/in", Patience(attempts=2, pause_s=0))
     store.write("a.jpg", b"123")

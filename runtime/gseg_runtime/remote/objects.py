@@ -16,7 +16,8 @@ from gseg_runtime.remote.store import Item
 from gseg_runtime.walk import Search
 
 _RESUME = "when the store can be reached again, run it again with --resume; finished masks are kept"
-_OPTIONS = {"s3": {"max_concurrency": 1}, "s3a": {"max_concurrency": 1}}  # else s3fs asks for the size before it reads
+_S3 = ("s3", "s3a")
+_CONNECTIONS = 256  # at once; botocore's default of 10 would leave most threads waiting for one
 _ETAGS, _TIMES = ("ETag", "etag"), ("mtime", "LastModified", "last_modified", "updated", "modified", "created")
 
 
@@ -133,6 +134,7 @@ class ObjectStore:
 def _open(address: str) -> tuple[Any, str]:
     """The file system and the folder in it."""
     try:
+        from fsspec.config import conf
         from fsspec.core import url_to_fs
     except ImportError as error:
         raise BackendUnavailable(
@@ -141,13 +143,20 @@ def _open(address: str) -> tuple[Any, str]:
     scheme = address.partition("://")[0].lower()
     try:
         # Listings are asked for once, and kept they would fill the memory.
-        fs, root = url_to_fs(address, use_listings_cache=False, **_OPTIONS.get(scheme, {}))
+        fs, root = url_to_fs(address, use_listings_cache=False, **(_s3_options(conf) if scheme in _S3 else {}))
     except ImportError as error:
-        hint = install("remote") if scheme in _OPTIONS else f"pip install {_package(error)}"
+        hint = install("remote") if scheme in _S3 else f"pip install {_package(error)}"
         raise BackendUnavailable(f"{without_credentials(address)}: {error}", hint) from error
     except Exception as error:  # an unknown scheme, or options that a library does not take
         raise GsegError(f"{without_credentials(address)}: {without_secrets(str(error), address)}") from None
     return fs, root.rstrip("/")
+
+
+def _s3_options(configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """configured: what fsspec was told by files and the environment, which counts more."""
+    own = configured.get("s3", {}).get("config_kwargs", {})
+    # max_concurrency: else s3fs asks for the size before it reads.
+    return {"max_concurrency": 1, "config_kwargs": {"max_pool_connections": _CONNECTIONS, **own}}
 
 
 def _package(error: ImportError) -> str:
