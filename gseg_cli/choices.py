@@ -9,7 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 
 from gseg_runtime.errors import ConfigError, UsageError
 
-Arch = Literal["stylegan2", "dcgan"]
+GanKind = Literal["stylegan2", "stylegan3", "dcgan"]
+Arch = Literal["stylegan2", "dcgan"]  # those that gan-train trains
 GanPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 Augment = Literal["none", "ada", "fixed"]
 Fit = Literal["crop", "letterbox"]

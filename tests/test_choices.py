@@ -30,7 +30,7 @@ from tests.test_imports import CLI, REFUSE, python
 COMMANDS: dict[str, Any] = typer.main.get_command(app).commands  # type: ignore[attr-defined]
 SPLITS = {ALL, *(split for protocol in PROTOCOLS.values() for split in protocol.splits)}
 KNOWN = [
-    ("Arch", ARCHITECTURES), ("Arch", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
+    ("GanKind", ARCHITECTURES), ("GanKind", CONFIGS), ("Fit", framing.FITS), ("TeacherModel", MODELS),
     ("Edges", get_args(Edges)),
     ("TeacherModel", STEPS), ("Features", REPRESENTATIONS), ("StudentSize", STRIDES), ("Loss", LOSSES),
     ("Geometry", GEOMETRIES), ("ProtocolName", PROTOCOLS), ("Split", SPLITS), ("TableName", [*TABLES, "all"]),

@@ -10,11 +10,11 @@ from gseg_runtime.errors import GsegError, UsageError
 
 
 def convert(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of another program's StyleGAN2.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of another program's GAN.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Convert a StyleGAN2 checkpoint of another program to gseg's format.
+    """Convert a GAN checkpoint of another program to gseg's format.
 
     The GAN draws the same images. Every command also takes the original file; the converted one loads faster, holds
     nothing but weights, and has what the original lacked.

@@ -1,1 +1,1 @@
-"""StyleGAN2 and DCGAN in plain PyTorch: networks, checkpoints, training, sampling."""
+"""StyleGAN2, StyleGAN3 and DCGAN in plain PyTorch: networks, checkpoints, training, sampling."""

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.gan.foreign.errors import shown
-from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_cli.gan.networks.config import CONFIGS, StyleGAN2Config, StyleGAN3Config
+from gseg_cli.gan.networks.stylegan3_plan import feature_layers
 from gseg_runtime.errors import CheckpointError, ConfigError
 from gseg_runtime.pip_hint import install
 
@@ -16,20 +17,20 @@ BYTES_OF_FLOAT32 = 4
 def gan_facts(
     path: Path, kind: str, config: Mapping[str, Any], meta: Mapping[str, Any], num_parameters_of: Mapping[str, int]
 ) -> dict[str, Any]:
-    """Family, shape, representation and what the images depend on; {} for a checkpoint that is no StyleGAN2.
+    """Family, shape, representation and what the images depend on; {} for a checkpoint that is no StyleGAN2 or 3.
 
     config, meta: as in the checkpoint. num_parameters_of: G_ema and, where there is one, D.
     """
-    if kind != "stylegan2":
+    if kind not in ("stylegan2", "stylegan3"):
         return {}
     try:
-        c = StyleGAN2Config(**config)
+        c: Any = CONFIGS[kind](**config)
     except (TypeError, ConfigError) as error:
         raise CheckpointError(
             f"{path}: its config describes no GAN: {shown(str(error), 300)}", "make or convert the file again"
         ) from error
     return {
-        "family": f"StyleGAN2, architecture {c.architecture}",
+        "family": _family(c),
         "origin": meta.get("origin", "gseg gan-train"),
         "resolution": c.img_resolution,
         **_rectangle(c),
@@ -70,15 +71,24 @@ def count_parameters(shapes: Mapping[str, Sequence[int]]) -> dict[str, int]:
     return counts
 
 
-def _rectangle(config: StyleGAN2Config) -> dict[str, Any]:
+def _rectangle(config: StyleGAN2Config | StyleGAN3Config) -> dict[str, Any]:
     """The picture's size where it is none of a square."""
+    if isinstance(config, StyleGAN3Config):
+        return {}
     height, width = config.size_at(config.resolutions[-1])
     return {} if height == width else {"picture": {"width": width, "height": height}}
 
 
-def _representation(config: StyleGAN2Config) -> dict[str, Any]:
+def _family(config: StyleGAN2Config | StyleGAN3Config) -> str:
+    if isinstance(config, StyleGAN2Config):
+        return f"StyleGAN2, architecture {config.architecture}"
+    known = {(3, False): ", configuration T", (1, True): ", configuration R"}
+    return "StyleGAN3" + known.get((config.conv_kernel, config.use_radial_filters), "")
+
+
+def _representation(config: StyleGAN2Config | StyleGAN3Config) -> dict[str, Any]:
     """The layers whose activations are a pixel's features, and what those of one image take in float32."""
-    layers = config.feature_layers
+    layers = config.feature_layers if isinstance(config, StyleGAN2Config) else feature_layers(config)
     sizes = sorted({size for _, size in layers})
     channels = sum(c for c, _ in layers)
     return {

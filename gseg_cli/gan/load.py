@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, save_checkpoint
-from gseg_cli.choices import Arch
+from gseg_cli.choices import GanKind
 from gseg_cli.gan.foreign.adopt import adopt
 from gseg_cli.gan.foreign.checkpoint import read_foreign
 from gseg_cli.gan.foreign.errors import shown
@@ -18,11 +18,13 @@ from gseg_cli.gan.networks.config import GanConfig, make_config
 from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
+from gseg_cli.gan.networks.stylegan3 import StyleGAN3, discriminator_of
 from gseg_runtime.errors import CheckpointError, ConfigError, UsageError
 
-GanModule = StyleGAN2 | DCGAN
+GanModule = StyleGAN2 | StyleGAN3 | DCGAN
 _ARCHITECTURES: dict[str, tuple[Any, Any]] = {
     "stylegan2": (StyleGAN2, Discriminator),
+    "stylegan3": (StyleGAN3, discriminator_of),
     "dcgan": (DCGAN, DCDiscriminator),
 }
 ARCHITECTURES = tuple(_ARCHITECTURES)
@@ -33,7 +35,7 @@ class GanFile:
     """A checkpoint as read. tensors: prefixed G_ema. and D. (if there is one); meta: what the file says of itself."""
 
     path: Path
-    kind: Arch
+    kind: GanKind
     config: GanConfig
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
@@ -118,9 +120,9 @@ def _read_foreign(path: Path) -> GanFile:
     try:
         adopted = adopt(foreign)
     except CheckpointError as error:
-        hint = "gseg opens StyleGAN2s that one of the programs in docs/checkpoints.md wrote"
+        hint = "gseg opens StyleGAN2s and StyleGAN3s that one of the programs in docs/checkpoints.md wrote"
         raise CheckpointError(f"{path}: {foreign.origin}: {error.message}", hint) from error
-    gan = GanFile(path, "stylegan2", adopted.config, adopted.tensors, adopted.meta)
+    gan = GanFile(path, adopted.kind, adopted.config, adopted.tensors, adopted.meta)
     _build(gan, "G_ema.")  # what does not fit is refused by `gseg info` and `gseg convert` too
     return gan
 

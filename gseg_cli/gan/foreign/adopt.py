@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from gseg_cli.choices import GanKind
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
 from gseg_cli.gan.foreign.namings import discriminator_to_nvidia, generator_to_nvidia
 from gseg_cli.gan.foreign.shapes import discriminator_config, generator_config
+from gseg_cli.gan.foreign.stylegan3 import stylegan3_config, without_filters
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.build import build
-from gseg_cli.gan.networks.config import StyleGAN2Config
+from gseg_cli.gan.networks.config import StyleGAN2Config, StyleGAN3Config
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.mapping import MappingNetwork
 from gseg_runtime.errors import CheckpointError, ConfigError
@@ -28,13 +30,16 @@ NUM_LATENTS, SEED = 10_000, 0  # of an estimated truncation centre
 class Adopted:
     """tensors: as in gseg's own files, prefixed G_ema. and D.; meta: what there is to say of them."""
 
-    config: StyleGAN2Config
+    config: StyleGAN2Config | StyleGAN3Config
     tensors: dict[str, Tensor]
     meta: dict[str, Any]
+    kind: GanKind = "stylegan2"
 
 
 def adopt(foreign: ForeignGan) -> Adopted:
-    """CheckpointError when the tensors are no StyleGAN2 that gseg computes; a D that is none is left out, and said."""
+    """CheckpointError when the tensors are no GAN that gseg computes; a D that is none is left out, and said."""
+    if foreign.naming == "stylegan3":
+        return _adopt_stylegan3(foreign)
     g = _plain(generator_to_nvidia(foreign.naming, _floats(foreign.generator)))
     hints = foreign.hints if foreign.naming in ("nvidia", "tensorflow") else {}
     try:
@@ -49,20 +54,50 @@ def adopt(foreign: ForeignGan) -> Adopted:
         "noise": _complete_noise(g, config),
         "discriminator": judge,
     }
-    meta |= {name: found for name in ("left_out", "unread") if (found := list(getattr(foreign, name)))}
     if foreign.naming == "nvidia" and "conv_clamp" not in _part(hints, "generator"):
         meta["conv_clamp"] = "none; the file does not say"
-    tensors = {f"G_ema.{k}": t for k, t in g.items()} | {f"D.{k}": t for k, t in d.items()}
-    return Adopted(config, tensors, meta)
+    return Adopted(config, _prefixed(g, d), meta | _rest(foreign))
 
 
-def _check_input(naming: str, config: StyleGAN2Config, hints: Mapping[str, Any]) -> None:
+def _adopt_stylegan3(foreign: ForeignGan) -> Adopted:
+    hints = _part(foreign.hints, "generator")
+    g = _floats(foreign.generator)
+    try:
+        config = StyleGAN3Config(**stylegan3_config(g, hints))
+    except ConfigError as error:
+        raise CheckpointError(error.message) from error
+    g = without_filters(g, config)
+    _check_input(foreign.naming, config, hints)
+    of_d = _part(foreign.hints, "discriminator")
+    d, judged, judge = _adopt_discriminator(foreign, config.of_discriminator(), of_d)
+    meta = {
+        "origin": foreign.origin,
+        "truncation_centre": _complete_w_avg(g, foreign.latent_avg, config),
+        "noise": "none, the generator has no noise inputs",
+        "discriminator": judge,
+    }
+    if "output_scale" not in hints:
+        meta["conv_clamp"] = f"{config.conv_clamp:g}, and colours scaled by {config.output_scale:g}, as NVIDIA has them"
+    config = replace(config, discriminator=judged.discriminator)
+    return Adopted(config, _prefixed(g, d), meta | _rest(foreign), "stylegan3")
+
+
+def _prefixed(g: Mapping[str, Tensor], d: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"G_ema.{k}": t for k, t in g.items()} | {f"D.{k}": t for k, t in d.items()}
+
+
+def _rest(foreign: ForeignGan) -> dict[str, Any]:
+    """What else the file holds."""
+    return {name: found for name in ("left_out", "unread") if (found := list(getattr(foreign, name)))}
+
+
+def _check_input(naming: str, config: StyleGAN2Config | StyleGAN3Config, hints: Mapping[str, Any]) -> None:
     """CheckpointError when the mapping network takes more than z: its images would then be those of no class.
 
     Exports of conditional GANs lose the embedding of the class, and leave the layer that it went into.
     """
     z, w, told = config.z_dim, config.w_dim, hints.get("z_dim")
-    has_own_width = naming in ("nvidia", "tensorflow", "genforce")  # elsewhere z is as wide as w
+    has_own_width = naming in ("nvidia", "stylegan3", "tensorflow", "genforce")  # elsewhere z is as wide as w
     expected = w if not has_own_width or z == 2 * w else z
     if isinstance(told, int):
         expected = told
@@ -119,7 +154,7 @@ def _check_filter(name: str, tensor: Tensor) -> None:
         raise CheckpointError(f"{name}: expected the filter [1, 3, 3, 1], got one of shape {list(tensor.shape)}")
 
 
-def _complete_w_avg(g: dict[str, Tensor], latent_avg: Tensor | None, config: StyleGAN2Config) -> str:
+def _complete_w_avg(g: dict[str, Tensor], latent_avg: Tensor | None, config: StyleGAN2Config | StyleGAN3Config) -> str:
     if "mapping.w_avg" in g:
         return "w_avg of the file"
     if latent_avg is not None and latent_avg.numel() % config.w_dim == 0:
@@ -132,7 +167,7 @@ def _complete_w_avg(g: dict[str, Tensor], latent_avg: Tensor | None, config: Sty
 
 
 @torch.no_grad()
-def _mean_w(g: Mapping[str, Tensor], config: StyleGAN2Config) -> Tensor:
+def _mean_w(g: Mapping[str, Tensor], config: StyleGAN2Config | StyleGAN3Config) -> Tensor:
     """Over random z, and over random classes where there are some."""
     net = build(
         MappingNetwork, {k.removeprefix("mapping."): t for k, t in g.items() if k.startswith("mapping.")},

@@ -30,6 +30,7 @@ class Naming:
 _MODULATION: Rules = ((r"(.+)\.style_modulation(?:\.linear)?\.(weight|bias)(?:_orig)?", r"\1.modulation.\2"),)
 NAMINGS: dict[str, Naming] = {
     "nvidia": Naming("NVIDIA", "synthesis.b4.const", "b4.out.weight"),
+    "stylegan3": Naming("NVIDIA", "synthesis.input.freqs", "b4.out.weight"),
     "rosinality": Naming("rosinality", "input.input", "final_linear.0.weight"),
     "mmgeneration": Naming(
         "MMGeneration",
@@ -80,7 +81,7 @@ def generator_to_nvidia(naming: str, tensors: Mapping[str, Tensor]) -> dict[str,
 
 def discriminator_to_nvidia(naming: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of a discriminator under NVIDIA's names; CheckpointError for a name that has none."""
-    if naming == "nvidia":
+    if naming in ("nvidia", "stylegan3"):  # whose discriminator is StyleGAN2's
         return dict(tensors)
     if naming == "tensorflow":
         return tensorflow.discriminator_to_nvidia(tensors)

@@ -10,7 +10,10 @@ from gseg_cli.gan.foreign.contents import plain
 from gseg_cli.gan.foreign.known import Network
 
 _OWN = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels")  # attributes of the network
-_LAYERS = ("conv_clamp", "architecture", "use_noise")  # of its layers, where some may have None
+_LAYERS = (  # of its layers, where some may have None
+    "conv_clamp", "architecture", "use_noise",
+    "output_scale", "margin_size", "num_critical",  # StyleGAN3's
+)  # fmt: skip
 
 
 def settings(networks: dict[str, Network], prefix: str) -> dict[str, Any]:
@@ -30,7 +33,9 @@ def _of_layers(layers: list[dict[str, Any]], name: str) -> int | float | str | N
 
 
 def repository(networks: dict[str, Network], prefix: str) -> str:
-    """Which of NVIDIA's two repositories a generator was trained with: only one keeps this attribute."""
+    """Which of NVIDIA's two repositories a generator was trained with: only one keeps these attributes."""
     synthesis = networks.get(f"{prefix}synthesis.")
+    if synthesis is not None and "layer_names" in synthesis.state:
+        return "stylegan3 repository"
     is_newer = synthesis is not None and "num_fp16_res" in synthesis.state
     return "stylegan3 repository, StyleGAN2 configuration" if is_newer else "stylegan2-ada-pytorch"

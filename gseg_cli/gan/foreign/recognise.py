@@ -76,9 +76,9 @@ _AROUND: tuple[tuple[str, str, str], ...] = (
 # And of those that have none:
 _TENSORS: tuple[tuple[str, str, str], ...] = (
     (
-        r"synthesis\.(input\.freqs|L\d+_\d+_\d+\.)",
-        "a StyleGAN3 (alias-free) generator",
-        "only StyleGAN2 is read; of NVIDIA's stylegan3 repository that is what was trained with --cfg=stylegan2",
+        r"synthesis\.L\d+_\d+_\d+\.",
+        "a StyleGAN3 generator without its first layer, synthesis.input",
+        _AGAIN,
     ),
     (
         r"^GAN\.|(^|\.)(GE?\.(initial_conv|blocks\.\d)|SE?\.net\.\d)",

@@ -25,8 +25,14 @@ _LIMITS = {
     "num_lowp_res": (0, MAX_RESOLUTION),
     "mbstd_group_size": (1, 2**31),
     "mbstd_num_channels": (0, MAX_WIDTH),
+    "num_layers": (2, 100),
+    "num_critical": (1, 99),
+    "margin_size": (0, 256),
 }
-_POSITIVE = ("conv_clamp", "mapping_lr_multiplier")
+_POSITIVE = (
+    "conv_clamp", "mapping_lr_multiplier", "output_scale", "first_cutoff", "first_stopband", "last_stopband_rel",
+)  # fmt: skip
+LRELU_UPSAMPLING = 2  # of StyleGAN3: how much finer than its signals the leaky ReLU is computed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,6 +125,56 @@ class StyleGAN2Config:
 
 
 @dataclass(frozen=True, kw_only=True)
+class StyleGAN3Config:
+    """Everything that decides the networks of a StyleGAN3: by default configuration T; R has conv_kernel 1,
+    use_radial_filters, and twice the channels. Its discriminator is StyleGAN2's.
+    """
+
+    img_resolution: int = 64
+    img_channels: int = 3  # or 1: grey
+    z_dim: int = 512
+    w_dim: int = 512
+    c_dim: int = 0
+    mapping_layers: int = 2
+    mapping_lr_multiplier: float = 0.01
+    channel_base: int = 32768  # a layer of cutoff f has min(channel_base / 2f, channel_max) channels
+    channel_max: int = 512
+    num_layers: int = 14  # without the colours
+    num_critical: int = 2  # of the last layers, sampled as coarsely as their cutoff allows
+    first_cutoff: float = 2.0  # cycles per side of the picture; the last is that of the picture's pixels
+    first_stopband: float = 2**2.1
+    last_stopband_rel: float = 2**0.3  # to the last cutoff
+    margin_size: int = 10  # samples beside the picture, on each side
+    conv_kernel: int = 3
+    filter_size: int = 6  # taps for each sample of the coarser signal
+    use_radial_filters: bool = False
+    conv_clamp: float | None = 256.0
+    output_scale: float = 0.25
+    discriminator: DiscriminatorConfig = field(default_factory=DiscriminatorConfig)
+
+    def __post_init__(self) -> None:
+        _check_numbers(self)
+        judged = self.of_discriminator()  # refuses what both have in common
+        object.__setattr__(self, "discriminator", judged.discriminator)
+        _check_choice("img_channels", self.img_channels, (1, 3))
+        _check_choice("conv_kernel", self.conv_kernel, (1, 3))
+        _check_choice("filter_size", self.filter_size, tuple(range(2, 65, 2)))
+        _check_choice("use_radial_filters", self.use_radial_filters, (True, False))
+        if self.num_critical >= self.num_layers:
+            raise ConfigError(f"num_critical: expected less than num_layers {self.num_layers}, got {self.num_critical}")
+        last_cutoff = self.img_resolution / 2
+        rising = [1, self.first_cutoff, self.first_stopband, last_cutoff, last_cutoff * self.last_stopband_rel]
+        if sorted(set(rising)) != rising or rising[-1] > self.img_resolution:
+            got = ", ".join(f"{f:g}" for f in rising[1:])
+            raise ConfigError(f"expected first cutoff and stopband, last cutoff and stopband that rise, got {got}")
+
+    def of_discriminator(self) -> StyleGAN2Config:
+        """What `Discriminator` takes."""
+        names = ("img_resolution", "img_channels", "c_dim", "channel_base", "channel_max", "discriminator")
+        return StyleGAN2Config(**{name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, kw_only=True)
 class DCGANConfig:
     """ConfigError for a resolution that doubling 4 pixels does not come to."""
 
@@ -144,8 +200,12 @@ class DCGANConfig:
         return out
 
 
-GanConfig = StyleGAN2Config | DCGANConfig
-CONFIGS: dict[str, type[StyleGAN2Config] | type[DCGANConfig]] = {"stylegan2": StyleGAN2Config, "dcgan": DCGANConfig}
+GanConfig = StyleGAN2Config | StyleGAN3Config | DCGANConfig
+CONFIGS: dict[str, type[StyleGAN2Config] | type[StyleGAN3Config] | type[DCGANConfig]] = {
+    "stylegan2": StyleGAN2Config,
+    "stylegan3": StyleGAN3Config,
+    "dcgan": DCGANConfig,
+}
 
 
 def make_config(arch: str, values: Mapping[str, Any]) -> GanConfig:

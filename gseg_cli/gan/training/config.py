@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from gseg_cli.choices import Arch, Augment, Fit, GanPrecision, check_choices
 from gseg_cli.gan.networks.config import make_config
@@ -79,7 +79,7 @@ class GanTrainConfig:
         names = ("channel_base", "channel_max", "z_dim", "mapping_layers")
         given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
         alpha, num_classes = getattr(gan.config, "img_channels", 3) in (2, 4), getattr(gan.config, "c_dim", 0)
-        return replace(self, arch=gan.kind, num_classes=num_classes, alpha=alpha, **given)
+        return replace(self, arch=cast(Arch, gan.kind), num_classes=num_classes, alpha=alpha, **given)
 
 
 def parse_augment(text: str) -> dict[str, Any]:

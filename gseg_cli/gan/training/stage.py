@@ -74,6 +74,9 @@ def choose_config(
 def _read_start(path: Path, num_classes: int) -> GanFile:
     """What a training begins with; ConfigError for a GAN of another number of classes."""
     gan = read_gan(path)
+    if gan.kind == "stylegan3":
+        message = f"{path}: a StyleGAN3, which gan-train does not train; it trains StyleGAN2s"
+        raise ConfigError(message, "leave out --init-from, or train it on with NVIDIA's code and give what that wrote")
     got = getattr(gan.config, "c_dim", 0)
     if got and not num_classes:
         message = f"{path}: a conditional GAN with {got} classes, which goes on with --conditional alone"

@@ -120,7 +120,7 @@ class GanTrainer:
             parameter.grad = gradient  # a graph left it where it always does
         optimizer.step()
         if outcome.w_mean is not None:
-            self.G.track(outcome.w_mean)
+            self.G.track(outcome.w_mean)  # type: ignore[operator]  # StyleGAN3 alone has none; it is not trained
         return outcome.stats
 
     def _run(self, phase: int, compute: Compute) -> Outcome:

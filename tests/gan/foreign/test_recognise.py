@@ -19,7 +19,7 @@ from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.gan.foreign import checkpoint
 from gseg_cli.gan.foreign.checkpoint import read_foreign
 from gseg_runtime.errors import CheckpointError
-from tests.gan.foreign.files import network, nvidia_modules, torch_bytes
+from tests.gan.foreign.files import torch_bytes
 
 
 def grown_pickle() -> bytes:
@@ -31,12 +31,6 @@ def grown_pickle() -> bytes:
         return pickle.dumps((module.Network(), module.Network(), module.Network()), 3)
     finally:
         del sys.modules["tfutil"]
-
-
-def alias_free_pickle() -> bytes:
-    names = ("mapping.fc0.weight", "synthesis.input.freqs", "synthesis.L0_36_512.weight")
-    with nvidia_modules():
-        return pickle.dumps({"G_ema": network({name: torch.zeros(2) for name in names})}, 4)
 
 
 def state_dict(*names: str) -> bytes:
@@ -86,7 +80,11 @@ LFS = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 381646
 # What the message says, what the hint says, and the file.
 FILES = {
     "ProGAN of NVIDIA": ("TensorFlow code of 2017", "only StyleGAN2", grown_pickle),
-    "StyleGAN3": ("StyleGAN3 (alias-free)", "--cfg=stylegan2", alias_free_pickle),
+    "StyleGAN3 in part": (
+        "StyleGAN3 generator without",
+        "get the file again",
+        lambda: state_dict("synthesis.L0_36_9.bias"),
+    ),
     "StyleGAN1": (
         "a StyleGAN1",
         "only StyleGAN2",
