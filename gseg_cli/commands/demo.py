@@ -28,10 +28,12 @@ def demo(
     from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
     from gseg_cli.device import pick_device
     from gseg_cli.distill.precision import settle_precision
+    from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.project import gan_resolution
 
+    keep_freed_memory()
     size, torch_device = QUICK if quick else DemoSize(), pick_device(device)
     student = settle_precision(
         size.student, gan_resolution(Builtin(size.gan).gan), torch_device, precision_trials(), current_output().say

@@ -130,6 +130,7 @@ def distill(
     from gseg_cli.distill.labelled_photos import unlabelled_photos
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.stage import resume_distill, run_distill
+    from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.project import gan_resolution
@@ -137,6 +138,7 @@ def distill(
     from gseg_cli.world import join_world
     from gseg_runtime.images import list_images
 
+    keep_freed_memory()
     out, runs = current_output(), runs or project_dir() / "runs"
     if photos:
         list_images(photos)

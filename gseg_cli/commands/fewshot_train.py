@@ -53,9 +53,11 @@ def fewshot_train(
 
     from gseg_cli.device import pick_device
     from gseg_cli.fewshot.stage import run_fewshot_train
+    from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 
+    keep_freed_memory()
     source = annotations or project_dir() / "annotations"
     with progress("fewshot-train", "steps") as on_step:
         trained = run_fewshot_train(

@@ -137,11 +137,13 @@ def gan_train(
 
     # PyTorch is imported from here on: what is wrong has been refused.
     from gseg_cli.gan.training.stage import run_or_resume_gan_train
+    from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
     from gseg_cli.world import join_world
 
+    keep_freed_memory()
     out = current_output()
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
         trained = run_or_resume_gan_train(
