@@ -154,7 +154,8 @@ def _report(error: BaseException, out: Output) -> int:
         case GsegError():
             return _fail(out, error.message, error.hint, error.exit_code)
         case typer.TyperException():
-            return _fail(out, error.format_message(), _usage_hint(error), error.exit_code)
+            message = error.format_message().replace("\n\t", " ")  # choices, one to a line
+            return _fail(out, message, _usage_hint(error), error.exit_code)
         case KeyboardInterrupt() | typer.Abort():
             return _fail(out, "interrupted", None, INTERRUPTED)
         case ModuleNotFoundError() if (error.name or "").split(".")[0] in EXTRAS:

@@ -115,6 +115,11 @@ def test_a_usage_error_is_code_2_also_as_json(args, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "error"
 
 
+def test_the_choices_of_a_missing_option_stand_on_its_line(capsys):
+    assert main(["predict"]) == 2
+    assert "'--for'. Choose from: labelme, cvat" in capsys.readouterr().err
+
+
 def test_json_without_a_command_is_still_one_object(capsys):
     assert main(["--json"]) == 2
     assert list(json.loads(capsys.readouterr().out)) == ENVELOPE_KEYS
