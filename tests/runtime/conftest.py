@@ -149,17 +149,37 @@ def s3_port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         yield port
 
 
-@pytest.fixture
-def s3(s3_port: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The file system of fsspec's; buckets `photos` and `masks` are empty."""
+@pytest.fixture(scope="session")
+def s3_client(s3_port: int) -> Any:
+    """The file system of fsspec's. Making one takes half a second."""
     s3fs = pytest.importorskip("s3fs", reason="the extra [remote] is not installed")
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in credentials(s3_port).items():
+            patch.setenv(name, value)
+        fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
+        fs.ls("")
+    return fs
+
+
+@pytest.fixture
+def s3(s3_port: int, s3_client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """The same with buckets `photos` and `masks`, which are empty; others reach them by the environment."""
     for name, value in credentials(s3_port).items():
         monkeypatch.setenv(name, value)
-    s3fs.S3FileSystem.clear_instance_cache()
-    fs = s3fs.S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
     for bucket in ("photos", "masks"):
-        fs.mkdir(bucket)
-    yield fs
+        s3_client.mkdir(bucket)
+    yield s3_client
     for bucket in ("photos", "masks"):
-        fs.rm(bucket, recursive=True)
-    s3fs.S3FileSystem.clear_instance_cache()
+        s3_client.rm(bucket, recursive=True)
+
+
+@pytest.fixture
+def ask_at(s3_client: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[int], None]]:
+    """Have clients ask the server at another port; in this process they are made anew."""
+
+    def at(port: int) -> None:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{port}")
+        type(s3_client).clear_instance_cache()
+
+    yield at
+    type(s3_client).clear_instance_cache()
