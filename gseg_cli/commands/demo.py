@@ -1,5 +1,7 @@
 """gseg demo: the whole flow on the embedded default, measured."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, precision_trials
+from gseg_cli.steps import OnStep
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -32,14 +35,21 @@ def demo(
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.project import gan_resolution
+    from gseg_cli.threads import SharedCores
 
     keep_freed_memory()
-    size, torch_device = QUICK if quick else DemoSize(), pick_device(device)
-    student = settle_precision(
-        size.student, gan_resolution(Builtin(size.gan).gan), torch_device, precision_trials(), current_output().say
-    )
+    size, torch_device, say = QUICK if quick else DemoSize(), pick_device(device), current_output().say
+    cores = SharedCores(torch_device, say)
+    gan_size = gan_resolution(Builtin(size.gan).gan)
+    student = settle_precision(size.student, gan_size, torch_device, precision_trials(), say)
     size = replace(size, shots=shots, student=student)
-    measured = run_demo(out, size, torch_device, progress, seed=seed, overwrite=overwrite)
+
+    @contextmanager
+    def stage(title: str, unit: str) -> Iterator[OnStep]:
+        with progress(title, unit) as on_step:
+            yield cores.watched(on_step)
+
+    measured = run_demo(out, size, torch_device, stage, seed=seed, overwrite=overwrite)
     figures = {**asdict(measured), "supervised": shipped_figures()["supervised"]}
     current_output().result(figures, _report(figures))
 

@@ -135,6 +135,7 @@ def distill(
     from gseg_cli.progress import progress
     from gseg_cli.project import gan_resolution
     from gseg_cli.steps import ignore_say
+    from gseg_cli.threads import SharedCores
     from gseg_cli.world import join_world
     from gseg_runtime.images import list_images
 
@@ -150,6 +151,7 @@ def distill(
         progress("distill", "steps") as on_step,
     ):
         say = out.say if world.is_first else ignore_say
+        on_pairs, on_step = map(SharedCores(torch_device, say).watched, (on_pairs, on_step))
         if resume:
             trained = resume_distill(
                 given, runs, torch_device, gan=find_gan(gan) if gan else None, teacher=teacher, world=world,

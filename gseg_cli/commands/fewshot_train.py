@@ -56,12 +56,14 @@ def fewshot_train(
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.threads import SharedCores
 
     keep_freed_memory()
-    source = annotations or project_dir() / "annotations"
+    source, torch_device = annotations or project_dir() / "annotations", pick_device(device)
     with progress("fewshot-train", "steps") as on_step:
+        on_step = SharedCores(torch_device, current_output().say).watched(on_step)
         trained = run_fewshot_train(
-            find_gan(gan), source, config, runs or project_dir() / "runs", pick_device(device), on_step=on_step
+            find_gan(gan), source, config, runs or project_dir() / "runs", torch_device, on_step=on_step
         )
     out = current_output()
     for warning in trained.warnings:

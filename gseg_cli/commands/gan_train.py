@@ -141,16 +141,19 @@ def gan_train(
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import ignore_say
+    from gseg_cli.threads import SharedCores
     from gseg_cli.world import join_world
 
     keep_freed_memory()
     out = current_output()
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
+        say = out.say if world.is_first else ignore_say
+        on_step = SharedCores(torch_device, say).watched(on_step)
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
             resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,
             init_from=find_gan(init_from) if init_from else None, minutes=minutes, fid_weights=fid_weights,
-            world=world, trials=precision_trials(), say=out.say if world.is_first else ignore_say, on_step=on_step,
+            world=world, trials=precision_trials(), say=say, on_step=on_step,
         )  # fmt: skip
         if world.is_first:
             out.result(asdict(trained), f"{trained.checkpoint}: {trained.num_images} images shown")

@@ -1,0 +1,127 @@
+"""What a training step costs on a CPU: in both precisions, and against the plain way to compute it.
+
+    python -m benchmarks.steps [--rounds 3]
+
+"plain": the maps that a student joins are enlarged first, and freed memory goes back to the system. Each measurement is
+a process of its own on one thread, because a process remembers how it treats memory; both ways take turns. CPU time is
+measured, because a busy machine makes wall time meaningless. Writes steps.md.
+"""
+
+import argparse
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from statistics import median
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from benchmarks.cells import ROOT, made
+from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.trainer import StudentTrainer
+from gseg_cli.distill.unet import UNet
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.memory import keep_freed_memory
+from gseg_runtime.files import write_text
+
+CPU = torch.device("cpu")
+PRECISIONS, WAYS, STEPS = ("fp32", "bf16"), ("plain", "gseg"), 8
+
+
+def distill(size: int, batch: int, precision: str) -> Callable[[], object]:
+    random = np.random.RandomState(0)
+    images = random.randint(0, 256, (128, size, size, 3)).astype(np.uint8)
+    labels = random.randint(0, 10, (128, 8, 8)).repeat(size // 8, 1).repeat(size // 8, 2).astype(np.uint8)
+    config = DistillConfig(batch=batch, precision=precision)
+    trainer = StudentTrainer(PairSet.exact(images, labels), 10, config, CPU)
+    return lambda: trainer.step(0.3)
+
+
+def gan(channel_base: int, batch: int, precision: str) -> Callable[[], object]:
+    """With augmentation, and without the regularisers, which are due at few steps."""
+    images = torch.randint(0, 256, (128, 3, 64, 64), dtype=torch.uint8)
+    config = GanTrainConfig(
+        channel_base=channel_base, batch=batch, precision=precision, augment="fixed", augment_p=0.3, r1_gamma=0.0
+    )
+    return GanTrainer(config, images, CPU).step
+
+
+WORK: dict[str, Callable[[str], Callable[[], object]]] = {
+    "distill, 64 px, batch 32": lambda precision: distill(64, 32, precision),
+    "distill, 128 px, batch 12": lambda precision: distill(128, 12, precision),
+    "gan-train, 64 px, channels 1024, batch 16": lambda precision: gan(1024, 16, precision),
+    "gan-train, 64 px, channels 2048, batch 8": lambda precision: gan(2048, 8, precision),
+}
+
+
+def _enlarged(self: UNet, conv: nn.Sequential, skip: Tensor, below: Tensor) -> Tensor:
+    return conv(torch.cat([skip, self.upsample(below)], dim=1))
+
+
+def milliseconds(work: str, precision: str, way: str) -> float:
+    """CPU time of a step, the median of some, in this process."""
+    torch.set_num_threads(1)
+    if way == "gseg":
+        keep_freed_memory()
+    else:
+        UNet._joined = _enlarged  # type: ignore[method-assign]
+    step = WORK[work](precision)
+    times = []
+    for _ in range(STEPS + 2):
+        start = time.process_time()
+        step()
+        times.append(1000 * (time.process_time() - start))
+    return median(times[2:])  # first calls choose kernels
+
+
+def measured(work: str, precision: str, way: str) -> float:
+    command = [sys.executable, "-m", "benchmarks.steps", "--one", work, precision, way]
+    return float(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def rows(rounds: int) -> Iterator[str]:
+    for work in WORK:
+        ours = {}
+        for precision in PRECISIONS:
+            pairs = [[measured(work, precision, way) for way in WAYS] for _ in range(rounds)]
+            plain, ours[precision] = (median(column) for column in zip(*pairs, strict=True))
+            gains = [before / after for before, after in pairs]
+            gain = f"{median(gains):.2f} ({min(gains):.2f} to {max(gains):.2f})"
+            relative = f"{ours['fp32'] / ours[precision]:.2f}"
+            yield f"| {work} | {precision} | {plain:.0f} | {ours[precision]:.0f} | {gain} | {relative} |"
+
+
+TEXT = """# A training step on a CPU
+
+CPU milliseconds of a step on one thread, medians of {rounds} processes for each figure. Plain: the maps that a student
+joins are enlarged first, and freed memory goes back to the system. gseg: as its commands train. Gain: plain / gseg, the
+median of pairs that ran one after the other, and the least and the most. Against fp32: how many times as fast as that
+precision, which differs from processor to processor; `--precision auto` measures it where it runs.
+
+Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}, {hardware}.
+
+| Step | Precision | plain, ms | gseg, ms | gain | against fp32 |
+|---|---|---:|---:|---:|---:|
+{rows}
+"""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    args = parser.parse_args()
+    if args.one:
+        print(milliseconds(*args.one))
+        return
+    text = TEXT.format(**made(), rounds=args.rounds, rows="\n".join(rows(args.rounds)))
+    write_text(ROOT / "steps.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
