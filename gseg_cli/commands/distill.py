@@ -65,6 +65,12 @@ def distill(
             min=8, help="Side of the student's input in pixels.", show_default="the GAN's; twice that for lite0"
         ),
     ] = DistillConfig.input_size,
+    pair_size: Annotated[
+        int | None,
+        typer.Option(
+            min=8, help="Side of the pairs' pictures in pixels.", show_default="the student's, at most the GAN's"
+        ),
+    ] = PairsConfig.size,
     loss: Annotated[
         Loss,
         typer.Option(
@@ -118,7 +124,7 @@ def distill(
         "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
         "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
         "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
-        "precision": precision, "seed": seed, "input_size": input_size,
+        "precision": precision, "seed": seed, "input_size": input_size, "pair_size": pair_size,
         "labelled": str(labelled and labelled.absolute()),
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
@@ -164,7 +170,7 @@ def distill(
                 config = settle_precision(config, gan_resolution(gan_path), torch_device, precision_trials(), say)
             config = world.agree(config)
             trained = run_distill(
-                gan_path, teacher, config, runs, torch_device, world=world, on_pairs=on_pairs, on_step=on_step
+                gan_path, teacher, config, runs, torch_device, world=world, say=say, on_pairs=on_pairs, on_step=on_step
             )
     if world.is_first:
         text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"

@@ -43,6 +43,7 @@ class PairsConfig:
     count: int = 4000
     truncation_psi: float = 1.0  # 1 keeps the GAN's whole variety
     first_seed: int = PAIR_SEED
+    size: int | None = None  # side of their pictures in pixels; None takes the student's input, at most the GAN's
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +100,8 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
         about = {name: getattr(augment, name) for name in ("mirror", "colour", "background")}
         augment = replace(find_geometry(given["geometry"]), **about)
     augment = replace(augment, **_those(given, AugmentConfig))
-    pairs = replace(base.pairs, **_those({**given, "count": given.get("pairs", base.pairs.count)}, PairsConfig))
+    of_pairs = {"count": given.get("pairs", base.pairs.count), "size": given.get("pair_size", base.pairs.size)}
+    pairs = replace(base.pairs, **_those({**given, **of_pairs}, PairsConfig))
     train = replace(base.train, augment=augment, **_those(given, DistillConfig))
     return StudentConfig(pairs=pairs, train=train, labelled=labelled)
 

@@ -108,6 +108,7 @@ def make_pairs(
     *,
     truncation_psi: float = 1.0,
     batch: int | None = None,
+    size: int | None = None,
     world: World = ALONE,
     unit: str = "pairs",
     on_step: OnStep = ignore_step,
@@ -116,15 +117,19 @@ def make_pairs(
 
     unit: what they are called while they are made. batch: None takes 32, fewer above 256 px: an image of 1024 px has
     half a gigabyte of features. Many processes share the shards among themselves, and all of them get all the pairs.
+    size: side of the pairs' pictures in pixels; None takes the GAN's.
     """
     batch = batch or max(1, min(32, MAX_PIXELS // generator.img_resolution**2))
     settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
-    shards = _settle(out / SETTINGS, settings, _shard_size(generator.img_resolution, batch))
+    if size not in (None, generator.img_resolution):
+        settings["size"] = size
+    shards = _settle(out / SETTINGS, settings, _shard_size(size or generator.img_resolution, batch))
     for number in range(world.rank, len(shards), world.size):
         rows, path = shards[number], _path(out, number)
         if not path.is_file():
             on_done = _after(on_step, rows.start, len(seeds), unit)
-            _write(path, _label(generator, teacher, seeds[rows.start : rows.stop], truncation_psi, batch, on_done))
+            some = seeds[rows.start : rows.stop]
+            _write(path, _label(generator, teacher, some, truncation_psi, batch, size, on_done))
     world.wait()
     on_step(Step(len(seeds), len(seeds), unit=unit))
     return PairSet.join([_read(_path(out, number)) for number in range(len(shards))])
@@ -168,12 +173,19 @@ def _after(on_step: OnStep, start: int, total: int, unit: str) -> Callable[[int]
 
 
 def _label(
-    generator: Generator, teacher: Teacher, seeds: Sequence[int], psi: float, batch: int, on_done: Callable[[int], None]
+    generator: Generator,
+    teacher: Teacher,
+    seeds: Sequence[int],
+    psi: float,
+    batch: int,
+    size: int | None,
+    on_done: Callable[[int], None],
 ) -> PairSet:
     parts = []
     for i in range(0, len(seeds), batch):
         ws = ws_for_seeds(generator, seeds[i : i + batch], psi)
-        parts.append(_compact(predict(generator, teacher, ws, _behind(generator, seeds[i : i + batch], ws.device))))
+        pairs = _compact(predict(generator, teacher, ws, _behind(generator, seeds[i : i + batch], ws.device)))
+        parts.append(pairs.at(size) if size else pairs)
         on_done(i + len(ws))
     pairs = PairSet.join(parts)
     bars = outside(generator, pairs.first.shape[-1])

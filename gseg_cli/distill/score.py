@@ -10,10 +10,16 @@ from gseg_cli.distill.student import Student
 from gseg_runtime.label_map import LabelMap
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 
+MAX_BATCH, MAX_PIXELS = 64, 2**22  # at once
+
 
 @torch.no_grad()
-def predict_labels(net: Student, images: Tensor, batch: int = 64) -> LabelMap:
-    """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3] of any side, in float32."""
+def predict_labels(net: Student, images: Tensor, batch: int | None = None) -> LabelMap:
+    """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3] of any side, in float32.
+
+    batch: None takes 64, fewer above 256 px.
+    """
+    batch = batch or max(1, min(MAX_BATCH, MAX_PIXELS // max(images.shape[1], net.config.input_size) ** 2))
     was_training = net.training
     net.eval()
     device = next(net.parameters()).device

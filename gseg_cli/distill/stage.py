@@ -4,7 +4,7 @@ All of it lies in a run folder, from which an interrupted distillation goes on.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from gseg_cli.distill.config import (
     differences,
     from_saved,
 )
+from gseg_cli.distill.forecast import forecast
 from gseg_cli.distill.labelled_photos import KIND as LABELLED
 from gseg_cli.distill.labelled_photos import digest, read_labelled
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
@@ -66,10 +67,11 @@ def run_distill(
     device: torch.device,
     *,
     world: World = ALONE,
+    say: Say = ignore_say,
     on_pairs: OnStep = ignore_step,
     on_step: OnStep = ignore_step,
 ) -> TrainedStudent:
-    """Make pairs, and train a student on them.
+    """Make pairs, and train a student on them; what takes minutes is said before.
 
     Of many processes the first writes the run. CheckpointError when the teacher was trained on another GAN's features.
     """
@@ -77,6 +79,10 @@ def run_distill(
     parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *_labelled_parents(config)]
     run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
     assert run is not None
+    if world.is_first:
+        num_samples = config.pairs.count + NUM_HELD_OUT
+        for line in forecast(given.generator, given.network, config, given.size, num_samples, world.size):
+            say(line)
     return _distill(given, run, world=world, on_pairs=on_pairs, on_step=on_step)
 
 
@@ -152,6 +158,12 @@ class _Given:
     classes: ClassMap
     meta: Mapping[str, Any]
     labelled: PairSet | None
+    size: int  # side of the student's input
+
+    @property
+    def pair_size(self) -> int:
+        """Side of the pairs' pictures: a student sees no more of them, and they take less memory."""
+        return self.config.pairs.size or min(self.size, self.generator.img_resolution)
 
     @classmethod
     def of(cls, gan: Path, teacher: Path, config: StudentConfig, device: torch.device) -> "_Given":
@@ -162,7 +174,7 @@ class _Given:
         size = train.input_size or usual_input_size(train.student, generator.img_resolution)
         start_student(NetConfig(size=train.student, num_classes=len(classes), input_size=size))  # its weights are there
         labelled = read_labelled(Path(config.labelled), classes, size) if config.labelled else None
-        return cls(gan, teacher, config, device, generator, network, classes, meta, labelled)
+        return cls(gan, teacher, config, device, generator, network, classes, meta, labelled, size)
 
 
 def _distill(
@@ -170,8 +182,9 @@ def _distill(
 ) -> TrainedStudent:
     """resume: go on with what an earlier call left in the run. Of many processes only the first writes the student."""
     generator, network, classes, config = given.generator, given.network, given.classes, given.config
-    pairs = make_training_pairs(generator, network, config.pairs, run.dir / "pairs", on_pairs, world)
-    held_out = _make_held_out(generator, network, config.pairs, run, world, on_pairs)
+    of_pairs = replace(config.pairs, size=given.pair_size)
+    pairs = make_training_pairs(generator, network, of_pairs, run.dir / "pairs", on_pairs, world)
+    held_out = _make_held_out(generator, network, of_pairs, run, world, on_pairs)
     taught, labelled = load_annotated(given.teacher), given.labelled
     annotated = annotated_pairs(generator, taught) if taught else None
     chosen = choose_pairs(pairs, config.train)
@@ -180,7 +193,7 @@ def _distill(
         run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {drawn}")
         run.picture("pairs", draw_pairs(pairs, config.train, classes))
     student = fit_student(
-        chosen, len(classes), config.train, given.device,
+        chosen, len(classes), replace(config.train, input_size=given.size), given.device,
         annotated=annotated, labelled=labelled, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if world.is_first:
@@ -208,8 +221,9 @@ def make_training_pairs(
     """The pairs that the config asks for, those in the folder `out` already among them."""
     seeds = range(config.first_seed, config.first_seed + config.count)
     return make_pairs(
-        generator, teacher, seeds, out, truncation_psi=config.truncation_psi, world=world, on_step=on_step
-    )
+        generator, teacher, seeds, out, truncation_psi=config.truncation_psi, size=config.size, world=world,
+        on_step=on_step,
+    )  # fmt: skip
 
 
 def _make_held_out(
@@ -218,8 +232,8 @@ def _make_held_out(
     folder = run.dir / HELD_OUT
     seeds = range(HELD_OUT_SEED, HELD_OUT_SEED + _num_held_out(folder, generator.img_resolution))
     return make_pairs(
-        generator, teacher, seeds, folder, truncation_psi=config.truncation_psi, world=world, unit="held-out samples",
-        on_step=on_step,
+        generator, teacher, seeds, folder, truncation_psi=config.truncation_psi, size=config.size, world=world,
+        unit="held-out samples", on_step=on_step,
     )  # fmt: skip
 
 
