@@ -130,7 +130,8 @@ class Frozen(nn.Module):
         super().__init__()
         self.config = NetConfig(size="lite0", num_classes=num_classes, input_size=SIDE)
         self.encoder = load_lite0().requires_grad_(False)
-        width, layers = sum(WIDTHS), [nn.BatchNorm2d(sum(WIDTHS))]
+        width = sum(WIDTHS)
+        layers: list[nn.Module] = [nn.BatchNorm2d(width)]
         if hidden:
             layers += [nn.Conv2d(width, hidden, 1), nn.ReLU()]
         self.head = nn.Sequential(*layers, nn.Conv2d(hidden or width, num_classes, 1))
@@ -237,10 +238,11 @@ def sprites_by_reference(inner: sprites.Setting) -> Samples:
 
 
 def autoshot(
-    s: Setting, domain: Domain, samples: Samples, network: str, count: int, draw: int, num_photos: int
+    s: Setting, domain: Domain, samples: Samples, network: str, share: float, count: int, draw: int
 ) -> dict[str, Any]:
-    """The cell of a student of so many labelled samples, and of so many labelled photos beside them."""
-    config = s.config(domain, draw, student=network)
+    """The cell of a student of so many labelled samples. share: of each step that are labelled photos instead."""
+    num_photos, given = (PHOTOS, {"labelled_share": share}) if share else (0, {})
+    config = s.config(domain, draw, student=network, **given)
     if network == "default":
         config = replace(config, steps=s.steps, batch=DistillConfig.batch)
     about = {
@@ -288,11 +290,12 @@ def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
     return f"| {title} | " + " | ".join(spread([figures["miou"] for figures in draws]) for draws in cells) + " |"
 
 
-# Of samples: the row's title, the student, and whether the domain's labelled photos are mixed in.
+# Of samples: the row's title, the student, and how much of each step are the domain's labelled photos.
 STUDENTS = (
-    ("auto-shot, UNet", "default", False),
-    ("auto-shot, `lite0`", "lite0", False),
-    ("auto-shot, `lite0`, and {photos} photos", "lite0", True),
+    ("auto-shot, UNet", "default", 0.0),
+    ("auto-shot, `lite0`", "lite0", 0.0),
+    ("auto-shot, `lite0`, a quarter photos", "lite0", 0.25),
+    ("auto-shot, `lite0`, three quarters photos", "lite0", 0.75),
 )
 
 
@@ -306,10 +309,9 @@ def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
 
 
 def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
-    for title, network, is_mixed in STUDENTS:
-        photos, of = PHOTOS if is_mixed else 0, partial(autoshot, s, domain, samples, network)
-        cells = [[of(n, draw, photos) for draw in range(s.draws)] for n in domain.counts]
-        yield row(title.format(photos=PHOTOS), cells)
+    for title, network, share in STUDENTS:
+        of = partial(autoshot, s, domain, samples, network, share)
+        yield row(title, [[of(n, draw) for draw in range(s.draws)] for n in domain.counts])
 
 
 TEXT = """# A network that knows ImageNet
@@ -332,7 +334,7 @@ Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`, commit 
 AUTO = """
 
 Auto-shot rows learn from so many labelled samples of a GAN, none of them a photo, and {pairs} pairs; where it says so,
-a quarter of each step are labelled photos. {gans}"""
+part of each step are {photos} labelled photos. {gans}"""
 GANS = {
     "faces": "Portraits: {kimg:.0f} kimg of [other people's photographs](gan_photos.md), label maps drawn by looking.",
     "sprites": "Game characters: {kimg:.0f} kimg of 4,000, label maps by a network that learned from all exact ones.",
@@ -343,7 +345,7 @@ def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
     """samples: by domain. options: what the command was given."""
     tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
     gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
-    auto = AUTO.format(pairs=s.pairs, gans=" ".join(gans)) if samples else ""
+    auto = AUTO.format(pairs=s.pairs, photos=PHOTOS, gans=" ".join(gans)) if samples else ""
     return TEXT.format(
         **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
         size=s.domains[0].size, auto=auto, tables=tables, options=options, plural="s" if s.draws > 1 else "",
