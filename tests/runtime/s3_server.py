@@ -80,8 +80,9 @@ def moody_server(port: int, mood: Mood, slow_s: float = SLOW_S) -> Iterator[int]
         def _answer(self) -> None:
             path = unquote(urlsplit(self.path).path)
             with lock:
-                answer = mood(self.command, path, seen[self.command, path])
+                times = seen[self.command, path]
                 seen[self.command, path] += 1
+            answer = mood(self.command, path, times)
             body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
             if answer == "slow":
                 time.sleep(slow_s)
