@@ -20,7 +20,7 @@ from gseg_cli.device import send
 from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.bars import outside
-from gseg_cli.gan.generator import Generator, to_uint8
+from gseg_cli.gan.generator import Generator, images_at_once, to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.transparency import draw, has_alpha, over, plain_colours
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -119,7 +119,7 @@ def make_pairs(
     half a gigabyte of features. Many processes share the shards among themselves, and all of them get all the pairs.
     size: side of the pairs' pictures in pixels; None takes the GAN's.
     """
-    batch = batch or max(1, min(32, MAX_PIXELS // generator.img_resolution**2))
+    batch = batch or images_at_once(generator, MAX_PIXELS, 32)
     settings = {"kind": "pairs", "seeds": [seeds[0], seeds[-1]], "count": len(seeds), "truncation_psi": truncation_psi}
     if size not in (None, generator.img_resolution):
         settings["size"] = size

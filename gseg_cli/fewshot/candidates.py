@@ -7,7 +7,7 @@ from torch import Tensor
 
 from gseg_cli.fewshot.model import Teacher
 from gseg_cli.fewshot.predict import predict
-from gseg_cli.gan.generator import Generator
+from gseg_cli.gan.generator import Generator, images_at_once
 from gseg_cli.gan.sample import MAX_PIXELS, ws_for_seeds
 from gseg_cli.steps import OnStep, Step, ignore_step
 
@@ -39,7 +39,7 @@ def doubts(
 
 def _latents(generator: Generator, seeds: Sequence[int], truncation_psi: float, on_step: OnStep) -> Iterator[Tensor]:
     """In batches as large as `gseg sample` makes them."""
-    batch = max(1, min(16, MAX_PIXELS // generator.img_resolution**2))
+    batch = images_at_once(generator, MAX_PIXELS, 16)
     for start in range(0, len(seeds), batch):
         chunk = seeds[start : start + batch]
         yield ws_for_seeds(generator, chunk, truncation_psi)

@@ -53,6 +53,12 @@ class Generator(Protocol):
         ...
 
 
+def images_at_once(generator: Generator, max_pixels: int, most: int) -> int:
+    """The batch that takes the memory of max_pixels of a StyleGAN2."""
+    pixels = generator.img_resolution**2 * getattr(generator, "relative_memory", 1)
+    return max(1, min(most, max_pixels // pixels))
+
+
 def to_uint8(image: Tensor) -> Tensor:
     """[N, C, H, W] in [-1, 1] -> uint8 [N, H, W, C], as NVIDIA's scripts round (truncation of x * 127.5 + 128)."""
     import torch

@@ -13,7 +13,7 @@ from torch import Tensor
 from gseg_cli import latents
 from gseg_cli.folder_description import claim
 from gseg_cli.gan import sample_set, sheet
-from gseg_cli.gan.generator import Generator, to_uint8
+from gseg_cli.gan.generator import Generator, images_at_once, to_uint8
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.gan.sheet import write_sheet
 from gseg_cli.gan.transparency import draw, has_alpha, over_board
@@ -72,7 +72,7 @@ def write_samples(
     # Before the images, so that calling again makes those that an interruption left out.
     samples.save_latents(gan)
     to_do = [seed for seed in samples.seeds if seed not in kept or not samples.image_path(seed).exists()]
-    batch = batch or max(1, min(16, MAX_PIXELS // generator.img_resolution**2))
+    batch = batch or images_at_once(generator, MAX_PIXELS, 16)
     _write_images(generator, samples, to_do, batch, on_step)
     write_sheet(samples)
     finish_folder(out)

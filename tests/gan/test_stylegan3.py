@@ -19,6 +19,7 @@ from gseg_cli.fewshot.model import load_teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.stage import run_fewshot_train
 from gseg_cli.gan.foreign.checkpoint import ForeignGan, read_bytes
+from gseg_cli.gan.generator import images_at_once
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.drawn_samples import draw_samples
 from gseg_cli.gan.inversion.invert import invert
@@ -33,7 +34,7 @@ from gseg_runtime.errors import CheckpointError, ConfigError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 from tests.gan.foreign.files import Persistent, network, nvidia_modules, torch_bytes
-from tests.tiny import CLASSES, annotate, write_photos
+from tests.tiny import CLASSES, annotate, make_generator, write_photos
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 SMALL = StyleGAN3Config(img_resolution=32, channel_base=512, channel_max=16, z_dim=16, w_dim=16, num_layers=6)
@@ -209,6 +210,11 @@ def test_features_are_centred_on_the_picture():
     mirrored, mirrored_stack = generator.features(ws)
     for x, y in [(image, mirrored), *zip(stack.maps, mirrored_stack.maps, strict=True)]:
         torch.testing.assert_close(y, x.flip(3), rtol=0, atol=1e-4)
+
+
+def test_fewer_images_are_drawn_at_once_than_of_a_stylegan2():
+    assert images_at_once(make_generator(), 2**12, 32) == 16
+    assert images_at_once(make(), 2**14, 32) == 4
 
 
 @torch.no_grad()
