@@ -50,7 +50,6 @@ from gseg_runtime.files import sha256_file, write_text
 from gseg_runtime.label_map import LabelMap, Pixels, read_label_png
 
 HIDDEN = 256  # of the two-layer head
-PHOTOS = 5  # labelled ones, beside samples
 SIDE = 128  # of what a pretrained network sees
 Labelled = list[tuple[Pixels, LabelMap]]
 
@@ -237,12 +236,10 @@ def sprites_by_reference(inner: sprites.Setting) -> Samples:
     return Samples(inner.gan, key, lambda draw, count: inner.annotations(draw).rows(range(count)))
 
 
-def autoshot(
-    s: Setting, domain: Domain, samples: Samples, network: str, share: float, count: int, draw: int
-) -> dict[str, Any]:
-    """The cell of a student of so many labelled samples. share: of each step that are labelled photos instead."""
-    num_photos, given = (PHOTOS, {"labelled_share": share}) if share else (0, {})
-    config = s.config(domain, draw, student=network, **given)
+def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: int, draw: int) -> dict[str, Any]:
+    """The cell of a student of so many labelled samples."""
+    network, num_photos = kind.network, kind.num_photos
+    config = s.config(domain, draw, student=network, labelled_share=kind.share)
     if network == "default":
         config = replace(config, steps=s.steps, batch=DistillConfig.batch)
     about = {
@@ -290,12 +287,22 @@ def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
     return f"| {title} | " + " | ".join(spread([figures["miou"] for figures in draws]) for draws in cells) + " |"
 
 
-# Of samples: the row's title, the student, and how much of each step are the domain's labelled photos.
-STUDENTS = (
-    ("auto-shot, UNet", "default", 0.0),
-    ("auto-shot, `lite0`", "lite0", 0.0),
-    ("auto-shot, `lite0`, a quarter photos", "lite0", 0.25),
-    ("auto-shot, `lite0`, three quarters photos", "lite0", 0.75),
+@dataclass(frozen=True)
+class Kind:
+    """Of a student of samples. num_photos: labelled ones beside them, which are this share of each step."""
+
+    title: str
+    network: str
+    num_photos: int = 0
+    share: float = DistillConfig.labelled_share
+
+
+KINDS = (
+    Kind("auto-shot, UNet", "default"),
+    Kind("auto-shot, `lite0`", "lite0"),
+    Kind("auto-shot, `lite0`, and 1 photo", "lite0", 1),
+    Kind("auto-shot, `lite0`, and 5 photos", "lite0", 5),
+    Kind("the same, three quarters of each step photos", "lite0", 5, 0.75),
 )
 
 
@@ -309,9 +316,9 @@ def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
 
 
 def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
-    for title, network, share in STUDENTS:
-        of = partial(autoshot, s, domain, samples, network, share)
-        yield row(title, [[of(n, draw) for draw in range(s.draws)] for n in domain.counts])
+    for kind in KINDS:
+        of = partial(autoshot, s, domain, samples, kind)
+        yield row(kind.title, [[of(n, draw) for draw in range(s.draws)] for n in domain.counts])
 
 
 TEXT = """# A network that knows ImageNet
@@ -334,7 +341,7 @@ Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`, commit 
 AUTO = """
 
 Auto-shot rows learn from so many labelled samples of a GAN, none of them a photo, and {pairs} pairs; where it says so,
-part of each step are {photos} labelled photos. {gans}"""
+a quarter of each step are labelled photos. {gans}"""
 GANS = {
     "faces": "Portraits: {kimg:.0f} kimg of [other people's photographs](gan_photos.md), label maps drawn by looking.",
     "sprites": "Game characters: {kimg:.0f} kimg of 4,000, label maps by a network that learned from all exact ones.",
@@ -345,7 +352,7 @@ def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
     """samples: by domain. options: what the command was given."""
     tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
     gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
-    auto = AUTO.format(pairs=s.pairs, photos=PHOTOS, gans=" ".join(gans)) if samples else ""
+    auto = AUTO.format(pairs=s.pairs, gans=" ".join(gans)) if samples else ""
     return TEXT.format(
         **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
         size=s.domains[0].size, auto=auto, tables=tables, options=options, plural="s" if s.draws > 1 else "",

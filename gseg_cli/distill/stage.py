@@ -80,7 +80,7 @@ def run_distill(
     run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
     assert run is not None
     if world.is_first:
-        num_samples = config.pairs.count + NUM_HELD_OUT
+        num_samples = config.pairs.count + _num_held_out(run.dir / HELD_OUT, given.generator.img_resolution)
         for line in forecast(given.generator, given.network, config, given.size, num_samples, world.size):
             say(line)
     return _distill(given, run, world=world, on_pairs=on_pairs, on_step=on_step)
