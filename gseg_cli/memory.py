@@ -12,8 +12,8 @@ SETTINGS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES"
 def keep_freed_memory() -> None:
     """Let this process keep what it frees, where its C library is glibc and the user has set nothing.
 
-    By default glibc returns large pieces to the system, which must clear each page before it hands it out again: 3 to
-    10 % of a step (benchmarks/steps.md).
+    By default glibc returns large pieces to the system, which must clear each page before it hands it out again: up
+    to a tenth of a step.
     """
     if sys.platform != "linux" or any(name in os.environ for name in SETTINGS):
         return

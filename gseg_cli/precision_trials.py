@@ -51,7 +51,7 @@ class Trial:
         return f"{self.quicker} for {self.work} (a trial step took {times})"
 
     def about(self) -> str:
-        return f"{self}, with PyTorch {self.torch} on {self.threads} threads"
+        return f"{self}; PyTorch {self.torch}, threads: {self.threads}"
 
 
 def try_once(work: str, threads: int, start: StartWork, file: Path | None) -> Trial:
