@@ -324,27 +324,32 @@ def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
 TEXT = """# A network that knows ImageNet
 
 What few labels are worth to a network that has seen a million photographs before, and to one that starts from nothing.
-All learn from the same labelled photos, with the same augmentation, and are measured on the same others, at each
-photo's own size: mean IoU from one confusion matrix, background included, mean and standard deviation over {draws}
-draw{plural}, which are other labelled photos and other seeds.
+All learn from labelled photos or from labelled samples of a GAN, with the same augmentation, and are measured on the
+same other photos, at each photo's own size: mean IoU from one confusion matrix, background included. Draws: {draws};
+each has other labelled photos and another seed.
 
 - Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw. `--geometry paper`.
 - Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
 
-The UNet trains for {steps} steps of {usual} pictures at the domain's {size} px; the others for {fewer} steps of {batch}
+The UNet trains for {steps} steps of {usual} pictures at the domain's {size} px, the others for {fewer} steps of {batch}
 at {side} px.{auto}
 
-Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`, commit {commit}, {date}, {hardware}.
+Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`,
+commit {commit}, {date}, {hardware}.
 
 {tables}
 """
 AUTO = """
 
-Auto-shot rows learn from so many labelled samples of a GAN, none of them a photo, and {pairs} pairs; where it says so,
-a quarter of each step are labelled photos. {gans}"""
+*Auto-shot*: the student of so many labelled samples and {pairs} pairs. Photos, where there are any, are a quarter of
+each step.
+
+{gans}"""
 GANS = {
-    "faces": "Portraits: {kimg:.0f} kimg of [other people's photographs](gan_photos.md), label maps drawn by looking.",
-    "sprites": "Game characters: {kimg:.0f} kimg of 4,000, label maps by a network that learned from all exact ones.",
+    "faces": "- Portraits: a GAN as that of [gan_photos.md](gan_photos.md), of other people's photographs, after "
+    "{kimg:.0f} kimg. Label maps\n  were drawn on its samples by looking at them.",
+    "sprites": "- Game characters: a GAN after {kimg:.0f} kimg. A network that learned from all exact maps labels its "
+    "samples.",
 }
 
 
@@ -352,10 +357,10 @@ def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
     """samples: by domain. options: what the command was given."""
     tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
     gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
-    auto = AUTO.format(pairs=s.pairs, gans=" ".join(gans)) if samples else ""
+    auto = AUTO.format(pairs=s.pairs, gans="\n".join(gans)) if samples else ""
     return TEXT.format(
         **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
-        size=s.domains[0].size, auto=auto, tables=tables, options=options, plural="s" if s.draws > 1 else "",
+        size=s.domains[0].size, auto=auto, tables=tables, options=options,
     )  # fmt: skip
 
 
