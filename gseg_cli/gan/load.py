@@ -105,7 +105,7 @@ def _read_own(path: Path) -> GanFile:
     tensors, meta = load_checkpoint(path)
     if meta["kind"] not in _ARCHITECTURES:
         raise CheckpointError(
-            f"{path}: expected a GAN ({' or '.join(ARCHITECTURES)}), got a checkpoint of kind {meta['kind']!r}",
+            f"{path}: expected a GAN ({', '.join(ARCHITECTURES)}), got a checkpoint of kind {meta['kind']!r}",
             hint="name a file written by `gseg gan-train`",
         )
     try:

@@ -181,7 +181,7 @@ def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_pa
     path = tmp_path / "other.safetensors"
     save_checkpoint(path, {"a": torch.zeros(1)}, {"kind": "unet"})
     with pytest.raises(
-        CheckpointError, match=r"expected a GAN \(stylegan2 or dcgan\), got a checkpoint of kind 'unet'"
+        CheckpointError, match=r"expected a GAN \(stylegan2, stylegan3, dcgan\), got a checkpoint of kind 'unet'"
     ):
         load_generator(path)
     tensors, meta = load_checkpoint(tiny_gan)
