@@ -53,6 +53,9 @@ def distill(
         Path | None,
         typer.Option(metavar="DIR", help="Labelled photos to train on too: DIR/images, and label PNGs in DIR/masks."),
     ] = None,
+    labelled_share: Annotated[
+        float, typer.Option(min=0.01, max=0.99, help="Share of each batch that is taken from the labelled photos.")
+    ] = DistillConfig.labelled_share,
     student: Annotated[
         StudentSize,
         typer.Option(
@@ -122,7 +125,8 @@ def distill(
     """
     options = {
         "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
-        "annotated": annotated, "student": student, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
+        "annotated": annotated, "labelled_share": labelled_share, "student": student, "loss": loss, "steps": steps,
+        "minutes": minutes, "batch": batch,
         "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
         "precision": precision, "seed": seed, "input_size": input_size, "pair_size": pair_size,
         "labelled": str(labelled and labelled.absolute()),

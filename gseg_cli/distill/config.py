@@ -91,10 +91,8 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     if {"batch", "microbatch"} <= given.keys() and given["batch"] % given["microbatch"]:
         raise UsageError(f"--microbatch: expected a divisor of --batch {given['batch']}, got {given['microbatch']}")
     labelled = given.get("labelled", base.labelled)
-    share = given.get("annotated", base.train.annotated) + base.train.labelled_share
-    if labelled and share >= 1:
-        most = 1 - base.train.labelled_share
-        raise UsageError(f"--annotated: expected less than {most:g} with --labelled, got {given['annotated']:g}")
+    train = replace(base.train, **_those(given, DistillConfig))
+    _check_shares(train, labelled, given)
     augment = base.train.augment
     if "geometry" in given:
         about = {name: getattr(augment, name) for name in ("mirror", "colour", "background")}
@@ -102,8 +100,16 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     augment = replace(augment, **_those(given, AugmentConfig))
     of_pairs = {"count": given.get("pairs", base.pairs.count), "size": given.get("pair_size", base.pairs.size)}
     pairs = replace(base.pairs, **_those({**given, **of_pairs}, PairsConfig))
-    train = replace(base.train, augment=augment, **_those(given, DistillConfig))
-    return StudentConfig(pairs=pairs, train=train, labelled=labelled)
+    return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled)
+
+
+def _check_shares(train: DistillConfig, labelled: str | None, given: Mapping[str, Any]) -> None:
+    """Of annotated samples and labelled photos in a batch, which the pairs fill up."""
+    if "labelled_share" in given and not labelled:
+        raise UsageError("--labelled-share is about labelled photos", hint="add --labelled DIR")
+    if labelled and train.annotated + train.labelled_share >= 1:
+        got = f"{train.annotated:g} and {train.labelled_share:g}"
+        raise UsageError(f"--annotated and --labelled-share: expected less than 1 together, got {got}")
 
 
 def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:

@@ -114,7 +114,11 @@ def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
 
 def test_shares_that_leave_no_room_for_pairs_are_wrong_usage(folder, capsys):
     assert main(["distill", "--labelled", str(folder), "--annotated", "0.8"]) == 2
-    assert "--annotated: expected less than 0.75 with --labelled, got 0.8" in capsys.readouterr().err
+    assert "less than 1 together, got 0.8 and 0.25" in capsys.readouterr().err
+    assert main(["distill", "--labelled", str(folder), "--labelled-share", "0.75"]) == 2
+    assert "less than 1 together, got 0.25 and 0.75" in capsys.readouterr().err
+    assert main(["distill", "--labelled-share", "0.5"]) == 2
+    assert "hint: add --labelled DIR" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
