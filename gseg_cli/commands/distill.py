@@ -126,8 +126,8 @@ def distill(
     options = {
         "pairs": pairs, "truncation_psi": truncation_psi, "drop": drop, "labels": labels, "ignore_below": ignore_below,
         "annotated": annotated, "labelled_share": labelled_share, "student": student, "loss": loss, "steps": steps,
-        "minutes": minutes, "batch": batch,
-        "microbatch": microbatch, "geometry": geometry, "mirror": mirror, "colour": colour, "background": background,
+        "minutes": minutes, "batch": batch, "microbatch": microbatch, "geometry": geometry, "mirror": mirror,
+        "colour": colour, "background": background,
         "precision": precision, "seed": seed, "input_size": input_size, "pair_size": pair_size,
         "labelled": str(labelled and labelled.absolute()),
     }  # fmt: skip

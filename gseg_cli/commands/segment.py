@@ -1,6 +1,5 @@
 """gseg segment: folders of photos to folders of masks."""
 
-import csv
 import os
 import sys
 from functools import partial
@@ -14,12 +13,10 @@ from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, ca
 
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
-    from gseg_runtime.class_map import Color
     from gseg_runtime.folder import FolderReport, Progress
     from gseg_runtime.on_ray.engine import RayEngine
     from gseg_runtime.remote.parts import Row
     from gseg_runtime.segmenter import Segmenter
-    from gseg_runtime.sources import Source
 
 InferenceDeviceOpt = Annotated[
     str,
@@ -156,6 +153,13 @@ def segment(
     Writes an indexed PNG per photo, as large as the photo, and a report. Photos that cannot be read are reported, and
     the others are segmented all the same.
     """
+    from gseg_cli.commands.segment_words import (
+        check_one_source,
+        parse_background,
+        parse_parts,
+        parse_shard,
+        read_sources,
+    )
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
@@ -177,12 +181,12 @@ def segment(
 
     open_closed_streams()
     output = current_output()
-    shard_numbers, ground, shown = _parse_shard(shard), _parse_background(background), _parse_parts(parts)
+    shard_numbers, ground, shown = parse_shard(shard), parse_background(background), parse_parts(parts)
     ray = _ray_engine(engine, model, device, batch, address, actors)
     is_remote = ray is not None or any(map(is_address, (*images, out)))
     if is_remote:
-        _check_one_source(images, base, null=null)
-    sources = [] if is_remote else _sources(images, base, null=null)
+        check_one_source(images, base, null=null)
+    sources = [] if is_remote else read_sources(images, base, null=null)
     loaded = load_segmenter(model, "cpu" if ray else device, None if ray else batch)
     with loaded as segmenter, progress("segment", "images") as on_step:
         with unheard():
@@ -231,20 +235,11 @@ def _ray_engine(
         if address or actors:
             raise UsageError(f"{'--address' if address else '--actors'} is about Ray", "add --engine ray")
         return None
+    from gseg_cli.commands.segment_words import parse_actors
     from gseg_runtime.on_ray.engine import RayEngine
 
     path, say = model or _project_model(), current_output().say
-    return RayEngine(path, device, batch, address=address, actors=_parse_actors(actors or "2:64"), say=say)
-
-
-def _parse_actors(text: str) -> tuple[int, int]:
-    """MIN:MAX, or one number for both."""
-    from gseg_runtime.errors import UsageError
-
-    least, colon, most = text.partition(":")
-    if not (least.isdecimal() and (most.isdecimal() or not colon)):
-        raise UsageError(f"--actors: expected MIN:MAX, for instance 2:64, got {text}")
-    return int(least), int(most or least)
+    return RayEngine(path, device, batch, address=address, actors=parse_actors(actors or "2:64"), say=say)
 
 
 def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segmenter":
@@ -259,68 +254,6 @@ def load_segmenter(model: Path | None, device: str, batch: int | None) -> "Segme
         return Segmenter.connect(device, batch=batch)
 
     return Segmenter.load(model or _project_model(), device, batch=batch, cache=cache_path("tensorrt"))
-
-
-def _sources(images: list[str], base: Path | None, *, null: bool) -> "list[Source]":
-    from gseg_runtime.errors import UsageError
-    from gseg_runtime.sources import Source, read_list
-
-    if null and "-" not in images:
-        raise UsageError("--null only applies to a list on stdin", "use - as IMAGES to read one")
-    sources: list[Source] = []
-    for text in images:
-        if text == "-":
-            sources += read_list(sys.stdin.buffer.read(), null=null, base=base)
-        else:
-            sources.append(Source(Path(text), base))
-    return sources
-
-
-def _check_one_source(images: list[str], base: Path | None, *, null: bool) -> None:
-    """UsageError for more than a folder or an address."""
-    from gseg_runtime.errors import UsageError
-
-    if len(images) > 1 or images == ["-"] or null or base:
-        what = "--base" if base else "--null" if null else "a list" if images == ["-"] else f"{len(images)} inputs"
-        hint = "lists, patterns and --base are for paths on this machine, without Ray"
-        raise UsageError(f"{what}: expected one folder or one address alone", hint)
-
-
-def _parse_parts(text: str | None) -> list[str]:
-    """Names with commas between them; one that has a comma itself is in double quotes."""
-    from gseg_runtime.errors import UsageError
-
-    if text is None:
-        return []
-    names = [word.strip() for row in csv.reader([text], skipinitialspace=True) for word in row if word.strip()]
-    if not names:
-        raise UsageError(f"--parts: expected names of classes, got {text!r}")
-    return names
-
-
-def _parse_shard(text: str | None) -> tuple[int, int]:
-    from gseg_runtime.errors import UsageError
-
-    index, _, count = (text or "0/1").partition("/")
-    if not (index.isdecimal() and count.isdecimal()):
-        raise UsageError(f"--shard: expected I/N, for instance 0/8, got {text}")
-    return int(index), int(count)
-
-
-def _parse_background(text: str) -> "Color":
-    """Any colour that Pillow has a name for."""
-    from PIL.ImageColor import getrgb
-
-    from gseg_runtime.errors import UsageError
-
-    try:
-        red, green, blue, *alpha = getrgb(text)
-        if not alpha:
-            return red, green, blue
-    except ValueError:
-        pass  # said below
-    message = f"--background: expected a colour without transparency, got {text!r}"
-    raise UsageError(message, "for instance white, #fff or rgb(255, 255, 255)")
 
 
 def _project_model() -> Path:
