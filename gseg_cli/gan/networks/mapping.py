@@ -53,6 +53,11 @@ class TrackedMapping(MappingNetwork):
         super().__init__(z_dim, c_dim, w_dim, num_layers, lr_multiplier)
         self.register_buffer("w_avg", torch.zeros(w_dim))
 
+    def truncated(self, z: Tensor, class_index: ClassIndex, psi: float) -> Tensor:
+        """w [N, w_dim], moved to the centre by 1 - psi. UsageError when a conditional GAN was given no class."""
+        w = self(z, self.label(class_index, len(z)))
+        return w if psi == 1 else self.w_avg.lerp(w, psi)
+
     @torch.no_grad()
     def track(self, w: Tensor, beta: float = 0.998) -> None:
         self.w_avg.copy_(w.float().mean(dim=0).lerp(self.w_avg, beta))

@@ -187,9 +187,7 @@ class StyleGAN2(nn.Module):
 
     def mapping(self, z: Tensor, truncation_psi: float = 1.0) -> Tensor:
         """UsageError when a conditional GAN was given no class."""
-        w = self.mapping_network(z, self.mapping_network.label(self.class_index, len(z)))
-        if truncation_psi != 1:
-            w = self.mapping_network.w_avg.lerp(w, truncation_psi)
+        w = self.mapping_network.truncated(z, self.class_index, truncation_psi)
         return w.unsqueeze(1).expand(-1, self.num_ws, -1)
 
     def synthesis(self, ws: Tensor, on_layer: OnLayer | None = None) -> Tensor:
