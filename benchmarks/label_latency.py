@@ -77,10 +77,14 @@ class Painter:
         return Moment().since(start)
 
     def until(self, seed: int, stage: str) -> Moment:
-        """When the prediction of that stage came."""
+        """When the next classifier of that stage was there and has predicted the sample."""
+        self._wait("fit", stage=stage)  # one that was there before has predicted it as well, if it has come into view
+        return self._wait("prediction", seed=seed, stage=stage)
+
+    def _wait(self, kind: str, **about: Any) -> Moment:
         while True:
             name, data, moment = self.events.get(timeout=PATIENCE_S)
-            if name == "prediction" and (data["seed"], data["stage"]) == (seed, stage):
+            if name == kind and about.items() <= data.items():
                 return moment
 
     def close(self) -> None:
