@@ -30,7 +30,7 @@ from gseg_runtime.metrics import mean_iou
 
 SHEET_COLUMNS = 8
 # Half of what `gseg distill` does: at 128 px that shows how good it gets, in minutes on two cores.
-STUDENT = StudentConfig(pairs=PairsConfig(count=2000), train=DistillConfig(steps=500))
+STUDENT = StudentConfig(pairs=PairsConfig(count=2000), train=DistillConfig(steps=700))
 CONTENTS = ("photos", "project", "contact-sheet.png", "demo.json")
 
 
@@ -51,7 +51,7 @@ QUICK = DemoSize(
     num_photos=24,
     num_teacher_samples=24,
     fewshot=FewshotConfig(steps=60),
-    student=StudentConfig(pairs=PairsConfig(count=300), train=DistillConfig(steps=120, batch=16)),
+    student=StudentConfig(pairs=PairsConfig(count=300), train=DistillConfig(steps=120)),
 )
 
 

@@ -60,7 +60,7 @@ class DistillConfig:
     loss: Loss = "ce"
     steps: int = 1000
     minutes: float | None = None  # how long to train, instead of steps
-    batch: int = 32
+    batch: int = 16
     microbatch: int | None = None  # pairs computed at once; None takes all of a process's
     lr: float = 3e-3  # peak of a one-cycle schedule
     weight_decay: float = 1e-4
