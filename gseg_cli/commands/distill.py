@@ -47,14 +47,20 @@ def distill(
         ),
     ] = DistillConfig.ignore_below,
     annotated: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of each batch that is taken from the annotated samples.")
+        float, typer.Option(min=0, max=0.9, help="Share of a batch's samples that are the annotated ones.")
     ] = DistillConfig.annotated,
     labelled: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Labelled photos to train on too: DIR/images, and label PNGs in DIR/masks."),
     ] = None,
     labelled_share: Annotated[
-        float, typer.Option(min=0.01, max=0.99, help="Share of each batch that is taken from the labelled photos.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Share of each batch that is taken from the labelled photos.",
+            show_default="n / (n + 2) of n photos",
+        ),
     ] = DistillConfig.labelled_share,
     student: Annotated[
         StudentSize,

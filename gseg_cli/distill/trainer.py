@@ -7,6 +7,7 @@ uninterrupted one, and many processes take those of one with the same microbatch
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, cast
 
 import torch
@@ -15,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gseg_cli.device import autocast
 from gseg_cli.distill.augment import Augmentation
-from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.config import DistillConfig, usual_labelled_share
 from gseg_cli.distill.lite_net import ENCODER_RATE, LiteNet
 from gseg_cli.distill.loss import class_shares, make_loss
 from gseg_cli.distill.net_config import NetConfig, usual_input_size
@@ -33,8 +34,8 @@ LEAST_SHARE = 1e-3  # of the pixels that an untrained network expects of any cla
 class StudentTrainer:
     """The student, its average and its optimiser; `step` takes one step.
 
-    annotated, labelled: samples and photos with the labels that a person drew, a share of every chunk each. All sets
-    stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
+    annotated, labelled: samples and photos with the labels that a person drew. Every chunk has its share of each. All
+    sets stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
     """
 
     def __init__(
@@ -49,8 +50,7 @@ class StudentTrainer:
     ) -> None:
         self.pairs, self.config, self.device, self.world = pairs, config, device, world
         self.num_classes = num_classes
-        drawn = [(annotated, config.annotated), (labelled, config.labelled_share)]
-        self.drawn = [(labels, share) for labels, share in drawn if labels]
+        self.drawn = list(_drawn(config, annotated, labelled))
         self.chunk_size = config.microbatch or config.batch // world.size
         self.num_chunks = config.batch // max(self.chunk_size, 1)
         self.chunks = range(world.rank, self.num_chunks, world.size)
@@ -162,6 +162,18 @@ class StudentTrainer:
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"net": self.net, "average": self.average}
+
+
+def _drawn(
+    config: DistillConfig, annotated: PairSet | None, labelled: PairSet | None
+) -> Iterator[tuple[PairSet, float]]:
+    """What a person labelled, and its share of a chunk: photos first, samples of what they leave."""
+    of_photos = 0.0
+    if labelled:
+        of_photos = config.labelled_share or usual_labelled_share(len(labelled))
+        yield labelled, of_photos
+    if annotated:
+        yield annotated, config.annotated * (1 - of_photos)
 
 
 class _Statistics:

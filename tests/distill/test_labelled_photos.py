@@ -1,6 +1,7 @@
 """Labelled photos come into training as `gseg segment` would see them, or are refused by name."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import stage
-from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, usual_labelled_share
 from gseg_cli.distill.labelled_photos import read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.trainer import StudentTrainer
@@ -84,13 +85,18 @@ def test_what_does_not_fit_together_is_refused_by_name(folder, harm, match):
         read_labelled(folder, CLASSES, 16)
 
 
-def test_a_quarter_of_each_step_are_labelled_photos(folder):
+@pytest.mark.parametrize(("share", "expected"), [(None, [6, 2, 8]), (0.25, [9, 3, 4])])
+def test_two_photos_are_half_of_each_step_unless_told_and_samples_share_the_rest(folder, share, expected):
     photos = read_labelled(folder, CLASSES, 16)
-    noise = photos[torch.tensor([0] * 8)]
-    noise = type(noise)(torch.full_like(noise.images, 7), *noise.tensors()[1:])
-    trainer = StudentTrainer(noise, len(CLASSES), DistillConfig(student="tiny", batch=8), CPU, labelled=photos)
-    drawn = trainer._draw()
-    assert (drawn.images == 7).all(dim=-1).all(dim=-1).all(dim=-1).sum() == 6
+    pairs, annotated = (replace(photos, images=torch.full_like(photos.images, value)) for value in (7, 9))
+    config = DistillConfig(student="tiny", batch=16, labelled_share=share)
+    drawn = StudentTrainer(pairs, len(CLASSES), config, CPU, annotated=annotated, labelled=photos)._draw()
+    of_samples = [int((drawn.images == value).flatten(1).all(dim=1).sum()) for value in (7, 9)]
+    assert [*of_samples, 16 - sum(of_samples)] == expected
+
+
+def test_the_more_labelled_photos_there_are_the_more_of_a_step_is_theirs():
+    assert [round(usual_labelled_share(count), 2) for count in (1, 2, 5, 100)] == [0.33, 0.5, 0.71, 0.98]
 
 
 SMALL = DistillConfig(student="tiny", steps=3, batch=4)
@@ -112,11 +118,7 @@ def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
         resume_distill({}, tmp_path / "runs", CPU)
 
 
-def test_shares_that_leave_no_room_for_pairs_are_wrong_usage(folder, capsys):
-    assert main(["distill", "--labelled", str(folder), "--annotated", "0.8"]) == 2
-    assert "less than 1 together, got 0.8 and 0.25" in capsys.readouterr().err
-    assert main(["distill", "--labelled", str(folder), "--labelled-share", "0.75"]) == 2
-    assert "less than 1 together, got 0.25 and 0.75" in capsys.readouterr().err
+def test_a_share_of_labelled_photos_without_any_is_wrong_usage(capsys):
     assert main(["distill", "--labelled-share", "0.5"]) == 2
     assert "hint: add --labelled DIR" in capsys.readouterr().err
 
