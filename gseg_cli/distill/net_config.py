@@ -2,13 +2,14 @@
 
 from dataclasses import dataclass
 
+from gseg_cli.choices import StudentSize
 from gseg_runtime.class_map import MAX_CLASSES
 from gseg_runtime.errors import ConfigError
 
 STRIDES = {"tiny": 8, "default": 16, "paper": 16, "lite0": 32}  # input pixels per pixel of the lowest level
-PRETRAINED = "lite0"
+PRETRAINED: StudentSize = "lite0"
 ENLARGED = 2  # input pixels of a pretrained student for each of the GAN's: its features are coarse
-LEAST_SIZE = 128  # below it they say little
+LEAST_SIZE, ENLARGED_SIZE = 128, 256  # below the one they say little; beyond the other the GAN draws the detail itself
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,4 +40,7 @@ class NetConfig:
 
 def usual_input_size(student: str, gan_size: int) -> int:
     """The side of a student's input for a GAN's images of that side."""
-    return max(LEAST_SIZE, ENLARGED * gan_size) if student == PRETRAINED else gan_size
+    if student != PRETRAINED:
+        return gan_size
+    size = max(LEAST_SIZE, gan_size, min(ENLARGED * gan_size, ENLARGED_SIZE))
+    return -(-size // STRIDES[student]) * STRIDES[student]

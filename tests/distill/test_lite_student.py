@@ -57,8 +57,9 @@ def test_it_starts_from_imagenet_and_its_encoder_learns_slower_than_the_rest(hal
     assert 0 < max(moved) < (trainer.net.head.weight - head).abs().max()
 
 
-def test_its_input_is_twice_the_gan_s_and_at_least_128_px():
-    assert [usual_input_size("lite0", size) for size in (32, 64, 128)] == [128, 128, 256]
+def test_its_input_is_twice_the_gan_s_from_128_to_256_px_and_never_less_than_the_gan_s():
+    sizes = (32, 64, 72, 128, 256, 1024)
+    assert [usual_input_size("lite0", size) for size in sizes] == [128, 128, 160, 256, 256, 1024]
     assert usual_input_size("default", 64) == 64
 
 

@@ -9,9 +9,10 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
+from gseg_cli.distill import config as settings
 from gseg_cli.distill import stage as module
 from gseg_cli.distill import train
-from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig, configure
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.score import predict_labels, score_student
@@ -149,6 +150,26 @@ def test_the_command_answers_with_its_checkpoint_and_quality(tiny_gan, teacher, 
     report = json.loads(capsys.readouterr().out)["data"]["photos"]
     assert report["photos"]["count"] == 3 and 0 <= report["photos"]["agreement"] <= 1
     assert (tmp_path / "0001-distill" / "photos-worst.png").is_file()
+
+
+@pytest.mark.usefixtures("few_held_out")
+@pytest.mark.parametrize("is_there", [True, False])
+def test_without_a_choice_the_student_is_lite0_where_its_weights_are_and_that_is_said(
+    tiny_gan, teacher, tmp_path, capsys, monkeypatch, is_there
+):
+    if not is_there:
+        monkeypatch.setattr(settings, "WEIGHTS", "no_such_package")
+    args = ["--gan", str(tiny_gan), "--teacher", str(teacher), "--runs", str(tmp_path), "--device", "cpu"]
+    assert main(["distill", *args, "--pairs", "4", "--steps", "1", "--batch", "2", "--input-size", "32"]) == 0
+    said = capsys.readouterr().err
+    assert ("student: lite0, which knows ImageNet" if is_there else "student: default; on photos lite0") in said
+    saved = json.loads((tmp_path / "0001-distill" / "config.json").read_text())["config"]["train"]
+    assert saved["student"] == ("lite0" if is_there else "default")
+
+
+def test_a_pretrained_student_takes_fewer_steps_unless_told():
+    given = [{"student": "lite0"}, {"student": "lite0", "steps": 7}, {"student": "tiny"}, {}]
+    assert [configure(options).train.steps for options in given] == [settings.PRETRAINED_STEPS, 7, 1000, 1000]
 
 
 def test_a_missing_folder_of_photos_is_said_before_any_work(tiny_gan, teacher, tmp_path, capsys):
