@@ -53,6 +53,7 @@ class LiveTeacher:
         self._num_measured = 0  # samples that the table's statistics come from
         self._view = samples.seeds[0]
         self._current: Classifier | None = None
+        self._behind: set[int] = set()  # samples that it has not predicted yet
         self._ids = count(1)
         self._wanted, self._learnt = 1, 0  # numbers of strokes
         self._worker = Worker()
@@ -89,6 +90,8 @@ class LiveTeacher:
             yield from self._learn()
         elif self._current:
             yield from self._predict(self._view, self._current)
+            if self._behind:
+                yield from self._catch_up(self._current)
         yield from self._prepare()
 
     def _learn(self) -> Iterator[None]:
@@ -103,6 +106,7 @@ class LiveTeacher:
             yield from self._announce(ridge, begin, len(pixels))
             begin = time.perf_counter()
             refined = yield from self._refiner.fit(table, ridge)
+            self._learnt = wanted  # whoever turns the page from now on need not learn again
             yield from self._announce(refined, begin, len(pixels))
         self._learnt = wanted
 
@@ -119,13 +123,16 @@ class LiveTeacher:
 
     def _announce(self, classifier: Classifier, begin: float, num_pixels: int) -> Iterator[None]:
         """Predict every sample, the one in view first."""
-        self._current, view = classifier, self._view
+        self._current, self._behind = classifier, set(self._features.known())
         seconds = round(time.perf_counter() - begin, 4)
         self._tell("fit", {"stage": classifier.stage, "seconds": seconds, "pixels": num_pixels})
-        yield from self._predict(view, classifier)
-        for seed in self._features.known():
-            if seed != view:
-                yield from self._predict(seed, classifier)
+        yield from self._predict(self._view, classifier)
+        yield from self._catch_up(classifier)
+
+    def _catch_up(self, classifier: Classifier) -> Iterator[None]:
+        """Predict those samples that this classifier has not predicted yet."""
+        for seed in sorted(self._behind):
+            yield from self._predict(seed, classifier)
         self._tell("next", {})
 
     def _prepare(self) -> Iterator[None]:
@@ -143,9 +150,10 @@ class LiveTeacher:
         whole = (yield from classifier.predict(self._features.whole(seed))) if is_whole else None
         made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
         self.shelf.put(made)
+        self._behind.discard(seed)
         self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})
 
     def _forget(self) -> None:
-        self._current = None
+        self._current, self._behind = None, set()
         for seed in self.shelf.clear():
             self._tell("prediction", {"seed": seed, "id": None, "stage": None, "doubt": None})

@@ -78,6 +78,19 @@ def test_every_sample_follows_each_stroke(lesson):
         assert lesson.teacher.shelf.small(seed, made["id"]).size == SIZE
 
 
+def test_a_page_that_is_turned_before_all_samples_followed_makes_nobody_learn_again(lesson):
+    lesson.teacher.call(lambda: [lesson.teacher._features.small(seed) for seed in SEEDS])
+    is_refined = lambda name, data: name == "prediction" and (data["seed"], data["stage"]) == (3, "mlp")  # noqa: E731
+    tell = lesson.teacher._tell
+    lesson.teacher._tell = lambda *event: (tell(*event), is_refined(*event) and lesson.teacher.look_at(5))
+    lesson.show(3, slice(0, SIZE, 3))
+    for seed in SEEDS:
+        lesson.wait_for("prediction", seed=seed, stage="mlp")
+    lesson.teacher.call(lambda: None)
+    assert [data["stage"] for name, data in lesson.told if name == "fit"] == ["ridge", "mlp"]
+    assert lesson.told[-1][0] == "next" and lesson.teacher.shelf.has_whole(5)
+
+
 def test_one_class_alone_teaches_nothing(lesson):
     labels = lesson.maps[3].copy()
     labels[:2] = 1
