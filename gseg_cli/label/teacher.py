@@ -52,6 +52,7 @@ class LiveTeacher:
         self._table: Table | None = None
         self._num_measured = 0  # samples that the table's statistics come from
         self._view = samples.seeds[0]
+        self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
         self._current: Classifier | None = None
         self._behind: set[int] = set()  # samples that it has not predicted yet
         self._ids = count(1)
@@ -88,8 +89,9 @@ class LiveTeacher:
         yield
         if self._learnt != self._wanted:
             yield from self._learn()
-        elif self._current:
-            yield from self._predict(self._view, self._current)
+        elif self._quick and self._current:
+            for classifier in (self._quick, self._current):
+                yield from self._predict(self._view, classifier)
             if self._behind:
                 yield from self._catch_up(self._current)
         yield from self._prepare()
@@ -102,7 +104,7 @@ class LiveTeacher:
             self._forget()
         else:
             table = self._filled(pixels)
-            ridge = fit_ridge(table)
+            self._quick = ridge = fit_ridge(table)
             yield from self._announce(ridge, begin, len(pixels))
             begin = time.perf_counter()
             refined = yield from self._refiner.fit(table, ridge)
@@ -150,10 +152,11 @@ class LiveTeacher:
         whole = (yield from classifier.predict(self._features.whole(seed))) if is_whole else None
         made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
         self.shelf.put(made)
-        self._behind.discard(seed)
+        if classifier is self._current:
+            self._behind.discard(seed)
         self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})
 
     def _forget(self) -> None:
-        self._current, self._behind = None, set()
+        self._quick, self._current, self._behind = None, None, set()
         for seed in self.shelf.clear():
             self._tell("prediction", {"seed": seed, "id": None, "stage": None, "doubt": None})

@@ -88,6 +88,8 @@ def test_a_page_that_is_turned_before_all_samples_followed_makes_nobody_learn_ag
         lesson.wait_for("prediction", seed=seed, stage="mlp")
     lesson.teacher.call(lambda: None)
     assert [data["stage"] for name, data in lesson.told if name == "fit"] == ["ridge", "mlp"]
+    turned_to = [data["stage"] for name, data in lesson.told if name == "prediction" and data["seed"] == 5]
+    assert turned_to == ["ridge", "ridge", "mlp"]  # whole, the quick one comes first
     assert lesson.told[-1][0] == "next" and lesson.teacher.shelf.has_whole(5)
 
 
