@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+BATCH = 32  # of students, as in distill.md
 STROKES, DRAWS, SHOTS = (60, 100, 40, 20, 10), 3, 10  # the most telling first
 TAKEN = {"strokes alone": None, "accepted where sure": SURE}  # from which confidence on, of 255
 ALONE, SURELY = TAKEN
@@ -163,7 +164,7 @@ class Job:
             config = FewshotConfig(seed=self.draw)
             keyed |= {"train": asdict(config), "filled": self.is_filled}
             return "label-teacher", keyed, partial(teach, annotations, config, self.is_filled), TOY.gan_sha256
-        how, pairs = DistillConfig(seed=self.draw), PairsConfig.count
+        how, pairs = DistillConfig(seed=self.draw, batch=BATCH), PairsConfig.count
         keyed |= {"train": asdict(how), "pairs": pairs}
         return "label-student", keyed, partial(distilled, annotations, how, pairs), TOY.gan_sha256
 
