@@ -1,6 +1,6 @@
 """What a network that knows ImageNet brings where labels are few, on photographs and on game characters.
 
-    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT] [--draws 3]
+    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT]
 
 DATA holds faces/fasseg_dev (portraits labelled by hand) and sprites/train.zip and test.zip (game characters with exact
 maps). Networks learn from a few labelled photos alone: the UNet of `gseg distill`, a linear and a two-layer head on
@@ -28,7 +28,12 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
-from gseg_cli.distill.config import DistillConfig, PairsConfig, find_geometry
+from gseg_cli.distill.config import (
+    PRETRAINED_STEPS,
+    DistillConfig,
+    PairsConfig,
+    find_geometry,
+)
 from gseg_cli.distill.loss import soft_cross_entropy
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
@@ -39,6 +44,7 @@ from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.memory import keep_freed_memory
 from gseg_cli.pretrained.lite0 import WIDTHS, load_lite0
 from gseg_cli.progress import progress
 from gseg_cli.recipe import Recipe
@@ -49,6 +55,7 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.files import sha256_file, write_text
 from gseg_runtime.label_map import LabelMap, Pixels, read_label_png
 
+NOTES = ROOT / "pretrained_notes.md"
 HIDDEN = 256  # of the two-layer head
 SIDE = 128  # of what a pretrained network sees
 Labelled = list[tuple[Pixels, LabelMap]]
@@ -107,19 +114,21 @@ def game_characters(data: Path) -> Domain:
 
 @dataclass(frozen=True)
 class Setting:
-    """steps: of networks that start from nothing; fewer: of those that know ImageNet. pairs: for one student."""
+    """draws: by domain. steps: of networks that start from nothing; fewer: of those that know ImageNet.
+
+    pairs: for one student.
+    """
 
     domains: tuple[Domain, ...]
-    draws: int
+    draws: dict[str, int]
     steps: int
     fewer: int
-    batch: int
     pairs: int
 
     def config(self, domain: Domain, draw: int, **changes: Any) -> DistillConfig:
         """Of a network that knows ImageNet."""
         augment = find_geometry(domain.geometry)
-        return DistillConfig(steps=self.fewer, batch=self.batch, seed=draw, augment=augment, **changes)
+        return DistillConfig(steps=self.fewer, seed=draw, augment=augment, **changes)
 
 
 class Frozen(nn.Module):
@@ -180,9 +189,9 @@ def judged(net: Any, test: Labelled, size: int, classes: ClassMap) -> dict[str, 
 def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> dict[str, Any]:
     """The cell of a network that learned from so many labelled photos alone."""
     size = domain.size if network == "unet" else SIDE
-    config = s.config(domain, draw, student="default" if network == "unet" else "lite0")
+    config = s.config(domain, draw, student="default" if network == "unet" else "lite0", input_size=size)
     if network == "unet":
-        config = replace(config, steps=s.steps, batch=DistillConfig.batch)
+        config = replace(config, steps=s.steps)
     about = {"domain": domain.key, "network": network, "count": count, "draw": draw, "train": asdict(config)}
 
     def compute() -> dict[str, Any]:
@@ -239,9 +248,9 @@ def sprites_by_reference(inner: sprites.Setting) -> Samples:
 def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: int, draw: int) -> dict[str, Any]:
     """The cell of a student of so many labelled samples."""
     network, num_photos = kind.network, kind.num_photos
-    config = s.config(domain, draw, student=network, labelled_share=kind.share)
+    config = s.config(domain, draw, student=network)
     if network == "default":
-        config = replace(config, steps=s.steps, batch=DistillConfig.batch)
+        config = replace(config, steps=s.steps)
     about = {
         "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
         "pairs": s.pairs, **samples.key,
@@ -289,12 +298,11 @@ def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
 
 @dataclass(frozen=True)
 class Kind:
-    """Of a student of samples. num_photos: labelled ones beside them, which are this share of each step."""
+    """Of a student of samples. num_photos: labelled ones beside them."""
 
     title: str
     network: str
     num_photos: int = 0
-    share: float = DistillConfig.labelled_share
 
 
 KINDS = (
@@ -302,7 +310,6 @@ KINDS = (
     Kind("auto-shot, `lite0`", "lite0"),
     Kind("auto-shot, `lite0`, and 1 photo", "lite0", 1),
     Kind("auto-shot, `lite0`, and 5 photos", "lite0", 5),
-    Kind("the same, three quarters of each step photos", "lite0", 5, 0.75),
 )
 
 
@@ -310,7 +317,7 @@ def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
     heads = [f"{count} label{'s' if count > 1 else ''}" for count in domain.counts]
     lines = [f"| {domain.title} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for network, title in NETWORKS.items():
-        cells = [[learned(s, domain, network, n, draw) for draw in range(s.draws)] for n in domain.counts]
+        cells = [[learned(s, domain, network, n, draw) for draw in range(s.draws[domain.name])] for n in domain.counts]
         lines.append(row(title, cells))
     return "\n".join([*lines, *(samples_rows(s, domain, samples) if samples else ())])
 
@@ -318,36 +325,46 @@ def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
 def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
     for kind in KINDS:
         of = partial(autoshot, s, domain, samples, kind)
-        yield row(kind.title, [[of(n, draw) for draw in range(s.draws)] for n in domain.counts])
+        yield row(kind.title, [[of(n, draw) for draw in range(s.draws[domain.name])] for n in domain.counts])
 
 
 TEXT = """# A network that knows ImageNet
 
 What few labels are worth to a network that has seen a million photographs before, and to one that starts from nothing.
 All learn from labelled photos or from labelled samples of a GAN, with the same augmentation, and are measured on the
-same other photos, at each photo's own size: mean IoU from one confusion matrix, background included. Draws: {draws};
-each has other labelled photos and another seed.
+same other photos, at each photo's own size: mean IoU from one confusion matrix, background included. Each draw has
+other labelled photos and another seed.
 
-- Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw. `--geometry paper`.
-- Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
+{domains}
 
-The UNet trains for {steps} steps of {usual} pictures at the domain's {size} px, the others for {fewer} steps of {batch}
-at {side} px.{auto}
+The UNet trains for {steps} steps at the domain's {size} px, the others for {fewer} steps at {side} px, of {batch}
+pictures each.{auto}
 
-Made by `python -m benchmarks.pretrained DATA{options} --draws {draws}`,
+Made by `python -m benchmarks.pretrained DATA{options}`,
 commit {commit}, {date}, {hardware}.
 
 {tables}
+
+## What decides, and what was tried
+
+{notes}
 """
 AUTO = """
 
-*Auto-shot*: the student of so many labelled samples and {pairs} pairs. Photos, where there are any, are a quarter of
-each step.
+*Auto-shot*: the student of so many labelled samples and {pairs} pairs. Photos, where there are any, have their usual
+share of each step: of one photo a third, of five five sevenths.
 
 {gans}"""
+ABOUT = {
+    "faces": "- Portraits, {draws} draws: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in "
+    "each\n  draw. `--geometry paper`.",
+    "sprites": "- Game characters, {draws} draws: 64 px, exact maps of nine classes; 500 others to measure on.\n"
+    "  `--geometry aligned`.",
+}
 GANS = {
-    "faces": "- Portraits: a GAN as that of [gan_photos.md](gan_photos.md), of other people's photographs, after "
-    "{kimg:.0f} kimg. Label maps\n  were drawn on its samples by looking at them.",
+    "faces": "- Portraits: a GAN of 10,000 photographs of other people, the middle square of each (`gseg gan-train "
+    "--resolution 64\n  --channel-base 1024 --batch 16 --r1-gamma 1 --seed 1`), after {kimg:.0f} kimg. Label maps were "
+    "drawn on five of its\n  samples by looking at them; where there is one, it is another in each draw.",
     "sprites": "- Game characters: a GAN after {kimg:.0f} kimg. A network that learned from all exact maps labels its "
     "samples.",
 }
@@ -356,11 +373,14 @@ GANS = {
 def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
     """samples: by domain. options: what the command was given."""
     tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
+    domains = "\n".join(ABOUT[domain.name].format(draws=s.draws[domain.name]) for domain in s.domains)
     gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
     auto = AUTO.format(pairs=s.pairs, gans="\n".join(gans)) if samples else ""
+    notes = NOTES.read_text(encoding="utf-8").strip()
     return TEXT.format(
-        **made(), draws=s.draws, steps=s.steps, fewer=s.fewer, batch=s.batch, side=SIDE, usual=DistillConfig.batch,
-        size=s.domains[0].size, auto=auto, tables=tables, options=options,
+        **made(), domains=domains, steps=s.steps, fewer=s.fewer,
+        batch=DistillConfig.batch, side=SIDE, size=s.domains[0].size, auto=auto, tables=tables, options=options,
+        notes=notes,
     )  # fmt: skip
 
 
@@ -370,25 +390,27 @@ def main() -> None:
     parser.add_argument("--faces", type=Path, metavar="CHECKPOINT", help="a GAN of face photographs, 64 px")
     parser.add_argument("--label-maps", type=Path, metavar="DIR", help="SEED.png, drawn on its samples")
     parser.add_argument("--sprites", type=Path, metavar="CHECKPOINT", help="a GAN of game characters")
-    parser.add_argument("--draws", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=300, help="of networks that start from nothing")
-    parser.add_argument("--fewer", type=int, default=150, help="steps of networks that know ImageNet")
-    parser.add_argument("--batch", type=int, default=16, help="of networks that know ImageNet")
+    parser.add_argument("--draws", type=int, default=3, help="of portraits")
+    parser.add_argument("--sprite-draws", type=int, default=1, help="of game characters; 0 leaves them out")
+    parser.add_argument("--steps", type=int, default=600, help="of networks that start from nothing")
+    parser.add_argument("--fewer", type=int, default=PRETRAINED_STEPS, help="steps of networks that know ImageNet")
     parser.add_argument("--pairs", type=int, default=1000, help="for each student of samples")
     args = parser.parse_args()
     if bool(args.faces) != bool(args.label_maps):
         parser.error("--faces and --label-maps go together")
-    domains = (faces(args.data), game_characters(args.data))
-    setting = Setting(domains, args.draws, args.steps, args.fewer, args.batch, args.pairs)
+    keep_freed_memory()
+    draws = {"faces": args.draws, "sprites": args.sprite_draws}
+    domains = tuple(one for one in (faces(args.data), game_characters(args.data)) if draws[one.name])
+    setting = Setting(domains, draws, args.steps, args.fewer, args.pairs)
     samples = {}
     if args.faces:
         samples["faces"] = drawn_faces(args.faces, args.label_maps)
     if args.sprites:
-        inner = sprites.Setting(args.data / "sprites", args.sprites, args.draws, args.steps, args.pairs)
+        inner = sprites.Setting(args.data / "sprites", args.sprites, args.sprite_draws, args.steps, args.pairs)
         samples["sprites"] = sprites_by_reference(inner)
     given = (" --faces CHECKPOINT --label-maps DIR", " --sprites CHECKPOINT")
     options = "".join(text for name, text in zip(GANS, given, strict=True) if name in samples)
-    text = page(setting, samples, options)
+    text = page(setting, samples, f"{options} --draws {args.draws} --sprite-draws {args.sprite_draws}")
     write_text(ROOT / "pretrained.md", text)
     print(text)
 
