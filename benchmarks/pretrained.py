@@ -356,9 +356,9 @@ share of each step: of one photo a third, of five five sevenths.
 
 {gans}"""
 ABOUT = {
-    "faces": "- Portraits, {draws} draws: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in "
-    "each\n  draw. `--geometry paper`.",
-    "sprites": "- Game characters, {draws} draws: 64 px, exact maps of nine classes; 500 others to measure on.\n"
+    "faces": "- Portraits (draws: {draws}): FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held "
+    "out in each\n  draw. `--geometry paper`.",
+    "sprites": "- Game characters (draws: {draws}): 64 px, exact maps of nine classes; 500 others to measure on.\n"
     "  `--geometry aligned`.",
 }
 GANS = {
