@@ -30,7 +30,7 @@ from gseg_runtime.metrics import mean_iou
 
 SHEET_COLUMNS = 8
 # Half of what `gseg distill` does: at 128 px that shows how good it gets, in minutes on two cores.
-STUDENT = StudentConfig(pairs=PairsConfig(count=2000), train=DistillConfig(steps=700))
+STUDENT = StudentConfig(pairs=PairsConfig(count=2000), train=DistillConfig(steps=600))
 CONTENTS = ("photos", "project", "contact-sheet.png", "demo.json")
 
 
