@@ -28,12 +28,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
-from gseg_cli.distill.config import (
-    PRETRAINED_STEPS,
-    DistillConfig,
-    PairsConfig,
-    find_geometry,
-)
+from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig, find_geometry
 from gseg_cli.distill.loss import soft_cross_entropy
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs

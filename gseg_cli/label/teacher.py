@@ -54,7 +54,7 @@ class LiveTeacher:
         self._view = samples.seeds[0]
         self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
         self._current: Classifier | None = None
-        self._behind: set[int] = set()  # samples that it has not predicted yet
+        self._behind: set[int] = set()  # samples whose newest prediction is not its
         self._ids = count(1)
         self._wanted, self._learnt = 1, 0  # numbers of strokes
         self._worker = Worker()
@@ -152,8 +152,7 @@ class LiveTeacher:
         whole = (yield from classifier.predict(self._features.whole(seed))) if is_whole else None
         made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
         self.shelf.put(made)
-        if classifier is self._current:
-            self._behind.discard(seed)
+        (self._behind.discard if classifier is self._current else self._behind.add)(seed)
         self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})
 
     def _forget(self) -> None:

@@ -93,6 +93,22 @@ def test_a_page_that_is_turned_before_all_samples_followed_makes_nobody_learn_ag
     assert lesson.told[-1][0] == "next" and lesson.teacher.shelf.has_whole(5)
 
 
+def test_a_page_that_is_turned_again_at_the_quick_prediction_leaves_no_sample_behind(lesson):
+    lesson.teacher.call(lambda: [lesson.teacher._features.small(seed) for seed in SEEDS])
+    lesson.show(3, slice(0, SIZE, 3))
+    for seed in SEEDS:
+        lesson.wait_for("prediction", seed=seed, stage="mlp")
+    lesson.teacher.call(lambda: None)
+    tell, begin = lesson.teacher._tell, len(lesson.told)
+    is_quick = lambda name, data: name == "prediction" and (data["seed"], data["stage"]) == (5, "ridge")  # noqa: E731
+    lesson.teacher._tell = lambda *event: (tell(*event), is_quick(*event) and lesson.teacher.look_at(8))
+    lesson.teacher.look_at(5)
+    with lesson._heard:
+        assert lesson._heard.wait_for(lambda: ("next", {}) in lesson.told[begin:], 60)
+    stages = {data["seed"]: data["stage"] for name, data in lesson.told[begin:] if name == "prediction"}
+    assert stages == {5: "mlp", 8: "mlp"}
+
+
 def test_one_class_alone_teaches_nothing(lesson):
     labels = lesson.maps[3].copy()
     labels[:2] = 1
