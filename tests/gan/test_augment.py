@@ -109,6 +109,20 @@ def test_large_images_are_resampled_in_tiles_and_come_out_the_same(monkeypatch, 
         torch.testing.assert_close(results[1], results[0], rtol=0, atol=1e-5)
 
 
+def test_images_that_stay_where_they_are_are_left_alone_and_the_others_move_as_ever():
+    torch.manual_seed(3)
+    images = torch.rand(16, 3, 32, 32).mul(2).sub(1).requires_grad_(True)
+    inverse = inverse_geometry(draw_transforms(16, 0.1), 32)
+    still = (inverse == torch.eye(3)).flatten(1).all(dim=1)
+    assert 0 < still.sum() < 16
+    result, all_moved = warping.warp(images, inverse), warping.warp_all(images, inverse)
+    assert torch.equal(result[still], images[still])
+    torch.testing.assert_close(result, all_moved, rtol=0, atol=5e-5)
+    gradients = [torch.autograd.grad(moved.square().sum(), images)[0] for moved in (result, all_moved)]
+    torch.testing.assert_close(*gradients, rtol=0, atol=2e-4)
+    assert warping.warp(images, torch.eye(3).expand(16, 3, 3)) is images
+
+
 def test_nothing_happens_at_p_zero():
     images = picture()
     state = torch.get_rng_state()
