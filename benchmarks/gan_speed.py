@@ -60,7 +60,9 @@ def rounds_of(trainer: GanTrainer | TheirTrainer) -> Round:
 
 def figures(resolution: int, precision: str, rounds: int) -> dict[str, float]:
     """Seconds per kimg of both, the median over the rounds, and the ratios of single rounds."""
-    config = GanTrainConfig(resolution=resolution, batch=BATCH, r1_interval=R1_INTERVAL, precision=precision)
+    config = GanTrainConfig(
+        resolution=resolution, channel_base=2048, batch=BATCH, r1_interval=R1_INTERVAL, precision=precision
+    )
     sides = [rounds_of(side(config, images(resolution), CPU)) for side in (GanTrainer, TheirTrainer)]
     for side in sides:
         side()  # first calls choose kernels
@@ -86,8 +88,8 @@ CPU seconds per kimg of one thread, median of so many rounds in which both sides
 side is a minimal loop around the networks and `StyleGAN2Loss` of
 [stylegan2-ada-pytorch](https://github.com/NVlabs/stylegan2-ada-pytorch), whose custom operations fall back to plain
 PyTorch on a CPU; in the bf16 rows it takes its own mixed-precision path (the four highest resolutions) with bfloat16 in
-the place of float16, while gseg computes all of G and D in bfloat16 but for the last layers of D. Same networks (the
-defaults of `gseg gan-train` on a CPU), batch {batch}, lazy R1 every {interval} steps, no path length, no augmentation.
+the place of float16, while gseg computes all of G and D in bfloat16 but for the last layers of D. Same networks (2048
+/ R channels at R px), batch {batch}, lazy R1 every {interval} steps, no path length, no augmentation.
 Nothing here says how both compare on a GPU.
 
 Made by `python -m benchmarks.gan_speed --stylegan2-ada DIR`, a cell for each machine that it was run on.

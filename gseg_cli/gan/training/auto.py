@@ -18,10 +18,8 @@ def auto_config(
     """`given` and, for what is not in it, what suits resolution, number of photos and device.
 
     goes_on: the networks come from another training. On a GPU the values are those of stylegan2-ada-pytorch's `auto`.
-    On a CPU they are small: at 64 px batch 8, lr 0.0025 and gamma 1 were chosen by eye, from one run each on toy faces:
-    with these the samples had hair and faces at 21 kimg; with batch 16, lr 0.002 and gamma 0.5 they were rings around a
-    blob at 22 kimg. The three were changed together, so which of them mattered is not known. gamma follows the square
-    of the resolution, because the squared gradient of the same picture falls with it.
+    On a CPU they are small, as docs/gan-training.md measures. gamma follows the square of the resolution, because the
+    squared gradient of the same picture falls with it.
     """
     resolution = given.get("resolution", GanTrainConfig.resolution)
     auto = _auto_gpu(given, resolution, num_processes) if device.type == "cuda" else _auto_cpu(given, resolution)
@@ -49,9 +47,9 @@ def _auto_precision(device: torch.device, goes_on: bool) -> str:
 
 
 def _auto_cpu(given: Mapping[str, Any], resolution: int) -> dict[str, Any]:
-    batch = given.get("batch", 8)
-    gamma = (resolution / 64) ** 2 * 8 / batch
-    return {"batch": batch, "r1_gamma": gamma, "channel_base": max(2048, 16 * resolution)}
+    batch = given.get("batch", 16)
+    gamma = (resolution / 64) ** 2 * 16 / batch
+    return {"batch": batch, "r1_gamma": gamma, "channel_base": max(1024, 16 * resolution)}
 
 
 def _auto_gpu(given: Mapping[str, Any], resolution: int, num_processes: int) -> dict[str, Any]:

@@ -26,14 +26,14 @@ class GanTrainConfig:
 
     arch: Arch = "stylegan2"
     resolution: int = 64
-    channel_base: int = 2048
+    channel_base: int = 1024
     channel_max: int = 128
     z_dim: int = 128
     mapping_layers: int = 2
     num_classes: int = 0  # of a conditional GAN
     alpha: bool = False  # a fourth channel, how opaque each pixel is
     kimg: float = 200.0
-    batch: int = 8  # images per step, over all processes
+    batch: int = 16  # images per step, over all processes
     microbatch: int | None = None  # images computed at once; None: all of a step
     lr: float = 0.0025
     r1_gamma: float = 1.0
