@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from gseg_cli.builtin import PREFIX
 from gseg_cli.choices import Arch, Fit, GanPrecision
 from gseg_cli.gan.networks.config import MAX_RESOLUTION
 from gseg_cli.gan.training.config import DEFAULT_FIT, GanTrainConfig, check_given, parse_augment, parse_box
@@ -21,6 +22,7 @@ from gseg_cli.options import (
 )
 
 AUTO = "chosen for device and resolution"
+FRESH = "none"  # of --init-from
 
 
 def gan_train(
@@ -106,7 +108,10 @@ def gan_train(
     init_from: Annotated[
         str | None,
         typer.Option(
-            help="GAN to start from, a checkpoint or builtin:NAME; a StyleGAN2 may be 2, 4 ... times smaller or larger."
+            metavar="GAN|none",
+            help="GAN to start from, a checkpoint or builtin:NAME; a StyleGAN2 may be 2, 4 ... times smaller or "
+            "larger. none: start with networks that know nothing.",
+            show_default="on a CPU at 64 and 128 px builtin toy faces, else none",
         ),
     ] = None,
     resume: ResumeRunOpt = False,
@@ -136,6 +141,7 @@ def gan_train(
     check_given(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
+    from gseg_cli.gan.training.auto import usual_start
     from gseg_cli.gan.training.stage import run_or_resume_gan_train
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
@@ -149,10 +155,14 @@ def gan_train(
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
         say = out.say if world.is_first else ignore_say
         on_step = SharedCores(torch_device, say).watched(on_step)
+        start = find_gan(init_from) if init_from not in (None, FRESH) else None
+        if init_from is None and not resume and not conditional and (usual := usual_start(given, torch_device)):
+            say(f"training goes on from {PREFIX}{usual.name}, which is quicker; --init-from {FRESH} starts anew")
+            start = usual.gan
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
             resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,
-            init_from=find_gan(init_from) if init_from else None, minutes=minutes, fid_weights=fid_weights,
+            init_from=start, is_fresh=init_from == FRESH, minutes=minutes, fid_weights=fid_weights,
             world=world, trials=precision_trials(), say=say, on_step=on_step,
         )  # fmt: skip
         if world.is_first:

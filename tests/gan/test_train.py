@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from gseg_cli.app import main
+from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.load import load_generator
@@ -219,6 +220,23 @@ def test_the_command_refuses_what_cannot_be_trained_before_it_begins(photos, tmp
     code = main(["gan-train", str(photos), "--runs", str(tmp_path / "runs"), "--device", "cpu", *options])
     assert code == 2 and message in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_command_starts_from_the_toy_faces_unless_it_is_told_not_to(photos, tmp_path, capsys):
+    def call(runs, *more):
+        sizes = ["--batch", "2", "--held-out", "0", "--kimg", "0.002"]
+        return main(["gan-train", str(photos), "--runs", str(tmp_path / runs), "--device", "cpu", *sizes, *more])
+
+    def parents(runs):
+        return [parent["path"] for parent in read_meta(tmp_path / runs / "0001-gan/checkpoint.safetensors")["parents"]]
+
+    assert call("usual") == 0 and parents("usual") == [str(Builtin(SMALL).gan)]
+    assert (
+        "goes on from builtin:toy-faces-64, which is quicker; --init-from none starts anew" in capsys.readouterr().err
+    )
+    assert call("usual", "--resume", "--kimg", "0.004") == 0
+    assert call("usual", "--resume", "--init-from", "none") == 1 and "init_from was" in capsys.readouterr().err
+    assert call("anew", "--init-from", "none") == 0 and parents("anew") == []
 
 
 def test_without_matplotlib_nothing_is_trained_that_could_not_be_drawn(photos, tmp_path, capsys, monkeypatch):

@@ -3,7 +3,9 @@
 import pytest
 import torch
 
-from gseg_cli.gan.training.auto import auto_config, pick_precision
+from gseg_cli.builtin import Builtin
+from gseg_cli.checkpoint import read_meta
+from gseg_cli.gan.training.auto import auto_config, pick_precision, usual_start
 from gseg_cli.gan.training.config import GanTrainConfig, parse_augment
 from gseg_cli.gan.training.stage import choose_config, describe
 from gseg_runtime.errors import ConfigError, UsageError
@@ -92,3 +94,15 @@ def test_a_configuration_that_cannot_be_is_refused(change):
 def test_half_precision_without_a_gpu_is_refused():
     with pytest.raises(ConfigError, match="fp16 needs a CUDA device"):
         pick_precision("fp16", CPU)
+
+
+def test_on_a_cpu_a_training_goes_on_from_the_toy_faces_of_its_size():
+    assert usual_start({}, CPU) == Builtin("toy-faces-64")
+    assert usual_start({"resolution": 128, "batch": 4, "channel_base": 2048}, CPU) == Builtin("toy-faces")
+    start = usual_start({}, CPU)
+    assert read_meta(start.gan)["config"]["channel_base"] == 2048
+
+
+@pytest.mark.parametrize("other", [{"resolution": 32}, {"arch": "dcgan"}, {"alpha": True}, {"channel_base": 1024}])
+def test_a_training_of_other_networks_starts_anew(other):
+    assert usual_start(other, CPU) is None and usual_start({}, GPU) is None

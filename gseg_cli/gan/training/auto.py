@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from gseg_cli.builtin import BY_SIZE, Builtin
 from gseg_cli.device import has_bf16
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_runtime.errors import ConfigError
@@ -35,6 +36,19 @@ def auto_config(
     if num_processes > 1 and "microbatch" not in given:
         values["microbatch"] = values["batch"] // num_processes
     return GanTrainConfig(**values)
+
+
+def usual_start(given: Mapping[str, Any], device: torch.device) -> Builtin | None:
+    """What a training on a CPU goes on from when nobody said: the toy faces that come with gseg, of the same size.
+
+    Networks that draw something learn to draw something else in half the time that new ones take, game characters as
+    well as photographs of faces (benchmarks/gan_photos.md). None for networks of another kind or width, and on a GPU,
+    whose networks are wider.
+    """
+    ways = {"arch": "stylegan2", "alpha": False, "num_classes": 0, "channel_base": 2048}
+    is_alike = all(given.get(name, value) == value for name, value in ways.items())
+    name = BY_SIZE.get(given.get("resolution", GanTrainConfig.resolution))
+    return Builtin(name) if name and is_alike and device.type == "cpu" else None
 
 
 def _auto_precision(device: torch.device, goes_on: bool) -> str:

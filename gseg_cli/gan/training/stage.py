@@ -101,15 +101,16 @@ def run_or_resume_gan_train(
     crop: Box | None = None,
     fit: str | None = None,
     init_from: Path | None = None,
+    is_fresh: bool = False,
     world: World = ALONE,
     trials: Path | None = None,
     **how: Any,
 ) -> TrainedGan:
     """What `gseg gan-train` does: go on with the newest run, or start one with `choose_config`.
 
-    given, crop, fit, init_from: what was asked for, and nothing else; a precision of `auto` is no wish. conditional:
-    train on the photos' classes, too. trials: file that remembers which precision is quicker on this CPU. how: of
-    `run_gan_train`.
+    given, crop, fit, init_from: what was asked for, and nothing else; a precision of `auto` is no wish. is_fresh: that
+    nothing is started from was asked for. conditional: train on the photos' classes, too. trials: file that remembers
+    which precision is quicker on this CPU. how: of `run_gan_train`.
     """
     is_free = given.get("precision", "auto") == "auto"
     if conditional:
@@ -123,6 +124,8 @@ def run_or_resume_gan_train(
         return run_gan_train(source, config, runs_dir, device, world=world, **data, **how)
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     asked = {**given, **{name: value for name, value in about.items() if value is not None}}
+    if is_fresh:
+        asked["init_from"] = None
     if is_free:  # a resumed run keeps what was chosen for it
         asked.pop("precision", None)
     return resume_gan_train(source, asked, runs_dir, device, world=world, **how)
