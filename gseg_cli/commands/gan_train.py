@@ -157,7 +157,7 @@ def gan_train(
         on_step = SharedCores(torch_device, say).watched(on_step)
         start = find_gan(init_from) if init_from not in (None, FRESH) else None
         if init_from is None and not resume and not conditional and (usual := usual_start(given, torch_device)):
-            say(f"training goes on from {PREFIX}{usual.name}, which is quicker; --init-from {FRESH} starts anew")
+            say(f"training goes on from {PREFIX}{usual.name}, which learns sooner; --init-from {FRESH} starts anew")
             start = usual.gan
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
