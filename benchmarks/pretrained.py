@@ -9,12 +9,13 @@ those of samples and photos together. Every training is a cell; writes pretraine
 """
 
 import argparse
+import atexit
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property, partial
 from pathlib import Path
 from statistics import mean, stdev
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 import numpy as np
@@ -60,7 +61,8 @@ Labelled = list[tuple[Pixels, LabelMap]]
 class Domain:
     """name: for cells; title: for people. counts: of labelled photos. key: says which photos these are.
 
-    split: for a draw, the photos to learn from and those to measure on. size: of the UNet's input; geometry: of both.
+    split: for a draw and a count of labels, the photos to learn from and those to measure on. size: of the UNet's
+    input; geometry: of both.
     """
 
     name: str
@@ -70,20 +72,21 @@ class Domain:
     size: int
     geometry: str
     key: str
-    split: Callable[[int], tuple[Labelled, Labelled]]
+    split: Callable[[int, int], tuple[Labelled, Labelled]]
 
 
 def faces(data: Path) -> Domain:
-    """Nine portraits are held out in each draw, others each time, as in photos.md."""
+    """Nine portraits are held out in each draw, others each time, as in photos.md; four of them from ten labels."""
     folder = data / "faces" / "fasseg_dev"
     read = {path.stem: (pixels, truth) for path, pixels, truth in _read_faces(folder)}
 
-    def split(draw: int) -> tuple[Labelled, Labelled]:
+    def split(draw: int, count: int) -> tuple[Labelled, Labelled]:
         order = np.random.RandomState(draw).permutation(sorted(read)).tolist()
-        return [read[stem] for stem in order[:5]], [read[stem] for stem in order[5:]]
+        learned = max(count, 5)
+        return [read[stem] for stem in order[:learned]], [read[stem] for stem in order[learned:]]
 
     key = photos.digest([*(folder / "images").iterdir(), *(folder / "masks").iterdir()])
-    return Domain("faces", "portraits", photos.CLASSES, (1, 5), 64, "paper", key, split)
+    return Domain("faces", "portraits", photos.CLASSES, (1, 5, 10), 64, "paper", key, split)
 
 
 def _read_faces(folder: Path) -> Iterator[tuple[Path, Pixels, LabelMap]]:
@@ -99,7 +102,7 @@ def game_characters(data: Path) -> Domain:
         pairs = sprites.read_sprites(folder / f"{name}.zip")
         return list(zip(pairs.images.numpy(), pairs.first.numpy(), strict=True))
 
-    def split(draw: int) -> tuple[Labelled, Labelled]:
+    def split(draw: int, _: int) -> tuple[Labelled, Labelled]:
         rows = np.random.RandomState(draw).permutation(len(read("train")))[:10]
         return [read("train")[row] for row in rows], read("test")
 
@@ -190,7 +193,7 @@ def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> 
     about = {"domain": domain.key, "network": network, "count": count, "draw": draw, "train": asdict(config)}
 
     def compute() -> dict[str, Any]:
-        train, test = domain.split(draw)
+        train, test = domain.split(draw, count)
         pairs, num_classes = squares(train[:count], size), len(domain.classes)
         if network in ("linear", "mlp"):
             net: Any = fit_frozen(pairs, num_classes, config, HIDDEN if network == "mlp" else None)
@@ -204,10 +207,10 @@ def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> 
 
 @dataclass(frozen=True)
 class Samples:
-    """Of a GAN of the domain, labelled. key: says how. labelled: for a draw, so many of them."""
+    """Of a GAN of the domain, labelled. key: says how so many are. labelled: for a draw, so many of them."""
 
     gan: Path
-    key: dict[str, Any]
+    key: Callable[[int], dict[str, Any]]
     labelled: Callable[[int, int], AnnotationSet]
 
     @cached_property
@@ -220,24 +223,28 @@ class Samples:
 
 
 def drawn_faces(gan: Path, folder: Path) -> Samples:
-    """The label maps SEED.png of a folder, drawn on samples. A single one is another in each draw."""
+    """The label maps SEED.png of a folder, drawn on ten samples. A single one is another in each draw."""
     paths = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
 
+    def pool(count: int) -> list[Path]:
+        return paths[: max(count, 5)]
+
     def labelled(draw: int, count: int) -> AnnotationSet:
-        chosen = [paths[(draw + i) % len(paths)] for i in range(count)]
+        known = pool(count)
+        chosen = [known[(draw + i) % len(known)] for i in range(count)]
         seeds, psi = tuple(int(path.stem) for path in chosen), Recipe.truncation_psi
         ws = ws_for_seeds(samples.generator, seeds, psi).cpu().numpy()
         labels = np.stack([read_label_png(path) for path in chosen])
         return AnnotationSet(labels, ws, seeds, photos.CLASSES, samples.gan_sha256, psi)
 
-    samples = Samples(gan, {"label_maps": photos.digest(paths)}, labelled)
+    samples = Samples(gan, lambda count: {"label_maps": photos.digest(pool(count))}, labelled)
     return samples
 
 
 def sprites_by_reference(inner: sprites.Setting) -> Samples:
     """As a network that learned from all exact maps labels them."""
     key = {"reference_steps": sprites.REFERENCE_STEPS}
-    return Samples(inner.gan, key, lambda draw, count: inner.annotations(draw).rows(range(count)))
+    return Samples(inner.gan, lambda _: key, lambda draw, count: inner.annotations(draw).rows(range(count)))
 
 
 def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: int, draw: int) -> dict[str, Any]:
@@ -248,11 +255,11 @@ def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: 
         config = replace(config, steps=s.steps)
     about = {
         "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
-        "pairs": s.pairs, **samples.key,
+        "pairs": s.pairs, **samples.key(count),
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
-        train, test = domain.split(draw)
+        train, test = domain.split(draw, count)
         labelled = squares(train[:num_photos], domain.size if network == "default" else SIDE) if num_photos else None
         net = distilled(samples, PairsConfig(count=s.pairs), config, count, draw, labelled)
         return judged(net, test, domain.size if network == "default" else SIDE, domain.classes)
@@ -260,18 +267,32 @@ def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: 
     return cell(f"pretrained-autoshot-{domain.name}", about, compute, samples.gan_sha256)["figures"]
 
 
+@cache
+def taught_pairs(samples: Samples, how: PairsConfig, count: int, draw: int) -> tuple[Any, PairSet, int]:
+    """Pairs, the labelled samples themselves and the number of classes, as the commands make them; for all students."""
+    annotations, generator = samples.labelled(draw, count), samples.generator
+    teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
+    with progress(f"pairs of {count}", "pairs") as on_step:
+        pairs = make_training_pairs(generator, teacher, how, Path(mkdtemp(dir=scratch())) / "pairs", on_step)
+    return pairs, annotated_pairs(generator, taught(annotations)), len(annotations.classes)
+
+
+@cache
+def scratch() -> str:
+    """A folder that lives as long as the process."""
+    folder = TemporaryDirectory()
+    atexit.register(folder.cleanup)
+    return folder.name
+
+
 def distilled(
     samples: Samples, how: PairsConfig, config: DistillConfig, count: int, draw: int, labelled: PairSet | None
 ) -> Any:
-    """Taught and distilled as the commands do it."""
-    annotations, generator = samples.labelled(draw, count), samples.generator
-    teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
-    with TemporaryDirectory() as folder, progress(f"pairs of {count}", "pairs") as on_step:
-        pairs = make_training_pairs(generator, teacher, how, Path(folder) / "pairs", on_step)
+    pairs, annotated, num_classes = taught_pairs(samples, how, count, draw)
     with progress(f"{config.student} of {count}, draw {draw}", "steps") as on_step:
         return fit_student(
-            choose_pairs(pairs, config), len(annotations.classes), config, pick_device(),
-            annotated=annotated_pairs(generator, taught(annotations)), labelled=labelled, on_step=on_step,
+            choose_pairs(pairs, config), num_classes, config, pick_device(), annotated=annotated, labelled=labelled,
+            on_step=on_step,
         )  # fmt: skip
 
 
@@ -352,16 +373,17 @@ share of each step: of one photo a third, of five five sevenths.
 {gans}"""
 ABOUT = {
     "faces": "- Portraits (draws: {draws}): FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held "
-    "out in each\n  draw. `--geometry paper`.",
+    "out in each\n  draw, and four in the column of ten labels. `--geometry paper`.",
     "sprites": "- Game characters (draws: {draws}): 64 px, exact maps of nine classes; 500 others to measure on.\n"
     "  `--geometry aligned`.",
 }
 GANS = {
     "faces": "- Portraits: a GAN of 10,000 photographs of other people, the middle square of each (`gseg gan-train "
     "--resolution 64\n  --channel-base 1024 --batch 16 --r1-gamma 1 --seed 1`), after {kimg:.0f} kimg. Label maps were "
-    "drawn on five of its\n  samples by looking at them; where there is one, it is another in each draw.",
-    "sprites": "- Game characters: a GAN after {kimg:.0f} kimg. A network that learned from all exact maps labels its "
-    "samples.",
+    "drawn on ten of its\n  samples by looking at them: one, which is another in each draw, always the same "
+    "five, or all.",
+    "sprites": "- Game characters: a GAN of 4,000 others (`gseg gan-train --seed 1` on a CPU), after {kimg:.0f} kimg. "
+    "A network that learned\n  from all exact maps labels its samples, others in each draw.",
 }
 
 
