@@ -58,7 +58,7 @@ WORK: dict[str, Callable[[str], Callable[[], object]]] = {
     "distill, 64 px, batch 16": lambda precision: distill(64, 16, precision),
     "distill, 128 px, batch 12": lambda precision: distill(128, 12, precision),
     "gan-train, 64 px, channels 1024, batch 16": lambda precision: gan(1024, 16, precision),
-    "gan-train, 64 px, channels 2048, batch 8": lambda precision: gan(2048, 8, precision),
+    "gan-train, 64 px, channels 2048, batch 16": lambda precision: gan(2048, 16, precision),
 }
 
 
@@ -104,9 +104,9 @@ TEXT = """# A training step on a CPU
 
 CPU milliseconds of a step on one thread, medians of {rounds} processes for each figure. Plain: the maps that a student
 joins are enlarged first, images that ADA leaves in their place are resampled like the others, and freed memory goes
-back to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / gseg, the
-median of pairs that ran one after the other, and the least and the most. Against fp32: how many times as fast as that
-precision, which differs from processor to processor; `--precision auto` measures it where it runs.
+back to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran
+one after the other, and the least and the most. Against fp32: how many times as fast as that precision, which differs
+from processor to processor; `--precision auto` measures it where it runs.
 
 Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}, {hardware}.
 
