@@ -85,11 +85,11 @@ def open_project() -> "Project":
     return Project.open(project_dir())
 
 
-def find_gan(gan: str | None) -> Path:
-    """The checkpoint `--gan` names (a path or builtin:NAME), else the project's."""
+def find_gan(gan: str | None, option: str = "--gan") -> Path:
+    """The checkpoint that the option names (a path or builtin:NAME), else the project's."""
     from gseg_cli.project import locate_gan
 
-    return locate_gan(gan, Path(), source="--gan") if gan else open_project().gan_path
+    return locate_gan(gan, Path(), source=option) if gan else open_project().gan_path
 
 
 def cache_path(name: str) -> Path | None:

@@ -155,7 +155,7 @@ def gan_train(
     with join_world(device) as (world, torch_device), progress("gan-train", "images") as on_step:
         say = out.say if world.is_first else ignore_say
         on_step = SharedCores(torch_device, say).watched(on_step)
-        start = find_gan(init_from) if init_from not in (None, FRESH) else None
+        start = find_gan(init_from, "--init-from") if init_from not in (None, FRESH) else None
         if init_from is None and not resume and not conditional and (usual := usual_start(given, torch_device)):
             say(f"training goes on from {PREFIX}{usual.name}, which learns sooner; --init-from {FRESH} starts anew")
             start = usual.gan

@@ -235,6 +235,7 @@ def test_the_command_starts_from_the_toy_faces_unless_it_is_told_not_to(photos, 
     assert call("usual", "--resume", "--kimg", "0.004") == 0
     assert call("usual", "--resume", "--init-from", "none") == 1 and "init_from was" in capsys.readouterr().err
     assert call("anew", "--init-from", "none") == 0 and parents("anew") == []
+    assert call("no", "--init-from", "nil") == 1 and "--init-from: no such file: nil" in capsys.readouterr().err
 
 
 def test_without_matplotlib_nothing_is_trained_that_could_not_be_drawn(photos, tmp_path, capsys, monkeypatch):
