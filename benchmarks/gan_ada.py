@@ -34,7 +34,7 @@ from gseg_runtime.files import write_text
 NOTES = ROOT / "gan_ada_notes.md"  # what is seen, written down by whoever looked
 SEED = 5_000_000  # of the faces; no split of gseg_cli/datasets/splits.py reaches here
 HELD_OUT = 250
-SMALL = {"channel_base": 1024, "batch": 16, "r1_gamma": 1.0}  # as `auto` on a CPU: an hour a run on one core
+SMALL = {"channel_base": 1024, "batch": 16, "r1_gamma": 1.0}  # `auto` for new networks on a CPU: an hour a run
 COLORS = {"ada": BLUE, "none": RED}
 
 
@@ -79,10 +79,10 @@ def floor(photos: int, work: Path) -> float:
 TEXT = """# Few photos: a GAN with and without adaptive augmentation
 
 {photos} toy faces of 64 px and {held_out} more that are held out, {kimg:g} kimg each, by
-`gseg gan-train --channel-base 1024 --batch 16 --r1-gamma 1`, its own choice on a CPU. Sliced
-Wasserstein distance between samples and held-out faces, times 1000: less is better; between two sets of real faces it
-is {floor:.1f}. Memorised: the share of its certainty that the discriminator owes to knowing its photos by heart (0
-none, 1 all).
+`gseg gan-train --channel-base 1024 --batch 16 --r1-gamma 1`, its own choice for networks that begin anew
+on a CPU. Sliced Wasserstein distance between samples and held-out faces, times 1000: less is better; between two sets
+of real faces it is {floor:.1f}. Memorised: the share of its certainty that the discriminator owes to knowing its photos
+by heart (0 none, 1 all).
 
 Made by `python -m benchmarks.gan_ada --kimg {kimg:g} --photos {photos}`, commit {commit}, {date},
 {hardware}.

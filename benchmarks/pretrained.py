@@ -241,7 +241,7 @@ def drawn_faces(gan: Path, folder: Path) -> Samples:
     return samples
 
 
-def sprites_by_reference(inner: sprites.Setting) -> Samples:
+def sprites_by_reference(inner: sprites.Labelling) -> Samples:
     """As a network that learned from all exact maps labels them."""
     key = {"reference_steps": sprites.REFERENCE_STEPS}
     return Samples(inner.gan, lambda _: key, lambda draw, count: inner.annotations(draw).rows(range(count)))
@@ -423,8 +423,7 @@ def main() -> None:
     if args.faces:
         samples["faces"] = drawn_faces(args.faces, args.label_maps)
     if args.sprites:
-        inner = sprites.Setting(args.data / "sprites", args.sprites, args.sprite_draws, args.steps, args.pairs)
-        samples["sprites"] = sprites_by_reference(inner)
+        samples["sprites"] = sprites_by_reference(sprites.Labelling(args.data / "sprites", args.sprites))
     given = (" --faces CHECKPOINT --label-maps DIR", " --sprites CHECKPOINT")
     options = "".join(text for name, text in zip(GANS, given, strict=True) if name in samples)
     text = page(setting, samples, f"{options} --draws {args.draws} --sprite-draws {args.sprite_draws}")
