@@ -6,10 +6,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from math import ceil
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 GRACE_S = 1.0  # after Ctrl-C
+LISTEN_S = 0.5  # between looks whether Ctrl-C was pressed, where nothing else wakes the main thread
 CGROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 _VERSION_2: Sequence[str] = ("cpu.max",)
 _VERSION_1: Sequence[str] = ("cpu.cfs_quota_us", "cpu.cfs_period_us")
@@ -70,11 +71,13 @@ def run_to_completion(
     stop: set when the workers are to end, for work that can end early.
     """
     pool = _Pool(jobs, work, stop or threading.Event())
-    threads = [threading.Thread(target=pool.loop, daemon=True) for _ in range(num_workers)]
-    for thread in threads:
-        thread.start()
+    threads: list[threading.Thread] = []
     patience_s: float | None = None
     try:
+        for _ in range(num_workers):
+            thread = threading.Thread(target=pool.loop, daemon=True)
+            thread.start()
+            threads.append(thread)
         pool.drain(num_workers, take)
     except KeyboardInterrupt:
         patience_s = GRACE_S
@@ -116,7 +119,11 @@ class _Pool(Generic[J, R]):
 
     def drain(self, num_running: int, take: Callable[[R], None]) -> None:
         while num_running:
-            result = self._results.get()
+            try:
+                # Not for ever: a signal just before the wait, or one that another thread was given, does not end it.
+                result = self._results.get(timeout=LISTEN_S)
+            except Empty:
+                continue
             if result is None:
                 num_running -= 1
             elif isinstance(result, BaseException):

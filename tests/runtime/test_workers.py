@@ -1,4 +1,6 @@
+import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -47,6 +49,26 @@ def test_an_error_while_results_are_taken_stops_the_workers() -> None:
     with pytest.raises(KeyboardInterrupt):
         run_to_completion(range(100_000), abs, take, num_workers=2)
     assert threading.active_count() == num_threads
+
+
+def test_ctrl_c_is_heard_while_all_workers_are_busy_even_if_its_signal_woke_another_thread() -> None:
+    """The system may hand a signal to any thread, or to the main one just before it starts to wait."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored
+    hold, ended = threading.Event(), []
+
+    def work(job: int) -> None:
+        time.sleep(0.2)  # the main thread waits by then
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+        hold.wait(20)
+        ended.append(job)
+
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_to_completion([0], work, lambda result: None, num_workers=1)
+        assert not ended
+    finally:
+        hold.set()
+        signal.signal(signal.SIGINT, before)
 
 
 def test_there_is_a_core() -> None:
