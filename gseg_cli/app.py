@@ -38,13 +38,14 @@ from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
 from gseg_cli.commands.serve import serve
 from gseg_cli.commands.toy_faces import toy_faces
+from gseg_cli.interruption import EXIT_CODE as INTERRUPTED
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
 from gseg_cli.streams import as_far_as_heard
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.pip_hint import install
 
-PARTIAL, BUG, INTERRUPTED = 3, 70, 130
+PARTIAL, BUG = 3, 70
 # Packages of the extras, and which extra brings them.
 EXTRAS = {
     "torch": "train",

@@ -1,6 +1,7 @@
 """What the tests of the training side share. Imports no PyTorch: the runtime's tests need none."""
 
 import resource
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -64,3 +65,11 @@ def device(request: pytest.FixtureRequest) -> "torch.device":
 def engine_device(request: pytest.FixtureRequest) -> str:
     """cpu and, where ONNX Runtime can have a GPU, cuda."""
     return gpu.engine_device(request.param)
+
+
+@pytest.fixture
+def hears_ctrl_c() -> Iterator[None]:
+    """Started by nohup, a process ignores it."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import typer
 
-from gseg_cli.app import BUG, INTERRUPTED, PARTIAL, app
+from gseg_cli.app import BUG, PARTIAL, app
+from gseg_cli.interruption import EXIT_CODE as INTERRUPTED
 from gseg_cli.options import take_globals
 from gseg_runtime.errors import GsegError, UsageError
 

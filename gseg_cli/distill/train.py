@@ -15,6 +15,7 @@ from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.student import Student
 from gseg_cli.distill.trainer import StudentTrainer
+from gseg_cli.interruption import Interrupted, Interruption, put_off
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_cli.world import ALONE, World
@@ -46,7 +47,7 @@ def fit_student(
     says. held_out pairs are scored up to ten times on the way, against their first labels. A run keeps the figures, and
     a state from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and
     run, and only the first writes.
-    GsegError when the loss is no longer finite.
+    GsegError when the loss is no longer finite; of a run, Interrupted after Ctrl-C, with its state saved.
     """
     trainer = StudentTrainer(pairs, num_classes, config, device, world, annotated, labelled)
     if run and resume and (run.dir / STATE).is_file():
@@ -54,11 +55,13 @@ def fit_student(
     session = _Session(trainer, held_out, num_classes, run if world.is_first else None, on_step)
     session.begin()
     progress = session.progress()
-    while progress < 1:
-        with fixed_shapes(device):
-            loss = trainer.step(progress)
-        before, progress = progress, session.progress()
-        session.after_step(loss, before, progress)
+    with put_off(is_saved=run is not None) as interruption:
+        while progress < 1:
+            with fixed_shapes(device):
+                loss = trainer.step(progress)
+            before, progress = progress, session.progress()
+            session.after_step(loss, before, progress)
+            session.stop_if(interruption)
     return trainer.student.eval().requires_grad_(False)
 
 
@@ -113,9 +116,21 @@ class _Session:
         if self.run and is_report:
             self.run.metric(trainer.num_steps, **self.loss, **self.values)
         if self.run and not is_last and time.monotonic() - self.saved_s >= trainer.config.save_minutes * 60:
-            save_checkpoint(self.run.dir / STATE, trainer.state(), {"kind": STATE_KIND})
-            self.saved_s = time.monotonic()
+            self._save()
         self.on_step(Step(trainer.num_steps, self._total(progress), {**self.loss, **self.values}))
+
+    def stop_if(self, interruption: Interruption) -> None:
+        """Of many processes the first decides, as often as they report."""
+        world, is_report = self.trainer.world, self.trainer.num_steps % REPORT_STEPS == 0
+        if (world.size == 1 or is_report) and world.agree(interruption.is_asked):
+            if self.run:  # the first process's
+                self._save()
+            raise Interrupted
+
+    def _save(self) -> None:
+        assert self.run is not None
+        save_checkpoint(self.run.dir / STATE, self.trainer.state(), {"kind": STATE_KIND})
+        self.saved_s = time.monotonic()
 
     def _total(self, progress: float) -> int:
         """Steps in all, as far as the clock lets them be foreseen."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -19,6 +20,7 @@ from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, S
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.train import STATE
 from gseg_cli.distill.trainer import one_cycle
+from gseg_cli.interruption import Interrupted
 from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError, UsageError
 from tests.tiny import write_gan
 
@@ -89,6 +91,22 @@ def assert_same_weights(one, other, tolerance=0.0):
         if name.endswith("num_batches_tracked"):  # of one process's microbatches; nothing reads it
             continue
         torch.testing.assert_close(actual[name], value, rtol=0, atol=tolerance, msg=name)
+
+
+def test_ctrl_c_saves_the_state_and_resume_goes_on_as_if_it_had_not_been(
+    tiny_gan, teacher, whole, tmp_path, hears_ctrl_c
+):
+    def press_at_ten(step):
+        if step.done == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    config = replace(CONFIG, train=replace(TRAIN, save_minutes=5.0))
+    with pytest.raises(Interrupted):
+        run_distill(tiny_gan, teacher, config, tmp_path, CPU, on_step=press_at_ten)
+    steps = []
+    done = resume_distill({}, tmp_path, CPU, on_step=steps.append)
+    assert min(losses(steps)) == 11 and losses(steps).items() <= whole[1].items()
+    assert_same_weights(whole[0].checkpoint, done.checkpoint)
 
 
 def test_a_distillation_killed_in_its_steps_goes_on_as_if_it_had_not_been(tiny_gan, teacher, whole, tmp_path):

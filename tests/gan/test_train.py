@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 import sys
 from dataclasses import replace
 
@@ -19,6 +20,7 @@ from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.interruption import Interrupted
 from gseg_cli.runs import Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
@@ -129,6 +131,58 @@ def test_training_goes_on_from_another_gan(images, tmp_path):
     torch.testing.assert_close(image, expected, rtol=0, atol=1e-5)
     with pytest.raises(ConfigError, match="a GAN of 16 px cannot train at 12 px"):
         GanTrainer(CONFIG, images[:, :, :12, :12], CPU, init_from=first.checkpoint)
+
+
+def test_ctrl_c_saves_what_was_trained_and_resume_goes_on_as_if_it_had_not_been(
+    images, tmp_path, hears_ctrl_c, monkeypatch
+):
+    whole, stopped = train(images, CONFIG, tmp_path), open_run(tmp_path, "gan", {})
+    monkeypatch.setattr("gseg_cli.gan.training.train.REPORT_STEPS", 5)
+    with pytest.raises(Interrupted):
+        train_gan(images, CONFIG, stopped, CPU, on_step=lambda step: signal.raise_signal(signal.SIGINT))
+    assert read_meta(stopped.checkpoint)["num_images"] == 5 * CONFIG.batch
+    assert len(list((stopped.dir / "previews").iterdir())) == 1
+    train_gan(images, CONFIG, stopped, CPU, resume=True)
+    expected, actual = (load_checkpoint(run.dir / STATE)[0] for run in (whole, stopped))
+    assert all(torch.equal(actual[key], value) for key, value in expected.items())
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
+def test_gan_train_says_at_its_end_that_it_can_be_gone_on_with(
+    photos, tmp_path, hears_ctrl_c, monkeypatch, capsys, how
+):
+    call = ["gan-train", str(photos), "--resolution", "8", "--kimg", "0.04", "--runs", str(tmp_path)]
+    with monkeypatch.context() as patch:
+        patch.setattr(GanTrainer, "step", after(lambda: press_twice(how)))  # as launchers pass signals on
+        assert main(call) == 130
+    assert capsys.readouterr().err.endswith(
+        "error: interrupted\nhint: what was trained is saved: --resume goes on from there\n"
+    )
+    assert main([*call, "--resume"]) == 0
+
+
+def test_a_second_ctrl_c_does_not_wait(photos, tmp_path, hears_ctrl_c, monkeypatch, capsys):
+    monkeypatch.setattr("gseg_cli.interruption.ONCE_S", 0.0)
+    monkeypatch.setattr(GanTrainer, "step", after(lambda: press_twice(signal.SIGINT)))
+    assert main(["gan-train", str(photos), "--resolution", "8", "--kimg", "0.04", "--runs", str(tmp_path)]) == 130
+    assert capsys.readouterr().err.endswith("error: interrupted\n") and not list(tmp_path.glob("*/" + STATE))
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def press_twice(how):
+    signal.raise_signal(how)
+    signal.raise_signal(how)
+
+
+def after(action):
+    """A training's step with something before it."""
+    step = GanTrainer.step
+
+    def patched(trainer):
+        action()
+        return step(trainer)
+
+    return patched
 
 
 def test_resume_goes_on_with_the_newest_run(photos, tmp_path):

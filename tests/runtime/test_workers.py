@@ -51,9 +51,8 @@ def test_an_error_while_results_are_taken_stops_the_workers() -> None:
     assert threading.active_count() == num_threads
 
 
-def test_ctrl_c_is_heard_while_all_workers_are_busy_even_if_its_signal_woke_another_thread() -> None:
+def test_ctrl_c_is_heard_while_all_workers_are_busy_even_if_its_signal_woke_another_thread(hears_ctrl_c: None) -> None:
     """The system may hand a signal to any thread, or to the main one just before it starts to wait."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # under nohup it is ignored
     hold, ended = threading.Event(), []
 
     def work(job: int) -> None:
@@ -62,13 +61,10 @@ def test_ctrl_c_is_heard_while_all_workers_are_busy_even_if_its_signal_woke_anot
         hold.wait(20)
         ended.append(job)
 
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            run_to_completion([0], work, lambda result: None, num_workers=1)
-        assert not ended
-    finally:
-        hold.set()
-        signal.signal(signal.SIGINT, before)
+    with pytest.raises(KeyboardInterrupt):
+        run_to_completion([0], work, lambda result: None, num_workers=1)
+    assert not ended
+    hold.set()
 
 
 def test_there_is_a_core() -> None:

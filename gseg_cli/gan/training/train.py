@@ -21,6 +21,7 @@ from gseg_cli.gan.training.photo_classes import PhotoClasses
 from gseg_cli.gan.training.plot import draw_curves, read_curves
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.gan.transparency import over_board
+from gseg_cli.interruption import Interrupted, Interruption, put_off
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
@@ -52,7 +53,7 @@ def train_gan(
     images: uint8 [N, 3, R, R], with alpha [N, 4, R, R]; classes: theirs, of a conditional GAN. Writes a checkpoint, a
     state to resume from, a grid of samples, figures and their curves every config.snapshot_minutes and at the end; with
     fid_weights, FID and KID at the end. Of many processes only the first writes and speaks; all are given the same
-    images and run. Raises GsegError when a loss is no longer finite.
+    images and run. Raises GsegError when a loss is no longer finite, and Interrupted, with all saved, after Ctrl-C.
     """
     start = run.checkpoint if resume else init_from
     trainer = GanTrainer(config, images, device, start, world, classes=classes.indices if classes else None)
@@ -66,21 +67,8 @@ def train_gan(
     session = _Session(trainer, run, meta, say, on_step, inception)
     if resume and world.is_first:
         run.forget_after(trainer.num_images)
-    start_s = snapshot_s = time.monotonic()
-    while trainer.num_images < config.kimg * 1000:
-        with fixed_shapes(device):
-            stats = trainer.step()
-        is_report = trainer.num_steps % REPORT_STEPS == 0
-        if is_report or trainer.num_images >= config.kimg * 1000:
-            session.report(stats)
-        if world.size > 1 and not is_report:
-            continue  # the clock is the first process's, and asking it at every step would cost time
-        now_s = world.agree(time.monotonic() if world.is_first else 0.0)
-        if now_s - world.agree(snapshot_s) > config.snapshot_minutes * 60:
-            session.snapshot()
-            snapshot_s = time.monotonic()
-        if minutes is not None and now_s - world.agree(start_s) > minutes * 60:
-            break
+    with put_off() as interruption:
+        session.train(minutes, interruption)
     session.snapshot(is_last=True)
     return run.checkpoint
 
@@ -101,6 +89,28 @@ class _Session:
 
     def __post_init__(self) -> None:
         self.reported = (time.monotonic(), self.trainer.num_images)
+
+    def train(self, minutes: float | None, interruption: Interruption) -> None:
+        """Until config.kimg thousand images or `minutes` have passed. Interrupted when asked, after a snapshot."""
+        trainer, config, world = self.trainer, self.trainer.config, self.trainer.world
+        start_s = snapshot_s = time.monotonic()
+        while trainer.num_images < config.kimg * 1000:
+            with fixed_shapes(trainer.device):
+                stats = trainer.step()
+            is_report = trainer.num_steps % REPORT_STEPS == 0
+            if is_report or trainer.num_images >= config.kimg * 1000:
+                self.report(stats)
+            if world.size > 1 and not is_report:
+                continue  # the first process decides, and asking it at every step would cost time
+            now_s, is_asked = world.agree((time.monotonic(), interruption.is_asked))
+            if is_asked:
+                self.snapshot()
+                raise Interrupted
+            if now_s - world.agree(snapshot_s) > config.snapshot_minutes * 60:
+                self.snapshot()
+                snapshot_s = time.monotonic()
+            if minutes is not None and now_s - world.agree(start_s) > minutes * 60:
+                break
 
     def report(self, stats: dict[str, Tensor]) -> None:
         trainer = self.trainer
