@@ -26,6 +26,11 @@ class Builtin:
         return self.dir / "gan.safetensors"
 
     @property
+    def start(self) -> Path:
+        """What `gan-train` goes on from on a CPU: of the small one another GAN with half as many channels."""
+        return self.dir / "start.safetensors" if self.name == SMALL else self.gan
+
+    @property
     def reference(self) -> Path:
         """The reference annotator at this GAN's size (benchmarks/reference.py)."""
         return self.dir / "reference.safetensors"

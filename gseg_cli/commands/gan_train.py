@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from gseg_cli.builtin import PREFIX
 from gseg_cli.choices import Arch, Fit, GanPrecision
 from gseg_cli.gan.networks.config import MAX_RESOLUTION
 from gseg_cli.gan.training.config import DEFAULT_FIT, GanTrainConfig, check_given, parse_augment, parse_box
@@ -157,8 +156,8 @@ def gan_train(
         on_step = SharedCores(torch_device, say).watched(on_step)
         start = find_gan(init_from, "--init-from") if init_from not in (None, FRESH) else None
         if init_from is None and not resume and not conditional and (usual := usual_start(given, torch_device)):
-            say(f"training goes on from {PREFIX}{usual.name}, which learns sooner; --init-from {FRESH} starts anew")
-            start = usual.gan
+            say(f"training goes on from the toy faces of gseg, which learns sooner; --init-from {FRESH} starts anew")
+            start = usual.start
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
             resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,

@@ -284,8 +284,8 @@ def test_the_command_starts_from_the_toy_faces_unless_it_is_told_not_to(photos, 
     def parents(runs):
         return [parent["path"] for parent in read_meta(tmp_path / runs / "0001-gan/checkpoint.safetensors")["parents"]]
 
-    assert call("usual") == 0 and parents("usual") == [str(Builtin(SMALL).gan)]
-    assert "goes on from builtin:toy-faces-64, which learns sooner; --init-from none" in capsys.readouterr().err
+    assert call("usual") == 0 and parents("usual") == [str(Builtin(SMALL).start)]
+    assert "goes on from the toy faces of gseg, which learns sooner; --init-from none" in capsys.readouterr().err
     assert call("usual", "--resume", "--kimg", "0.004") == 0
     assert call("usual", "--resume", "--init-from", "none") == 1 and "init_from was" in capsys.readouterr().err
     assert call("anew", "--init-from", "none") == 0 and parents("anew") == []

@@ -41,13 +41,13 @@ def auto_config(
 def usual_start(given: Mapping[str, Any], device: torch.device) -> Builtin | None:
     """What a training on a CPU goes on from when nobody said: the toy faces that come with gseg, of the same size.
 
-    Networks that draw something learn to draw something else sooner than new ones learn to draw: game characters in
-    half the time, faces in three quarters (benchmarks/gan_photos.md). None for networks of another kind or width, and
-    on a GPU, whose networks are wider.
+    Networks that draw something learn to draw something else sooner than new ones learn to draw
+    (benchmarks/gan_photos.md). None for networks of another kind or width, and on a GPU, whose networks are wider.
     """
-    ways = {"arch": "stylegan2", "alpha": False, "channel_base": 2048}
+    resolution = given.get("resolution", GanTrainConfig.resolution)
+    ways = {"arch": "stylegan2", "alpha": False, "channel_base": _channel_base(resolution)}
     is_alike = all(given.get(name, value) == value for name, value in ways.items())
-    name = BY_SIZE.get(given.get("resolution", GanTrainConfig.resolution))
+    name = BY_SIZE.get(resolution)
     return Builtin(name) if name and is_alike and device.type == "cpu" else None
 
 
@@ -63,7 +63,12 @@ def _auto_precision(device: torch.device, goes_on: bool) -> str:
 def _auto_cpu(given: Mapping[str, Any], resolution: int) -> dict[str, Any]:
     batch = given.get("batch", 16)
     gamma = (resolution / 64) ** 2 * 16 / batch
-    return {"batch": batch, "r1_gamma": gamma, "channel_base": max(1024, 16 * resolution)}
+    return {"batch": batch, "r1_gamma": gamma, "channel_base": _channel_base(resolution)}
+
+
+def _channel_base(resolution: int) -> int:
+    """On a CPU."""
+    return max(1024, 16 * resolution)
 
 
 def _auto_gpu(given: Mapping[str, Any], resolution: int, num_processes: int) -> dict[str, Any]:
