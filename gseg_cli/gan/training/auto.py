@@ -42,7 +42,7 @@ def usual_start(given: Mapping[str, Any], device: torch.device) -> Builtin | Non
     """What a training on a CPU goes on from when nobody said: the toy faces that come with gseg, of the same size.
 
     Networks that draw something learn to draw something else sooner than new ones learn to draw
-    (benchmarks/gan_photos.md). None for networks of another kind or width, and on a GPU, whose networks are wider.
+    (benchmarks/gan_start.md). None for networks of another kind or width, and on a GPU, whose networks are wider.
     """
     resolution = given.get("resolution", GanTrainConfig.resolution)
     ways = {"arch": "stylegan2", "alpha": False, "channel_base": _channel_base(resolution)}
