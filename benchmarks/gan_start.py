@@ -1,4 +1,4 @@
-"""What a GAN on a CPU had better begin with: nothing, or the toy faces that come with gseg.
+"""What a GAN on a CPU should begin with: nothing, or the toy faces that come with gseg.
 
     python -m benchmarks.gan_start DATA [--draws 1] [--work build/gan_start]
 
@@ -6,7 +6,8 @@ DATA as for pretrained.py: photographs of faces and game characters, and labelle
 of `gseg gan-train` of 64 px below the work folder, resumed when it is there; both beginnings have networks of the same
 size, so that equally many images take equally long. What a GAN is worth is the mean IoU of a student of ten of its
 samples on labelled photos. The labels are an annotator's: of faces a network that learned from five portraits which
-are not measured on, of characters one that learned from all exact maps. Writes gan_start.md and gan_start.jpg.
+are not measured on, of characters one that learned from all exact maps. What is seen is written down by whoever looked,
+in gan_start_notes.md. Writes gan_start.md and gan_start.jpg.
 """
 
 import argparse
@@ -21,7 +22,6 @@ from typing import Any
 import torch
 from PIL import Image
 
-from benchmarks import sprites
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.pretrained import (
     SIDE,
@@ -36,11 +36,11 @@ from benchmarks.pretrained import (
     sprites_by_reference,
     squares,
 )
+from benchmarks.sprites import Labelling, annotated_by
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig
-from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.student import Student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.gan.generator import to_uint8
@@ -55,6 +55,7 @@ from gseg_cli.recipe import Recipe
 from gseg_runtime.files import sha256_file, write_text
 from gseg_runtime.label_map import Pixels, contact_sheet
 
+NOTES = ROOT / "gan_start_notes.md"
 KIMG = (30, 60, 120)  # shown when a GAN is looked at
 NUM_LABELS, NUM_PAIRS = 10, 1000
 STARTS = {"anew": None, "toy faces": Builtin(SMALL).start}
@@ -101,16 +102,12 @@ class Gan:
 def samples_of(setting: Setting, gan: Gan, checkpoint: Path, data: Path) -> Samples:
     """Of a checkpoint, as the domain's annotator labels them."""
     if gan.domain.name == "sprites":
-        return sprites_by_reference(sprites.Labelling(data / "sprites", checkpoint))
+        return sprites_by_reference(Labelling(data / "sprites", checkpoint))
 
     def labelled(draw: int, count: int) -> AnnotationSet:
-        seeds, psi = tuple(range(count * draw, count * (draw + 1))), Recipe.truncation_psi
-        ws = ws_for_seeds(samples.generator, seeds, psi)
-        with torch.no_grad():
-            images = to_uint8(samples.generator.synthesis(ws)).cpu()
         config = setting.config(gan.domain, draw, student="lite0", input_size=SIDE)
-        labels = predict_labels(annotator(gan.domain, config), images)
-        return AnnotationSet(labels, ws.cpu().numpy(), seeds, gan.domain.classes, samples.gan_sha256, psi)
+        net = annotator(gan.domain, config)
+        return annotated_by(net, gan.domain.classes, samples.generator, samples.gan_sha256, count, draw)
 
     samples = Samples(checkpoint, lambda _: {}, labelled)
     return samples
@@ -146,7 +143,7 @@ TEXT = """# What a GAN begins with on a CPU
 
 GANs of 64 px that began with networks that know nothing, and with the toy faces that come with gseg, as
 `gseg gan-train` on a CPU does by itself. Networks are of the same size, 1024 / r channels, so a thousand images (kimg)
-take equally long: some 15 seconds of one core of the processor below, 120 kimg half an hour.
+take equally long.
 
 Students are `lite0` of {labels} labelled samples and {pairs} pairs, {steps} steps; an annotator labels the samples
 (see the command). Mean IoU on nine portraits of FASSEG V2 and on 500 game characters, which neither GAN nor student
@@ -160,15 +157,12 @@ commit {commit}, {date}, {hardware}.
 |---|---|{line}
 {table}
 
-From toy faces 30 kimg are worth as much as 120 kimg that began anew. Longer trainings look better in the picture and in
-distance, but their students gain little here: with one draw of ten samples, single small classes decide. Of portraits
-toy faces lead by the eyes (IoU 0.66 after 60 kimg, 0.09 after 120), and new GANs by the background (0.74 against 0.65).
-No student finds eyes, beards or hats of characters, whatever the GAN began with.
-
 Above each column: what the GAN began with, and how many kimg it has seen. Samples as `gseg sample` makes them, of the
 same seeds, not chosen.
 
 ![samples of the GANs](gan_start.jpg)
+
+{notes}
 """
 
 
@@ -201,7 +195,8 @@ def _samples(checkpoint: Path) -> list[Pixels]:
 def page(setting: Setting, gans: list[Gan], draws: int, data: Path) -> str:
     table = "\n".join(row(setting, gan, draws, data) for gan in gans)
     return TEXT.format(
-        **made(), table=table, labels=NUM_LABELS, pairs=NUM_PAIRS, steps=setting.fewer, draws=draws,
+        **made(), table=table, notes=NOTES.read_text(encoding="utf-8").strip(),
+        labels=NUM_LABELS, pairs=NUM_PAIRS, steps=setting.fewer, draws=draws,
         heads=" | ".join(f"{kimg} kimg" for kimg in KIMG), line="---:|" * len(KIMG),
     )  # fmt: skip
 

@@ -44,12 +44,11 @@ def _fill_generator(new: StyleGAN2, old: StyleGAN2) -> None:
     heard = torch.arange(old.config.channels(4))  # of the layer before
     for i, (block, new_block) in enumerate(zip(blocks, new_blocks, strict=True)):
         next_convs = [blocks[i + 1].conv0] if i + 1 < len(blocks) else []
-        listeners: dict[str, Sequence[ModulatedConv]] = {"conv1": [block.torgb, *next_convs]}
-        if block.num_convs == 2:
-            listeners = {"conv0": [block.conv1], **listeners}
-        for name, those in listeners.items():
+        for name, listeners in (("conv0", [block.conv1]), ("conv1", [block.torgb, *next_convs])):
+            if name == "conv0" and block.num_convs == 1:
+                continue
             layer, new_layer = getattr(block, name), getattr(new_block, name)
-            kept = _most([_styled_energy(one) for one in those], len(new_layer.bias))
+            kept = _most([_styled_energy(listener) for listener in listeners], len(new_layer.bias))
             _copy_styled(new_layer, layer, kept, heard)
             heard = kept
         _copy_styled(new_block.torgb, block.torgb, torch.arange(len(block.torgb.bias)), heard)

@@ -18,6 +18,7 @@ from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.student import Student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.unet import UNet
 from gseg_cli.gan.generator import to_uint8
@@ -63,7 +64,14 @@ class Labelling:
     @cache  # noqa: B019 (one labelling lives as long as the process)
     def annotations(self, draw: int) -> AnnotationSet:
         """Ten samples, others in each draw."""
-        seeds, psi = tuple(range(MOST * draw, MOST * (draw + 1))), Recipe.truncation_psi
-        ws = ws_for_seeds(self.generator, seeds, psi)
-        labels = predict_labels(self.reference, to_uint8(self.generator.synthesis(ws)).cpu())
-        return AnnotationSet(labels, ws.cpu().numpy(), seeds, CLASSES, sha256_file(self.gan), psi)
+        return annotated_by(self.reference, CLASSES, self.generator, sha256_file(self.gan), MOST, draw)
+
+
+def annotated_by(
+    net: Student, classes: ClassMap, generator: GanModule, gan_sha256: str, count: int, draw: int
+) -> AnnotationSet:
+    """So many samples as a network labels them, others in each draw."""
+    seeds, psi = tuple(range(count * draw, count * (draw + 1))), Recipe.truncation_psi
+    ws = ws_for_seeds(generator, seeds, psi)
+    labels = predict_labels(net, to_uint8(generator.synthesis(ws)))
+    return AnnotationSet(labels, ws.cpu().numpy(), seeds, classes, gan_sha256, psi)
