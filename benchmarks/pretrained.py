@@ -29,10 +29,11 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
-from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig, find_geometry
+from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig, configure, find_geometry
 from gseg_cli.distill.loss import soft_cross_entropy
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
+from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
@@ -250,7 +251,8 @@ def sprites_by_reference(inner: sprites.Labelling) -> Samples:
 def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: int, draw: int) -> dict[str, Any]:
     """The cell of a student of so many labelled samples."""
     network, num_photos = kind.network, kind.num_photos
-    config = s.config(domain, draw, student=network)
+    usual = configure({"student": network}).train
+    config = s.config(domain, draw, student=network, labels=usual.labels, annotated=usual.annotated)
     if network == "default":
         config = replace(config, steps=s.steps)
     about = {
@@ -268,13 +270,13 @@ def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: 
 
 
 @cache
-def taught_pairs(samples: Samples, how: PairsConfig, count: int, draw: int) -> tuple[Any, PairSet, int]:
-    """Pairs, the labelled samples themselves and the number of classes, as the commands make them; for all students."""
+def taught_pairs(samples: Samples, how: PairsConfig, count: int, draw: int) -> tuple[PairSet, PairSet, ClassMap]:
+    """Pairs, the labelled samples themselves and their classes, as the commands make them; for all students."""
     annotations, generator = samples.labelled(draw, count), samples.generator
     teacher = fit_teacher(generator, annotations, FewshotConfig(seed=draw))
     with progress(f"pairs of {count}", "pairs") as on_step:
         pairs = make_training_pairs(generator, teacher, how, Path(mkdtemp(dir=scratch())) / "pairs", on_step)
-    return pairs, annotated_pairs(generator, taught(annotations)), len(annotations.classes)
+    return pairs, annotated_pairs(generator, taught(annotations)), annotations.classes
 
 
 @cache
@@ -288,10 +290,13 @@ def scratch() -> str:
 def distilled(
     samples: Samples, how: PairsConfig, config: DistillConfig, count: int, draw: int, labelled: PairSet | None
 ) -> Any:
-    pairs, annotated, num_classes = taught_pairs(samples, how, count, draw)
+    """As `gseg distill` trains it."""
+    pairs, annotated, classes = taught_pairs(samples, how, count, draw)
     with progress(f"{config.student} of {count}, draw {draw}", "steps") as on_step:
+        if config.labels == "agreed":
+            pairs = agreed(pairs, second_opinion(annotated, classes, config, pick_device(), labelled=labelled))
         return fit_student(
-            choose_pairs(pairs, config), num_classes, config, pick_device(), annotated=annotated, labelled=labelled,
+            choose_pairs(pairs, config), len(classes), config, pick_device(), annotated=annotated, labelled=labelled,
             on_step=on_step,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ import typer
 
 from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
 from gseg_cli.distill.config import (
+    PRETRAINED_ANNOTATED,
     PRETRAINED_STEPS,
     AugmentConfig,
     DistillConfig,
@@ -47,7 +48,12 @@ def distill(
         float, typer.Option(min=0, max=0.9, help="Share of the pairs to leave out, those the teacher doubts most.")
     ] = DistillConfig.drop,
     labels: Annotated[
-        Labels, typer.Option(help="Learn each pixel's two likeliest classes (soft), or only the likeliest (hard).")
+        Labels,
+        typer.Option(
+            help="Learn each pixel's two likeliest classes (soft), or only the likeliest (hard); or soft, but only "
+            "where a second network agrees, which learned from the annotated samples alone (agreed).",
+            show_default=f"{DistillConfig.labels}; of lite0 agreed",
+        ),
     ] = DistillConfig.labels,
     ignore_below: Annotated[
         float,
@@ -56,7 +62,13 @@ def distill(
         ),
     ] = DistillConfig.ignore_below,
     annotated: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of a batch's samples that are the annotated ones.")
+        float,
+        typer.Option(
+            min=0,
+            max=0.9,
+            help="Share of a batch's samples that are the annotated ones.",
+            show_default=f"{DistillConfig.annotated}; of lite0 {PRETRAINED_ANNOTATED}",
+        ),
     ] = DistillConfig.annotated,
     labelled: Annotated[
         Path | None,

@@ -7,6 +7,7 @@ import torch
 
 from gseg_cli.distill.config import DistillConfig, StudentConfig
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.second_opinion import SHARE
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.duration import LONG_S, seconds_of, told
 from gseg_cli.fewshot.model import Teacher
@@ -29,7 +30,8 @@ def forecast(
     pairs_s = seconds_of(lambda: predict(generator, teacher, ws)) * num_samples / num_processes
     step_s = _seconds_of_step(config.train, teacher.config.num_classes, size, device) / num_processes
     train = config.train
-    training_s = train.steps * step_s if train.minutes is None else train.minutes * 60
+    num_steps = train.steps * (1 + SHARE if train.labels == "agreed" else 1)
+    training_s = num_steps * step_s if train.minutes is None else train.minutes * 60
     if pairs_s + training_s > LONG_S:
         yield (
             f"this will take about {told(pairs_s + training_s)} here: {told(pairs_s)} to draw and label {num_samples} "

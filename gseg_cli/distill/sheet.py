@@ -19,7 +19,7 @@ def draw_pairs(pairs: PairSet, config: DistillConfig, classes: ClassMap) -> Pixe
     """Kept pairs on the left and dropped ones on the right, each from the least doubtful to the most, evenly spaced.
 
     Of each pair: the image with its score, the labels over it, and the doubt, white where two classes are as likely as
-    each other, blue where the pixel is ignored.
+    each other, blue where the pixel is ignored. The score is the doubt, or how much a second opinion differs.
     """
     is_kept = pairs.is_kept(config.drop)
     shown = pairs.ignoring_below(config.ignore_below)

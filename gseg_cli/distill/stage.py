@@ -25,10 +25,11 @@ from gseg_cli.distill.labelled_photos import digest, read_labelled
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
+from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion
 from gseg_cli.distill.sheet import draw_pairs
 from gseg_cli.distill.student import Student, save_student, start_student
 from gseg_cli.distill.train import STATE, fit_student
-from gseg_cli.fewshot.model import Teacher, load_annotated, load_teacher_of
+from gseg_cli.fewshot.model import Annotated, Teacher, load_annotated, load_teacher_of
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.pretrained.lite0 import NOTICE
@@ -157,6 +158,7 @@ class _Given:
     network: Teacher
     classes: ClassMap
     meta: Mapping[str, Any]
+    taught: Annotated | None
     labelled: PairSet | None
     size: int  # side of the student's input
 
@@ -170,11 +172,14 @@ class _Given:
         """Raises GsegError for whatever does not fit together."""
         generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
         network, classes, meta = load_teacher_of(gan, teacher, device)
-        train = config.train
+        taught, train = load_annotated(teacher), config.train
+        if taught is None and train.labels == "agreed":
+            message = f"{teacher}: holds no annotated samples, which a second opinion learns from"
+            raise CheckpointError(message, "train the teacher again, or use --labels soft")
         size = train.input_size or usual_input_size(train.student, generator.img_resolution)
         start_student(NetConfig(size=train.student, num_classes=len(classes), input_size=size))  # its weights are there
         labelled = read_labelled(Path(config.labelled), classes, size) if config.labelled else None
-        return cls(gan, teacher, config, device, generator, network, classes, meta, labelled, size)
+        return cls(gan, teacher, config, device, generator, network, classes, meta, taught, labelled, size)
 
 
 def _distill(
@@ -185,16 +190,24 @@ def _distill(
     of_pairs = replace(config.pairs, size=given.pair_size)
     pairs = make_training_pairs(generator, network, of_pairs, run.dir / "pairs", on_pairs, world)
     held_out = _make_held_out(generator, network, of_pairs, run, world, on_pairs)
-    taught, labelled = load_annotated(given.teacher), given.labelled
-    annotated = annotated_pairs(generator, taught) if taught else None
-    chosen = choose_pairs(pairs, config.train)
+    train, labelled = replace(config.train, input_size=given.size), given.labelled
+    annotated = annotated_pairs(generator, given.taught) if given.taught else None
+    if train.labels == "agreed":
+        assert annotated is not None  # or it would have been refused
+        train = replace(train, minutes=train.minutes and train.minutes / (1 + SHARE))  # together they take all
+        other = second_opinion(
+            annotated, classes, train, given.device, labelled=labelled, run=run, resume=resume, world=world,
+            on_step=_counting(on_pairs, "second-opinion steps"),
+        )  # fmt: skip
+        pairs = agreed(pairs, other, _counting(on_pairs, "pairs compared"))
+    chosen = choose_pairs(pairs, train)
     if world.is_first:
         drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"
         run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {drawn}")
-        run.picture("pairs", draw_pairs(pairs, config.train, classes))
+        run.picture("pairs", draw_pairs(pairs, train, classes))
     student = fit_student(
-        chosen, len(classes), replace(config.train, input_size=given.size), given.device,
-        annotated=annotated, labelled=labelled, held_out=held_out, run=run, resume=resume, world=world, on_step=on_step,
+        chosen, len(classes), train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
+        resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if world.is_first:
         about = {
@@ -208,6 +221,10 @@ def _distill(
         _finish(run, student, classes, about)
     world.wait()
     return _outcome(run, given.gan)
+
+
+def _counting(on_step: OnStep, unit: str) -> OnStep:
+    return lambda step: on_step(replace(step, unit=unit))
 
 
 def make_training_pairs(

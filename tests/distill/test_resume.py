@@ -28,7 +28,7 @@ CPU = torch.device("cpu")
 # In float32, with all that is random, and a state after every step.
 TRAIN = DistillConfig(
     student="tiny", steps=24, batch=8, microbatch=4, precision="fp32", augment=AugmentConfig(background=0.3),
-    loss="dice", save_minutes=0.0,
+    loss="dice", labels="agreed", save_minutes=0.0,
 )  # fmt: skip
 CONFIG = StudentConfig(pairs=PairsConfig(count=12), train=TRAIN)
 SCRIPT = """
