@@ -9,6 +9,7 @@ import typer
 from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
 from gseg_cli.distill.config import (
     PRETRAINED_ANNOTATED,
+    PRETRAINED_PAIRS,
     PRETRAINED_STEPS,
     AugmentConfig,
     DistillConfig,
@@ -40,7 +41,14 @@ def distill(
     context: typer.Context,
     gan: GanOpt = None,
     teacher: TeacherOpt = None,
-    pairs: Annotated[int, typer.Option(min=1, help="Number of generated pairs to train on.")] = PairsConfig.count,
+    pairs: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of generated pairs to train on.",
+            show_default=f"{PairsConfig.count}; of lite0 {PRETRAINED_PAIRS}",
+        ),
+    ] = PairsConfig.count,
     truncation_psi: Annotated[
         float, typer.Option(min=0, max=2, help="Truncation of the generated images; 1 keeps the GAN's full variety.")
     ] = PairsConfig.truncation_psi,

