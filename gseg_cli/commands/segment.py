@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,6 +15,7 @@ from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, ca
 if TYPE_CHECKING:
     from gseg_cli.output import Output, Status
     from gseg_runtime.folder import FolderReport, Progress
+    from gseg_runtime.mask_folder import Failure
     from gseg_runtime.on_ray.engine import RayEngine
     from gseg_runtime.remote.parts import Row
     from gseg_runtime.segmenter import Segmenter
@@ -277,8 +279,19 @@ def _show(output: "Output", report: "FolderReport", out: str) -> None:
     passed_over = passed_over_text(report.passed_over)
     text = f"{out}: {report.done} masks{earlier}{failed}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
-    errors = [{"message": f"{failure.path}: {failure.reason}", "hint": None} for failure in report.failures]
+    errors = list(_failed(report.failures))
     output.result({"out": out, **report.to_json()}, text, status=_status(report), errors=errors)
+
+
+def _failed(failures: Iterable["Failure"]) -> Iterator[dict[str, str | None]]:
+    """What is said of each; the hint once."""
+    from gseg_runtime.truncated import is_truncated
+
+    hint: str | None = "add --allow-truncated to read such files as far as they go"
+    for failure in failures:
+        is_cut = is_truncated(failure.reason)
+        yield {"message": f"{failure.path}: {failure.reason}", "hint": hint if is_cut else None}
+        hint = None if is_cut else hint
 
 
 def _status(report: "FolderReport") -> "Status":

@@ -74,7 +74,9 @@ def plan(sources: Iterable[Source], *, full_names: bool = False, suffixes: Seque
     suffixes: what else will be written beside each mask, as OVERLAY. Raises GsegError when there is no
     photo, when a source is not there, or when two photos would write the same file.
     """
-    found = Plan(full_names=full_names)
+    found, sources = Plan(full_names=full_names), list(sources)
+    if not sources:
+        raise GsegError("no photo is named", "a list on stdin has a path on each line")
     for base, names in list_photos(sources, found.search):
         found.names.setdefault(base, []).extend(names)
     _once(found.names)

@@ -12,8 +12,8 @@ TRUNCATED = "the file is truncated; what is missing of the photo is blank"
 _JPEG_END = b"\xff\xd9"
 
 
-def is_truncated(error: OSError) -> bool:
-    """Whether Pillow says so; it has no exception of its own for it."""
+def is_truncated(error: OSError | str) -> bool:
+    """Whether Pillow says so, in an error or its text; it has no exception of its own for it."""
     return str(error).startswith("image file is truncated")
 
 

@@ -42,7 +42,8 @@ def test_closed_streams_end_no_run_and_their_numbers_go_to_no_file(
 
 def test_a_list_from_a_closed_stdin_is_an_empty_list(model: Path, tmp_path: Path) -> None:
     done = run("-", "-o", str(tmp_path / "out"), "--model", str(model), before=lambda: os.close(0))
-    assert done.returncode == 1 and b"no image found" in done.stderr
+    assert done.returncode == 1 and b"no photo is named" in done.stderr
+    assert b"hint: a list on stdin has a path on each line" in done.stderr
 
 
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
