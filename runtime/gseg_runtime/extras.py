@@ -45,8 +45,10 @@ class Extras:
     @property
     def settings(self) -> dict[str, Any] | None:
         """Of `Entry`: what decides the labels beside photo and model; None for what it is by default."""
-        background = self.decoding.background
-        return None if background == BLACK else {"background": format_color(background)}
+        how, said = self.decoding, {}
+        if how.background != BLACK:
+            said["background"] = format_color(how.background)
+        return {**said, **({"fast_decode": True} if how.fast else {})} or None
 
     @property
     def suffixes(self) -> tuple[str, ...]:

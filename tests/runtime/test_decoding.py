@@ -96,6 +96,17 @@ def test_a_colour_may_be_a_name_and_resume_notices_another(
         assert "error: --background: expected a colour without transparency" in capsys.readouterr().err
 
 
+def test_photos_that_were_decoded_quickly_are_not_gone_on_with_otherwise(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main([*call, "--fast-decode"]) == 0
+    assert {str(entry.settings) for entry in read_manifest(tmp_path / "out")} == {"{'fast_decode': True}"}
+    capsys.readouterr()
+    assert main([*call, "--resume"]) == 1 and "another model or other settings" in capsys.readouterr().err
+    assert main([*call, "--resume", "--fast-decode"]) == 0
+
+
 def test_shards_over_different_backgrounds_are_not_merged(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     for index in (0, 1):
         segmenter.segment_folder(photos, tmp_path / str(index), shard=(index, 2), background=(index, 0, 0))
@@ -162,7 +173,8 @@ def test_a_truncated_photo_is_a_warning_a_remark_and_a_failure_again_without_the
     out = tmp_path / "out"
     call = ["segment", str(photos), "-o", str(out), "--model", str(model), "--overlay"]
     assert main(call) == 3
-    assert "cut.jpg: image file is truncated" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "cut.jpg: image file is truncated" in said and "hint: add --allow-truncated" in said
     assert main([*call, "--resume", "--allow-truncated", "--json"]) == 0
     captured = capsys.readouterr()
     assert json.loads(captured.out)["data"]["done"] == 1
