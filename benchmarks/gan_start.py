@@ -145,10 +145,10 @@ GANs of 64 px that began with networks that know nothing, and with the toy faces
 `gseg gan-train` on a CPU does by itself. Networks are of the same size, 1024 / r channels, so a thousand images (kimg)
 take equally long.
 
-Students are `lite0` of {labels} labelled samples and {pairs} pairs, {steps} steps; an annotator labels the samples
-(see the command). Mean IoU on nine portraits of FASSEG V2 and on 500 game characters, which neither GAN nor student
-saw; in brackets the GAN's sliced Wasserstein distance to held-out photos, times 1000. One GAN each; draws of annotated
-samples: {draws}.
+Students are `lite0` of {labels} labelled samples and {pairs} pairs, {steps} steps, without a second opinion
+(`--labels soft --annotated 0.25`); an annotator labels the samples (see the command). Mean IoU on nine portraits of
+FASSEG V2 and on 500 game characters, which neither GAN nor student saw; in brackets the GAN's sliced Wasserstein
+distance to held-out photos, times 1000. One GAN each; draws of annotated samples: {draws}.
 
 Made by `python -m benchmarks.gan_start DATA --draws {draws}`,
 commit {commit}, {date}, {hardware}.

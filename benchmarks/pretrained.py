@@ -372,8 +372,9 @@ commit {commit}, {date}, {hardware}.
 """
 AUTO = """
 
-*Auto-shot*: the student of so many labelled samples and {pairs} pairs. Photos, where there are any, have their usual
-share of each step: of one photo a third, of five five sevenths.
+*Auto-shot*: the student of so many labelled samples and {pairs} pairs, as `gseg distill` trains it. `lite0` ignores
+what a second network, which learned from drawn labels alone, labels otherwise than the teacher. Photos, where there are
+any, have their usual share of each step: of one photo a third, of five five sevenths.
 
 {gans}"""
 ABOUT = {
