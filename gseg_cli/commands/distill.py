@@ -53,7 +53,8 @@ def distill(
         float, typer.Option(min=0, max=2, help="Truncation of the generated images; 1 keeps the GAN's full variety.")
     ] = PairsConfig.truncation_psi,
     drop: Annotated[
-        float, typer.Option(min=0, max=0.9, help="Share of the pairs to leave out, those the teacher doubts most.")
+        float,
+        typer.Option(min=0, max=0.9, help="Share of the pairs to leave out, those most in doubt."),
     ] = DistillConfig.drop,
     labels: Annotated[
         Labels,

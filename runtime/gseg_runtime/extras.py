@@ -45,10 +45,13 @@ class Extras:
     @property
     def settings(self) -> dict[str, Any] | None:
         """Of `Entry`: what decides the labels beside photo and model; None for what it is by default."""
-        how, said = self.decoding, {}
+        how = self.decoding
+        told: dict[str, Any] = {}
         if how.background != BLACK:
-            said["background"] = format_color(how.background)
-        return {**said, **({"fast_decode": True} if how.fast else {})} or None
+            told["background"] = format_color(how.background)
+        if how.fast:
+            told["fast_decode"] = True
+        return told or None
 
     @property
     def suffixes(self) -> tuple[str, ...]:

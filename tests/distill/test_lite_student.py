@@ -31,16 +31,6 @@ def few_and_alone(monkeypatch):
     monkeypatch.setattr(stage, "NUM_HELD_OUT", 4)
 
 
-@pytest.fixture(scope="module")
-def halves():
-    """Pictures of two colours, one above the other."""
-    labels = np.zeros((4, 16, 16), np.uint8)
-    for i in range(4):
-        labels[i, 4 + 2 * i :] = 1
-    noise = np.random.RandomState(0).randint(0, 40, (4, 16, 16, 3))
-    return PairSet.exact((labels[..., None] * 180 + noise).astype(np.uint8), labels)
-
-
 def test_it_learns_from_pictures_smaller_than_its_input(halves):
     student = fit_student(halves, 2, replace(CONFIG, steps=25, input_size=64), CPU)
     assert isinstance(student, LiteNet) and student.config.input_size == 64

@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 
-import numpy as np
 import pytest
 import torch
 
@@ -10,7 +9,6 @@ from gseg_cli.checkpoint import load_checkpoint, save_checkpoint
 from gseg_cli.distill import forecast as forecasts
 from gseg_cli.distill import stage
 from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig, configure
-from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.second_opinion import FOLDER, agreed, second_opinion
 from gseg_cli.distill.stage import resume_distill, run_distill
@@ -33,15 +31,6 @@ CONFIG = StudentConfig(pairs=PairsConfig(count=6), train=replace(TRAIN, steps=4,
 def few(monkeypatch):
     torch.set_num_threads(1)
     monkeypatch.setattr(stage, "NUM_HELD_OUT", 4)
-
-
-@pytest.fixture(scope="module")
-def halves():
-    """Four pictures, dark above and light below, the latter of class 1."""
-    labels = np.zeros((4, 16, 16), np.uint8)
-    labels[:, 8:] = 1
-    noise = np.random.RandomState(0).randint(0, 40, (4, 16, 16, 3))
-    return PairSet.exact((labels[..., None] * 180 + noise).astype(np.uint8), labels)
 
 
 def test_pixels_that_the_two_label_otherwise_are_ignored_and_counted(halves):
