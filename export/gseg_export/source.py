@@ -9,6 +9,7 @@ import numpy.typing as npt
 import onnx
 
 from gseg_export.graph import INPUT, LABELS, Model, output_names, read_graph
+from gseg_runtime.backends.ort import EXACT_INT8
 from gseg_runtime.errors import GsegError
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.telemetry import no_telemetry
@@ -46,6 +47,7 @@ def run_onnx(model: bytes, path: Path) -> Label:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only
+    options.add_session_config_entry(*EXACT_INT8)
     try:
         session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # its exceptions share no base class

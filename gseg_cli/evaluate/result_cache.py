@@ -94,4 +94,7 @@ def _cpu_model() -> str:
     except OSError:
         return platform.processor()
     model = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
-    return model + (" with avx512_bf16" if any("avx512_bf16" in line for line in lines) else "")
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    if "avx512_bf16" in flags:
+        return f"{model} with avx512_bf16"
+    return model if not flags or {"avx_vnni", "avx512_vnni"} & {*flags} else f"{model} without VNNI"
