@@ -2,7 +2,8 @@
 
 python -m benchmarks.precision [--student CHECKPOINT]
 
-Writes precision.md. Without a checkpoint of a 128-px student of toy faces one is trained first, in about ten minutes.
+Writes this processor's section of precision.md. Without a checkpoint of a 128-px student of toy faces one is trained
+first, in about ten minutes.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from statistics import median
 import numpy as np
 import torch
 
+from benchmarks.by_processor import write_page
 from benchmarks.cells import ROOT, made
 from benchmarks.toy_data import toy_pairs
 from gseg_cli.datasets.splits import SUPERVISED_SEED, TEST_SEEDS
@@ -105,24 +107,21 @@ def rows(student: Path) -> list[str]:
     return lines
 
 
-def page(lines: list[str]) -> str:
-    about = made()
-    head = [
-        "# Half precision and 8 bits",
-        "",
-        f"A default student of {SIZE} px, trained on {NUM_TRAIN} exactly labelled toy faces, in ONNX Runtime",
-        f"{onnxruntime.__version__}: mean IoU on {len(TEST_SEEDS)} fresh faces, agreement with full precision there,",
-        f"and CPU time per image on one core. 8 bits are calibrated on {NUM_CALIBRATE} other faces. `int8-trt` is the",
-        "graph that TensorRT engines are built from. It and half precision are made for GPUs; their times on a CPU",
-        "stand here to show it. Its weights have eight bits, those of `int8` seven: on processors without VNNI",
-        "instructions eight overflow, unless ONNX Runtime is told to be exact, as gseg does. Overflowing: it is not.",
-        "",
-        f"Made by `python -m benchmarks.precision`, commit {about['commit']}, {about['date']}, {about['hardware']}.",
-        "",
-        "| precision | mean IoU | agreement | MB | ms per image | times as fast as fp32 |",
-        "|---|---:|---:|---:|---:|---:|",
-    ]
-    return "\n".join([*head, *lines, ""])
+HEAD = f"""# Half precision and 8 bits
+
+A default student of {SIZE} px, trained on {NUM_TRAIN} exactly labelled toy faces, in ONNX Runtime: mean IoU on
+{len(TEST_SEEDS)} fresh faces, agreement with full precision there, and CPU time per image on one core. 8 bits are
+calibrated on {NUM_CALIBRATE} other faces. `int8-trt` is the graph that TensorRT engines are built from. It and half
+precision are made for GPUs; their times on a CPU stand here to show it. Its weights have eight bits, those of `int8`
+seven: on processors without VNNI instructions eight overflow, unless ONNX Runtime is told to be exact, as gseg does.
+Overflowing: it is not.
+"""
+SECTION = """Made by `python -m benchmarks.precision`, commit {commit}, {date}, ONNX Runtime {version}.
+
+| precision | mean IoU | agreement | MB | ms per image | times as fast as fp32 |
+|---|---:|---:|---:|---:|---:|
+{rows}
+"""
 
 
 def main() -> None:
@@ -132,8 +131,8 @@ def main() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
         lines = rows(student or trained_student(Path(folder) / "student.safetensors"))
-    (ROOT / "precision.md").write_text(page(lines))
-    print(page(lines))
+    section = SECTION.format(**made(), version=onnxruntime.__version__, rows="\n".join(lines))
+    print(write_page(ROOT / "precision.md", HEAD, section))
 
 
 if __name__ == "__main__":

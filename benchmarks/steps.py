@@ -2,10 +2,11 @@
 
     python -m benchmarks.steps [--rounds 3]
 
-"plain": the maps that a student joins are enlarged first, images that ADA leaves in their place are resampled like the
-others, and freed memory goes back to the system. Each measurement is a process of its own on one thread, because a
-process remembers how it treats memory; both ways take turns. CPU time is measured, because a busy machine makes wall
-time meaningless. Writes steps.md.
+"plain": the maps that a student joins are enlarged first, the pretrained encoder normalises what it has convolved,
+images that ADA leaves in their place are resampled like the others, and freed memory goes back to the system. Each
+measurement is a process of its own on one thread, because a process remembers how it treats memory; both ways take
+turns. CPU time is measured, because a busy machine makes wall time meaningless. Writes this processor's section of
+steps.md.
 """
 
 import argparse
@@ -19,28 +20,32 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from benchmarks.by_processor import write_page
 from benchmarks.cells import ROOT, made
+from gseg_cli.choices import StudentSize
+from gseg_cli.device import has_bf16
+from gseg_cli.distill import lite_net, unet
 from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.joined_conv import run_joined
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.trainer import StudentTrainer
-from gseg_cli.distill.unet import UNet
 from gseg_cli.gan.training import augment
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.gan.training.warp import warp_all
 from gseg_cli.memory import keep_freed_memory
-from gseg_runtime.files import write_text
+from gseg_cli.pretrained import lite0
 
 CPU = torch.device("cpu")
 PRECISIONS, WAYS, STEPS = ("fp32", "bf16"), ("plain", "gseg"), 8
 AUGMENT_P = 0.03  # what ADA comes to in trainings of an hour or two: 0.01 to 0.1
 
 
-def distill(size: int, batch: int, precision: str) -> Callable[[], object]:
+def distill(size: int, batch: int, precision: str, student: StudentSize = "default") -> Callable[[], object]:
     random = np.random.RandomState(0)
     images = random.randint(0, 256, (128, size, size, 3)).astype(np.uint8)
     labels = random.randint(0, 10, (128, 8, 8)).repeat(size // 8, 1).repeat(size // 8, 2).astype(np.uint8)
-    config = DistillConfig(batch=batch, precision=precision)
+    config = DistillConfig(student=student, batch=batch, precision=precision)
     trainer = StudentTrainer(PairSet.exact(images, labels), 10, config, CPU)
     return lambda: trainer.step(0.3)
 
@@ -57,13 +62,18 @@ def gan(channel_base: int, batch: int, precision: str) -> Callable[[], object]:
 WORK: dict[str, Callable[[str], Callable[[], object]]] = {
     "distill, 64 px, batch 16": lambda precision: distill(64, 16, precision),
     "distill, 128 px, batch 12": lambda precision: distill(128, 12, precision),
+    "distill, 64 px, `lite0`, batch 16": lambda precision: distill(64, 16, precision, "lite0"),
     "gan-train, 64 px, channels 1024, batch 16": lambda precision: gan(1024, 16, precision),
     "gan-train, 64 px, channels 2048, batch 16": lambda precision: gan(2048, 16, precision),
 }
 
 
-def _enlarged(self: UNet, conv: nn.Sequential, skip: Tensor, below: Tensor) -> Tensor:
-    return conv(torch.cat([skip, self.upsample(below)], dim=1))
+def _enlarged(layers: nn.Sequential, fine: Tensor, coarse: Tensor, is_training: bool) -> Tensor:
+    return run_joined(layers, fine, coarse, is_training=False)
+
+
+def _apart(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    return norm(conv(x))
 
 
 def milliseconds(work: str, precision: str, way: str) -> float:
@@ -72,7 +82,8 @@ def milliseconds(work: str, precision: str, way: str) -> float:
     if way == "gseg":
         keep_freed_memory()
     else:
-        UNet._joined = _enlarged  # type: ignore[method-assign]
+        unet.run_joined = lite_net.run_joined = _enlarged
+        lite0.normalised = _apart
         augment.warp = warp_all
     step = WORK[work](precision)
     times = []
@@ -91,7 +102,7 @@ def measured(work: str, precision: str, way: str) -> float:
 def rows(rounds: int) -> Iterator[str]:
     for work in WORK:
         ours = {}
-        for precision in PRECISIONS:
+        for precision in PRECISIONS if has_bf16(CPU) else PRECISIONS[:1]:
             pairs = [[measured(work, precision, way) for way in WAYS] for _ in range(rounds)]
             plain, ours[precision] = (median(column) for column in zip(*pairs, strict=True))
             gains = [before / after for before, after in pairs]
@@ -100,15 +111,16 @@ def rows(rounds: int) -> Iterator[str]:
             yield f"| {work} | {precision} | {plain:.0f} | {ours[precision]:.0f} | {gain} | {relative} |"
 
 
-TEXT = """# A training step on a CPU
+HEAD = """# A training step on a CPU
 
-CPU milliseconds of a step on one thread, medians of {rounds} processes for each figure. Plain: the maps that a student
-joins are enlarged first, images that ADA leaves in their place are resampled like the others, and freed memory goes
-back to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran
-one after the other, and the least and the most. Against fp32: how many times as fast as that precision, which differs
-from processor to processor; `--precision auto` measures it where it runs.
-
-Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}, {hardware}.
+CPU milliseconds of a step on one thread, medians of some processes for each figure. Plain: the maps that a student
+joins are enlarged first, the pretrained encoder of `lite0` normalises what it has convolved, images that ADA leaves in
+their place are resampled like the others, and freed memory goes back to the system. gseg: as its commands train, ADA at
+p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the least and the most. Against
+fp32: how many times as fast as that precision, which differs from processor to processor; `--precision auto` measures
+it where it runs.
+"""
+SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 
 | Step | Precision | plain, ms | gseg, ms | gain | against fp32 |
 |---|---|---:|---:|---:|---:|
@@ -124,9 +136,8 @@ def main() -> None:
     if args.one:
         print(milliseconds(*args.one))
         return
-    text = TEXT.format(**made(), rounds=args.rounds, augment_p=AUGMENT_P, rows="\n".join(rows(args.rounds)))
-    write_text(ROOT / "steps.md", text)
-    print(text)
+    section = SECTION.format(**made(), rounds=args.rounds, rows="\n".join(rows(args.rounds)))
+    print(write_page(ROOT / "steps.md", HEAD.format(augment_p=AUGMENT_P), section))
 
 
 if __name__ == "__main__":

@@ -1,9 +1,11 @@
 """The pretrained student: EfficientNet-Lite0 below, a light decoder on top."""
 
-import torch
+from typing import cast
+
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from gseg_cli.distill.joined_conv import run_joined
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.unet import conv_layers
 from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, Lite0
@@ -37,5 +39,5 @@ class LiteNet(nn.Module):
         *skips, lowest = self.encoder(image)
         x = self.bottom(lowest)
         for conv in self.decoder:
-            x = conv(torch.cat([skips.pop(), F.interpolate(x, scale_factor=2.0, mode="nearest")], dim=1))
+            x = run_joined(cast(nn.Sequential, conv), skips.pop(), x, self.training)
         return F.interpolate(self.head(x), scale_factor=float(STRIDES[0]), mode="bilinear", align_corners=False)

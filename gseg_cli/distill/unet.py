@@ -3,9 +3,10 @@
 from typing import Literal, NamedTuple, cast
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gseg_cli.distill.joined_conv import joined_conv
+from gseg_cli.distill.joined_conv import run_joined
 from gseg_cli.distill.net_config import NetConfig
 
 
@@ -39,9 +40,7 @@ class UNet(nn.Module):
         widths, upsampling = SHAPES[config.size]
         self.encoder = nn.ModuleList(_double_conv(i, o, o) for i, o in zip((3, *widths), widths, strict=False))
         self.pool = nn.MaxPool2d(2)
-        # False is what ONNX calls half_pixel; for nearest PyTorch accepts nothing but None.
-        align_corners = None if upsampling == "nearest" else False
-        self.upsample = nn.Upsample(scale_factor=2, mode=upsampling, align_corners=align_corners)
+        self.upsampling = upsampling
         decoder, below = [], widths[-1]
         for level in range(len(widths) - 2, -1, -1):
             joined, out = below + widths[level], widths[max(level - 1, 0)]
@@ -63,11 +62,13 @@ class UNet(nn.Module):
             x = self._joined(cast(nn.Sequential, conv), skips.pop(), x)
         return self.head(x)
 
-    def _joined(self, conv: nn.Sequential, skip: Tensor, below: Tensor) -> Tensor:
-        """A level of the decoder; on CPUs a training step takes 7 to 17 % less time without the enlarged map."""
-        if self.training and not below.is_cuda and self.upsample.mode == "nearest":
-            return conv[1:](joined_conv(skip, below, cast(nn.Conv2d, conv[0]).weight))
-        return conv(torch.cat([skip, self.upsample(below)], dim=1))
+    def _joined(self, layers: nn.Sequential, skip: Tensor, below: Tensor) -> Tensor:
+        """A level of the decoder."""
+        if self.upsampling == "nearest":
+            return run_joined(layers, skip, below, self.training)
+        # False is what ONNX calls half_pixel.
+        enlarged = F.interpolate(below, scale_factor=2.0, mode="bilinear", align_corners=False)
+        return layers(torch.cat([skip, enlarged], dim=1))
 
 
 def _double_conv(in_channels: int, mid_channels: int, out_channels: int) -> nn.Sequential:

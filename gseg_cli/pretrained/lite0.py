@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
@@ -57,7 +58,7 @@ class Lite0(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features [N, WIDTHS[i], S / STRIDES[i], S / STRIDES[i]] of images [N, 3, S, S] in [-1, 1]; S: times 32."""
-        x = self.relu(self.bn0(self.conv_stem(self.pad(image))))
+        x = self.relu(normalised(self.conv_stem, self.bn0, self.pad(image)))
         features = []
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -92,9 +93,9 @@ class _Block(nn.Module):
         self.relu = nn.ReLU6(inplace=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.relu(self.bn0(self.expand_conv(x))) if self.is_expanding else x
-        y = self.relu(self.bn1(self.depthwise_conv(self.pad(y))))
-        y = self.bn2(self.project_conv(y))
+        y = self.relu(normalised(self.expand_conv, self.bn0, x)) if self.is_expanding else x
+        y = self.relu(normalised(self.depthwise_conv, self.bn1, self.pad(y)))
+        y = normalised(self.project_conv, self.bn2, y)
         return x + y if self.is_residual else y
 
 
@@ -104,6 +105,20 @@ class _SamePad(nn.ZeroPad2d):
     def __init__(self, kernel: int) -> None:
         before, after = (kernel - 2) // 2, (kernel - 1) // 2
         super().__init__((before, after, before, after))
+
+
+def normalised(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """norm(conv(x)) with the norm's kept statistics, but for rounding.
+
+    Of weights that learn both are one convolution, whose weights are scaled beforehand: the map between the two would
+    be written, kept, and read again on the way back. An exporter joins them by itself.
+    """
+    if not conv.weight.requires_grad:
+        return norm(conv(x))
+    assert norm.running_var is not None and norm.running_mean is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
+    return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
 
 
 def _conv(in_width: int, out_width: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:

@@ -34,9 +34,9 @@ def test_every_size_answers_with_logits_as_large_as_its_input(size: str) -> None
         assert net(torch.zeros(1, 3, 32 + config.stride, 32)).shape == (1, 3, 32 + config.stride, 32)
 
 
-@pytest.mark.parametrize("size", ["tiny", "default"])
+@pytest.mark.parametrize("size", ["tiny", "default", "lite0"])
 def test_training_computes_what_the_exported_network_does(size: str) -> None:
-    net = UNet(NetConfig(size=size, num_classes=3, input_size=32)).double().train()
+    net = make_student(NetConfig(size=size, num_classes=3, input_size=32)).double().train()
     images = torch.rand(2, 3, 32, 32, dtype=torch.float64, requires_grad=True)
     weight = net.decoder[0][0].weight  # of the lowest level that joins two maps
 

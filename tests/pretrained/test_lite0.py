@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, Lite0, load_lite0
+from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, Lite0, load_lite0, normalised
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
 from gseg_runtime.pip_hint import install
 
@@ -43,6 +43,24 @@ def test_training_leaves_the_statistics_of_the_normalisation_alone() -> None:
     net(torch.randn(2, 3, 32, 32))[-1].sum().backward()
     assert net.training and all(torch.equal(buffer, before[name]) for name, buffer in net.named_buffers())
     assert net.conv_stem.weight.grad is not None
+
+
+@pytest.mark.parametrize(("kernel", "stride", "groups"), [(1, 1, 1), (3, 2, 4), (5, 1, 4)])
+def test_learning_weights_are_normalised_beforehand_to_the_same_outputs_and_gradients(
+    kernel: int, stride: int, groups: int
+) -> None:
+    torch.manual_seed(0)
+    conv = nn.Conv2d(4, 8, kernel, stride, kernel // 2, groups=groups, bias=False).double()
+    norm = nn.BatchNorm2d(8).double().eval()
+    for tensor in (*norm.parameters(), norm.running_mean, norm.running_var):
+        nn.init.uniform_(tensor, 0.5, 1.5)
+    image = torch.rand(2, 4, 8, 8, dtype=torch.float64, requires_grad=True)
+    wanted = [image, conv.weight, *norm.parameters()]
+    outcomes = [
+        [y, *torch.autograd.grad(y.sin().sum(), wanted)] for y in (normalised(conv, norm, image), norm(conv(image)))
+    ]
+    for ours, plain in zip(*outcomes, strict=True):
+        torch.testing.assert_close(ours, plain)
 
 
 def test_missing_weights_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
