@@ -21,6 +21,7 @@ from gseg_runtime.class_map import IGNORE, ClassMap
 
 FOLDER = "second-opinion"  # in the run
 AT_ONCE = 200  # pairs that it looks at
+LEAST_LEFT = 0.1  # of a class's pixels; below it the network cannot be said to know the class
 SHARE = 0.5  # of the student's training; more made it no better
 
 
@@ -65,3 +66,10 @@ def agreed(pairs: PairSet, net: Student, on_step: OnStep = ignore_step) -> PairS
         parts.append(replace(some, first=some.first.masked_fill(differs, IGNORE), score=score))
         on_step(Step(i + len(some), len(pairs)))
     return PairSet.join(parts)
+
+
+def unknown_classes(pairs: PairSet, kept: PairSet, num_classes: int) -> dict[int, float]:
+    """Classes of which next to nothing is left in the pairs that were `agreed`, with the share of pixels that is."""
+    before, after = (torch.bincount(some.first.flatten(), minlength=IGNORE + 1) for some in (pairs, kept))
+    shares = {label: float(after[label] / before[label]) for label in range(num_classes) if before[label]}
+    return {label: share for label, share in shares.items() if share < LEAST_LEFT}

@@ -25,7 +25,7 @@ from gseg_cli.distill.labelled_photos import digest, read_labelled
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
-from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion
+from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion, unknown_classes
 from gseg_cli.distill.sheet import draw_pairs
 from gseg_cli.distill.student import Student, save_student, start_student
 from gseg_cli.distill.train import STATE, fit_student
@@ -84,7 +84,7 @@ def run_distill(
         num_samples = config.pairs.count + _num_held_out(run.dir / HELD_OUT, given.generator.img_resolution)
         for line in forecast(given.generator, given.network, config, given.size, num_samples, world.size):
             say(line)
-    return _distill(given, run, world=world, on_pairs=on_pairs, on_step=on_step)
+    return _distill(given, run, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
 
 
 def resume_distill(
@@ -119,7 +119,7 @@ def resume_distill(
         return _outcome(run, gan)
     say(f"{run.dir}: resuming")
     again = _Given.of(gan, teacher, config, device)
-    return _distill(again, run, resume=True, world=world, on_pairs=on_pairs, on_step=on_step)
+    return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
 
 
 def _labelled_parents(config: StudentConfig) -> list[dict[str, str]]:
@@ -183,7 +183,7 @@ class _Given:
 
 
 def _distill(
-    given: _Given, run: Run, *, resume: bool = False, world: World, on_pairs: OnStep, on_step: OnStep
+    given: _Given, run: Run, *, resume: bool = False, world: World, say: Say, on_pairs: OnStep, on_step: OnStep
 ) -> TrainedStudent:
     """resume: go on with what an earlier call left in the run. Of many processes only the first writes the student."""
     generator, network, classes, config = given.generator, given.network, given.classes, given.config
@@ -199,9 +199,10 @@ def _distill(
             annotated, classes, train, given.device, labelled=labelled, run=run, resume=resume, world=world,
             on_step=_counting(on_pairs, "second-opinion steps"),
         )  # fmt: skip
-        pairs = agreed(pairs, other, _counting(on_pairs, "pairs compared"))
+        before, pairs = pairs, agreed(pairs, other, _counting(on_pairs, "pairs compared"))
         if world.is_first:
             run.log(f"teacher and second opinion differ on {float(pairs.score.mean()):.1%} of the pixels")
+            _warn_of_unknown(unknown_classes(before, pairs, len(classes)), classes, run, say)
     chosen = choose_pairs(pairs, train)
     if world.is_first:
         drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"
@@ -223,6 +224,17 @@ def _distill(
         _finish(run, student, classes, about)
     world.wait()
     return _outcome(run, given.gan)
+
+
+def _warn_of_unknown(shares: Mapping[int, float], classes: ClassMap, run: Run, say: Say) -> None:
+    """Of such classes a student learns from drawn labels alone, which nothing else would show."""
+    for label, share in shares.items():
+        line = (
+            f"warning: second opinion: of the teacher's {classes.names[label]} {share:.0%} is left in the pairs; more "
+            "--steps or annotated samples of it help, and --labels soft trusts the teacher"
+        )
+        run.log(line)
+        say(line)
 
 
 def _counting(on_step: OnStep, unit: str) -> OnStep:

@@ -10,7 +10,7 @@ from gseg_cli.distill import forecast as forecasts
 from gseg_cli.distill import stage
 from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, StudentConfig, configure
 from gseg_cli.distill.score import predict_labels
-from gseg_cli.distill.second_opinion import FOLDER, agreed, second_opinion
+from gseg_cli.distill.second_opinion import FOLDER, agreed, second_opinion, unknown_classes
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.student import load_student
 from gseg_cli.fewshot.model import ANNOTATED, load_teacher
@@ -42,6 +42,26 @@ def test_pixels_that_the_two_label_otherwise_are_ignored_and_counted(halves):
     assert (kept.first[0, :4] == IGNORE).all() and torch.equal(kept.first[0, 4:], halves.first[0, 4:])
     assert kept.score.tolist() == [0.25, 1 / 256, 0, 0] and torch.equal(kept.first[2:], halves.first[2:])
     assert (kept.first[1] == IGNORE).sum() == 1 and torch.equal(kept.images, halves.images)
+
+
+def test_a_class_of_which_next_to_nothing_is_left_is_named(tiny_gan, teacher, tmp_path, monkeypatch):
+    def without_the_last(pairs, *_):
+        return replace(pairs, first=pairs.first.masked_fill(pairs.first == pairs.first.max(), IGNORE))
+
+    monkeypatch.setattr(stage, "agreed", without_the_last)
+    said = []
+    made = run_distill(tiny_gan, teacher, CONFIG, tmp_path, CPU, say=said.append)
+    (line,) = [line for line in said if line.startswith("warning: second opinion")]
+    assert any(f"the teacher's {name} 0% is left" in line for name in CLASSES.names) and "--labels soft" in line
+    assert line in (made.run / "log.txt").read_text()
+
+
+def test_classes_that_stay_or_were_never_there_are_not_called_unknown(halves):
+    few = halves.first.clone()
+    few[0, :4] = IGNORE
+    assert unknown_classes(halves, replace(halves, first=few), 5) == {}
+    few[halves.first == 0] = IGNORE
+    assert unknown_classes(halves, replace(halves, first=few), 5) == {0: 0.0}
 
 
 def test_it_learns_from_labelled_photos_too(halves):
