@@ -1,6 +1,6 @@
 """What a network that knows ImageNet brings where labels are few, on photographs and on game characters.
 
-    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT]
+    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT ...]
 
 DATA holds faces/fasseg_dev (portraits labelled by hand) and sprites/train.zip and test.zip (game characters with exact
 maps). Networks learn from a few labelled photos alone: the UNet of `gseg distill`, a linear and a two-layer head on
@@ -12,7 +12,8 @@ import argparse
 import atexit
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, cached_property
+from itertools import chain, islice, repeat
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory, mkdtemp
@@ -218,6 +219,10 @@ class Samples:
     def gan_sha256(self) -> str:
         return sha256_file(self.gan)
 
+    @property
+    def kimg(self) -> str:
+        return f"{read_meta(self.gan)['num_images'] / 1000:.0f}"
+
     @cached_property
     def generator(self) -> GanModule:
         return load_generator(self.gan, pick_device())
@@ -334,7 +339,7 @@ KINDS = (
 )
 
 
-def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
+def table(s: Setting, domain: Domain, samples: list[Samples]) -> str:
     heads = [f"{count} label{'s' if count > 1 else ''}" for count in domain.counts]
     lines = [f"| {domain.title} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
     for network, title in NETWORKS.items():
@@ -343,10 +348,11 @@ def table(s: Setting, domain: Domain, samples: Samples | None) -> str:
     return "\n".join([*lines, *(samples_rows(s, domain, samples) if samples else ())])
 
 
-def samples_rows(s: Setting, domain: Domain, samples: Samples) -> Iterator[str]:
+def samples_rows(s: Setting, domain: Domain, samples: list[Samples]) -> Iterator[str]:
+    """samples: of each draw; the last of all that follow."""
+    draws = list(enumerate(islice(chain(samples, repeat(samples[-1])), s.draws[domain.name])))
     for kind in KINDS:
-        of = partial(autoshot, s, domain, samples, kind)
-        yield row(kind.title, [[of(n, draw) for draw in range(s.draws[domain.name])] for n in domain.counts])
+        yield row(kind.title, [[autoshot(s, domain, of, kind, n, draw) for draw, of in draws] for n in domain.counts])
 
 
 TEXT = """# A network that knows ImageNet
@@ -385,19 +391,19 @@ ABOUT = {
 }
 GANS = {
     "faces": "- Portraits: a GAN of 10,000 photographs of other people, the middle square of each (`gseg gan-train "
-    "--resolution 64\n  --channel-base 1024 --batch 16 --r1-gamma 1 --seed 1`), after {kimg:.0f} kimg. Label maps were "
+    "--resolution 64\n  --channel-base 1024 --batch 16 --r1-gamma 1 --seed 1`), after {kimg} kimg. Label maps were "
     "drawn on ten of its\n  samples by looking at them: one, which is another in each draw, always the same "
     "five, or all.",
-    "sprites": "- Game characters: a GAN of 4,000 others (`gseg gan-train --seed 1` on a CPU), after {kimg:.0f} kimg. "
-    "A network that learned\n  from all exact maps labels its samples, others in each draw.",
+    "sprites": "- Game characters: a GAN of 4,000 others (`gseg gan-train --seed 1` on a CPU), after {kimg} kimg. A "
+    "network that\n  learned from all exact maps labels its samples, others in each draw.",
 }
 
 
-def page(s: Setting, samples: dict[str, Samples], options: str) -> str:
+def page(s: Setting, samples: dict[str, list[Samples]], options: str) -> str:
     """samples: by domain. options: what the command was given."""
-    tables = "\n\n".join(table(s, domain, samples.get(domain.name)) for domain in s.domains)
+    tables = "\n\n".join(table(s, domain, samples.get(domain.name, [])) for domain in s.domains)
     domains = "\n".join(ABOUT[domain.name].format(draws=s.draws[domain.name]) for domain in s.domains)
-    gans = [GANS[name].format(kimg=read_meta(of.gan)["num_images"] / 1000) for name, of in samples.items()]
+    gans = [GANS[name].format(kimg=" and ".join(of.kimg for of in each)) for name, each in samples.items()]
     auto = AUTO.format(pairs=s.pairs, gans="\n".join(gans)) if samples else ""
     notes = NOTES.read_text(encoding="utf-8").strip()
     return TEXT.format(
@@ -412,7 +418,10 @@ def main() -> None:
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--faces", type=Path, metavar="CHECKPOINT", help="a GAN of face photographs, 64 px")
     parser.add_argument("--label-maps", type=Path, metavar="DIR", help="SEED.png, drawn on its samples")
-    parser.add_argument("--sprites", type=Path, metavar="CHECKPOINT", help="a GAN of game characters")
+    parser.add_argument(
+        "--sprites", type=Path, nargs="+", default=[], metavar="CHECKPOINT",
+        help="a GAN of game characters for each draw; the last for all that follow",
+    )  # fmt: skip
     parser.add_argument("--draws", type=int, default=3, help="of portraits")
     parser.add_argument("--sprite-draws", type=int, default=1, help="of game characters; 0 leaves them out")
     parser.add_argument("--steps", type=int, default=600, help="of networks that start from nothing")
@@ -427,10 +436,11 @@ def main() -> None:
     setting = Setting(domains, draws, args.steps, args.fewer, args.pairs)
     samples = {}
     if args.faces:
-        samples["faces"] = drawn_faces(args.faces, args.label_maps)
+        samples["faces"] = [drawn_faces(args.faces, args.label_maps)]
     if args.sprites:
-        samples["sprites"] = sprites_by_reference(sprites.Labelling(args.data / "sprites", args.sprites))
-    given = (" --faces CHECKPOINT --label-maps DIR", " --sprites CHECKPOINT")
+        folder = args.data / "sprites"
+        samples["sprites"] = [sprites_by_reference(sprites.Labelling(folder, gan)) for gan in args.sprites]
+    given = (" --faces CHECKPOINT --label-maps DIR", " --sprites" + " CHECKPOINT" * len(args.sprites))
     options = "".join(text for name, text in zip(GANS, given, strict=True) if name in samples)
     text = page(setting, samples, f"{options} --draws {args.draws} --sprite-draws {args.sprite_draws}")
     write_text(ROOT / "pretrained.md", text)
