@@ -1,0 +1,169 @@
+"""Whose word a GAN should take: StyleGAN2's discriminator, Projected GAN's on pretrained features, or both.
+
+    python -m benchmarks.discriminators DATA [--minutes 10 20 40] [--draws 3] [--work build/discriminators]
+
+DATA as for pretrained.py. GANs of face photographs, all begun with the toy faces that come with gseg, one thread each,
+are looked at after equally many minutes: by the mean IoU of students of ten of their samples on labelled portraits, as
+in gan_start.py, and by eye. Run it alone: minutes are those of a clock. Writes discriminators.md and .jpg.
+"""
+
+import argparse
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from benchmarks.cells import ROOT, cell, made
+from benchmarks.gan_start import CPU, NUM_LABELS, NUM_PAIRS, PHOTOS, _samples, samples_of
+from benchmarks.pretrained import SIDE, Domain, Setting, distilled, faces, judged, spread
+from benchmarks.projected import AloneTrainer, BesideTrainer
+from gseg_cli.builtin import SMALL, Builtin
+from gseg_cli.checkpoint import read_meta
+from gseg_cli.distill.config import PRETRAINED_STEPS, PairsConfig
+from gseg_cli.gan.training import train
+from gseg_cli.gan.training.stage import run_or_resume_gan_train
+from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.memory import keep_freed_memory
+from gseg_cli.progress import progress
+from gseg_runtime.files import write_text
+from gseg_runtime.label_map import contact_sheet
+
+WAYS: dict[str, tuple[type[GanTrainer], dict[str, Any]]] = {
+    "StyleGAN2's": (GanTrainer, {}),
+    "both": (BesideTrainer, {}),
+    "Projected GAN's": (AloneTrainer, {"r1_gamma": 0.0}),
+}
+
+
+@dataclass(frozen=True)
+class Gan:
+    """One training; it begins anew where `runs` does not hold it yet. minutes: when it is looked at, ascending."""
+
+    domain: Domain
+    way: str
+    photos: Path
+    runs: Path
+    minutes: tuple[float, ...]
+
+    def checkpoint(self, minutes: float) -> Path:
+        kept = self.runs / f"{minutes:g}.safetensors"
+        if not kept.is_file():
+            i = self.minutes.index(minutes)
+            before = self.minutes[i - 1] if i else 0.0
+            if before:
+                self.checkpoint(before)
+            shutil.copyfile(self._train(minutes - before, resume=bool(before)), kept)
+        return kept
+
+    def _train(self, minutes: float, *, resume: bool) -> Path:
+        trainer, given = WAYS[self.way]
+        train.GanTrainer = trainer  # type: ignore[misc]
+        start = None if resume else Builtin(SMALL).start
+        given = {
+            "kimg": 1000.0,
+            "snapshot_minutes": 1000.0,
+            **({} if resume else {"resolution": 64, "seed": 1, **given}),
+        }
+        with progress(f"{self.domain.title}, {self.way}", "images") as on_step:
+            done = run_or_resume_gan_train(
+                self.photos, given, self.runs, CPU, resume=resume, init_from=start, minutes=minutes, on_step=on_step
+            )
+        return done.checkpoint
+
+
+def judge(setting: Setting, gan: Gan, minutes: float, draw: int, data: Path) -> dict[str, Any]:
+    """The cell of a student: its figures on labelled photos, the GAN's distance, kimg and hash."""
+    domain, config = gan.domain, setting.config(gan.domain, draw, student="lite0")
+    about = {
+        "domain": domain.key, "way": gan.way, "minutes": minutes, "draw": draw, "labels": NUM_LABELS,
+        "pairs": NUM_PAIRS, "train": asdict(config),
+    }  # fmt: skip
+
+    def compute() -> dict[str, Any]:
+        checkpoint = gan.checkpoint(minutes)
+        samples, meta = samples_of(setting, gan, checkpoint, data), read_meta(checkpoint)
+        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
+        figures = judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)
+        about_gan = {"kimg": meta["num_images"] / 1000, "distance": meta["figures"]["swd"]}
+        return {**figures, **about_gan, "gan_sha256": samples.gan_sha256}
+
+    return cell("discriminators", about, compute)["figures"]
+
+
+TEXT = """# Which discriminator
+
+GANs of portraits, 64 px and 1024 / r channels, all begun with toy faces, with StyleGAN2's discriminator, as
+`gseg gan-train` trains them; with that of Projected GAN (Sauer et al. 2021), on features of EfficientNet-Lite0; and
+with both, their losses added. Each had one core for the minutes above its column.
+
+Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2, as in
+[gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of images shown, and the sliced
+Wasserstein distance to held-out photos, times 1000.
+
+Made by `python -m benchmarks.discriminators DATA --draws {draws}`,
+commit {commit}, {date}, {hardware}.
+
+| discriminator | {heads} |
+|---|{line}
+{rows}
+
+![samples of the GANs](discriminators.jpg)
+"""
+
+
+def rows(setting: Setting, gans: list[Gan], draws: int, data: Path) -> Iterator[str]:
+    for gan in gans:
+        fields = []
+        for minutes in gan.minutes:
+            cells = [judge(setting, gan, minutes, draw, data) for draw in range(draws)]
+            about = f"({cells[0]['kimg']:.0f}, {cells[0]['distance']:.1f})"
+            fields.append(f"{spread([one['miou'] for one in cells])} {about}")
+        yield f"| {gan.way} | {' | '.join(fields)} |"
+
+
+def picture(gans: list[Gan]) -> None:
+    columns = [(gan, minutes) for gan in gans for minutes in gan.minutes]
+    shown = [_samples(gan.checkpoint(minutes)) for gan, minutes in columns]
+    titles = [f"{gan.way}, {minutes:g}" for gan, minutes in columns]
+    Image.fromarray(contact_sheet(list(zip(*shown, strict=True)), 96, titles)).save(
+        ROOT / "discriminators.jpg", quality=90
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--minutes", type=float, nargs="+", default=[10, 20, 40])
+    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    domain = faces(args.data)
+    setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
+    gans = [
+        Gan(
+            domain,
+            way,
+            args.data / PHOTOS["faces"],
+            args.work / way.split("'")[0].replace(" ", "-"),
+            tuple(args.minutes),
+        )
+        for way in WAYS
+    ]
+    table = list(rows(setting, gans, args.draws, args.data))
+    picture(gans)
+    text = TEXT.format(
+        **made(), labels=NUM_LABELS, pairs=NUM_PAIRS, draws=args.draws, rows="\n".join(table),
+        heads=" | ".join(f"{minutes:g} min" for minutes in args.minutes), line="---:|" * len(args.minutes),
+    )  # fmt: skip
+    write_text(ROOT / "discriminators.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
