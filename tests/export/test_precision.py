@@ -12,6 +12,8 @@ from gseg_export.graph import finish
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source, run_onnx
 from gseg_export.verification_images import calibration_photos, clouds
+from gseg_runtime.backends.base import LABELS
+from gseg_runtime.backends.ort import OrtBackend
 from gseg_runtime.errors import GsegError
 from tests.export.student import SIZE, plain_card
 
@@ -42,6 +44,17 @@ def test_eight_bits_keep_the_labels_on_pictures_they_were_not_calibrated_on(
     assert (run(graph, pictures) == full_source.label(pictures)).mean() > 0.97
     kept = [node.input[0] for node in graph.graph.node if node.op_type == "ArgMax"]
     assert [node.op_type for node in graph.graph.node if node.output[0] in kept] == ["Conv"]  # logits stay float
+
+
+def test_weights_of_full_eight_bits_keep_the_labels_in_the_runtime_on_every_processor(
+    full_source: Source, tmp_path: Path
+) -> None:
+    graph = to_int8(full_source.graph, clouds(size=SIZE, seed=3, count=16).images, for_tensorrt=True)
+    model = tmp_path / "model.onnx"
+    model.write_bytes(finish(graph, plain_card()).onnx)
+    pictures = clouds(size=SIZE, seed=4, count=8).images
+    labels = [OrtBackend(model).infer(picture[None], [LABELS])[0][0] for picture in pictures]
+    assert (np.stack(labels) == full_source.label(pictures)).mean() > 0.97
 
 
 def test_the_two_kinds_of_eight_bits_have_the_types_their_engines_ask_for(full_source: Source) -> None:
