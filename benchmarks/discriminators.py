@@ -11,6 +11,7 @@ import argparse
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +19,11 @@ import torch
 from PIL import Image
 
 from benchmarks.cells import ROOT, cell, made
-from benchmarks.gan_start import CPU, NUM_LABELS, NUM_PAIRS, PHOTOS, _samples, samples_of
-from benchmarks.pretrained import SIDE, Domain, Setting, distilled, faces, judged, spread
+from benchmarks.gan_start import CPU, NUM_LABELS, NUM_PAIRS, PHOTOS, STARTS, Training, figures_of_student, shown_samples
+from benchmarks.pretrained import Setting, faces, spread
 from benchmarks.projected import AloneTrainer, BesideTrainer
-from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.distill.config import PRETRAINED_STEPS, PairsConfig
+from gseg_cli.distill.config import PRETRAINED_STEPS
 from gseg_cli.gan.training import train
 from gseg_cli.gan.training.stage import run_or_resume_gan_train
 from gseg_cli.gan.training.trainer import GanTrainer
@@ -40,56 +40,45 @@ WAYS: dict[str, tuple[type[GanTrainer], dict[str, Any]]] = {
 
 
 @dataclass(frozen=True)
-class Gan:
-    """One training; it begins anew where `runs` does not hold it yet. minutes: when it is looked at, ascending."""
+class TimedGan(Training):
+    """A way of `WAYS`, looked at after these minutes of a clock, ascending."""
 
-    domain: Domain
-    way: str
-    photos: Path
-    runs: Path
     minutes: tuple[float, ...]
 
+    def kept(self, minutes: float) -> Path:
+        return self.runs / f"{minutes:g}.safetensors"
+
     def checkpoint(self, minutes: float) -> Path:
-        kept = self.runs / f"{minutes:g}.safetensors"
-        if not kept.is_file():
-            i = self.minutes.index(minutes)
-            before = self.minutes[i - 1] if i else 0.0
-            if before:
-                self.checkpoint(before)
-            shutil.copyfile(self._train(minutes - before, resume=bool(before)), kept)
-        return kept
+        """As it is then. All are made at once: of an interrupted training nobody knows how long it took."""
+        if not self.kept(minutes).is_file():
+            for before, until in pairwise((0.0, *self.minutes)):
+                shutil.copyfile(self._train(until - before, resume=before > 0), self.kept(until))
+        return self.kept(minutes)
 
     def _train(self, minutes: float, *, resume: bool) -> Path:
-        trainer, given = WAYS[self.way]
-        train.GanTrainer = trainer  # type: ignore[misc]
-        start = None if resume else Builtin(SMALL).start
-        given = {
-            "kimg": 1000.0,
-            "snapshot_minutes": 1000.0,
-            **({} if resume else {"resolution": 64, "seed": 1, **given}),
-        }
+        """resume: go on with the newest run; otherwise begin another."""
+        train.GanTrainer, options = WAYS[self.way]  # type: ignore[misc]
+        new = {} if resume else {"resolution": 64, "seed": 1, **options}
         with progress(f"{self.domain.title}, {self.way}", "images") as on_step:
             done = run_or_resume_gan_train(
-                self.photos, given, self.runs, CPU, resume=resume, init_from=start, minutes=minutes, on_step=on_step
-            )
+                self.photos, {"kimg": 1000.0, "snapshot_minutes": 1000.0, **new}, self.runs, CPU, resume=resume,
+                init_from=None if resume else STARTS["toy faces"], minutes=minutes, on_step=on_step,
+            )  # fmt: skip
         return done.checkpoint
 
 
-def judge(setting: Setting, gan: Gan, minutes: float, draw: int, data: Path) -> dict[str, Any]:
+def judge(setting: Setting, gan: TimedGan, minutes: float, draw: int, data: Path) -> dict[str, Any]:
     """The cell of a student: its figures on labelled photos, the GAN's distance, kimg and hash."""
-    domain, config = gan.domain, setting.config(gan.domain, draw, student="lite0")
     about = {
-        "domain": domain.key, "way": gan.way, "minutes": minutes, "draw": draw, "labels": NUM_LABELS,
-        "pairs": NUM_PAIRS, "train": asdict(config),
+        "domain": gan.domain.key, "way": gan.way, "minutes": minutes, "draw": draw, "labels": NUM_LABELS,
+        "pairs": NUM_PAIRS, "train": asdict(setting.config(gan.domain, draw, student="lite0")),
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
         checkpoint = gan.checkpoint(minutes)
-        samples, meta = samples_of(setting, gan, checkpoint, data), read_meta(checkpoint)
-        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
-        figures = judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)
-        about_gan = {"kimg": meta["num_images"] / 1000, "distance": meta["figures"]["swd"]}
-        return {**figures, **about_gan, "gan_sha256": samples.gan_sha256}
+        meta = read_meta(checkpoint)
+        seen = {"kimg": meta["num_images"] / 1000, "distance": meta["figures"]["swd"]}
+        return {**figures_of_student(setting, gan, checkpoint, draw, data), **seen}
 
     return cell("discriminators", about, compute)["figures"]
 
@@ -104,7 +93,7 @@ Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on n
 [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of images shown, and the sliced
 Wasserstein distance to held-out photos, times 1000.
 
-Made by `python -m benchmarks.discriminators DATA --draws {draws}`,
+Made by `python -m benchmarks.discriminators DATA --minutes {given} --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
 | discriminator | {heads} |
@@ -115,7 +104,7 @@ commit {commit}, {date}, {hardware}.
 """
 
 
-def rows(setting: Setting, gans: list[Gan], draws: int, data: Path) -> Iterator[str]:
+def rows(setting: Setting, gans: list[TimedGan], draws: int, data: Path) -> Iterator[str]:
     for gan in gans:
         fields = []
         for minutes in gan.minutes:
@@ -125,13 +114,12 @@ def rows(setting: Setting, gans: list[Gan], draws: int, data: Path) -> Iterator[
         yield f"| {gan.way} | {' | '.join(fields)} |"
 
 
-def picture(gans: list[Gan]) -> None:
+def picture(gans: list[TimedGan]) -> None:
     columns = [(gan, minutes) for gan in gans for minutes in gan.minutes]
-    shown = [_samples(gan.checkpoint(minutes)) for gan, minutes in columns]
+    shown = [shown_samples(gan.checkpoint(minutes)) for gan, minutes in columns]
     titles = [f"{gan.way}, {minutes:g}" for gan, minutes in columns]
-    Image.fromarray(contact_sheet(list(zip(*shown, strict=True)), 96, titles)).save(
-        ROOT / "discriminators.jpg", quality=90
-    )
+    sheet = contact_sheet(list(zip(*shown, strict=True)), 96, titles)
+    Image.fromarray(sheet).save(ROOT / "discriminators.jpg", quality=90)
 
 
 def main() -> None:
@@ -145,20 +133,13 @@ def main() -> None:
     keep_freed_memory()
     domain = faces(args.data)
     setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
-    gans = [
-        Gan(
-            domain,
-            way,
-            args.data / PHOTOS["faces"],
-            args.work / way.split("'")[0].replace(" ", "-"),
-            tuple(args.minutes),
-        )
-        for way in WAYS
-    ]
+    photos, minutes = args.data / PHOTOS["faces"], tuple(args.minutes)
+    gans = [TimedGan(domain, way, photos, args.work / way.split("'")[0].lower(), minutes) for way in WAYS]
     table = list(rows(setting, gans, args.draws, args.data))
     picture(gans)
     text = TEXT.format(
         **made(), labels=NUM_LABELS, pairs=NUM_PAIRS, draws=args.draws, rows="\n".join(table),
+        given=" ".join(f"{minutes:g}" for minutes in args.minutes),
         heads=" | ".join(f"{minutes:g} min" for minutes in args.minutes), line="---:|" * len(args.minutes),
     )  # fmt: skip
     write_text(ROOT / "discriminators.md", text)

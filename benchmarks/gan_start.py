@@ -65,13 +65,17 @@ SHOWN = range(4)  # seeds in the picture
 
 
 @dataclass(frozen=True)
-class Gan:
-    """One training. way: of `STARTS`; photos: its zip; runs: where it is, or will be."""
+class Training:
+    """Of a GAN. way: by name; photos: their zip; runs: where it is, or will be."""
 
     domain: Domain
     way: str
     photos: Path
     runs: Path
+
+
+class Gan(Training):
+    """A way of `STARTS`, looked at after so many images."""
 
     def kept(self, kimg: int) -> Path:
         return self.runs / f"{kimg:04d}.safetensors"
@@ -99,7 +103,7 @@ class Gan:
         return float(values[abs(shown - kimg).argmin()])
 
 
-def samples_of(setting: Setting, gan: Gan, checkpoint: Path, data: Path) -> Samples:
+def samples_of(setting: Setting, gan: Training, checkpoint: Path, data: Path) -> Samples:
     """Of a checkpoint, as the domain's annotator labels them."""
     if gan.domain.name == "sprites":
         return sprites_by_reference(Labelling(data / "sprites", checkpoint))
@@ -130,13 +134,18 @@ def judge(setting: Setting, gan: Gan, kimg: int, draw: int, data: Path) -> dict[
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
-        checkpoint = gan.checkpoint(kimg)
-        samples = samples_of(setting, gan, checkpoint, data)
-        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
-        figures = judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)
-        return {**figures, "distance": gan.distance(kimg), "gan_sha256": samples.gan_sha256}
+        figures = figures_of_student(setting, gan, gan.checkpoint(kimg), draw, data)
+        return {**figures, "distance": gan.distance(kimg)}
 
     return cell("gan_start", about, compute)["figures"]
+
+
+def figures_of_student(setting: Setting, gan: Training, checkpoint: Path, draw: int, data: Path) -> dict[str, Any]:
+    """Of a student of a checkpoint's samples, on labelled photos; and the checkpoint's hash."""
+    domain, config = gan.domain, setting.config(gan.domain, draw, student="lite0")
+    samples = samples_of(setting, gan, checkpoint, data)
+    net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
+    return {**judged(net, domain.split(draw, 5)[1], SIDE, domain.classes), "gan_sha256": samples.gan_sha256}
 
 
 TEXT = """# What a GAN begins with on a CPU
@@ -181,13 +190,13 @@ def picture(gans: list[Gan]) -> None:
     kept = {(gan.way, kimg, gan.domain.name): gan.kept(kimg) for gan, kimg in product(gans, KIMG)}
     if not all(path.is_file() for path in kept.values()):
         return
-    shown = [[pixels for name in PHOTOS for pixels in _samples(kept[way, kimg, name])] for way, kimg in columns]
+    shown = [[pixels for name in PHOTOS for pixels in shown_samples(kept[way, kimg, name])] for way, kimg in columns]
     titles = [f"{way}, {kimg}" for way, kimg in columns]
     sheet = contact_sheet(list(zip(*shown, strict=True)), 96, titles)
     Image.fromarray(sheet).save(ROOT / "gan_start.jpg", quality=90)
 
 
-def _samples(checkpoint: Path) -> list[Pixels]:
+def shown_samples(checkpoint: Path) -> list[Pixels]:
     generator = load_generator(checkpoint)
     return list(to_uint8(generator.synthesis(ws_for_seeds(generator, SHOWN, Recipe.truncation_psi))).numpy())
 

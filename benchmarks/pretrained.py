@@ -149,11 +149,11 @@ class Frozen(nn.Module):
         with torch.no_grad():
             features = self.encoder(image)
             side = image.shape[-1] // 4
-            joined = torch.cat([_resized(feature, side) for feature in features], dim=1)
-        return _resized(self.head(joined), image.shape[-1])
+            joined = torch.cat([resized(feature, side) for feature in features], dim=1)
+        return resized(self.head(joined), image.shape[-1])
 
 
-def _resized(x: Tensor, side: int) -> Tensor:
+def resized(x: Tensor, side: int) -> Tensor:
     return nn.functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from benchmarks.pretrained import resized
 from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.graphs import Feed
@@ -33,16 +34,12 @@ class ProjectedDiscriminator(nn.Module):
         self.heads = nn.ModuleList(_head(side // stride) for stride in STRIDES[1:])
 
     def forward(self, images: Tensor) -> Tensor:
-        x = nn.functional.interpolate(
-            diff_augment(images), (self.side, self.side), mode="bilinear", align_corners=False
-        )
+        _, *features = self.encoder(resized(diff_augment(images), self.side))
+        scales = list(zip(features, self.across, self.down, self.heads, strict=True))
         mixed, logits = None, []
-        scales = list(zip(self.encoder(x)[1:], self.across, self.down, self.heads, strict=True))
         for feature, across, down, head in reversed(scales):
             own = across(feature)
-            mixed = down(
-                own if mixed is None else own + nn.functional.interpolate(mixed, own.shape[2:], mode="bilinear")
-            )
+            mixed = down(own if mixed is None else own + resized(mixed, own.shape[-1]))
             logits.append(head(mixed).flatten(1))
         return torch.cat(logits, dim=1)
 

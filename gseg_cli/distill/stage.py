@@ -230,8 +230,9 @@ def _warn_of_unknown(shares: Mapping[int, float], classes: ClassMap, run: Run, s
     """Of such classes a student learns from drawn labels alone, which nothing else would show."""
     for label, share in shares.items():
         line = (
-            f"warning: second opinion: of the teacher's {classes.names[label]} {share:.0%} is left in the pairs; more "
-            "--steps or annotated samples of it help, and --labels soft trusts the teacher"
+            f"warning: second opinion: of the teacher's {classes.names[label]} {share:.0%} is left in the pairs, so "
+            "the student knows it from drawn labels alone; train longer, annotate more samples that show it, or trust "
+            "the teacher with --labels soft"
         )
         run.log(line)
         say(line)
