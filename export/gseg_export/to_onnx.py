@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from gseg_export.graph import CONFIDENCE, INPUT, LABELS, LOGITS, strip
+from gseg_export.padding import pad_alike
 from gseg_export.source import Images, Label, LabelMaps, Source
 from gseg_runtime.model_card import ModelCard
 
@@ -79,6 +80,7 @@ def trace(model: nn.Module, size: int, outputs: Sequence[str] = (LABELS,)) -> on
     assert program is not None
     graph = program.model_proto
     strip(graph)
+    pad_alike(graph)
     return graph
 
 
