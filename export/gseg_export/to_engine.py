@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gseg_runtime.errors import GsegError
+from gseg_runtime.tensorrt_log import quiet_logger
 
 OnPercent = Callable[[int], None]  # how far the build is; a later step may take much longer than an earlier one
 
@@ -36,7 +37,7 @@ def build_engine(
     own words, when the graph is not accepted or no engine can be built. Without a driver TensorRT's builder crashes, so
     that `gseg_runtime.driver.driver_problem` must be asked first; TensorRT-RTX builds without one.
     """
-    log = _logger(trt)
+    log = quiet_logger(trt)
     builder = trt.Builder(log)
     # TensorRT 11 knows no other networks and ignores the flag.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
@@ -92,24 +93,6 @@ def _set_cache(config: Any, old: bytes) -> Any:
         if cache is not None and config.set_timing_cache(cache, False):
             return cache
     return None
-
-
-def _logger(trt: Any) -> Any:
-    class Logger(trt.ILogger):
-        """Keeps TensorRT's warnings and errors for the message, and prints nothing."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.errors: list[str] = []
-
-        def log(self, severity: Any, text: str) -> None:
-            if severity in (trt.ILogger.Severity.ERROR, trt.ILogger.Severity.INTERNAL_ERROR):
-                self.errors.append(text)
-
-        def why(self) -> str:
-            return "; ".join(self.errors) or "it gives no reason"
-
-    return Logger()
 
 
 def _monitor(trt: Any, on_step: OnPercent | None) -> Any:

@@ -88,10 +88,21 @@ def make_trt(driver: Driver, version: str = "11.4.0") -> Any:
     """The module. An engine's bytes are an ONNX file; one profile of the batch that the test says."""
     return SimpleNamespace(
         __version__=version,
-        Logger=type("Logger", (), {"WARNING": 1, "__init__": lambda self, level: None}),
-        Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda data: _Engine(driver, data)),
+        ILogger=_Logger,
+        Runtime=lambda logger: SimpleNamespace(deserialize_cuda_engine=lambda data: _engine(driver, data, logger)),
         nptype=np.dtype,
     )
+
+
+class _Logger:
+    Severity = SimpleNamespace(INTERNAL_ERROR=0, ERROR=1)
+
+
+def _engine(driver: Driver, data: bytes, logger: Any) -> "_Engine | None":
+    if data[:1] != b"\x08":  # where an ONNX file begins
+        logger.log(logger.Severity.ERROR, "no plan\nof this version")
+        return None
+    return _Engine(driver, data)
 
 
 class _Engine:

@@ -201,6 +201,19 @@ def test_an_engine_is_opened_only_where_it_was_built_for(
     assert TensorRTBackend(tmp_path / "rtx.engine", trt=make_trt(driver)).batch == BATCH
 
 
+def test_a_refused_engine_is_refused_in_tensorrt_s_words_and_nothing_is_printed(
+    model: Path, driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write_engine(tmp_path / "model.engine", model)
+    facts = json.loads(path.with_name("model.engine.json").read_text(encoding="utf-8"))
+    path.write_bytes(b"another plan")
+    facts["engine_sha256"] = sha256_file(path)
+    path.with_name("model.engine.json").write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(BackendUnavailable, match="does not take this engine: no plan of this version"):
+        TensorRTBackend(path, trt=make_trt(driver))
+    assert capsys.readouterr().out == ""
+
+
 def test_a_gpu_of_another_name_and_the_same_kind_runs_an_engine(model: Path, driver: Driver, tmp_path: Path) -> None:
     path = write_engine(tmp_path / "model.engine", model, gpu="NVIDIA H200")
     TensorRTBackend(path, trt=make_trt(driver)).close()

@@ -19,6 +19,7 @@ from gseg_runtime.engine_file import REBUILD, RTX, EngineFacts, read_facts
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.pip_hint import install
+from gseg_runtime.tensorrt_log import quiet_logger
 
 NUM_SLOTS = 3  # one is copied to, one computes, one is copied from
 
@@ -43,13 +44,14 @@ class TensorRTBackend(Backend):
         self.card, self.batch = facts.card, facts.batch
         self.name = f"TensorRT {facts.tensorrt_version}, {device}"
         self._cuda = Cuda(index)
-        self._logger = trt.Logger(trt.Logger.WARNING)
+        self._logger = quiet_logger(trt)
         self._runtime = trt.Runtime(self._logger)
         if facts.portable:
             self._runtime.engine_host_code_allowed = True  # the runtime of its own version, which it brings along
         self._engine = self._runtime.deserialize_cuda_engine(path.read_bytes())
         if self._engine is None:
-            raise BackendUnavailable(f"{path}: TensorRT {trt.__version__} does not take this engine", REBUILD)
+            message = f"{path}: TensorRT {trt.__version__} does not take this engine: {self._logger.why()}"
+            raise BackendUnavailable(message, REBUILD)
         names = [self._engine.get_tensor_name(index) for index in range(self._engine.num_io_tensors)]
         if INPUT not in names or LABELS not in names:
             raise ModelCardError(
