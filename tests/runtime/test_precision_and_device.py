@@ -15,7 +15,7 @@ from fake_gpu import Driver
 from onnx import TensorProto, helper, numpy_helper
 
 from gseg_runtime.backends import choose
-from gseg_runtime.backends.ort import _disabled, _trt_options
+from gseg_runtime.backends.ort import _cuda_options, _disabled, _trt_options, gpu_batch
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.onnx_file import read_card
 
@@ -41,6 +41,15 @@ def test_tensorrt_is_told_the_precision(make_model: MakeModel, precision: str, t
     options = _trt_options(ORT, model, "trt:0", read_card(model), 8, None)
     assert {key: value for key, value in options.items() if key.endswith("_enable")} == told
     assert options["trt_profile_opt_shapes"] == "images:8x32x32x3"
+
+
+@pytest.mark.parametrize(("precision", "tf32"), [("fp32", "0"), ("fp16", "1")])
+def test_only_half_precision_may_use_tensor_cores(make_model: MakeModel, precision: str, tf32: str) -> None:
+    assert _cuda_options("cuda:1", read_card(make_model(precision=precision)))["use_tf32"] == tf32
+
+
+def test_a_gpu_gets_fewer_images_at_once_the_larger_they_are() -> None:
+    assert [gpu_batch(size) for size in (32, 128, 256, 512, 1024, 4096)] == [32, 32, 32, 8, 2, 1]
 
 
 def test_the_folder_for_engines_is_made_with_those_above_it(model: Path, tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from gseg_runtime.telemetry import no_telemetry
 _CUDA = "CUDAExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
-GPU_BATCH = 32
+GPU_BATCH, GPU_PIXELS = 32, 2**21  # at most, of a batch: of larger inputs three batches at once fill a GPU
 # Of a session: on x86 without VNNI instructions 8-bit products overflow unless it is told to be exact. It is slower for
 # it, but not with the weights of seven bits that the export makes for CPUs.
 EXACT_INT8 = ("session.x64quantprecision", "1")
@@ -47,9 +47,11 @@ class OrtBackend(Backend):
         )
         self._is_gpu = kind != "cpu"
         self.card = read_card(model)
-        self.batch = 1 if kind == "cpu" else batch or GPU_BATCH
+        self.batch = 1 if kind == "cpu" else batch or gpu_batch(self.card.input_size)
         self.is_batch_fixed = kind == "trt"  # another shape would build another engine
-        providers = _providers(ort, device, lambda: _trt_options(ort, model, device, self.card, self.batch, cache))
+        providers = _providers(
+            ort, device, self.card, lambda: _trt_options(ort, model, device, self.card, self.batch, cache)
+        )
         self._session = _open_session(ort, model, providers)
         wanted = providers[0] if kind == "cpu" else providers[0][0]
         if self._session.get_providers()[0] != wanted:  # it goes on with the next one, and says so nowhere else
@@ -71,6 +73,11 @@ class OrtBackend(Backend):
     def close(self) -> None:
         """Free the session's memory."""
         del self._session
+
+
+def gpu_batch(input_size: int) -> int:
+    """How many images of so many pixels a side a GPU is given at once."""
+    return max(1, min(GPU_BATCH, GPU_PIXELS // input_size**2))
 
 
 def has_cuda_provider() -> bool:
@@ -123,7 +130,7 @@ def _disabled(providers: list[Any]) -> tuple[str, ...]:
     return _NOT_FOR_TENSORRT if providers[0][0] == _TENSORRT else ()
 
 
-def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
+def _providers(ort: ModuleType, device: str, card: ModelCard, trt_options: Any) -> list[Any]:
     """trt_options: makes the TensorRT provider's options; called only when they are needed."""
     kind = device.partition(":")[0]
     if kind == "cpu":
@@ -136,10 +143,18 @@ def _providers(ort: ModuleType, device: str, trt_options: Any) -> list[Any]:
         )
         raise BackendUnavailable(message, _install(kind))
     preload(ort)
-    # The exhaustive search is its default and makes the first images take seconds. So is TF32, which is not the float32
-    # that the export was verified in.
-    cuda = (_CUDA, {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": "0"})
+    cuda = (_CUDA, _cuda_options(device, card))
     return [cuda, _CPU] if kind == "cuda" else [(_TENSORRT, trt_options()), cuda, _CPU]
+
+
+def _cuda_options(device: str, card: ModelCard) -> dict[str, Any]:
+    """The exhaustive search is the provider's default and makes the first images take seconds.
+
+    So is TF32, which is not the float32 that the export was verified in. But without it cuDNN gets no tensor cores at
+    all, which half precision is made for.
+    """
+    tf32 = "1" if card.precision == "fp16" else "0"
+    return {"device_id": _index(device), "cudnn_conv_algo_search": "HEURISTIC", "use_tf32": tf32}
 
 
 def _check_gpu(device: str) -> None:
