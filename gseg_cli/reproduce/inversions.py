@@ -66,8 +66,8 @@ def summary(parts: Iterator[Inverted]) -> dict[str, Any]:
 
 
 def _name(number: int, inverter: Inverter) -> str:
-    """Of a batch's file. A GPU takes larger batches than a CPU, and neither may take the other's files for its own."""
-    is_usual = inverter.batch == default_batch(inverter.size)
+    """Of a batch's file. Of a GPU and a CPU neither may take the other's files for its own: times are kept too."""
+    is_usual = inverter.device.type == "cpu" and inverter.batch == default_batch(inverter.size)
     return f"{number:05d}.safetensors" if is_usual else f"{number:05d}-of-{inverter.batch}.safetensors"
 
 
