@@ -11,8 +11,9 @@ def pad_alike(graph: onnx.ModelProto) -> None:
     """Replace convolutions that pad more at the end by ones that pad alike, with the same results.
 
     TensorFlow's SAME at stride 2, of which EfficientNet-Lite0 is made, pads one more to the right and below. ONNX
-    Runtime hands that to cuDNN, which has no plan for it on many GPUs (microsoft/onnxruntime#26274). A kernel with as
-    many zeros in front, and the greater padding on both sides, meets the same pixels. Weights are initializers, each of one convolution.
+    Runtime hands that to cuDNN, which has no plan for it on many GPUs (microsoft/onnxruntime#26274). A kernel with
+    as many zeros in front, and the greater padding on both sides, meets the same pixels. Weights are initializers,
+    each of one convolution.
     """
     weights = {tensor.name: tensor for tensor in graph.graph.initializer}
     enlarged = set()
