@@ -3,11 +3,13 @@
 Needs no PyTorch.
 """
 
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -119,9 +121,22 @@ class AnnotationSet:
         """Write the label maps as indexed PNGs, the latents and annotations.json.
 
         source: what the label maps were made from, for people. A folder that holds anything is refused unless
-        `overwrite`, and even then when a label map in it was edited with another program since.
+        `overwrite`, and even then when a label map in it was edited with another program since. What is replaced goes
+        only when all that replaces it is on the disk.
         """
-        claim(folder, "annotations", overwrite=overwrite, owned=partial(_is_ours, folder))
+        claimed = partial(claim, folder, "annotations", overwrite=overwrite, owned=partial(_is_ours, folder))
+        if overwrite and folder.is_dir():
+            with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as new:
+                self._write(Path(new), source)
+                claimed()
+                for file in sorted(Path(new).iterdir(), key=lambda file: file.name == FILE):
+                    shutil.move(file, folder / file.name)
+        else:
+            claimed()
+            self._write(folder, source)
+        finish_folder(folder)
+
+    def _write(self, folder: Path, source: str) -> None:
         for seed, labels in zip(self.seeds, self.labels, strict=True):
             write_label_png(folder / sample_name(seed), labels, self.classes)
         save_latents(folder / latents.FILE, self.ws, self.seeds)
@@ -136,7 +151,6 @@ class AnnotationSet:
             "pixels_per_class": self.pixels_per_class,
         }
         write_description(folder / FILE, "annotations", facts)
-        finish_folder(folder)
 
 
 def annotated_names(folder: Path) -> list[str]:

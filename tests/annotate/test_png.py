@@ -275,6 +275,21 @@ def test_annotations_are_replaced_only_when_asked_and_never_after_edits_by_hand(
     assert np.array_equal(AnnotationSet.load(folder).labels[0], face(shift=2))
 
 
+def test_annotations_stay_until_all_that_replaces_them_is_written(samples, tmp_path, monkeypatch):
+    folder = tmp_path / "a"
+    before = annotations_of(samples, np.stack([face(), face(shift=4)]), (0, 3))
+    before.save(folder, source="first")
+
+    def stopped(*args):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("gseg_cli.annotate.annotation_set.save_latents", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        annotations_of(samples, face()[None], (1,)).save(folder, source="second", overwrite=True)
+    assert np.array_equal(AnnotationSet.load(folder).labels, before.labels)
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
 def test_the_source_is_not_overwritten_by_its_own_import(project, samples, capsys):
     annotations_of(samples, face()[None], (0,)).save(project.annotations_dir, source="first")
     assert run(project, samples, project.annotations_dir, "--overwrite") == 2
