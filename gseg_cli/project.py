@@ -93,6 +93,11 @@ class Project:
         return self.path("annotations")
 
     @property
+    def label_dir(self) -> Path:
+        """What gseg label remembers."""
+        return self.path("label")
+
+    @property
     def runs_dir(self) -> Path:
         return self.path("runs")
 

@@ -57,6 +57,7 @@ class Journal:
         """Open the journal; where there is none that can be read, the first change begins one at `base`."""
         self.path, self.rev = path, 0
         self.labels = self.previous = base  # now, and before the newest change
+        self.newest: tuple[str, Rectangle] | None = None  # draw, undo or redo, and where
         self._done: list[Change] = []
         self._undone: list[Change] = []
         self._has_file = self._replay()
@@ -88,23 +89,23 @@ class Journal:
     def _apply(self, change: Change) -> None:
         self._done.append(change)
         self._undone.clear()
-        self._show(change.where, change.after)
+        self._show("draw", change.where, change.after)
 
     def _undo(self) -> Rectangle:
         change = self._done.pop()
         self._undone.append(change)
-        return self._show(change.where, change.before)
+        return self._show("undo", change.where, change.before)
 
     def _redo(self) -> Rectangle:
         change = self._undone.pop()
         self._done.append(change)
-        return self._show(change.where, change.after)
+        return self._show("redo", change.where, change.after)
 
-    def _show(self, where: Rectangle, packed: bytes) -> Rectangle:
+    def _show(self, how: str, where: Rectangle, packed: bytes) -> Rectangle:
         labels = self.labels.copy()
         labels[where.slices] = _unpack(packed, where.h, where.w)
         self.previous, self.labels = self.labels, labels
-        self.rev += 1
+        self.rev, self.newest = self.rev + 1, (how, where)
         return where
 
     def _write(self, entry: Any) -> None:

@@ -92,7 +92,7 @@ class Session:
 
     def accept(self, seed: int, rev: int, wish: Wish) -> Patch | None:
         """Take a prediction as labels; None when that changes nothing."""
-        before = self.store.labels(seed)
+        before = self.store.labels_at(seed, rev)
         after = wish.taken(before, self.teacher.shelf.whole(seed, wish.id))
         where = difference(before, after)
         if where is None:

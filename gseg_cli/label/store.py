@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +19,6 @@ from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png
-
-FOLDER = "label"  # of a project
 
 
 @dataclass(frozen=True)
@@ -44,13 +43,13 @@ class LabelStore:
     """Labels uint8 [R, R] of each sample, 255 where there are none, with all that can be undone.
 
     The journals in label/ are the truth; annotations/ follows within the same call. A change names the revision it was
-    made on, and StaleError is raised when there is a newer one. NotThereError for an unknown seed. May be
-    called from several threads.
+    made on, and StaleError is raised when there is a newer one; but who repeats the newest change, because the answer
+    was lost on the way, is answered as before. NotThereError for an unknown seed. May be called from several threads.
     """
 
     def __init__(self, project: Project, samples: SampleSet) -> None:
         """GsegError when another process has it open, or what is there cannot be painted on."""
-        self.dir, self.size, self.classes = project.path(FOLDER), samples.resolution, project.classes
+        self.dir, self.size, self.classes = project.label_dir, samples.resolution, project.classes
         self.lock = FolderLock(self.dir)
         self._mutex = threading.Lock()
         try:
@@ -62,6 +61,11 @@ class LabelStore:
     def labels(self, seed: int) -> LabelMap:
         """As they are now; never to be written into, and never changed afterwards."""
         return self._journal(seed).labels
+
+    def labels_at(self, seed: int, rev: int) -> LabelMap:
+        """As they were before the newest change if that was made on this revision, else as they are now."""
+        journal = self._journal(seed)
+        return journal.previous if rev == journal.rev - 1 else journal.labels
 
     def state(self, seed: int) -> State:
         return _state(self._journal(seed))
@@ -89,14 +93,19 @@ class LabelStore:
             journal.draw(where, pixels)
             return where
 
-        return self._change(seed, rev, draw).state
+        def is_newest(journal: Journal) -> bool:
+            return journal.newest == ("draw", where) and np.array_equal(journal.labels[where.slices], pixels)
+
+        patch = self._change(seed, rev, draw, is_newest)
+        assert patch is not None
+        return patch.state
 
     def undo(self, seed: int, rev: int) -> Patch | None:
         """Take the newest change back; None when there is none."""
-        return self._change(seed, rev, Journal.undo) if self.state(seed).can_undo else None
+        return self._change(seed, rev, lambda journal: journal.undo() if journal.can_undo else None, _newest_is("undo"))
 
     def redo(self, seed: int, rev: int) -> Patch | None:
-        return self._change(seed, rev, Journal.redo) if self.state(seed).can_redo else None
+        return self._change(seed, rev, lambda journal: journal.redo() if journal.can_redo else None, _newest_is("redo"))
 
     def recolour(self, classes: ClassMap) -> None:
         """Go on with other names or colours, or more classes."""
@@ -121,18 +130,27 @@ class LabelStore:
             raise NotThereError(f"there is no sample {seed}")
         return self._journals[seed]
 
-    def _change(self, seed: int, rev: int, change: Callable[[Journal], Rectangle]) -> Patch:
+    def _change(
+        self, seed: int, rev: int, change: Callable[[Journal], Rectangle | None], is_newest: Callable[[Journal], bool]
+    ) -> Patch | None:
+        """change: None when there is nothing to be done. is_newest: whether the newest change was the same."""
         with self._mutex:
             journal = self._journal(seed)
-            if rev != journal.rev:
+            if rev == journal.rev - 1 and is_newest(journal):
+                assert journal.newest is not None
+                where: Rectangle | None = journal.newest[1]
+            elif rev != journal.rev:
                 raise StaleError(seed, journal.rev)
-            where = change(journal)
-            self.annotations.write(seed, journal.labels)
-            return Patch(where, journal.labels[where.slices], _state(journal))
+            else:
+                where = change(journal)
+                if where is not None:
+                    self.annotations.write(seed, journal.labels)
+            return None if where is None else Patch(where, journal.labels[where.slices], _state(journal))
 
     def _open(self, project: Project, samples: SampleSet) -> None:
         self._journals: dict[int, Journal] = {}
         self._blank = np.full((self.size, self.size), IGNORE, np.uint8)
+        self._made = _making(samples)
         folder = project.annotations_dir
         for seed in _unlisted(folder, samples):
             self._drop_half_listed(seed, folder)
@@ -147,28 +165,36 @@ class LabelStore:
             path.unlink()
 
     def _open_journals(self, samples: SampleSet) -> None:
+        """The journals and annotations/ differ in one sample after a kill; else somebody changed the label maps."""
+        different = []
         for seed in samples.seeds:
             if seed not in self._journals:
                 saved = self.annotations.maps.get(seed, self._blank)
-                self._journals[seed] = Journal(self._path(seed), saved)
-                self._reconcile(seed, saved)
+                journal = self._journals[seed] = Journal(self._path(seed), saved)
+                if not np.array_equal(saved, journal.labels):
+                    different.append((seed, journal, saved))
+        for seed, journal, saved in different:
+            if len(different) == 1 and np.array_equal(saved, journal.previous):
+                self.annotations.write(seed, journal.labels)
+            else:
+                journal.draw(Rectangle(0, 0, self.size, self.size), saved)
 
     def _path(self, seed: int) -> Path:
-        return self.dir / f"{seed:06d}.journal"
+        return self.dir / f"{seed:06d}-{self._made}.journal"
 
-    def _reconcile(self, seed: int, saved: LabelMap) -> None:
-        """The journal and annotations/ may differ: by one stroke after a kill, else somebody changed the label map."""
-        journal = self._journals[seed]
-        if np.array_equal(saved, journal.labels):
-            return
-        if np.array_equal(saved, journal.previous):
-            self.annotations.write(seed, journal.labels)
-        else:
-            journal.draw(Rectangle(0, 0, self.size, self.size), saved)
+
+def _newest_is(how: str) -> Callable[[Journal], bool]:
+    return lambda journal: journal.newest is not None and journal.newest[0] == how
 
 
 def _state(journal: Journal) -> State:
     return State(journal.rev, journal.can_undo, journal.can_redo)
+
+
+def _making(samples: SampleSet) -> str:
+    """Of all that the pictures depend on but their seeds: a GAN trained anew draws others, which nobody labelled."""
+    facts = f"{samples.gan_sha256} {samples.truncation_psi} {samples.class_index}"
+    return sha256(facts.encode()).hexdigest()[:12]
 
 
 def _unlisted(folder: Path, samples: SampleSet) -> list[int]:

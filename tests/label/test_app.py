@@ -181,6 +181,7 @@ def test_accepting_a_prediction_is_one_step_that_can_be_undone(page):
     one = taught(page)
     wish = {"rev": 2, "id": one["prediction"], "part": "all", "only_unlabelled": True, "locked": []}
     patch = page.post("/api/samples/3/accept", json=wish).json()
+    assert page.post("/api/samples/3/accept", json=wish).json() == patch  # as when the answer was lost
     assert (patch["rev"], patch["can_undo"]) == (3, True)
     now, _ = labels(page)
     assert (now != IGNORE).all() and (now[:2, :4] == 1).all() and (now[10:12, :4] == 2).all()

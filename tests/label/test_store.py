@@ -1,5 +1,6 @@
 """Nothing that was painted is lost, and nobody's labels are mixed."""
 
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -148,6 +149,48 @@ def test_a_change_on_an_old_revision_is_refused_with_the_newest(project):
         with pytest.raises(StaleError):
             change(3, 0)
     store.close()
+
+
+def test_a_change_whose_answer_was_lost_is_answered_again_and_not_made_twice(project):
+    """As a page sends it again when the connection broke; also after the server was started anew."""
+    store = opened(project)
+    pixels = np.full((DOT.h, DOT.w), 1, np.uint8)
+    first = store.draw(3, 0, DOT, pixels)
+    assert store.draw(3, 0, DOT, pixels) == first
+    store.close()
+    store = opened(project)
+    assert store.draw(3, 0, DOT, pixels) == first
+    for step, rev in ((store.undo, 1), (store.redo, 2)):
+        once, again = step(3, rev), step(3, rev)
+        assert once.state == again.state and np.array_equal(once.labels, again.labels) and again.state.rev == rev + 1
+    for other in (lambda: store.undo(3, 2), lambda: store.draw(3, 2, DOT, pixels), lambda: store.redo(3, 1)):
+        with pytest.raises(StaleError):
+            other()
+    store.close()
+
+
+def test_labels_drawn_on_samples_of_another_gan_stay_with_it(project):
+    store, samples = opened(project), SampleSet.load(project.samples_dir)
+    dot(store, 1)
+    store.close()
+    shutil.rmtree(project.annotations_dir)
+    other = LabelStore(project, replace(samples, gan_sha256="b" * 64))
+    assert (other.labels(3) == IGNORE).all() and not other.state(3).can_undo
+    other.close()
+
+
+def test_annotations_that_were_taken_away_stay_away_and_can_be_undone_to(project):
+    store = opened(project)
+    for seed in SEEDS[:2]:
+        dot(store, 1, seed)
+    store.close()
+    shutil.rmtree(project.annotations_dir)
+    again = opened(project)
+    for seed in SEEDS[:2]:
+        assert (again.labels(seed) == IGNORE).all()
+        again.undo(seed, again.state(seed).rev)
+        assert (again.labels(seed)[DOT.slices] == 1).all()
+    again.close()
 
 
 def test_a_sample_that_is_not_there_cannot_be_painted_on(project):
