@@ -1,6 +1,7 @@
 """The whole import: read an export, agree on classes, match and paint; then write it into the project."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from gseg_cli.annotate.annotation_set import FILE, AnnotationSet, annotated_names
@@ -12,6 +13,7 @@ from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.shapes import LINE_WIDTH
 from gseg_cli.gan import sample_set
 from gseg_cli.gan.sample_set import SampleSet, sample_name
+from gseg_cli.label.lock import locked
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -72,6 +74,16 @@ def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> li
     return [f"--overwrite: {len(lost)} annotations are gone that this import lacks ({told}); --add would keep them"]
 
 
+@contextmanager
+def unpainted(project: Project, folder: Path) -> Iterator[None]:
+    """Keep gseg label away while `folder` is written, if that is what it writes to; GsegError while it runs."""
+    if folder.resolve() == project.annotations_dir.resolve():
+        with locked(project.label_dir):
+            yield
+    else:
+        yield
+
+
 def write_import(
     annotations: AnnotationSet,
     samples: SampleSet | None,
@@ -88,10 +100,11 @@ def write_import(
     on; then only they are shown. Returns all that `folder` then holds, and the sheet of the samples.
     """
     toml = project.extended(annotations.classes)  # before anything is written, since it may not be possible
-    if add and (folder / FILE).is_file():
-        annotations, overwrite = AnnotationSet.load(folder).joined(annotations), True
-    annotations.save(folder, source=str(source), overwrite=overwrite)
-    project.write_toml(toml)
+    with unpainted(project, folder):
+        if add and (folder / FILE).is_file():
+            annotations, overwrite = AnnotationSet.load(folder).joined(annotations), True
+        annotations.save(folder, source=str(source), overwrite=overwrite)
+        project.write_toml(toml)
     if samples is None and annotations.has_samples and (project.samples_dir / sample_set.FILE).is_file():
         samples = SampleSet.load(project.samples_dir)
     return annotations, write_previews(annotations, samples, folder) if samples else None

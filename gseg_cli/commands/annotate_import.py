@@ -93,7 +93,7 @@ def annotate_import(
     Writes label maps for fewshot-train, and previews of them.
     """
     from gseg_cli.annotate.annotation_set import annotated_names
-    from gseg_cli.annotate.importing import check_free, import_source, lost_by_overwriting, write_import
+    from gseg_cli.annotate.importing import check_free, import_source, lost_by_overwriting, unpainted, write_import
     from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
@@ -106,7 +106,8 @@ def annotate_import(
     _refuse_clashes(source, folder, add, overwrite)
     if photos and scale > 1:
         raise UsageError("--scale only applies to samples", "draw on the photos themselves")
-    check_free(folder, overwrite=overwrite, add=add)
+    with unpainted(project, folder):  # asked before the work, too
+        check_free(folder, overwrite=overwrite, add=add)
     how: dict[str, Any] = {
         "mapping": mapping,
         "unlabelled": IGNORE if unlabelled == "ignore" else 0,

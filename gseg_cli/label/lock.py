@@ -3,6 +3,8 @@
 import fcntl
 import os
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from gseg_runtime.errors import GsegError
@@ -32,3 +34,14 @@ class FolderLock:
 
     def release(self) -> None:
         self._file.close()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder that is there; one that is not is nobody's, and is not made."""
+    lock = FolderLock(folder) if folder.is_dir() else None
+    try:
+        yield
+    finally:
+        if lock:
+            lock.release()

@@ -9,6 +9,7 @@ from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
+from gseg_cli.label.lock import locked
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
 from tests.annotate.exports import DATA, label_studio, labelme, square, write
@@ -175,6 +176,16 @@ def test_a_second_import_is_told_of_add_first_and_of_what_overwrite_loses(run, p
     assert run(second, "--overwrite") == 0
     error = capsys.readouterr().err
     assert "warning: --overwrite: 1 annotations are gone that this import lacks (000003.png); --add would" in error
+
+
+def test_nothing_is_imported_into_what_gseg_label_has_open(run, project, tmp_path, capsys):
+    source = drawn(tmp_path / "in", "skin")
+    project.label_dir.mkdir()
+    with locked(project.label_dir):
+        assert run(source) == 1
+        assert "in use by process" in capsys.readouterr().err and not any(project.annotations_dir.iterdir())
+        assert run(source, "--out", str(tmp_path / "elsewhere")) == 0
+    assert run(source) == 0
 
 
 def test_map_folds_case_and_blanks_and_says_beside_errors_that_it_was_not_used(run, project, tmp_path, capsys):
