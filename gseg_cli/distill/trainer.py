@@ -7,9 +7,10 @@ uninterrupted one, and many processes take those of one with the same microbatch
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
@@ -28,14 +29,15 @@ from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError
 
 WARM_UP = 0.1  # share of the training in which the learning rate rises
+GOLDEN_RATIO = (1 + math.sqrt(5)) / 2
 LEAST_SHARE = 1e-3  # of the pixels that an untrained network expects of any class
 
 
 class StudentTrainer:
     """The student, its average and its optimiser; `step` takes one step.
 
-    annotated, labelled: samples and photos with the labels that a person drew. Every chunk has its share of each. All
-    sets stay on the CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
+    annotated, labelled: samples and photos with the labels that a person drew; see `chunk_counts`. All sets stay on the
+    CPU. elapsed_s is the time spent so far, of all processes that worked on it one after another.
     """
 
     def __init__(
@@ -111,7 +113,7 @@ class StudentTrainer:
 
     def _chunk_loss(self, chunk: int) -> Tensor:
         seed_step(self.config.seed, self.num_steps, chunk)
-        batch = self.augmentation(self._draw())
+        batch = self.augmentation(self._draw(self.num_steps * self.num_chunks + chunk))
         with autocast(self.device, self._precision):
             logits = self.net(batch.image)
         return self.loss(logits.float(), batch)
@@ -122,13 +124,13 @@ class StudentTrainer:
         is_slow = isinstance(self.net, LiteNet) and self.device.type == "cpu"
         return "fp32" if is_slow and self.config.precision == "auto" else self.config.precision
 
-    def _draw(self) -> PairSet:
+    def _draw(self, turn: int) -> PairSet:
         size = self.net.config.input_size
-        counts = [round(share * self.chunk_size) for _, share in self.drawn]
+        counts = chunk_counts([share for _, share in self.drawn], self.chunk_size, turn)
         sets = [self.pairs, *(pairs for pairs, _ in self.drawn)]
         parts = [
             pairs[torch.randint(len(pairs), [count])].at(size)
-            for pairs, count in zip(sets, [self.chunk_size - sum(counts), *counts], strict=True)
+            for pairs, count in zip(sets, counts, strict=True)
             if count
         ]
         return PairSet.join(parts)
@@ -162,6 +164,21 @@ class StudentTrainer:
 
     def _networks(self) -> dict[str, nn.Module]:
         return {"net": self.net, "average": self.average}
+
+
+def chunk_counts(shares: Sequence[float], size: int, turn: int) -> list[int]:
+    """How many of a chunk of `size` are pairs, then how many of each set that has a share. turn: the chunk's number.
+
+    Shares are rounded where that leaves some of each. In smaller chunks it would leave a set out for good; there each
+    place of the chunks takes its turn, in steps of the golden ratio, so that over time all have their share.
+    """
+    rounded = [round(share * size) for share in shares]
+    counts = [size - sum(rounded), *rounded]
+    if min(counts) > 0:
+        return counts
+    places = (np.arange(turn * size, (turn + 1) * size) * GOLDEN_RATIO) % 1
+    ends = np.cumsum([1 - sum(shares), *shares])
+    return np.bincount(ends[:-1].searchsorted(places, side="right"), minlength=len(ends)).tolist()
 
 
 def _drawn(
