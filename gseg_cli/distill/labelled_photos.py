@@ -23,20 +23,27 @@ MAX_STRETCH = 0.02  # by which a mask's shape may differ from its photo's
 def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     """(photo, mask) below folder/images and folder/masks, as `gseg dataset` writes them; photos without one are left
     out. A mask has its photo's name and folder, and the ending .png. GsegError when no photo has a mask, or a mask no
-    photo.
+    photo or two.
     """
     images, masks = folder / "images", folder / "masks"
     for part in (images, masks):
         if not part.is_dir():
             raise GsegError(f"{part}: no such folder", "put photos into images/ and label maps (PNG) into masks/")
-    photos = {path.relative_to(images).with_suffix(""): path for path in list_images(images)}
-    found = {path.relative_to(masks).with_suffix(""): path for path in sorted(masks.rglob("*.png"))}
+    photos: dict[Path, list[Path]] = {}
+    for path in list_images(images):
+        photos.setdefault(path.relative_to(images).with_suffix(""), []).append(path)
+    found = {path.relative_to(masks).with_suffix(""): path for path in list_images(masks) if path.suffix == ".png"}
     if not found:
         raise GsegError(f"{masks}: no label map (PNG)", "a mask has the name of its photo")
     for name, mask in found.items():
         if name not in photos:
             raise GsegError(f"{mask}: no photo of this name in {images}", "a mask has the name of its photo")
-    return [(photos[name], mask) for name, mask in found.items()]
+        if len(photos[name]) > 1:
+            both = " and ".join(photo.name for photo in photos[name][:2])
+            raise GsegError(
+                f"{mask}: belongs to {both}, expected one photo", "rename one, and give it a mask of its own"
+            )
+    return [(photos[name][0], mask) for name, mask in found.items()]
 
 
 def unlabelled_photos(folder: Path) -> list[Path]:
@@ -55,7 +62,7 @@ def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = 
     table = _table(folder / "masks", classes)
     rows = []
     for i, (photo, mask) in enumerate(files):
-        rows.append(_framed(photo, mask, table, len(classes), size))
+        rows.append(_framed(photo, mask, table, size))
         on_step(Step(i + 1, len(files)))
     images, labels = zip(*rows, strict=True)
     return PairSet.exact(np.stack(images), np.stack(labels))
@@ -67,26 +74,25 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _framed(photo: Path, mask: Path, table: LabelMap, num_classes: int, size: int) -> tuple[Pixels, LabelMap]:
-    pixels, labels = read_image(photo).pixels, table[read_label_png(mask)]
+def _framed(photo: Path, mask: Path, table: LabelMap, size: int) -> tuple[Pixels, LabelMap]:
+    pixels, labels = read_image(photo).pixels, _named_anew(read_label_png(mask), table, mask)
     (height, width), (mask_height, mask_width) = pixels.shape[:2], labels.shape
     if abs(height * mask_width / (width * mask_height) - 1) > MAX_STRETCH:
         message = f"{mask}: {mask_width} x {mask_height} pixels, but {photo} has {width} x {height}"
         raise GsegError(message, "a mask covers its whole photo, turned as a viewer shows it")
     letterbox = Letterbox(height, width, size)
-    labels = check_label_map(labels, num_classes, str(mask))
     return letterbox.apply(pixels), frame_labels(labels, letterbox)
 
 
+def _named_anew(labels: LabelMap, table: LabelMap, mask: Path) -> LabelMap:
+    is_class = check_label_map(labels, len(table), str(mask)) != IGNORE
+    return np.where(is_class, table[labels * is_class], IGNORE).astype(np.uint8)
+
+
 def _table(masks: Path, classes: ClassMap) -> LabelMap:
-    """What a value in the masks means, uint8 [256]."""
-    table = np.arange(256, dtype=np.uint8)
-    own = said_classes(masks)
-    if own is None or own.names == classes.names:
-        return table
+    """What each value in the masks means, but for IGNORE."""
+    own = said_classes(masks) or classes
     if unknown := [name for name in own.names if name not in classes.names]:
         message = f"{masks}: class {unknown[0]!r} is not one of the teacher's: {', '.join(classes.names)}"
         raise GsegError(message, "label photos and samples with the same classes")
-    table[:] = IGNORE
-    table[: len(own)] = [classes.names.index(name) for name in own.names]
-    return table
+    return np.array([classes.names.index(name) for name in own.names], np.uint8)

@@ -14,7 +14,7 @@ from gseg_cli.distill import stage
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, usual_labelled_share
 from gseg_cli.distill.labelled_photos import read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
-from gseg_cli.distill.trainer import StudentTrainer
+from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import write_label_png
@@ -62,6 +62,27 @@ def test_classes_are_matched_by_name_where_the_folder_names_them(folder):
         read_labelled(folder, CLASSES, 16)
 
 
+def test_a_value_beyond_the_classes_that_the_folder_names_is_an_error(folder):
+    (folder / "dataset.json").write_text(json.dumps({"classes": ClassMap.of_names(CLASSES.names[:1]).to_json()}))
+    with pytest.raises(GsegError, match=r"a\.png: class index 1, but there are 1 classes"):
+        read_labelled(folder, CLASSES, 16)
+
+
+def test_masks_in_linked_folders_count(folder):
+    (folder / "masks" / "deep").rename(folder.parent / "deep")
+    (folder / "masks" / "deep").symlink_to(folder.parent / "deep")
+    assert len(read_labelled(folder, CLASSES, 16)) == 2
+
+
+@pytest.mark.parametrize("chunk", [2, 3, 16])
+@pytest.mark.parametrize("shares", [[], [0.25], [0.71, 0.07], [0.33, 0.33], [0.94, 0.03]])
+def test_every_source_has_its_share_of_small_chunks_too(shares, chunk):
+    drawn = np.array([chunk_counts(shares, chunk, turn) for turn in range(1000)])
+    assert (drawn >= 0).all() and (drawn.sum(axis=1) == chunk).all()
+    most = max(len(shares), 1) / 2 / chunk if (drawn == drawn[0]).all() else 0.002  # as far as rounding goes
+    assert np.abs(drawn.mean(axis=0) / chunk - [1 - sum(shares), *shares]).max() <= most
+
+
 def write_mask(folder, labels):
     write_label_png(folder / "masks" / "a.png", labels.astype(np.uint8), CLASSES)
 
@@ -71,6 +92,7 @@ def write_mask(folder, labels):
     [
         (lambda f: (f / "images" / "a.png").unlink(), r"a\.png: no photo of this name"),
         (lambda f: [p.unlink() for p in (f / "masks").rglob("*.png")], "no label map"),
+        (lambda f: Image.new("RGB", (10, 20)).save(f / "images" / "a.jpg"), r"a\.png: belongs to a.jpg and a.png"),
         (lambda f: (f / "masks").rename(f / "labels"), "masks: no such folder"),
         (
             lambda f: write_mask(f, np.zeros((10, 20))),
@@ -90,7 +112,7 @@ def test_two_photos_are_half_of_each_step_unless_told_and_samples_share_the_rest
     photos = read_labelled(folder, CLASSES, 16)
     pairs, annotated = (replace(photos, images=torch.full_like(photos.images, value)) for value in (7, 9))
     config = DistillConfig(student="tiny", batch=16, labelled_share=share)
-    drawn = StudentTrainer(pairs, len(CLASSES), config, CPU, annotated=annotated, labelled=photos)._draw()
+    drawn = StudentTrainer(pairs, len(CLASSES), config, CPU, annotated=annotated, labelled=photos)._draw(0)
     of_samples = [int((drawn.images == value).flatten(1).all(dim=1).sum()) for value in (7, 9)]
     assert [*of_samples, 16 - sum(of_samples)] == expected
 
