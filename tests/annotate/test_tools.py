@@ -215,6 +215,14 @@ def test_voc_masks_without_a_table_have_the_devkits_colours_and_border(ten_sampl
     assert (area(labels, 1), area(labels, 255)) == (64, 8)
 
 
+def test_grey_voc_masks_ignore_255_too(ten_samples, tmp_path):
+    values = box(64, 8, 8, 16, 16, 15)
+    values[7, 8:16] = 255
+    write(tmp_path / "SegmentationClass/000003.png", png(values))
+    labels = labels_of(tmp_path, ten_samples, CLASSES, {"person": "skin"})
+    assert (area(labels, 1), area(labels, 255)) == (64, 8)
+
+
 def test_labelmes_voc_folders_name_their_classes_in_class_names(ten_samples, tmp_path):
     values = box(64, 8, 8, 16, 16, 2)
     image = Image.fromarray(values)
@@ -300,6 +308,14 @@ def test_masks_of_parts_lie_over_each_other_as_in_celebamask_hq(ten_samples, tmp
     kind, found = load(tmp_path, ten_samples, CLASSES)
     assert kind == "masks of parts" and area(found.all().labels[0], 2) == 32 * 32
     assert found.warnings == ()
+
+
+def test_two_masks_of_one_part_are_an_error_that_names_both(ten_samples, tmp_path):
+    for name in ("anna/00003_skin.png", "ben/3_skin.png"):
+        write(tmp_path / name, png(box(64, 0, 0, 8, 8, 255)))
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "two masks of one part" in failure.message
+    assert "anna/00003_skin.png" in failure.message and "ben/3_skin.png" in failure.message
 
 
 def test_masks_of_parts_that_differ_in_size_are_an_error(ten_samples, tmp_path):

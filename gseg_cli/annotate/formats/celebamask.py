@@ -30,7 +30,13 @@ def read_parts(files: Files, names: Sequence[str], reading: Reading) -> None:
     for name in names:
         match = _NAME.match(base_name(name))
         assert match
-        groups.setdefault(int(match[1]), {})[match[2]] = name
+        parts = groups.setdefault(int(match[1]), {})
+        with reading.attempt():
+            if match[2] in parts:
+                both = f"{files.where(parts[match[2]])} and {files.where(name)}"
+                hint = "keep one of them, or import the folders one after the other with --add"
+                raise GsegError(f"{both}: two masks of one part of one picture", hint)
+        parts[match[2]] = name
     for number, parts in groups.items():
         with reading.attempt():
             order = sorted(parts, key=lambda part: CELEBA_PARTS.index(part) if part in CELEBA_PARTS else -1)

@@ -59,8 +59,9 @@ def _layers_of(image: Image.Image, key: ColorKey, where: str) -> tuple[list[Laye
     numbers = [int(value) for value in np.unique(values) if value != IGNORE]
     if numbers and numbers[-1] >= len(key.labels):
         raise GsegError(f"{where}: value {numbers[-1]}, but there are {len(key.labels)} labels", HINT)
-    layers = [Layer(key.labels[value], Bitmap(values == value)) for value in numbers if key.labels[value] != BACKGROUND]
-    return layers, []
+    labels = {**{value: key.labels[value] for value in numbers}, IGNORE: IGNORED}
+    is_drawn = [value for value in np.unique(values) if labels[value] != BACKGROUND]
+    return [Layer(labels[value], Bitmap(values == value)) for value in is_drawn], []
 
 
 def _table(files: Files) -> dict[str, Color]:
