@@ -74,6 +74,15 @@ def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> li
     return [f"--overwrite: {len(lost)} annotations are gone that this import lacks ({told}); --add would keep them"]
 
 
+def replaced_photos(before: Sequence[str], annotations: AnnotationSet) -> list[str]:
+    """A warning about photos that --add took the annotations of away: cameras name different photos alike."""
+    names = [name for name in annotations.photos.values() if name in before]
+    if not names:
+        return []
+    told = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
+    return [f"--add: replaced the annotations of {len(names)} photos of the same name ({told})"]
+
+
 @contextmanager
 def unpainted(project: Project, folder: Path) -> Iterator[None]:
     """Keep gseg label away while `folder` is written, if that is what it writes to; GsegError while it runs."""

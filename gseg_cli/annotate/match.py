@@ -2,7 +2,7 @@
 
 import base64
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -53,8 +53,11 @@ class Matcher:
     def rename_hint(self, seed: int) -> str:
         return f"rename it to {sample_name(seed)}, or draw on the other sample"
 
-    def seed_of(self, drawing: Drawing) -> int:
-        """The seed of the sample that was drawn on. GsegError when there is none, or name and picture disagree."""
+    def seed_of(self, drawing: Drawing, warn: Callable[[str], None] = lambda text: None) -> int:
+        """The seed of the sample that was drawn on. GsegError when there is none, or name and picture disagree.
+
+        warn: is told when the picture is none of the samples: of another GAN they have the same names.
+        """
         named = self._by_names(drawing)
         thumbnail = self._thumbnail_in(drawing)
         if isinstance(named, int) and (thumbnail is None or self._is_sample(thumbnail, named)):
@@ -64,6 +67,8 @@ class Matcher:
             message = f"{drawing.where}: named as {self.called(named)}, but the picture is {self.called(seen or 0)}"
             raise GsegError(message, self.rename_hint(seen or 0))
         if isinstance(named, int):
+            if thumbnail is not None and self.samples.image_path(named).is_file():
+                warn(f"{drawing.where}: its picture is not {self.called(named)} as it is now; do the labels fit?")
             return named
         if seen is None:
             raise named

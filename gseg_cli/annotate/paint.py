@@ -181,7 +181,7 @@ def _match(drawings: Sequence[Drawing], matcher: Matcher, work: Reading) -> dict
     matched = dict[int, list[Drawing]]()
     for drawing in drawings:
         with work.attempt():
-            matched.setdefault(matcher.seed_of(drawing), []).append(drawing)
+            matched.setdefault(matcher.seed_of(drawing, work.warnings.append), []).append(drawing)
     for seed, found in matched.items():
         if len(found) > 1:
             wheres = " and ".join(drawing.where for drawing in found[:3])

@@ -93,7 +93,14 @@ def annotate_import(
     Writes label maps for fewshot-train, and previews of them.
     """
     from gseg_cli.annotate.annotation_set import annotated_names
-    from gseg_cli.annotate.importing import check_free, import_source, lost_by_overwriting, unpainted, write_import
+    from gseg_cli.annotate.importing import (
+        check_free,
+        import_source,
+        lost_by_overwriting,
+        replaced_photos,
+        unpainted,
+        write_import,
+    )
     from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
     from gseg_cli.gan.sample_set import SampleSet
@@ -132,7 +139,8 @@ def annotate_import(
         output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
         output.say("nothing was written" + ("; use --partial to import the good ones" if annotations else ""))
         return
-    before = annotated_names(folder) if overwrite else []
+    before = annotated_names(folder) if overwrite or add else []
+    replaced = replaced_photos(before, annotations)
     annotations, sheet = write_import(
         annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
     )
@@ -140,7 +148,8 @@ def annotate_import(
         from gseg_cli.annotate.photos import write_fits
 
         sheet = write_fits(fits, annotations.classes, folder)
-    warnings = [*found.warnings, *lost_by_overwriting(before, annotations), *review(annotations)]
+    lost = replaced if add else lost_by_overwriting(before, annotations)
+    warnings = [*found.warnings, *lost, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
     new_classes = annotations.classes.names[len(project.classes) :]

@@ -79,6 +79,18 @@ def test_a_name_that_contradicts_the_picture_is_an_error(ten_samples, tmp_path):
     )
 
 
+def test_a_name_of_a_sample_with_a_picture_of_none_is_doubted(ten_samples, tmp_path):
+    """As when a GAN was trained longer: its samples have the names of the old ones."""
+    noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
+    for number, pixels in ((3, png(noise)), (4, picture(ten_samples, 4))):
+        drawn = labelme(SKIN, path=f"{number:06d}.png", imageData=b64(pixels))
+        write(tmp_path / f"{number:06d}.json", drawn)
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert found.all().seeds == (3, 4)
+    (warning,) = found.warnings
+    assert "000003.json: its picture is not sample 000003.png as it is now" in warning
+
+
 def test_a_strange_picture_without_a_seed_in_its_name_matches_nothing(ten_samples, tmp_path):
     noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
     drawn = labelme(SKIN, path="holiday.png", imageData=b64(png(noise)))
