@@ -1,5 +1,6 @@
 """Two folders of label maps against each other: every pixel is counted over all images before anything is divided."""
 
+import re
 from functools import partial
 from pathlib import Path
 
@@ -12,13 +13,17 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import MAX_CLASSES, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
+from gseg_runtime.images import list_images
 from gseg_runtime.label_map import read_label_png
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY
 from gseg_runtime.workers import num_cores, run_to_completion
 
 NUM_NAMED = 5  # missing files that an error names
+_KINDS = "|".join(re.escape(name.removesuffix(".png")) for name in (CONFIDENCE, CUTOUT, LARGE_OVERLAY))
+BESIDE = re.compile(rf"(.+?)(?:{re.escape(BINARY)}.+|{_KINDS})")
 DATASETS = ("dataset.json", "toy-faces.json")  # in a folder with images/ and masks/
 
 
@@ -103,7 +108,8 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     for folder in (predicted, truth):
         if not folder.is_dir():
             raise GsegError(f"{folder}: no such folder")
-    relative = sorted(path.relative_to(truth) for path in truth.rglob("*") if path.suffix.lower() == ".png")
+    found = {path.relative_to(truth) for path in list_images(truth) if path.suffix.lower() == ".png"}
+    relative = sorted(path for path in found if _label_map_of(path) not in found - {path})
     if not relative:
         raise GsegError(f"{truth}: no label map (PNG) found")
     pairs = [(predicted / path.with_suffix(".png"), truth / path) for path in relative]
@@ -111,6 +117,12 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     if missing:
         raise _missing(missing, predicted, len(pairs))
     return pairs
+
+
+def _label_map_of(path: Path) -> Path:
+    """Of what `gseg segment` writes beside a label map: that map's name; a label map's own stays."""
+    beside = BESIDE.fullmatch(path.stem)
+    return path.with_name(f"{beside[1]}.png") if beside else path
 
 
 def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError:

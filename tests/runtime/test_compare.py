@@ -48,6 +48,22 @@ def test_without_classes_the_report_names_them_or_they_are_numbered(folders: tup
     assert comparison.to_json() == compare_folders(*folders, CLASSES).to_json()
 
 
+def test_what_segment_writes_beside_a_label_map_is_none(folders: tuple[Path, Path]) -> None:
+    beside = ("a.binary-skin.png", "a.binary-ear. left.png", "a.confidence.png", "a.cutout.png", "a.overlay.png")
+    for folder in folders:
+        write_labels(folder, {name: [[0, 0, 1, 1]] for name in beside})
+    assert compare_folders(*folders, CLASSES).to_json()["images"] == 2
+    write_labels(folders[1], {"alone.confidence.png": [[0]]})  # of a photo that is called alone.confidence
+    with pytest.raises(GsegError, match=r"missing: alone\.confidence\.png"):
+        compare_folders(*folders)
+
+
+def test_folders_that_links_lead_to_are_compared_too(folders: tuple[Path, Path]) -> None:
+    (folders[1] / "deep").rename(folders[1].parent / "elsewhere")
+    (folders[1] / "deep").symlink_to(folders[1].parent / "elsewhere")
+    assert compare_folders(*folders, CLASSES).to_json()["images"] == 2
+
+
 def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "deep" / "b.png").unlink()
     with pytest.raises(GsegError, match=r"1 of 2 predictions are missing: deep/b\.png"):
