@@ -13,6 +13,7 @@ from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
 
 NUM_VERIFY = 64  # more of them find nothing new
@@ -29,8 +30,8 @@ class Pictures:
 
 
 def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
-    """All photos below a folder; GsegError when there are fewer than `at_least`."""
-    paths = list_images(folder)
+    """All photos below a folder, not the masks of labelled ones; GsegError when there are fewer than `at_least`."""
+    paths = without_masks(list_images(folder), lambda path: path.relative_to(folder).as_posix())
     if len(paths) < at_least:
         message = f"{folder}: expected at least {at_least} photos, got {len(paths)}"
         raise GsegError(message, "name a folder of photos (JPEG, PNG, WebP, TIFF or BMP)")

@@ -1,7 +1,9 @@
 """What a file's name tells: whether it is a photo's, and else of what kind it is."""
 
 import re
+from collections.abc import Callable, Sequence
 from pathlib import PurePath
+from typing import TypeVar
 
 from gseg_runtime.files import TEMPORARY_PREFIX
 from gseg_runtime.litter import litter_kind
@@ -11,10 +13,22 @@ SUFFIXES = (
     *(".jp2", ".j2k", ".j2c", ".jpc", ".jpf", ".jpx", ".heic", ".heif", ".hif"),
 )
 OTHER = "other"
+IMAGES, MASKS = "images", "masks"  # folders of labelled photos
+
+Photo = TypeVar("Photo")
 
 
 def is_named_like_a_picture(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.startswith(TEMPORARY_PREFIX)
+
+
+def without_masks(photos: Sequence[Photo], name_of: Callable[[Photo], str]) -> list[Photo]:
+    """What lies in masks/ is no photo where there is an images/ beside it, as in what `gseg dataset` writes.
+
+    name_of: with its folders, as seen from the top.
+    """
+    is_labelled = any(name_of(photo).startswith(f"{IMAGES}/") for photo in photos)
+    return [photo for photo in photos if not (is_labelled and name_of(photo).startswith(f"{MASKS}/"))]
 
 
 def kind_of(name: str) -> str:

@@ -14,8 +14,8 @@ from gseg_cli.gan.training.parquet_file import photos_in_parquet
 from gseg_cli.gan.training.photo_entry import MAX_PHOTO_BYTES, Photo, limited
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES, list_images
+from gseg_runtime.photo_names import without_masks
 
-IMAGES, MASKS = "images", "masks"  # folders of labelled photos
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
 
 
@@ -26,7 +26,7 @@ def open_photos(source: Path) -> Iterator[list[Photo]]:
     """
     with ExitStack() as stack:
         if source.is_dir():
-            yield without_masks(_in_folder(source)) or _in_containers(source, stack)
+            yield without_masks(_in_folder(source), _name) or _in_containers(source, stack)
         elif source.is_file():
             yield _in_file(source, stack)
         else:
@@ -43,7 +43,7 @@ def _in_containers(folder: Path, stack: ExitStack) -> list[Photo]:
 
 def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
     if zipfile.is_zipfile(source):
-        return without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))))
+        return without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))), _name)
     if source.suffix == ".tar":
         return _in_tars([source], stack)
     if source.suffix == ".parquet":
@@ -53,11 +53,8 @@ def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
     raise GsegError(f"{source}: no file of photos", HINT)
 
 
-def without_masks(photos: list[Photo]) -> list[Photo]:
-    """What lies in masks/ is no photo where there is an images/ beside it, as in what `gseg dataset` writes."""
-    if not any(photo.name.startswith(f"{IMAGES}/") for photo in photos):
-        return photos
-    return [photo for photo in photos if not photo.name.startswith(f"{MASKS}/")]
+def _name(photo: Photo) -> str:
+    return photo.name
 
 
 def photos_key(photos: Sequence[Photo]) -> str:

@@ -18,13 +18,14 @@ from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_
 from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
 from gseg_cli.gan.training.precision import settle_precision
-from gseg_cli.gan.training.sources import IMAGES, MASKS, open_photos, photos_key
+from gseg_cli.gan.training.sources import open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import TEMPORARY_PREFIX, read_json
+from gseg_runtime.photo_names import IMAGES, MASKS
 
 KIND = "gan"
 # How a run may be changed when it goes on: its length, and how often it is saved.
