@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from gseg_cli.choices import Arch, Fit, GanPrecision
+from gseg_cli.choices import Arch, Discriminator, Fit, GanPrecision
 from gseg_cli.gan.networks.config import MAX_RESOLUTION
 from gseg_cli.gan.training.config import DEFAULT_FIT, GanTrainConfig, check_given, parse_augment, parse_box
 from gseg_cli.options import (
@@ -30,6 +30,14 @@ def gan_train(
     arch: Annotated[
         Arch | None,
         typer.Option(help="Architecture of the GAN.", show_default=f"{GanTrainConfig.arch}, or that of --init-from"),
+    ] = None,
+    discriminator: Annotated[
+        Discriminator | None,
+        typer.Option(
+            help="What the generator learns from: a StyleGAN2's own discriminator, or one on features of a network "
+            "that knows ImageNet (projected, as in Projected GAN; needs the extra pretrained).",
+            show_default="projected on a CPU for GANs of 64 and 128 px that go on from another, else stylegan2",
+        ),
     ] = None,
     resolution: Annotated[
         int | None,
@@ -130,9 +138,10 @@ def gan_train(
     train on several GPUs, use torchrun: torchrun --nproc-per-node 8 -m gseg_cli gan-train IMAGES.
     """
     options = {
-        "arch": arch, "resolution": resolution, "kimg": kimg, "batch": batch, "microbatch": microbatch,
-        "channel_base": channel_base, "lr": lr, "r1_gamma": r1_gamma, "mirror": mirror, "held_out": held_out,
-        "alpha": alpha, "precision": precision, "seed": seed, "snapshot_minutes": snapshot_minutes,
+        "arch": arch, "discriminator": discriminator, "resolution": resolution, "kimg": kimg, "batch": batch,
+        "microbatch": microbatch, "channel_base": channel_base, "lr": lr, "r1_gamma": r1_gamma, "mirror": mirror,
+        "held_out": held_out, "alpha": alpha, "precision": precision, "seed": seed,
+        "snapshot_minutes": snapshot_minutes,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     given |= {} if augment is None else parse_augment(augment)

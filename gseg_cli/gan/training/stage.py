@@ -60,8 +60,9 @@ def choose_config(
     if init_from is None:
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
     gan = _read_start(init_from, given.get("num_classes", 0))
-    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, **given}
-    if given.get("alpha") and getattr(gan.config, "img_channels", 3) not in (2, 4):
+    has_alpha = getattr(gan.config, "img_channels", 3) in (2, 4)
+    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, "alpha": has_alpha, **given}
+    if given.get("alpha") and not has_alpha:
         raise ConfigError(f"{init_from}: a GAN without alpha", "leave out --alpha, or --init-from")
     auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
     config = auto.like(gan)

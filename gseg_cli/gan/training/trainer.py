@@ -1,5 +1,7 @@
 """The networks of a GAN in training and their updates: StyleGAN2 (Karras et al. 2020) with ADA.
 
+`projected.py` has another discriminator for its generator.
+
 A step shows the discriminator one batch of reals. The batch is computed in chunks (microbatches) that the processes
 share among themselves: chunk i belongs to process i mod their number. Every random number follows from (seed, step,
 phase, chunk), and the groups of minibatch standard deviation form within a chunk. So a resumed run takes the very steps
@@ -81,6 +83,11 @@ class GanTrainer:
         self.graphs: Graphs | None = CudaGraphs(device) if graphs and self._can_be_recorded() else None
 
     @property
+    def critic(self) -> nn.Module:
+        """Gives logits of images, for the figures of a snapshot."""
+        return self.D
+
+    @property
     def num_images(self) -> int:
         return self.num_steps * self.config.batch
 
@@ -93,9 +100,9 @@ class GanTrainer:
         config = self.config
         self.num_steps += 1
         stats = self._update(MAIN_D)
-        self.D.requires_grad_(False)
+        self._judges_learn(False)
         stats |= self._update(MAIN_G)
-        self.D.requires_grad_(True)
+        self._judges_learn(True)
         if config.r1_gamma and self.num_steps % config.r1_interval == 0:
             stats |= self._update(REGULARIZE_D)
         if config.pl_weight and self.num_steps % config.pl_interval == 0:
@@ -105,11 +112,23 @@ class GanTrainer:
         self._adapt(stats["real_sign"])
         return stats
 
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return losses.discriminator_loss(real_logits, fake_logits)
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        return losses.generator_loss(fake_logits)
+
+    def _judges_learn(self, is_wanted: bool) -> None:
+        for group in self.opt_D.param_groups:
+            for parameter in group["params"]:
+                parameter.requires_grad_(is_wanted)
+
     def _can_be_recorded(self) -> bool:
         """One graph has one seed, so one chunk; it cannot send messages, nor keep a DCGAN's batch statistics apart."""
         is_whole = self.num_chunks == 1 and self.world.size == 1
         is_small = self.images.shape[-1] <= MAX_RECORDED
-        return self.device.type == "cuda" and self.config.arch == "stylegan2" and is_whole and is_small
+        is_usual = (self.config.arch, self.config.discriminator) == ("stylegan2", "stylegan2")
+        return self.device.type == "cuda" and is_usual and is_whole and is_small
 
     def _update(self, phase: int) -> Stats:
         """One step of the phase's optimiser; the mean statistics of all chunks."""
@@ -162,13 +181,13 @@ class GanTrainer:
             ws, classes = self._latents(len(real), feed)
             fake = draw(self.G, ws)
         real_logits = self._judge(feed, real_classes, real)
-        value = losses.discriminator_loss(real_logits, self._judge(feed, classes, fake))
+        value = self.discriminator_loss(real_logits, self._judge(feed, classes, fake))
         return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
 
     def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(MAIN_G, chunk, feed)
         ws, classes = self._latents(self.chunk_size, feed)
-        value = losses.generator_loss(self._judge(feed, classes, draw(self.G, ws)))
+        value = self.generator_loss(self._judge(feed, classes, draw(self.G, ws)))
         return value, {"loss_G": value}
 
     def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
@@ -283,6 +302,9 @@ def split_rows(num_images: int, held_out: int) -> tuple[Tensor, Tensor]:
 def _check_world(config: GanTrainConfig, world: World, num_chunks: int) -> None:
     if world.size > 1 and config.arch == "dcgan":
         raise ConfigError("arch: dcgan trains in one process, because batch normalisation looks at whole batches")
+    if world.size > 1 and config.discriminator == "projected":
+        message = "discriminator: projected trains in one process, because of its spectral normalisation"
+        raise ConfigError(message, "use --discriminator stylegan2 for several")
     if num_chunks % world.size:
         raise ConfigError(
             f"batch {config.batch} in microbatches of {config.microbatch or config.batch} makes {num_chunks} chunks, "

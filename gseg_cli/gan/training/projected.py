@@ -1,0 +1,125 @@
+"""Projected GAN (Sauer et al. 2021): a discriminator that sees features of a network trained on ImageNet.
+
+The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as they are; a head judges
+each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020, DiffAugment). Neither R1 nor
+ADA is needed.
+"""
+
+import copy
+from typing import Any, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.graphs import Feed
+from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, load_lite0
+
+RATE = 0.002  # of Adam
+MIXED = 64  # channels
+SMALL = 128  # pixels: up to here pictures are enlarged to twice their side, for features that a photo's detail has
+
+
+class ProjectedDiscriminator(nn.Module):
+    """Logits [N, L] of pictures [N, 3, S, S] in [-1, 1]: of the places of four scales.
+
+    BackendUnavailable without the weights of EfficientNet-Lite0. In evaluation mode pictures are not augmented.
+    """
+
+    def __init__(self, resolution: int) -> None:
+        super().__init__()
+        self.side = max(2 * resolution if resolution <= SMALL else resolution, STRIDES[-1])
+        self.encoder = load_lite0().requires_grad_(False)
+        self.across = nn.ModuleList(nn.Conv2d(width, MIXED, 1) for width in WIDTHS[1:]).requires_grad_(False)
+        self.down = nn.ModuleList(nn.Conv2d(MIXED, MIXED, 3, padding=1) for _ in WIDTHS[1:]).requires_grad_(False)
+        self.heads = nn.ModuleList(_head(self.side // stride) for stride in STRIDES[1:])
+
+    def forward(self, images: Tensor) -> Tensor:
+        if self.training:
+            images = diff_augment(images, draw_changes(len(images), images.shape[-1]).to(images.device))
+        _, *features = self.encoder(_resized(images, self.side))
+        scales = list(zip(features, self.across, self.down, self.heads, strict=True))
+        mixed, logits = None, []
+        for feature, across, down, head in reversed(scales):
+            own = across(feature)
+            mixed = down(own if mixed is None else own + _resized(mixed, own.shape[-1]))
+            logits.append(head(mixed).flatten(1))
+        return torch.cat(logits, dim=1)
+
+
+def _head(side: int) -> nn.Sequential:
+    """Halved until it is 4 pixels wide; then every place is judged."""
+    layers: list[nn.Module] = []
+    while side > 4:
+        layers += [spectral_norm(nn.Conv2d(MIXED, MIXED, 4, 2, 1, bias=False)), nn.BatchNorm2d(MIXED)]
+        layers += [nn.LeakyReLU(0.2)]
+        side //= 2
+    return nn.Sequential(*layers, spectral_norm(nn.Conv2d(MIXED, 1, min(side, 4))))
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    return F.interpolate(x, (side, side), mode="bilinear", align_corners=False)
+
+
+class Changes(NamedTuple):
+    """How each of N pictures is changed. colours: [3, N] in [0, 1]; shifts, places: int64 [2, N], in pixels."""
+
+    colours: Tensor
+    shifts: Tensor
+    places: Tensor
+
+    def to(self, device: torch.device) -> "Changes":
+        return Changes(*(tensor.to(device) for tensor in self))
+
+
+def draw_changes(n: int, side: int) -> Changes:
+    """At random, on the CPU."""
+    most = side // 8
+    return Changes(torch.rand(3, n), torch.randint(-most, most + 1, (2, n)), torch.randint(side, (2, n)))
+
+
+def diff_augment(x: Tensor, changes: Changes) -> Tensor:
+    """Brightness, saturation and contrast; a shift of up to an eighth; and a square of half the side cut out."""
+    n, _, _, side = x.shape
+    amounts = changes.colours[..., None, None, None]
+    x = x + amounts[0] - 0.5
+    grey = x.mean(dim=1, keepdim=True)
+    x = grey + (x - grey) * 2 * amounts[1]
+    middle = x.mean(dim=(1, 2, 3), keepdim=True)
+    x = middle + (x - middle) * (0.5 + amounts[2])
+    places, most = torch.arange(side, device=x.device), side // 8
+    rows, columns = places + most + changes.shifts[..., None]
+    padded = F.pad(x, [most] * 4).permute(0, 2, 3, 1)
+    first = torch.arange(n, device=x.device)[:, None, None]
+    x = padded[first, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+    near = (places - changes.places[..., None]).abs() < side // 4
+    return x * ~(near[0][:, :, None] & near[1][:, None, :])[:, None]
+
+
+class ProjectedTrainer(GanTrainer):
+    """A generator that learns from this discriminator; its file keeps the StyleGAN2 discriminator it began with."""
+
+    def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, *args: Any, **more: Any) -> None:
+        super().__init__(config, images, device, *args, **more)
+        self.projected = ProjectedDiscriminator(config.resolution).to(device).train()
+        self.D.requires_grad_(False)
+        self.opt_D = torch.optim.Adam(self.projected.heads.parameters(), lr=RATE, betas=(0.0, 0.99), fused=True)
+
+    @property
+    def critic(self) -> nn.Module:
+        return copy.deepcopy(self.projected).eval()
+
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
+
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+    def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
+        return self.projected(images.float())
+
+    def _networks(self) -> dict[str, nn.Module]:
+        return {**super()._networks(), "projected": self.projected}
