@@ -14,6 +14,7 @@ from gseg_runtime.model_card import ModelCard
 
 # Two float32 engines add in different orders, so a pixel between two classes may fall to either.
 MIN_AGREEMENT: Mapping[str, float] = {"fp32": 0.9999, "fp16": 0.995, "int8": 0.98}
+MIN_CLASS_IOU, MIN_CLASS_SHARE = 0.5, 0.001  # of a class that has so large a share of the pixels
 QUALITY_KEY = "label_agreement"
 BATCH = 8
 _HINTS = {
@@ -37,18 +38,29 @@ class Check:
         out: the file that is not written then.
         """
         precision = precision_of(card)
-        share = self.agreement(got)
+        labels = _in_batches(got, self.pictures.images)
+        share = float((labels == self._labels).mean())
         if share < MIN_AGREEMENT[precision]:
             message = (
                 f"{out}: not written: it labels {share:.6f} of the pixels of {len(self.pictures.images)} "
                 f"{self.pictures.what} as {self.judge} does, expected {MIN_AGREEMENT[precision]} or more ({precision})"
             )
             raise GsegError(message, _HINTS[precision])
+        if lost := [card.classes.names[index] for index in self._lost(labels)]:
+            message = f"{out}: not written: it labels other pixels as {', '.join(lost)} than {self.judge} does"
+            raise GsegError(f"{message}, IoU below {MIN_CLASS_IOU} ({precision})", _HINTS[precision])
         return replace(card, quality={**card.quality, QUALITY_KEY: share})
 
     def agreement(self, got: Label) -> float:
         """The share of pixels that are labelled as expected."""
         return float((_in_batches(got, self.pictures.images) == self._labels).mean())
+
+    def _lost(self, labels: LabelMaps) -> list[int]:
+        """Classes that the share of all pixels does not tell of, because they are small."""
+        counts = np.bincount(self._labels.ravel())
+        often = np.flatnonzero(counts >= MIN_CLASS_SHARE * self._labels.size)
+        masks = ((index, self._labels == index, labels == index) for index in often.tolist())
+        return [index for index, ours, theirs in masks if (ours & theirs).sum() < MIN_CLASS_IOU * (ours | theirs).sum()]
 
     @cached_property
     def _labels(self) -> LabelMaps:

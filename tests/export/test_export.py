@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from gseg_export.graph import read_graph
 from gseg_export.parity import Check
 from gseg_export.source import from_model, run_onnx
 from gseg_export.to_onnx import from_network, label_with
-from gseg_export.verification_images import clouds, held_out_pairs
+from gseg_export.verification_images import Pictures, clouds, held_out_pairs, list_photos
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import read_label_png
@@ -43,6 +44,26 @@ def test_the_export_agrees_with_pytorch_also_on_pictures_it_was_not_verified_on(
         5,
     )
     assert exported.sha256 == sha256_file(model)
+
+
+def test_an_export_that_loses_a_small_class_is_refused_though_nearly_all_pixels_agree(tmp_path: Path) -> None:
+    """A scratch of one pixel in a hundred, which eight bits would not see."""
+    scratch = np.zeros((1, SIZE, SIZE), np.uint8)
+    scratch[:, 0, :10] = 3
+    pictures = Pictures(np.zeros((8, SIZE, SIZE, 3), np.uint8), "clouds")
+    check = Check(lambda images: scratch.repeat(len(images), axis=0), "PyTorch", pictures)
+    card = replace(plain_card(), precision="int8")
+    assert check.passed(check.expected, card, tmp_path).quality["label_agreement"] == 1
+    with pytest.raises(GsegError, match=r"other pixels as ear, left than PyTorch does, IoU below 0\.5"):
+        check.passed(lambda images: np.zeros((len(images), SIZE, SIZE), np.uint8), card, tmp_path)
+
+
+def test_masks_of_labelled_photos_are_no_photos_to_verify_on(tmp_path: Path) -> None:
+    for name in ("images/a.jpg", "masks/a.png", "masks/images.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8)).save(tmp_path / name)
+    assert list_photos(tmp_path) == [tmp_path / "images/a.jpg"]
+    assert len(list_photos(tmp_path / "masks")) == 2
 
 
 def test_the_agreement_is_the_share_of_equal_pixels(model: Path) -> None:
