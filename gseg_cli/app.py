@@ -164,13 +164,18 @@ def _report(error: BaseException, out: Output) -> int:
             message = f"gseg {settings.command} needs {package}, which is not installed"
             return _fail(out, message, _install_hint(package), 1)
         case _ if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
-            way_out = "a smaller --batch or --microbatch needs less memory; --device cpu needs none of it"
-            return _fail(out, str(error).partition(". ")[0], way_out, 1)
+            return _fail(out, str(error).partition(". ")[0], _memory_hint(), 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:
             hint = None if settings.debug else "this is a bug in gseg; run it again with --debug to see where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
+
+
+def _memory_hint() -> str:
+    is_training = settings.command in ("gan-train", "distill")
+    less = "a smaller --batch or --microbatch needs less memory; " if is_training else ""
+    return f"{less}--device cpu needs none of the GPU's; nvidia-smi lists who has it"
 
 
 def _install_hint(package: str) -> str:

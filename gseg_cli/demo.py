@@ -4,6 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def run_demo(
 
     seed decides the teacher, the student, and with fewer shots than annotations which of these are used.
     """
-    claim_folder(out, "demo", overwrite=overwrite, owned=lambda file: file.relative_to(out).parts[0] in CONTENTS)
+    claim_folder(out, "the demo's files", overwrite=overwrite, owned=partial(_is_ours, out))
     seconds: dict[str, float] = {}
 
     @contextmanager
@@ -108,6 +109,10 @@ def run_demo(
     write_json(out / "demo.json", {"format": 1, "kind": "demo", **asdict(figures)})
     finish_folder(out)
     return figures
+
+
+def _is_ours(out: Path, file: Path) -> bool:
+    return file.relative_to(out).parts[0] in CONTENTS
 
 
 def _choose(maps: list[Path], shots: int, seed: int) -> list[Path]:

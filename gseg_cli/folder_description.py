@@ -13,14 +13,11 @@ TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", list: "a li
 
 
 def claim(path: Path, kind: str, *, overwrite: bool, owned: Callable[[Path], bool], extend: bool = False) -> None:
-    """`claim_folder` for commands without --resume, so that a refusal names only what they have.
+    """`claim_folder` for commands without --resume.
 
     extend: go on in the folder as it is; the caller has found it to be of the same making.
     """
-    if not (overwrite or extend) and path.is_dir() and any(path.iterdir()):
-        hint = "use --overwrite to replace what gseg wrote there, or choose another folder"
-        raise GsegError(f"{path}: not empty; {kind} need an empty folder", hint)
-    claim_folder(path, kind, overwrite=overwrite, resume=extend, owned=owned)
+    claim_folder(path, kind, overwrite=overwrite, resume=extend or None, owned=owned)
 
 
 def write_description(path: Path, kind: str, facts: Mapping[str, Any]) -> None:

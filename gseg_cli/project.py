@@ -155,7 +155,7 @@ def gan_resolution(path: Path) -> int:
 def _builtin_gan(name: str, *, source: str) -> Path:
     if name not in builtin_names():
         raise ProjectError(
-            f"{source}: gseg does not include a GAN called {name!r}", hint=nearest(name, builtin_names())
+            f"{source}: gseg does not include a GAN called {name!r}", hint=nearest(name, builtin_names(), "GANs")
         )
     return Builtin(name).gan
 

@@ -103,11 +103,11 @@ def _named_classes() -> dict[str, ClassMap]:
     return {"toy-faces": CLASSES, **{name: protocol.classes for name, protocol in PROTOCOLS.items()}}
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def nearest(name: str, known: Iterable[str], what: str = "keys") -> str:
     """A hint for a name that is not among the known ones: the nearest of them, else all."""
     known = list(known)
     close = difflib.get_close_matches(name, known, n=1)
-    return f"did you mean {close[0]}?" if close else f"known keys are {', '.join(known)}"
+    return f"did you mean {close[0]}?" if close else f"known {what} are {', '.join(known)}"
 
 
 def _read_toml(path: Path) -> dict[str, Any]:

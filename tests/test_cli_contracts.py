@@ -145,7 +145,7 @@ def test_a_bug_is_one_line_and_code_70_and_debug_shows_where(describe_raises, ca
 def test_a_full_gpu_is_no_bug(describe_raises, capsys):
     describe_raises(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has a total of"))
     assert main(["info", "x"]) == 1
-    assert capsys.readouterr().err.startswith("error: CUDA out of memory\nhint: a smaller --batch")
+    assert capsys.readouterr().err.startswith("error: CUDA out of memory\nhint: --device cpu")  # info has no --batch
 
 
 def test_ctrl_c_is_code_130(describe_raises, capsys):

@@ -78,4 +78,4 @@ def load_teacher_for(path: Path, generator: Generator, gan: Path) -> tuple[Teach
 def _check_class(teacher: Path, meta: dict[str, Any], class_index: int | None) -> None:
     if meta.get("gan_class") != class_index:
         message = f"{teacher}: was trained on samples of class {meta.get('gan_class')}, not {class_index}"
-        raise CheckpointError(message, "use --class with the class it was trained on, or another --teacher")
+        raise CheckpointError(message, "take samples of the class it was trained on, or another --teacher")

@@ -136,7 +136,7 @@ def _generator(gan: GanFile, class_index: int | None) -> GanModule:
 def _checked_class(gan: GanFile, class_index: int | None) -> int | None:
     num_classes = getattr(gan.config, "c_dim", 0)
     if num_classes and class_index is None:
-        hint = f"use --class N, from 0 to {num_classes - 1}"
+        hint = f"use --class N, from 0 to {num_classes - 1}; gseg label takes that of gseg sample --class N"
         raise UsageError(f"{gan.path}: a conditional GAN with {num_classes} classes; choose one", hint)
     if class_index is not None and not 0 <= class_index < num_classes:
         expected = f"0 to {num_classes - 1}" if num_classes else "none, the GAN has no classes"

@@ -116,13 +116,14 @@ def claim_folder(
     kind: str,
     *,
     overwrite: bool = False,
-    resume: bool = False,
+    resume: bool | None = None,
     owned: Callable[[Path], bool] | None = None,
 ) -> Path:
     """Make `path` a folder that a command may write to, and mark it incomplete until `finish_folder`.
 
     kind: what will be written, for the messages ("samples"). A folder that holds anything is refused unless `overwrite`
     (it is emptied) or `resume` (it is left as it is), and even then when nothing in it shows that gseg wrote it.
+    resume: None for a command that has no --resume, so that a refusal names only what it has.
     owned: says of a file whether gseg wrote it; given it, `overwrite` refuses a folder with any other file in it.
     """
     check_claim(path, kind, overwrite=overwrite, resume=resume)
@@ -144,7 +145,7 @@ def finish_folder(path: Path) -> None:
     (path / INCOMPLETE).unlink(missing_ok=True)
 
 
-def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool = False) -> None:
+def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool | None = None) -> None:
     """The refusals of `claim_folder`, but for that of `owned`; nothing is changed."""
     if overwrite and resume:
         raise UsageError("--overwrite and --resume cannot be used together", "give one of them")
@@ -153,11 +154,12 @@ def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool 
     if not path.is_dir() or not _holds_anything(path):
         return
     if not overwrite and not resume:
-        hint = "use --overwrite to replace it or --resume to continue, or choose another folder"
-        raise GsegError(f"{path}: not empty, so no {kind} are written there", hint)
+        ways = "replace what gseg wrote there" + ("" if resume is None else ", --resume to continue")
+        hint = f"use --overwrite to {ways}, or choose another folder"
+        raise GsegError(f"{path}: not empty; {kind} need an empty folder", hint)
     if not any((path / marker).is_file() for marker in MARKERS):
-        message = f"{path}: not written by gseg, so --overwrite and --resume leave it alone"
-        raise GsegError(message, "choose another folder, or empty this one first")
+        hint = "choose another folder, or empty this one first"
+        raise GsegError(f"{path}: not written by gseg, so it stays as it is", hint)
 
 
 def _holds_anything(path: Path) -> bool:

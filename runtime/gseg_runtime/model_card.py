@@ -73,7 +73,7 @@ class ModelCard:
             raise ModelCardError(f"model card: {error}") from error
 
 
-_UPGRADE = "the model was written by a newer gseg: pip install --upgrade gseg"
+_UPGRADE = "the model was written by a newer gseg: install that version"
 
 
 def _check_format(data: dict[str, Any]) -> None:

@@ -49,12 +49,15 @@ def test_an_unwritable_place_is_an_error_with_its_name(tmp_path: Path) -> None:
         write_text(tmp_path / "file" / "below", "")
 
 
-def test_a_folder_in_use_is_refused_and_both_ways_out_are_named(tmp_path: Path) -> None:
+def test_a_folder_in_use_is_refused_and_the_ways_out_that_there_are_are_named(tmp_path: Path) -> None:
     out = claim_folder(tmp_path / "out", "samples")
     assert names(out) == [".gseg-incomplete"]
     with pytest.raises(GsegError, match="not empty") as caught:
-        claim_folder(out, "samples")
+        claim_folder(out, "samples", resume=False)
     assert "--overwrite" in str(caught.value.hint) and "--resume" in str(caught.value.hint)
+    with pytest.raises(GsegError, match="not empty") as caught:
+        claim_folder(out, "samples")  # by a command that has no --resume
+    assert "--overwrite" in str(caught.value.hint) and "--resume" not in str(caught.value.hint)
     finish_folder(out)
     claim_folder(out, "samples")  # empty again, so free
 

@@ -53,7 +53,7 @@ def load_images(
     if good < MIN_PHOTOS:
         raise GsegError(
             f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable",
-            hint="name a folder or a zip of photos of one kind of object",
+            hint="name a folder, zip, tar, LMDB or Parquet of photos of one kind of object",
         )
     return torch.from_numpy(pixels[:good]), unreadable
 
