@@ -1,7 +1,8 @@
 """How many threads a training computes with on a CPU that other programs use too.
 
 Threads meet at thousands of barriers a second, and spin there. Beside another busy program one of them waits for a core
-that it shares, and the others burn theirs: fewer threads get more done, by a factor of ten and more.
+that it shares, and the others burn theirs: fewer threads get about twice as much done
+(benchmarks/threads.md).
 """
 
 import os

@@ -60,7 +60,7 @@ def export(
         typer.Option(
             metavar="DIR",
             help="Photos to compare the labels of export and source on.",
-            show_default="held-out pairs, or generated pictures",
+            show_default="held-out pairs, else other photos of --int8, else made-up pictures",
         ),
     ] = None,
     unverified: Annotated[
