@@ -1,5 +1,6 @@
 """What the page works on: a project, its samples, their labels, and the teacher that follows."""
 
+import shlex
 import threading
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ class Session:
             "size": self.store.size,
             "classes": self._told_classes(),
             "samples": self._told_samples(),
-            "commands": {"train": f"gseg -C {self._project.dir.resolve()} fewshot-train"},
+            "commands": {"train": f"gseg -C {shlex.quote(str(self._project.dir.resolve()))} fewshot-train"},
         }
 
     def more(self, count: int) -> list[dict[str, Any]]:
