@@ -21,7 +21,7 @@ from gseg_cli.gan.load import load_gan, read_gan
 from gseg_cli.picture_files import titled
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, ignore_step
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import write_json
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
 
@@ -52,19 +52,21 @@ def report_photos(
     gan: Path,
     run: Run,
     *,
+    inside: Tensor | None = None,
     mirror: bool = True,
     gan_class: int | None = None,
     on_step: OnStep = ignore_step,
 ) -> dict[str, Any]:
     """Write photos.json and photos-worst.png into the run; what the first says, with "warnings" in words.
 
-    generated: pictures of the GAN to compare with, uint8 [M, S, S, 3].
+    generated: pictures of the GAN to compare with, uint8 [M, S, S, 3]; inside: bool [M, S, S], not the bars of a
+    rectangular GAN's, None for all.
     """
     device = next(student.parameters()).device
     photos = read_photos(folder, student.config.input_size, read_gan(gan).config.img_resolution, on_step)
     on_photos = observe(student, photos.images, photos.inside, mirror=mirror)
-    everywhere = torch.ones(generated.shape[:3], dtype=torch.bool)
-    on_generated = observe(student, generated, everywhere, mirror=mirror)
+    inside = torch.ones(generated.shape[:3], dtype=torch.bool) if inside is None else inside
+    on_generated = observe(student, generated, inside, mirror=mirror)
     far = distances(gan, photos.crops, device, gan_class)
     run.picture(SHEET, _sheet(photos, on_photos, classes))
     figures = {
@@ -83,10 +85,10 @@ def report_run(
 ) -> dict[str, Any]:
     """`report_photos` for the student of a finished run, beside the run's held-out pairs. gan: of that run."""
     student, classes, meta = load_student(run.checkpoint, device)
-    generated = read_pairs(run.dir / HELD_OUT).at(student.config.input_size).images
+    pairs = read_pairs(run.dir / HELD_OUT).at(student.config.input_size)
     mirror = meta["trained"]["train"]["augment"]["mirror"]
     how: dict[str, Any] = {"mirror": mirror, "gan_class": meta.get("gan_class"), "on_step": on_step}
-    return report_photos(student, classes, folder, generated, gan, run, **how)
+    return report_photos(student, classes, folder, pairs.images, gan, run, inside=pairs.first != IGNORE, **how)
 
 
 def _figures(seen: Behaviour, classes: ClassMap) -> dict[str, Any]:
