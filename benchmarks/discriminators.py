@@ -1,10 +1,11 @@
-"""Whose word a GAN should take: StyleGAN2's discriminator, Projected GAN's on pretrained features, or both.
+"""What a GAN should learn from: StyleGAN2's discriminator, or beside it Projected GAN's on pretrained features.
 
-    python -m benchmarks.discriminators DATA [--minutes 10 20 40] [--draws 3] [--work build/discriminators]
+    python -m benchmarks.discriminators DATA [--minutes 20 40] [--draws 3] [--work build/discriminators]
 
-DATA as for pretrained.py. GANs of face photographs, all begun with the toy faces that come with gseg, one thread each,
-are looked at after equally many minutes: by the mean IoU of students of ten of their samples on labelled portraits, as
-in gan_start.py, and by eye. Run it alone: minutes are those of a clock. Writes discriminators.md and .jpg.
+DATA as for pretrained.py. GANs of face photographs and of game characters, all begun with the toy faces that come with
+gseg, one thread each, are looked at after equally many minutes: by the mean IoU of students of ten of their samples on
+labelled photos, as in gan_start.py, and by eye. Run it alone: minutes are those of a clock. What is seen is written
+down in discriminators_notes.md. Writes discriminators.md and .jpg.
 """
 
 import argparse
@@ -20,23 +21,17 @@ from PIL import Image
 
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.gan_start import CPU, NUM_LABELS, NUM_PAIRS, PHOTOS, STARTS, Training, figures_of_student, shown_samples
-from benchmarks.pretrained import Setting, faces, spread
-from benchmarks.projected import AloneTrainer, BesideTrainer
+from benchmarks.pretrained import Setting, faces, game_characters, spread
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import PRETRAINED_STEPS
-from gseg_cli.gan.training import train
 from gseg_cli.gan.training.stage import run_or_resume_gan_train
-from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.memory import keep_freed_memory
 from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
 from gseg_runtime.label_map import contact_sheet
 
-WAYS: dict[str, tuple[type[GanTrainer], dict[str, Any]]] = {
-    "StyleGAN2's": (GanTrainer, {}),
-    "both": (BesideTrainer, {}),
-    "Projected GAN's": (AloneTrainer, {"r1_gamma": 0.0}),
-}
+NOTES = ROOT / "discriminators_notes.md"
+WAYS = {"StyleGAN2's": "stylegan2", "both": "vision-aided"}
 
 
 @dataclass(frozen=True)
@@ -57,8 +52,7 @@ class TimedGan(Training):
 
     def _train(self, minutes: float, *, resume: bool) -> Path:
         """resume: go on with the newest run; otherwise begin another."""
-        train.GanTrainer, options = WAYS[self.way]  # type: ignore[misc]
-        new = {} if resume else {"resolution": 64, "seed": 1, **options}
+        new = {} if resume else {"resolution": 64, "seed": 1, "discriminator": WAYS[self.way]}
         with progress(f"{self.domain.title}, {self.way}", "images") as on_step:
             done = run_or_resume_gan_train(
                 self.photos, {"kimg": 1000.0, "snapshot_minutes": 1000.0, **new}, self.runs, CPU, resume=resume,
@@ -85,22 +79,24 @@ def judge(setting: Setting, gan: TimedGan, minutes: float, draw: int, data: Path
 
 TEXT = """# Which discriminator
 
-GANs of portraits, 64 px and 1024 / r channels, all begun with toy faces, with StyleGAN2's discriminator, as
-`gseg gan-train` trains them; with that of Projected GAN (Sauer et al. 2021), on features of EfficientNet-Lite0; and
-with both, their losses added. Each had one core for the minutes above its column.
+GANs of 64 px and 1024 / r channels, all begun with toy faces: with StyleGAN2's discriminator, and with both it and that
+of Projected GAN (Sauer et al. 2021) on features of EfficientNet-Lite0, as `gseg gan-train --discriminator stylegan2`
+and `vision-aided`. Each had one core for the minutes above its column.
 
-Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2, as in
-[gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of images shown, and the sliced
-Wasserstein distance to held-out photos, times 1000.
+Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2 and on 500
+game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of
+images shown, and the sliced Wasserstein distance to held-out photos, times 1000.
 
 Made by `python -m benchmarks.discriminators DATA --minutes {given} --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
-| discriminator | {heads} |
-|---|{line}
+| photos | discriminator | {heads} |
+|---|---|{line}
 {rows}
 
 ![samples of the GANs](discriminators.jpg)
+
+{notes}
 """
 
 
@@ -111,13 +107,17 @@ def rows(setting: Setting, gans: list[TimedGan], draws: int, data: Path) -> Iter
             cells = [judge(setting, gan, minutes, draw, data) for draw in range(draws)]
             about = f"({cells[0]['kimg']:.0f}, {cells[0]['distance']:.1f})"
             fields.append(f"{spread([one['miou'] for one in cells])} {about}")
-        yield f"| {gan.way} | {' | '.join(fields)} |"
+        yield f"| {gan.domain.title} | {gan.way} | {' | '.join(fields)} |"
 
 
 def picture(gans: list[TimedGan]) -> None:
-    columns = [(gan, minutes) for gan in gans for minutes in gan.minutes]
-    shown = [shown_samples(gan.checkpoint(minutes)) for gan, minutes in columns]
-    titles = [f"{gan.way}, {minutes:g}" for gan, minutes in columns]
+    """A column of samples for each way and time, of all photos."""
+    ways = [(way, minutes) for way in WAYS for minutes in gans[0].minutes]
+    shown = [
+        [pixels for gan in gans if gan.way == way for pixels in shown_samples(gan.checkpoint(minutes))]
+        for way, minutes in ways
+    ]
+    titles = [f"{way}, {minutes:g}" for way, minutes in ways]
     sheet = contact_sheet(list(zip(*shown, strict=True)), 96, titles)
     Image.fromarray(sheet).save(ROOT / "discriminators.jpg", quality=90)
 
@@ -125,22 +125,26 @@ def picture(gans: list[TimedGan]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[10, 20, 40])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[20, 40])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    domain = faces(args.data)
-    setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
-    photos, minutes = args.data / PHOTOS["faces"], tuple(args.minutes)
-    gans = [TimedGan(domain, way, photos, args.work / way.split("'")[0].lower(), minutes) for way in WAYS]
+    domains, minutes = (faces(args.data), game_characters(args.data)), tuple(args.minutes)
+    setting = Setting(domains, {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
+    gans = [
+        TimedGan(domain, way, args.data / PHOTOS[domain.name], args.work / f"{domain.name}-{WAYS[way]}", minutes)
+        for domain in domains
+        for way in WAYS
+    ]
     table = list(rows(setting, gans, args.draws, args.data))
     picture(gans)
     text = TEXT.format(
         **made(), labels=NUM_LABELS, pairs=NUM_PAIRS, draws=args.draws, rows="\n".join(table),
-        given=" ".join(f"{minutes:g}" for minutes in args.minutes),
-        heads=" | ".join(f"{minutes:g} min" for minutes in args.minutes), line="---:|" * len(args.minutes),
+        given=" ".join(f"{minutes:g}" for minutes in minutes),
+        heads=" | ".join(f"{minutes:g} min" for minutes in minutes), line="---:|" * len(minutes),
+        notes=NOTES.read_text(encoding="utf-8").strip(),
     )  # fmt: skip
     write_text(ROOT / "discriminators.md", text)
     print(text)

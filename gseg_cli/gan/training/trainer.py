@@ -1,6 +1,6 @@
 """The networks of a GAN in training and their updates: StyleGAN2 (Karras et al. 2020) with ADA.
 
-`projected.py` has another discriminator for its generator.
+`vision_aided.py` has a second discriminator.
 
 A step shows the discriminator one batch of reals. The batch is computed in chunks (microbatches) that the processes
 share among themselves: chunk i belongs to process i mod their number. Every random number follows from (seed, step,
@@ -83,11 +83,6 @@ class GanTrainer:
         self.graphs: Graphs | None = CudaGraphs(device) if graphs and self._can_be_recorded() else None
 
     @property
-    def critic(self) -> nn.Module:
-        """Gives logits of images, for the figures of a snapshot."""
-        return self.D
-
-    @property
     def num_images(self) -> int:
         return self.num_steps * self.config.batch
 
@@ -112,11 +107,12 @@ class GanTrainer:
         self._adapt(stats["real_sign"])
         return stats
 
-    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return losses.discriminator_loss(real_logits, fake_logits)
+    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The loss of another discriminator, and below what the generator has of it."""
+        return 0.0
 
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        return losses.generator_loss(fake_logits)
+    def _more_to_please(self, fake: Tensor) -> Tensor | float:
+        return 0.0
 
     def _judges_learn(self, is_wanted: bool) -> None:
         for group in self.opt_D.param_groups:
@@ -180,14 +176,16 @@ class GanTrainer:
         with torch.no_grad():
             ws, classes = self._latents(len(real), feed)
             fake = draw(self.G, ws)
+        more = self._more_to_judge(real, fake)
         real_logits = self._judge(feed, real_classes, real)
-        value = self.discriminator_loss(real_logits, self._judge(feed, classes, fake))
+        value = more + losses.discriminator_loss(real_logits, self._judge(feed, classes, fake))
         return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
 
     def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(MAIN_G, chunk, feed)
         ws, classes = self._latents(self.chunk_size, feed)
-        value = self.generator_loss(self._judge(feed, classes, draw(self.G, ws)))
+        fake = draw(self.G, ws)
+        value = self._more_to_please(fake) + losses.generator_loss(self._judge(feed, classes, fake))
         return value, {"loss_G": value}
 
     def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
@@ -302,8 +300,8 @@ def split_rows(num_images: int, held_out: int) -> tuple[Tensor, Tensor]:
 def _check_world(config: GanTrainConfig, world: World, num_chunks: int) -> None:
     if world.size > 1 and config.arch == "dcgan":
         raise ConfigError("arch: dcgan trains in one process, because batch normalisation looks at whole batches")
-    if world.size > 1 and config.discriminator == "projected":
-        message = "discriminator: projected trains in one process, because of its spectral normalisation"
+    if world.size > 1 and config.discriminator == "vision-aided":
+        message = "discriminator: vision-aided trains in one process, because of its spectral normalisation"
         raise ConfigError(message, "use --discriminator stylegan2 for several")
     if num_chunks % world.size:
         raise ConfigError(

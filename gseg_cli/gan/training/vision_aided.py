@@ -1,11 +1,11 @@
-"""Projected GAN (Sauer et al. 2021): a discriminator that sees features of a network trained on ImageNet.
+"""A second discriminator beside StyleGAN2's, on features of a network that knows ImageNet.
 
-The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as they are; a head judges
-each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020, DiffAugment). Neither R1 nor
-ADA is needed.
+Both losses are added, as in Vision-aided GAN (Kumari et al. 2022); the second discriminator is that of Projected GAN
+(Sauer et al. 2021). The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as
+they are; a head judges each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020,
+DiffAugment). It knows textures and shapes from the first step on, the other one learns colours and where things are.
 """
 
-import copy
 from typing import Any, NamedTuple
 
 import torch
@@ -14,32 +14,29 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from gseg_cli.gan.training.config import GanTrainConfig
-from gseg_cli.gan.training.graphs import Feed
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, load_lite0
 
 RATE = 0.002  # of Adam
 MIXED = 64  # channels
-SMALL = 128  # pixels: up to here pictures are enlarged to twice their side, for features that a photo's detail has
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Logits [N, L] of pictures [N, 3, S, S] in [-1, 1]: of the places of four scales.
+    """Logits [N, L] of pictures [N, 3, S, S] in [-1, 1]: of the places of four scales, changed at random.
 
-    BackendUnavailable without the weights of EfficientNet-Lite0. In evaluation mode pictures are not augmented.
+    BackendUnavailable without the weights of EfficientNet-Lite0.
     """
 
     def __init__(self, resolution: int) -> None:
         super().__init__()
-        self.side = max(2 * resolution if resolution <= SMALL else resolution, STRIDES[-1])
+        self.side = max(resolution, STRIDES[-1])
         self.encoder = load_lite0().requires_grad_(False)
         self.across = nn.ModuleList(nn.Conv2d(width, MIXED, 1) for width in WIDTHS[1:]).requires_grad_(False)
         self.down = nn.ModuleList(nn.Conv2d(MIXED, MIXED, 3, padding=1) for _ in WIDTHS[1:]).requires_grad_(False)
         self.heads = nn.ModuleList(_head(self.side // stride) for stride in STRIDES[1:])
 
     def forward(self, images: Tensor) -> Tensor:
-        if self.training:
-            images = diff_augment(images, draw_changes(len(images), images.shape[-1]).to(images.device))
+        images = diff_augment(images, draw_changes(len(images), images.shape[-1]).to(images.device))
         _, *features = self.encoder(_resized(images, self.side))
         scales = list(zip(features, self.across, self.down, self.heads, strict=True))
         mixed, logits = None, []
@@ -99,27 +96,20 @@ def diff_augment(x: Tensor, changes: Changes) -> Tensor:
     return x * ~(near[0][:, :, None] & near[1][:, None, :])[:, None]
 
 
-class ProjectedTrainer(GanTrainer):
-    """A generator that learns from this discriminator; its file keeps the StyleGAN2 discriminator it began with."""
+class VisionAidedTrainer(GanTrainer):
+    """A generator that learns from both. The second discriminator is in the run's state, and in no checkpoint."""
 
     def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, *args: Any, **more: Any) -> None:
         super().__init__(config, images, device, *args, **more)
         self.projected = ProjectedDiscriminator(config.resolution).to(device).train()
-        self.D.requires_grad_(False)
-        self.opt_D = torch.optim.Adam(self.projected.heads.parameters(), lr=RATE, betas=(0.0, 0.99), fused=True)
+        heads = list(self.projected.heads.parameters())
+        self.opt_D.add_param_group({"params": heads, "lr": RATE, "betas": (0.0, 0.99)})
 
-    @property
-    def critic(self) -> nn.Module:
-        return copy.deepcopy(self.projected).eval()
+    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor:
+        return F.relu(1 - self.projected(real)).mean() + F.relu(1 + self.projected(fake.float())).mean()
 
-    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
-        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
-
-    def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        return -fake_logits.mean()
-
-    def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
-        return self.projected(images.float())
+    def _more_to_please(self, fake: Tensor) -> Tensor:
+        return -self.projected(fake.float()).mean()
 
     def _networks(self) -> dict[str, nn.Module]:
         return {**super()._networks(), "projected": self.projected}
