@@ -46,6 +46,10 @@ cores. Engine: ONNX Runtime alone, batches from memory to memory.
 
 {segment}
 
+Milliseconds of two inferences of the default student at 128 px, of 1 picture, of 32, and of 1 and 32 by turns:
+
+{batches}
+
 TensorRT: {tensorrt}
 
 ## Longer training
@@ -74,6 +78,7 @@ def write_page(out: Path) -> str:
         "teaching": _teaching(out),
         "demo": _figures(_of(out, "demo")),
         "segment": _segment(_of(out, "segment")),
+        "batches": _batches(_of(out, "batches")),
         "tensorrt": _tensorrt(_of(out, "tensorrt")),
         "gans": _gans(trained_figures(out)),
         "ceilings": _ceilings(_of(out, "ceiling")),
@@ -158,6 +163,12 @@ def _segment(cells: list[Cell]) -> str:
         rows.append((name, c["pixels"], *rates, f"{f['of_bare']:.2f}", f"{f['of_ceiling']:.2f}"))
     head = ("student", "pixels", "folder, photos/s", "engine", "codecs", "folder / engine", "folder / what both allow")
     return table(head, rows)
+
+
+def _batches(cells: list[Cell]) -> str:
+    names = ("small", "large", "by_turns")
+    rows = [(c["config"]["precision"], *(f"{c['figures'][name]:.1f}" for name in names)) for c in cells]
+    return table(("precision", "1", "32", "by turns"), rows) if rows else "not run."
 
 
 def _tensorrt(cells: list[Cell]) -> str:
