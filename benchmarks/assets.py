@@ -51,7 +51,7 @@ def make_gan(shipped: Builtin, parent: Builtin, work: Path, kimg: float) -> None
     size = SIZE_OF[shipped.name]
     photos = render(size, work)
     # Where the last training ended: with its seed the same latents and photos would come again.
-    given = {"kimg": kimg, "seed": images_shown(parent), "resolution": size}
+    given = {"kimg": kimg, "seed": images_shown(parent), "resolution": size, "discriminator": "stylegan2"}
     with progress("gan-train", "images") as on_step:
         trained = run_or_resume_gan_train(
             photos, given, work / f"runs-{size}", pick_device(), init_from=parent.gan, on_step=on_step
@@ -73,7 +73,7 @@ def make_start(shipped: Builtin, work: Path, kimg: float) -> None:
     size, cut = SIZE_OF[shipped.name], work / "narrowed.safetensors"
     work.mkdir(parents=True, exist_ok=True)
     save_gan(cut, *narrowed(*load_gan(shipped.gan), START_CHANNELS), {})
-    given = {"kimg": kimg, "seed": images_shown(shipped), "resolution": size}
+    given = {"kimg": kimg, "seed": images_shown(shipped), "resolution": size, "discriminator": "stylegan2"}
     with progress("gan-train", "images") as on_step:
         trained = run_or_resume_gan_train(
             render(size, work), given, work / f"runs-{size}-start", pick_device(), init_from=cut, on_step=on_step

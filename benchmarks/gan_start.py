@@ -85,7 +85,8 @@ class Gan(Training):
         kept = self.kept(kimg)
         if not kept.is_file():
             is_begun = (self.runs / "0001-gan" / STATE).is_file()
-            given = {"kimg": float(kimg), **({} if is_begun else {"resolution": 64, "seed": 1, "channel_base": 1024})}
+            new = {"resolution": 64, "seed": 1, "channel_base": 1024, "discriminator": "stylegan2"}
+            given = {"kimg": float(kimg), **({} if is_begun else new)}
             start = None if is_begun else STARTS[self.way]
             if start:
                 del given["channel_base"]  # that of the file
@@ -151,8 +152,8 @@ def figures_of_student(setting: Setting, gan: Training, checkpoint: Path, draw: 
 TEXT = """# What a GAN begins with on a CPU
 
 GANs of 64 px that began with networks that know nothing, and with the toy faces that come with gseg, as
-`gseg gan-train` on a CPU does by itself. Networks are of the same size, 1024 / r channels, so a thousand images (kimg)
-take equally long.
+`gseg gan-train` on a CPU does by itself; all with StyleGAN2's discriminator alone. Networks are of the same size,
+1024 / r channels, so a thousand images (kimg) take equally long.
 
 Students are `lite0` of {labels} labelled samples and {pairs} pairs, {steps} steps, without a second opinion
 (`--labels soft --annotated 0.25`); an annotator labels the samples (see the command). Mean IoU on nine portraits of
