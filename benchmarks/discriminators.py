@@ -1,6 +1,6 @@
-"""What a GAN should learn from: StyleGAN2's discriminator, or beside it Projected GAN's on pretrained features.
+"""What a GAN should learn from: StyleGAN2's discriminator, or Projected GAN's on pretrained features.
 
-    python -m benchmarks.discriminators DATA [--minutes 20 40] [--draws 3] [--work build/discriminators]
+    python -m benchmarks.discriminators DATA [--minutes 20] [--draws 3] [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, all begun with the toy faces that come with
 gseg, one thread each, are looked at after equally many minutes: by the mean IoU of students of ten of their samples on
@@ -31,7 +31,7 @@ from gseg_runtime.files import write_text
 from gseg_runtime.label_map import contact_sheet
 
 NOTES = ROOT / "discriminators_notes.md"
-WAYS = {"StyleGAN2's": "stylegan2", "both": "vision-aided"}
+WAYS = {"StyleGAN2's": "stylegan2", "Projected GAN's": "projected"}
 
 
 @dataclass(frozen=True)
@@ -79,9 +79,9 @@ def judge(setting: Setting, gan: TimedGan, minutes: float, draw: int, data: Path
 
 TEXT = """# Which discriminator
 
-GANs of 64 px and 1024 / r channels, all begun with toy faces: with StyleGAN2's discriminator, and with both it and that
-of Projected GAN (Sauer et al. 2021) on features of EfficientNet-Lite0, as `gseg gan-train --discriminator stylegan2`
-and `vision-aided`. Each had one core for the minutes above its column.
+GANs of 64 px and 1024 / r channels, all begun with toy faces, with StyleGAN2's discriminator and with that of Projected
+GAN (Sauer et al. 2021) on features of EfficientNet-Lite0: `gseg gan-train --discriminator stylegan2` and `projected`.
+Each had one core for the minutes above its column.
 
 Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2 and on 500
 game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of
@@ -125,7 +125,7 @@ def picture(gans: list[TimedGan]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[20, 40])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[20])
     parser.add_argument("--draws", type=int, default=3)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()

@@ -11,7 +11,7 @@ from gseg_runtime.errors import ConfigError, UsageError
 
 GanKind = Literal["stylegan2", "stylegan3", "dcgan"]
 Arch = Literal["stylegan2", "dcgan"]  # those that gan-train trains
-Discriminator = Literal["stylegan2", "vision-aided"]
+Discriminator = Literal["stylegan2", "projected"]
 GanPrecision = Literal["auto", "fp32", "bf16", "fp16"]
 Augment = Literal["none", "ada", "fixed"]
 Fit = Literal["crop", "letterbox"]

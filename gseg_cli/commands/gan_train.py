@@ -34,9 +34,9 @@ def gan_train(
     discriminator: Annotated[
         Discriminator | None,
         typer.Option(
-            help="What the generator learns from: a StyleGAN2's discriminator, or beside it one on features of a "
-            "network that knows ImageNet (vision-aided; needs the extra pretrained).",
-            show_default="vision-aided on a CPU for GANs of 64 and 128 px that go on from another, else stylegan2",
+            help="What the generator learns from: a StyleGAN2's own discriminator, or one on features of a network "
+            "that knows ImageNet (projected, as in Projected GAN; for photographs; needs the extra pretrained).",
+            show_default="projected on a CPU for GANs of 64 and 128 px that go on from another, else stylegan2",
         ),
     ] = None,
     resolution: Annotated[

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 Box = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 DEFAULT_FIT: Fit = "crop"
 CLAMP = 256.0  # of activations in half precision, as in stylegan2-ada-pytorch
+SMALLEST_PROJECTED = 16  # pixels: the features of a larger picture are those of 32
 NUM_FP16_RES = 4  # the highest resolutions; the others stay in single precision
 
 
@@ -25,7 +26,7 @@ class GanTrainConfig:
     """
 
     arch: Arch = "stylegan2"
-    discriminator: Discriminator = "stylegan2"  # vision-aided: beside it one on features of ImageNet
+    discriminator: Discriminator = "stylegan2"  # projected: on features of a network that knows ImageNet
     resolution: int = 64
     channel_base: int = 1024
     channel_max: int = 128
@@ -63,10 +64,8 @@ class GanTrainConfig:
         for name in ("num_classes", "alpha"):
             if getattr(self, name) and self.arch != "stylegan2":
                 raise ConfigError(f"{name}: a {self.arch} has none", "leave out --conditional and --alpha, or --arch")
-        for name, usual in {"arch": "stylegan2", "alpha": False}.items():
-            if self.discriminator == "vision-aided" and (got := getattr(self, name)) != usual:
-                message = f"{name}: with the vision-aided discriminator expected {usual}, got {got}"
-                raise ConfigError(message, f"leave out --{name}, or use --discriminator stylegan2")
+        if self.discriminator == "projected":
+            _check_projected(self)
         make_config(self.arch, self.network())  # raises before anything is read or written
 
     def network(self) -> dict[str, Any]:
@@ -85,6 +84,20 @@ class GanTrainConfig:
         given = {name: getattr(gan.config, name) for name in names if hasattr(gan.config, name)}
         alpha, num_classes = getattr(gan.config, "img_channels", 3) in (2, 4), getattr(gan.config, "c_dim", 0)
         return replace(self, arch=cast(Arch, gan.kind), num_classes=num_classes, alpha=alpha, **given)
+
+
+def _check_projected(config: GanTrainConfig) -> None:
+    """What it judges, and how, is its own."""
+    wanted = {"arch": "stylegan2", "num_classes": 0, "alpha": False, "augment": "none", "r1_gamma": 0.0}
+    for name, value in wanted.items():
+        if (got := getattr(config, name)) != value:
+            message = f"{name}: with the projected discriminator expected {value}, got {got}"
+            raise ConfigError(message, f"leave out --{name.replace('_', '-')}, or use --discriminator stylegan2")
+    if config.resolution < SMALLEST_PROJECTED:
+        raise ConfigError(
+            f"resolution: with the projected discriminator expected {SMALLEST_PROJECTED} or more, got "
+            f"{config.resolution}", "use --discriminator stylegan2",
+        )  # fmt: skip
 
 
 def parse_augment(text: str) -> dict[str, Any]:

@@ -28,6 +28,7 @@ from gseg_runtime.files import TEMPORARY_PREFIX, read_json
 from gseg_runtime.photo_names import IMAGES, MASKS
 
 KIND = "gan"
+PROJECTED = "discriminator: projected, for photographs; drawings vary more with --discriminator stylegan2"
 # How a run may be changed when it goes on: its length, and how often it is saved.
 FREE = {"kimg", "snapshot_minutes"}
 
@@ -122,6 +123,8 @@ def run_or_resume_gan_train(
         if is_free and world.is_first:
             config = settle_precision(config, device, trials, how.get("say", ignore_say))
         config = world.agree(config)
+        if config.discriminator == "projected" and "discriminator" not in given:
+            how.get("say", ignore_say)(PROJECTED)
         data: dict[str, Any] = {"crop": crop, "fit": fit or DEFAULT_FIT, "init_from": init_from}
         return run_gan_train(source, config, runs_dir, device, world=world, **data, **how)
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}

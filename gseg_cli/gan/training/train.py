@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,8 @@ from gseg_cli.gan.training.fid import Inception
 from gseg_cli.gan.training.metrics import generate, overfit, swd
 from gseg_cli.gan.training.photo_classes import PhotoClasses
 from gseg_cli.gan.training.plot import draw_curves, read_curves
+from gseg_cli.gan.training.projected import ProjectedTrainer
 from gseg_cli.gan.training.trainer import GanTrainer
-from gseg_cli.gan.training.vision_aided import VisionAidedTrainer
 from gseg_cli.gan.transparency import over_board
 from gseg_cli.interruption import Interrupted, Interruption, put_off
 from gseg_cli.runs import Run
@@ -28,7 +29,16 @@ from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import GsegError
 
-TRAINERS = {"stylegan2": GanTrainer, "vision-aided": VisionAidedTrainer}
+TRAINERS = {"stylegan2": GanTrainer, "projected": ProjectedTrainer}
+# What helps, by discriminator.
+MEMORISES = {
+    "stylegan2": "--augment ada, a larger --r1-gamma or more photos help",
+    "projected": "more photos, or --discriminator stylegan2 with --augment ada help",
+}
+UNBALANCED = {
+    "stylegan2": "a larger --r1-gamma or a smaller --lr",
+    "projected": "a smaller --lr, or with --discriminator stylegan2",
+}
 STATE = "state.safetensors"
 REPORT_STEPS = 20
 NUM_FID = 10_000  # photos and samples for FID, at most
@@ -164,8 +174,8 @@ class _Session:
             self._warn(
                 "memorises",
                 "the discriminator knows its photos by heart: it places photos it has not seen "
-                f"{figures['overfit']:.0%} of the way to the fakes; --augment ada, a larger --r1-gamma or more photos "
-                "help, and the best samples may lie behind",
+                f"{figures['overfit']:.0%} of the way to the fakes; {self._help(MEMORISES)}, and the best samples may "
+                "lie behind",
             )
         return {name: round(value, 4) for name, value in figures.items() if math.isfinite(value)}
 
@@ -184,8 +194,11 @@ class _Session:
             self._warn(
                 "unbalanced",
                 "the discriminator has told all fakes from photos for the last 1000 steps: the generator no longer "
-                "learns; begin again with a larger --r1-gamma or a smaller --lr",
+                f"learns; begin again with {self._help(UNBALANCED)}",
             )
+
+    def _help(self, ways: Mapping[str, str]) -> str:
+        return ways[self.trainer.config.discriminator]
 
     def _warn(self, what: str, text: str) -> None:
         """Each kind once."""

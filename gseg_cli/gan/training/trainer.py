@@ -1,6 +1,6 @@
 """The networks of a GAN in training and their updates: StyleGAN2 (Karras et al. 2020) with ADA.
 
-`vision_aided.py` has a second discriminator.
+`projected.py` has another discriminator for its generator.
 
 A step shows the discriminator one batch of reals. The batch is computed in chunks (microbatches) that the processes
 share among themselves: chunk i belongs to process i mod their number. Every random number follows from (seed, step,
@@ -107,11 +107,14 @@ class GanTrainer:
         self._adapt(stats["real_sign"])
         return stats
 
-    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
-        """The loss of another discriminator, and below what the generator has of it."""
-        return 0.0
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return losses.discriminator_loss(real_logits, fake_logits)
 
-    def _more_to_please(self, fake: Tensor) -> Tensor | float:
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        return losses.generator_loss(fake_logits)
+
+    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        """The loss of another discriminator that learns beside, and teaches nothing."""
         return 0.0
 
     def _judges_learn(self, is_wanted: bool) -> None:
@@ -176,16 +179,15 @@ class GanTrainer:
         with torch.no_grad():
             ws, classes = self._latents(len(real), feed)
             fake = draw(self.G, ws)
-        more = self._more_to_judge(real, fake)
         real_logits = self._judge(feed, real_classes, real)
-        value = more + losses.discriminator_loss(real_logits, self._judge(feed, classes, fake))
-        return value, {"loss_D": value, "real_sign": real_logits.sign().mean()}
+        value = self.discriminator_loss(real_logits, self._judge(feed, classes, fake))
+        stats = {"loss_D": value, "real_sign": real_logits.sign().mean()}
+        return value + self._more_to_judge(real, fake), stats
 
     def _generator_loss(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
         self._seed(MAIN_G, chunk, feed)
         ws, classes = self._latents(self.chunk_size, feed)
-        fake = draw(self.G, ws)
-        value = self._more_to_please(fake) + losses.generator_loss(self._judge(feed, classes, fake))
+        value = self.generator_loss(self._judge(feed, classes, draw(self.G, ws)))
         return value, {"loss_G": value}
 
     def _r1(self, chunk: int, feed: Feed) -> tuple[Tensor, Stats]:
@@ -300,8 +302,8 @@ def split_rows(num_images: int, held_out: int) -> tuple[Tensor, Tensor]:
 def _check_world(config: GanTrainConfig, world: World, num_chunks: int) -> None:
     if world.size > 1 and config.arch == "dcgan":
         raise ConfigError("arch: dcgan trains in one process, because batch normalisation looks at whole batches")
-    if world.size > 1 and config.discriminator == "vision-aided":
-        message = "discriminator: vision-aided trains in one process, because of its spectral normalisation"
+    if world.size > 1 and config.discriminator == "projected":
+        message = "discriminator: projected trains in one process, because of its spectral normalisation"
         raise ConfigError(message, "use --discriminator stylegan2 for several")
     if num_chunks % world.size:
         raise ConfigError(

@@ -1,9 +1,9 @@
-"""A second discriminator beside StyleGAN2's, on features of a network that knows ImageNet.
+"""Projected GAN (Sauer et al. 2021): a discriminator that sees features of a network trained on ImageNet.
 
-Both losses are added, as in Vision-aided GAN (Kumari et al. 2022); the second discriminator is that of Projected GAN
-(Sauer et al. 2021). The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as
-they are; a head judges each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020,
-DiffAugment). It knows textures and shapes from the first step on, the other one learns colours and where things are.
+The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as they are; a head judges
+each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020, DiffAugment). Neither R1 nor
+ADA is needed. A GAN that goes on from another gets clean, whole pictures of photographs soon; of drawings it gets too
+many that are alike.
 """
 
 from typing import Any, NamedTuple
@@ -13,12 +13,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.graphs import Feed
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, load_lite0
 
 RATE = 0.002  # of Adam
+BESIDE = 4  # steps from one of StyleGAN2's discriminator to the next
 MIXED = 64  # channels
+SMALL = 128  # pixels: up to here pictures are enlarged to twice their side, for features that a photo's detail has
 
 
 class ProjectedDiscriminator(nn.Module):
@@ -29,7 +33,7 @@ class ProjectedDiscriminator(nn.Module):
 
     def __init__(self, resolution: int) -> None:
         super().__init__()
-        self.side = max(resolution, STRIDES[-1])
+        self.side = max(2 * resolution if resolution <= SMALL else resolution, STRIDES[-1])
         self.encoder = load_lite0().requires_grad_(False)
         self.across = nn.ModuleList(nn.Conv2d(width, MIXED, 1) for width in WIDTHS[1:]).requires_grad_(False)
         self.down = nn.ModuleList(nn.Conv2d(MIXED, MIXED, 3, padding=1) for _ in WIDTHS[1:]).requires_grad_(False)
@@ -96,8 +100,12 @@ def diff_augment(x: Tensor, changes: Changes) -> Tensor:
     return x * ~(near[0][:, :, None] & near[1][:, None, :])[:, None]
 
 
-class VisionAidedTrainer(GanTrainer):
-    """A generator that learns from both. The second discriminator is in the run's state, and in no checkpoint."""
+class ProjectedTrainer(GanTrainer):
+    """A generator that learns from this discriminator alone.
+
+    StyleGAN2's learns beside it, at few steps, and is what the file keeps: photos are inverted by its features, and it
+    tells how well photos are known by heart.
+    """
 
     def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, *args: Any, **more: Any) -> None:
         super().__init__(config, images, device, *args, **more)
@@ -105,11 +113,17 @@ class VisionAidedTrainer(GanTrainer):
         heads = list(self.projected.heads.parameters())
         self.opt_D.add_param_group({"params": heads, "lr": RATE, "betas": (0.0, 0.99)})
 
-    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor:
-        return F.relu(1 - self.projected(real)).mean() + F.relu(1 + self.projected(fake.float())).mean()
+    def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
-    def _more_to_please(self, fake: Tensor) -> Tensor:
-        return -self.projected(fake.float()).mean()
+    def generator_loss(self, fake_logits: Tensor) -> Tensor:
+        return -fake_logits.mean()
+
+    def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
+        return self.projected(images.float())
+
+    def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
+        return losses.discriminator_loss(self.D(real), self.D(fake)) if self.num_steps % BESIDE == 0 else 0.0
 
     def _networks(self) -> dict[str, nn.Module]:
         return {**super()._networks(), "projected": self.projected}

