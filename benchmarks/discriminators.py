@@ -1,6 +1,6 @@
 """What a GAN should learn from: StyleGAN2's discriminator, or Projected GAN's on pretrained features.
 
-    python -m benchmarks.discriminators DATA [--minutes 20] [--draws 3] [--work build/discriminators]
+    python -m benchmarks.discriminators DATA [--minutes 20] [--draws 2] [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, all begun with the toy faces that come with
 gseg, one thread each, are looked at after equally many minutes: by the mean IoU of students of ten of their samples on
@@ -125,8 +125,8 @@ def picture(gans: list[TimedGan]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[20])
-    parser.add_argument("--draws", type=int, default=3)
+    parser.add_argument("--minutes", type=float, nargs="+", default=[20.0])
+    parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
     torch.set_num_threads(1)
