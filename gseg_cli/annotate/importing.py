@@ -59,9 +59,12 @@ def check_free(folder: Path, *, overwrite: bool, add: bool) -> None:
     """GsegError when `folder` holds annotations, and nothing says what is to become of them."""
     names = [] if overwrite or add else annotated_names(folder)
     if names:
-        told = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-        hint = f"--add keeps those that are not imported anew; --overwrite loses all {len(names)} ({told})"
+        hint = f"--add keeps those that are not imported anew; --overwrite loses all {len(names)} ({_some(names)})"
         raise GsegError(f"{folder}: holds {len(names)} annotations already", hint)
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
 
 
 def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> list[str]:
@@ -70,8 +73,8 @@ def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> li
     lost = [name for name in before if name not in kept]
     if not lost:
         return []
-    told = f"{', '.join(lost[:3])}{' ...' if len(lost) > 3 else ''}"
-    return [f"--overwrite: {len(lost)} annotations are gone that this import lacks ({told}); --add would keep them"]
+    gone = f"{len(lost)} annotations are gone that this import lacks ({_some(lost)})"
+    return [f"--overwrite: {gone}; --add would keep them"]
 
 
 def replaced_photos(before: Sequence[str], annotations: AnnotationSet) -> list[str]:
@@ -79,8 +82,7 @@ def replaced_photos(before: Sequence[str], annotations: AnnotationSet) -> list[s
     names = [name for name in annotations.photos.values() if name in before]
     if not names:
         return []
-    told = f"{', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-    return [f"--add: replaced the annotations of {len(names)} photos of the same name ({told})"]
+    return [f"--add: replaced the annotations of {len(names)} photos of the same name ({_some(names)})"]
 
 
 @contextmanager

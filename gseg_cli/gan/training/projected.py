@@ -103,8 +103,7 @@ def diff_augment(x: Tensor, changes: Changes) -> Tensor:
 class ProjectedTrainer(GanTrainer):
     """A generator that learns from this discriminator alone.
 
-    StyleGAN2's learns beside it, at few steps, and is what the file keeps: photos are inverted by its features, and it
-    tells how well photos are known by heart.
+    StyleGAN2's learns beside it, at few steps, and is what the file keeps, because photos are inverted by its features.
     """
 
     def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, *args: Any, **more: Any) -> None:

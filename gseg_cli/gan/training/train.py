@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,10 +30,6 @@ from gseg_runtime.errors import GsegError
 
 TRAINERS = {"stylegan2": GanTrainer, "projected": ProjectedTrainer}
 # What helps, by discriminator.
-MEMORISES = {
-    "stylegan2": "--augment ada, a larger --r1-gamma or more photos help",
-    "projected": "more photos, or --discriminator stylegan2 with --augment ada help",
-}
 UNBALANCED = {
     "stylegan2": "a larger --r1-gamma or a smaller --lr",
     "projected": "a smaller --lr, or with --discriminator stylegan2",
@@ -170,12 +165,12 @@ class _Session:
         fakes = generate(trainer.G_ema, len(held_out), trainer.device, of_held_out)
         classes = (of_photos, of_held_out, of_held_out)
         figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device, classes)}
-        if figures["overfit"] > 0.5:
+        if figures["overfit"] > 0.5 and trainer.config.discriminator == "stylegan2":  # else it teaches nothing
             self._warn(
                 "memorises",
                 "the discriminator knows its photos by heart: it places photos it has not seen "
-                f"{figures['overfit']:.0%} of the way to the fakes; {self._help(MEMORISES)}, and the best samples may "
-                "lie behind",
+                f"{figures['overfit']:.0%} of the way to the fakes; --augment ada, a larger --r1-gamma or more photos "
+                "help, and the best samples may lie behind",
             )
         return {name: round(value, 4) for name, value in figures.items() if math.isfinite(value)}
 
@@ -194,11 +189,8 @@ class _Session:
             self._warn(
                 "unbalanced",
                 "the discriminator has told all fakes from photos for the last 1000 steps: the generator no longer "
-                f"learns; begin again with {self._help(UNBALANCED)}",
+                f"learns; begin again with {UNBALANCED[self.trainer.config.discriminator]}",
             )
-
-    def _help(self, ways: Mapping[str, str]) -> str:
-        return ways[self.trainer.config.discriminator]
 
     def _warn(self, what: str, text: str) -> None:
         """Each kind once."""
