@@ -2,7 +2,7 @@
 
     python -m benchmarks.steps [--rounds 3]
 
-"plain": the maps that a student joins are enlarged first, the pretrained encoder normalises what it has convolved,
+"plain": the maps that a student joins are enlarged first, the pretrained encoder pads and normalises its maps,
 images that ADA leaves in their place are resampled like the others, and freed memory goes back to the system. Each
 measurement is a process of its own on one thread, because a process remembers how it treats memory; both ways take
 turns. CPU time is measured, because a busy machine makes wall time meaningless. Writes this processor's section of
@@ -31,6 +31,7 @@ from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.gan.training import augment
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.projected import ProjectedTrainer
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.gan.training.warp import warp_all
 from gseg_cli.memory import keep_freed_memory
@@ -59,12 +60,23 @@ def gan(channel_base: int, batch: int, precision: str) -> Callable[[], object]:
     return GanTrainer(config, images, CPU).step
 
 
+def projected_gan(channel_base: int, batch: int, precision: str) -> Callable[[], object]:
+    """The median is of a step at which StyleGAN2's discriminator does not learn."""
+    images = torch.randint(0, 256, (128, 3, 64, 64), dtype=torch.uint8)
+    config = GanTrainConfig(
+        channel_base=channel_base, batch=batch, precision=precision, discriminator="projected", augment="none",
+        r1_gamma=0.0,
+    )  # fmt: skip
+    return ProjectedTrainer(config, images, CPU).step
+
+
 WORK: dict[str, Callable[[str], Callable[[], object]]] = {
     "distill, 64 px, batch 16": lambda precision: distill(64, 16, precision),
     "distill, 128 px, batch 12": lambda precision: distill(128, 12, precision),
     "distill, 64 px, `lite0`, batch 16": lambda precision: distill(64, 16, precision, "lite0"),
     "gan-train, 64 px, channels 1024, batch 16": lambda precision: gan(1024, 16, precision),
     "gan-train, 64 px, channels 2048, batch 16": lambda precision: gan(2048, 16, precision),
+    "gan-train, 64 px, channels 1024, batch 16, projected": lambda precision: projected_gan(1024, 16, precision),
 }
 
 
@@ -73,7 +85,7 @@ def _enlarged(layers: nn.Sequential, fine: Tensor, coarse: Tensor, is_training: 
 
 
 def _apart(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    return norm(conv(x))
+    return norm(conv(lite0.padded(conv, x)))
 
 
 def milliseconds(work: str, precision: str, way: str) -> float:
@@ -114,11 +126,11 @@ def rows(rounds: int) -> Iterator[str]:
 HEAD = """# A training step on a CPU
 
 CPU milliseconds of a step on one thread, medians of some processes for each figure. Plain: the maps that a student
-joins are enlarged first, the pretrained encoder of `lite0` normalises what it has convolved, images that ADA leaves in
-their place are resampled like the others, and freed memory goes back to the system. gseg: as its commands train, ADA at
-p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the least and the most. Against
-fp32: how many times as fast as that precision, which differs from processor to processor; `--precision auto` measures
-it where it runs.
+joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps, images
+that ADA leaves in their place are resampled like the others, and freed memory goes back to the system. gseg: as its
+commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the
+least and the most. Against fp32: how many times as fast as that precision, which differs from processor to processor;
+`--precision auto` measures it where it runs.
 """
 SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 

@@ -48,7 +48,6 @@ class Lite0(nn.Module):
         self.conv_stem = _conv(3, 32, 3, stride=2)
         self.bn0 = nn.BatchNorm2d(32, eps=EPSILON)
         self.relu = nn.ReLU6(inplace=True)
-        self.pad = _SamePad(3)
         blocks, width = [], 32
         for stage in _STAGES:
             for i in range(stage.num_blocks):
@@ -58,7 +57,7 @@ class Lite0(nn.Module):
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Features [N, WIDTHS[i], S / STRIDES[i], S / STRIDES[i]] of images [N, 3, S, S] in [-1, 1]; S: times 32."""
-        x = self.relu(normalised(self.conv_stem, self.bn0, self.pad(image)))
+        x = self.relu(normalised(self.conv_stem, self.bn0, image))
         features = []
         for i, block in enumerate(self.blocks):
             x = block(x)
@@ -85,7 +84,6 @@ class _Block(nn.Module):
         if self.is_expanding:
             self.expand_conv = nn.Conv2d(in_width, mid, 1, bias=False)
             self.bn0 = nn.BatchNorm2d(mid, eps=EPSILON)
-        self.pad = _SamePad(stage.kernel) if stride > 1 else nn.Identity()
         self.depthwise_conv = _conv(mid, mid, stage.kernel, stride, groups=mid)
         self.bn1 = nn.BatchNorm2d(mid, eps=EPSILON)
         self.project_conv = nn.Conv2d(mid, stage.width, 1, bias=False)
@@ -94,31 +92,33 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         y = self.relu(normalised(self.expand_conv, self.bn0, x)) if self.is_expanding else x
-        y = self.relu(normalised(self.depthwise_conv, self.bn1, self.pad(y)))
+        y = self.relu(normalised(self.depthwise_conv, self.bn1, y))
         y = normalised(self.project_conv, self.bn2, y)
         return x + y if self.is_residual else y
 
 
-class _SamePad(nn.ZeroPad2d):
-    """TensorFlow's SAME in front of a convolution of stride 2 on an even side."""
-
-    def __init__(self, kernel: int) -> None:
-        before, after = (kernel - 2) // 2, (kernel - 1) // 2
-        super().__init__((before, after, before, after))
-
-
 def normalised(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """norm(conv(x)) with the norm's kept statistics, but for rounding.
+    """norm(conv(x)) with the norm's kept statistics, but for rounding; at stride 2 as TensorFlow pads, on an even side.
 
-    Of weights that learn both are one convolution, whose weights are scaled beforehand: the map between the two would
-    be written, kept, and read again on the way back. An exporter joins them by itself.
+    Both are one convolution, whose weights are scaled beforehand: the map between the two would be written, and in
+    training kept and read again. So would a map that is padded on two sides; a kernel with zeros in front, and the same
+    padding all around, meets the same pixels. An exporter does both by itself.
     """
-    if not conv.weight.requires_grad:
-        return norm(conv(x))
+    if torch.compiler.is_exporting():
+        return norm(conv(padded(conv, x)))
     assert norm.running_var is not None and norm.running_mean is not None
     scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
     weight, bias = conv.weight * scale[:, None, None, None], norm.bias - norm.running_mean * scale
-    return F.conv2d(x, weight, bias, conv.stride, conv.padding, groups=conv.groups)
+    if conv.stride != (2, 2):
+        return F.conv2d(x, weight, bias, padding=conv.padding, groups=conv.groups)
+    padding = (conv.kernel_size[0] - 1) // 2
+    return F.conv2d(x, F.pad(weight, (1, 0, 1, 0)), bias, conv.stride, padding, groups=conv.groups)
+
+
+def padded(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """Whose convolution of stride 2 meets what TensorFlow's SAME does: one pixel more to the right and below."""
+    after = (conv.kernel_size[0] - 1) // 2
+    return F.pad(x, (after - 1, after) * 2) if conv.stride == (2, 2) else x
 
 
 def _conv(in_width: int, out_width: int, kernel: int, stride: int, groups: int = 1) -> nn.Conv2d:
