@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing
-from gseg_runtime.class_map import IGNORE, ClassMap, default_color
+from gseg_runtime.class_map import IGNORE, ClassMap, composed, default_color
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
@@ -60,7 +60,7 @@ class Names:
 
 
 def _folded(name: str) -> str:
-    return " ".join(name.split()).casefold()
+    return composed(" ".join(name.split()).casefold())
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, str]:
@@ -106,7 +106,7 @@ def nearest_class(name: str, known: Sequence[str]) -> str | None:
 
 def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
     """The classes, and new ones behind them: indices of earlier annotations and models stay."""
-    added = [name for name in dict.fromkeys(new) if name not in classes.names]
+    added = [name for name in dict.fromkeys(map(composed, new)) if name not in classes.names]
     if len(classes) + len(added) > IGNORE:
         message = f"{len(added)} names are not classes yet, and there can be at most {IGNORE} classes"
         raise GsegError(message, "--map merges several names into one class: --map 'hair_1=hair'")

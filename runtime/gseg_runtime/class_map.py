@@ -4,6 +4,7 @@ import colorsys
 import difflib
 import json
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +20,10 @@ Color = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ClassMap:
-    """Names and RGB colours (0..255); the position is the class index, and position 0 is the background."""
+    """Names and RGB colours (0..255); the position is the class index, and position 0 is the background.
+
+    An accented letter may be one character or two, as the files of a Mac have it; names have one (Unicode's form NFC).
+    """
 
     names: tuple[str, ...]
     colors: tuple[Color, ...]
@@ -31,6 +35,7 @@ class ClassMap:
             raise ConfigError(f"classes: {len(self.names)} names but {len(self.colors)} colours")
         for name in self.names:
             _check_name(name)
+        object.__setattr__(self, "names", tuple(map(composed, self.names)))
         repeated = {name for name in self.names if self.names.count(name) > 1}
         if repeated:
             raise ConfigError(f"classes: {', '.join(sorted(repeated))} appears more than once")
@@ -43,7 +48,7 @@ class ClassMap:
 
     def index(self, name: str) -> int:
         """The class index of `name`; ConfigError with the nearest known name otherwise."""
-        if name in self.names:
+        if (name := composed(name)) in self.names:
             return self.names.index(name)
         nearest = difflib.get_close_matches(name, self.names, n=1)
         hint = f"did you mean {nearest[0]}?" if nearest else f"the classes are {', '.join(self.names)}"
@@ -86,6 +91,11 @@ class ClassMap:
     def of_names(cls, names: Sequence[str]) -> "ClassMap":
         """Classes of these names in default colours."""
         return cls(tuple(names), tuple(default_color(index) for index in range(len(names))))
+
+
+def composed(name: str) -> str:
+    """With each accented letter as one character."""
+    return unicodedata.normalize("NFC", name)
 
 
 def parse_color(text: str) -> Color:

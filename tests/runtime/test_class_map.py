@@ -29,6 +29,14 @@ def test_index_names_the_nearest_class() -> None:
     assert caught.value.hint == "did you mean eyes?"
 
 
+def test_a_name_is_the_same_however_its_accents_are_encoded() -> None:
+    composed, decomposed = "fen\u00eatre", "fene\u0302tre"
+    classes = ClassMap.of_names(["background", decomposed])
+    assert classes.names[1] == composed and classes.index(composed) == classes.index(decomposed) == 1
+    with pytest.raises(ConfigError, match="more than once"):
+        ClassMap.of_names(["background", composed, decomposed])
+
+
 @pytest.mark.parametrize(
     "entries, message",
     [
