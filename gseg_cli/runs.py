@@ -23,6 +23,7 @@ from gseg_runtime.files import write_json, write_text
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import torch
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
@@ -70,15 +71,21 @@ class Run:
         return path
 
 
-def open_run(runs_dir: Path, kind: str, config: Mapping[str, Any], parents: Sequence[Mapping[str, str]] = ()) -> Run:
+def open_run(
+    runs_dir: Path,
+    kind: str,
+    config: Mapping[str, Any],
+    parents: Sequence[Mapping[str, str]] = (),
+    device: "torch.device | None" = None,
+) -> Run:
     """Create `runs_dir/NNNN-kind` with its config.json and env.json, before any work is done.
 
-    config: JSON values. parents: what `gseg_cli.checkpoint.parent_of` returns.
+    config: JSON values. parents: what `gseg_cli.checkpoint.parent_of` returns. device: what the work is done on.
     """
     run = Run(_new_folder(runs_dir, kind))
     about = {"format": FORMAT, "kind": kind, "created_by": f"gseg {__version__}"}
     write_json(run.dir / "config.json", {**about, "config": dict(config), "parents": [dict(p) for p in parents]})
-    write_json(run.dir / "env.json", describe_environment())
+    write_json(run.dir / "env.json", describe_environment(device))
     run.log(f"{kind} started")
     return run
 
@@ -99,7 +106,7 @@ def _new_folder(runs_dir: Path, kind: str) -> Path:
     return path
 
 
-def describe_environment() -> dict[str, Any]:
+def describe_environment(device: "torch.device | None") -> dict[str, Any]:
     """What a result may depend on besides its config: versions, hardware, command line, start time."""
     return {
         "gseg": __version__,
@@ -107,7 +114,7 @@ def describe_environment() -> dict[str, Any]:
         "packages": {name: _version(name) for name in ("torch", "numpy", "onnx", "onnxruntime", "safetensors")},
         "os": platform.platform(),
         "num_cores": os.cpu_count(),
-        "gpu": _gpu_name(),
+        "gpu": _gpu_name(device),
         "argv": sys.argv,
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -120,9 +127,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _gpu_name() -> str | None:
-    torch = sys.modules.get("torch")  # whoever trains has imported it; nobody else should have to
-    return torch.cuda.get_device_name() if torch and torch.cuda.is_available() else None
+def _gpu_name(device: "torch.device | None") -> str | None:
+    if device is None or device.type != "cuda":
+        return None
+    import torch  # whoever has a device has imported it; nobody else should have to
+
+    return torch.cuda.get_device_name(device)
 
 
 def _append(path: Path, line: str) -> None:

@@ -16,6 +16,7 @@ from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import BackendUnavailable, GsegError, ProjectError, UsageError
+from gseg_runtime.files import read_json
 
 CLASSES = ClassMap(("background", 'a "quoted" name', "haut-été"), ((0, 0, 0), (255, 128, 0), (1, 2, 3)))
 
@@ -153,6 +154,13 @@ def test_runs_are_numbered_across_kinds(project):
     assert project.latest_run("distill") == second.dir  # the third was interrupted
     save_checkpoint(third.checkpoint, {}, {"kind": "student"})
     assert project.latest_run("distill") == third.dir
+
+
+@pytest.mark.parametrize(("device", "gpu"), [(None, None), ("cpu", None), ("cuda:1", "the second of cuda")])
+def test_a_run_names_the_gpu_that_it_trains_on(project, monkeypatch, device, gpu):
+    monkeypatch.setattr(torch.cuda, "get_device_name", {torch.device("cuda:1"): "the second of cuda"}.get)
+    run = open_run(project.runs_dir, "gan", {}, device=device and torch.device(device))
+    assert read_json(run.dir / "env.json")["gpu"] == gpu
 
 
 def test_a_run_describes_itself(project):

@@ -78,7 +78,7 @@ def run_distill(
     """
     given = _Given.of(gan, teacher, config, device)  # whatever is wrong with it leaves no run behind
     parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *_labelled_parents(config)]
-    run = world.agree(open_run(runs_dir, KIND, asdict(config), parents) if world.is_first else None)
+    run = world.agree(open_run(runs_dir, KIND, asdict(config), parents, device) if world.is_first else None)
     assert run is not None
     if world.is_first:
         num_samples = config.pairs.count + _num_held_out(run.dir / HELD_OUT, given.generator.img_resolution)

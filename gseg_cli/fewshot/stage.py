@@ -52,7 +52,7 @@ def run_fewshot_train(
         raise ProjectError(message, "use --gan with the GAN that made the samples, or annotate samples of this one")
     check_labels(labelled)
     config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
-    run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")])
+    run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
     generator = load_generator(gan, device, labelled.class_index)
     taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, on_step)
     taught = _with_bars_as(IGNORE, generator, taught)

@@ -167,7 +167,8 @@ def run_gan_train(
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = _load(source, config, crop, fit, runs_dir, world, say)
     classes = _classes_of(source, config, len(images), unreadable, say)
-    run = world.agree(open_run(runs_dir, KIND, {**asdict(config), **about}, parents) if world.is_first else None)
+    recorded = {**asdict(config), **about}
+    run = world.agree(open_run(runs_dir, KIND, recorded, parents, device) if world.is_first else None)
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
