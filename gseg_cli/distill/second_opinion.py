@@ -57,12 +57,13 @@ def second_opinion(
 
 
 def agreed(pairs: PairSet, net: Student, on_step: OnStep = ignore_step) -> PairSet:
-    """The pairs without the pixels that the network labels otherwise; their score is the share of these."""
+    """The pairs without the pixels that the network labels otherwise; the score is their share of those with a label."""
     parts = []
     for i in range(0, len(pairs), AT_ONCE):
         some = pairs[i : i + AT_ONCE]
-        differs = torch.from_numpy(predict_labels(net, some.images)) != some.first
-        score = differs.float().mean(dim=(1, 2))
+        is_labelled = some.first != IGNORE
+        differs = is_labelled & (torch.from_numpy(predict_labels(net, some.images)) != some.first)
+        score = differs.sum(dim=(1, 2)) / is_labelled.sum(dim=(1, 2)).clamp(min=1)
         parts.append(replace(some, first=some.first.masked_fill(differs, IGNORE), score=score))
         on_step(Step(i + len(some), len(pairs)))
     return PairSet.join(parts)

@@ -40,8 +40,16 @@ def test_pixels_that_the_two_label_otherwise_are_ignored_and_counted(halves):
     wrong[0, :4], wrong[1, 3, 3] = 2, IGNORE
     kept = agreed(replace(halves, first=wrong), net)
     assert (kept.first[0, :4] == IGNORE).all() and torch.equal(kept.first[0, 4:], halves.first[0, 4:])
-    assert kept.score.tolist() == [0.25, 1 / 256, 0, 0] and torch.equal(kept.first[2:], halves.first[2:])
+    assert kept.score.tolist() == [0.25, 0, 0, 0] and torch.equal(kept.first[2:], halves.first[2:])
     assert (kept.first[1] == IGNORE).sum() == 1 and torch.equal(kept.images, halves.images)
+
+
+def test_the_share_that_differs_is_of_the_pixels_that_the_teacher_labels(halves):
+    """Bars beside the samples of a rectangular GAN are labelled by nobody."""
+    net = second_opinion(halves, CLASSES, TRAIN, CPU)
+    barred = halves.first.clone()
+    barred[:, 8:], barred[0, :4], barred[1] = IGNORE, 2, IGNORE
+    assert agreed(replace(halves, first=barred), net).score.tolist() == [0.5, 0, 0, 0]
 
 
 def test_a_class_of_which_next_to_nothing_is_left_is_named(tiny_gan, teacher, tmp_path, monkeypatch):
