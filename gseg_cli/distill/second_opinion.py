@@ -57,7 +57,7 @@ def second_opinion(
 
 
 def agreed(pairs: PairSet, net: Student, on_step: OnStep = ignore_step) -> PairSet:
-    """The pairs without the pixels that the network labels otherwise; the score is their share of those with a label."""
+    """The pairs without the pixels that the network labels otherwise; the score is their share of the labelled ones."""
     parts = []
     for i in range(0, len(pairs), AT_ONCE):
         some = pairs[i : i + AT_ONCE]
