@@ -131,18 +131,13 @@ def annotate_import(
         kind, found, fits = _import_photos(
             source, photos, {**options, "class_index": class_index, "seed": seed}, device, partial, how
         )
-    errors = [{"message": error.message, "hint": error.hint} for error in found.failures]
-    annotations = found.annotations
-    if annotations is None or (errors and not partial):
-        for warning in found.warnings:
-            output.warn(warning)
-        output.result({}, status="error", errors=errors or [_nothing_drawn(source)])
-        output.say("nothing was written" + ("; use --partial to import the good ones" if annotations else ""))
+    if found.annotations is None or (found.failures and not partial):
+        _tell_that_nothing_was_written(found, source)
         return
     before = annotated_names(folder) if overwrite or add else []
-    replaced = replaced_photos(before, annotations)
+    replaced = replaced_photos(before, found.annotations)
     annotations, sheet = write_import(
-        annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
+        found.annotations, sample_set, project, folder, source=source, overwrite=overwrite, add=add
     )
     if fits:
         from gseg_cli.annotate.photos import write_fits
@@ -152,14 +147,28 @@ def annotate_import(
     warnings = [*found.warnings, *lost, *review(annotations)]
     for warning in warnings:
         output.warn(warning)
-    new_classes = annotations.classes.names[len(project.classes) :]
     data = {
         "out": folder, "format": kind, "seeds": annotations.seeds, "pixels_per_class": annotations.pixels_per_class,
-        "new_classes": new_classes, "sheet": sheet, "photos": [_fit_facts(fit) for fit in fits], "warnings": warnings,
+        "new_classes": annotations.classes.names[len(project.classes) :], "sheet": sheet,
+        "photos": [_fit_facts(fit) for fit in fits], "warnings": warnings,
     }  # fmt: skip
     output.say(f"look at {sheet}")
     text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
-    output.result(data, text, status="partial" if errors else "success", errors=errors)
+    output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
+
+
+def _tell_that_nothing_was_written(found: "Import", source: Path) -> None:
+    from gseg_cli.output import current_output
+
+    output = current_output()
+    for warning in found.warnings:
+        output.warn(warning)
+    output.result({}, status="error", errors=_failures(found) or [_nothing_drawn(source)])
+    output.say("nothing was written" + ("; use --partial to import the good ones" if found.annotations else ""))
+
+
+def _failures(found: "Import") -> list[dict[str, str | None]]:
+    return [{"message": error.message, "hint": error.hint} for error in found.failures]
 
 
 def _import_photos(
