@@ -83,7 +83,11 @@ def moody_server(port: int, mood: Mood, slow_s: float = SLOW_S) -> Iterator[int]
                 times = seen[self.command, path]
                 seen[self.command, path] += 1
             answer = mood(self.command, path, times)
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            length = int(self.headers.get("Content-Length", 0))
+            body = self.rfile.read(length)
+            if len(body) < length:  # the client has gone; the server would wait for the rest for ever
+                self.close_connection = True
+                return
             if answer == "slow":
                 time.sleep(slow_s)
             status, headers, content = self._busy() if answer == "503" else self._passed_on(body)
