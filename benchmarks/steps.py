@@ -126,11 +126,11 @@ def rows(rounds: int) -> Iterator[str]:
 HEAD = """# A training step on a CPU
 
 CPU milliseconds of a step on one thread, medians of some processes for each figure. Plain: the maps that a student
-joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps, images
-that ADA leaves in their place are resampled like the others, and freed memory goes back to the system. gseg: as its
-commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the
-least and the most. Against fp32: how many times as fast as that precision, which differs from processor to processor;
-`--precision auto` measures it where it runs.
+joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps, images that ADA leaves in
+their place are resampled like the others, and freed memory goes back to the system. gseg: as its commands train, ADA at
+p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the least and the most. Against
+fp32: how many times as fast as that precision, which differs from processor to processor; `--precision auto` measures
+it where it runs.
 """
 SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 
