@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
@@ -117,7 +118,7 @@ def taught(tiny_gan, tmp_path_factory):
     made = (samples.gan_sha256, 1.0)
     AnnotationSet(labels, samples.ws_of([0, 1]), (0, 1), tiny.CLASSES, *made).save(project.annotations_dir, source="")
     config = FewshotConfig(model="mlp", steps=300)
-    run_fewshot_train(tiny_gan, project.annotations_dir, config, project.runs_dir, "cpu")
+    run_fewshot_train(tiny_gan, project.annotations_dir, config, project.runs_dir, torch.device("cpu"))
     return project
 
 
