@@ -1,18 +1,20 @@
 """What a GAN should learn from: StyleGAN2's discriminator, or Projected GAN's on pretrained features.
 
-    python -m benchmarks.discriminators DATA [--minutes 20] [--draws 2] [--work build/discriminators]
+    python -m benchmarks.discriminators DATA [--minutes 20 60 120] [--sprite-minutes 20] [--draws 2]
+        [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, all begun with the toy faces that come with
 gseg, one thread each, are looked at after equally many minutes: by the mean IoU of students of ten of their samples on
 labelled photos, as in gan_start.py, and by eye. Run it alone: minutes are those of a clock. What is seen is written
-down in discriminators_notes.md. Writes discriminators.md and .jpg.
+down in discriminators_notes.md. Writes discriminators.md, and WORK/samples.jpg: samples of photographs of people that
+are for research only stay out of the repository.
 """
 
 import argparse
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -87,63 +89,75 @@ Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on n
 game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of
 images shown, and the sliced Wasserstein distance to held-out photos, times 1000.
 
-Made by `python -m benchmarks.discriminators DATA --minutes {given} --draws {draws}`,
+Made by `python -m benchmarks.discriminators DATA --minutes {given} --sprite-minutes {sprites} --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
 | photos | discriminator | {heads} |
 |---|---|{line}
 {rows}
 
-![samples of the GANs](discriminators.jpg)
-
 {notes}
 """
 
 
-def rows(setting: Setting, gans: list[TimedGan], draws: int, data: Path) -> Iterator[str]:
+def rows(setting: Setting, gans: list[TimedGan], columns: list[float], draws: int, data: Path) -> Iterator[str]:
     for gan in gans:
-        fields = []
-        for minutes in gan.minutes:
-            cells = [judge(setting, gan, minutes, draw, data) for draw in range(draws)]
-            about = f"({cells[0]['kimg']:.0f}, {cells[0]['distance']:.1f})"
-            fields.append(f"{spread([one['miou'] for one in cells])} {about}")
+        fields = [field(setting, gan, minutes, draws, data) if minutes in gan.minutes else "" for minutes in columns]
         yield f"| {gan.domain.title} | {gan.way} | {' | '.join(fields)} |"
 
 
-def picture(gans: list[TimedGan]) -> None:
-    """A column of samples for each way and time, of all photos."""
-    ways = [(way, minutes) for way in WAYS for minutes in gans[0].minutes]
-    shown = [
-        [pixels for gan in gans if gan.way == way for pixels in shown_samples(gan.checkpoint(minutes))]
-        for way, minutes in ways
-    ]
-    titles = [f"{way}, {minutes:g}" for way, minutes in ways]
-    sheet = contact_sheet(list(zip(*shown, strict=True)), 96, titles)
-    Image.fromarray(sheet).save(ROOT / "discriminators.jpg", quality=90)
+def field(setting: Setting, gan: TimedGan, minutes: float, draws: int, data: Path) -> str:
+    cells = [judge(setting, gan, minutes, draw, data) for draw in range(draws)]
+    about = f"({cells[0]['kimg']:.0f}, {cells[0]['distance']:.1f})"
+    return f"{spread([one['miou'] for one in cells])} {about}"
+
+
+def picture(gans: list[TimedGan], path: Path) -> None:
+    """A column of samples for each way and time, of all photos that were looked at then."""
+    columns = {
+        f"{way}, {minutes:g}": [
+            pixels for gan in gans if gan.way == way and minutes in gan.minutes
+            for pixels in shown_samples(gan.checkpoint(minutes))
+        ]
+        for way in WAYS
+        for minutes in all_minutes(gans)
+    }  # fmt: skip
+    sheet = contact_sheet(list(zip_longest(*columns.values())), 96, list(columns))
+    Image.fromarray(sheet).save(path, quality=90)
+
+
+def all_minutes(gans: list[TimedGan]) -> list[float]:
+    return sorted({minutes for gan in gans for minutes in gan.minutes})
+
+
+def listed(minutes: list[float]) -> str:
+    return " ".join(f"{one:g}" for one in minutes)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--minutes", type=float, nargs="+", default=[20.0])
+    parser.add_argument("--minutes", type=float, nargs="+", default=[20.0, 60.0, 120.0], help="for portraits")
+    parser.add_argument("--sprite-minutes", type=float, nargs="+", default=[20.0])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    domains, minutes = (faces(args.data), game_characters(args.data)), tuple(args.minutes)
-    setting = Setting(domains, {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
+    domains = {"faces": (faces(args.data), args.minutes), "sprites": (game_characters(args.data), args.sprite_minutes)}
+    setting = Setting(tuple(domain for domain, _ in domains.values()), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
     gans = [
-        TimedGan(domain, way, args.data / PHOTOS[domain.name], args.work / f"{domain.name}-{WAYS[way]}", minutes)
-        for domain in domains
+        TimedGan(domain, way, args.data / PHOTOS[name], args.work / f"{name}-{WAYS[way]}", tuple(minutes))
+        for name, (domain, minutes) in domains.items()
         for way in WAYS
     ]
-    table = list(rows(setting, gans, args.draws, args.data))
-    picture(gans)
+    columns = all_minutes(gans)
+    table = list(rows(setting, gans, columns, args.draws, args.data))
+    picture(gans, args.work / "samples.jpg")
     text = TEXT.format(
         **made(), labels=NUM_LABELS, pairs=NUM_PAIRS, draws=args.draws, rows="\n".join(table),
-        given=" ".join(f"{minutes:g}" for minutes in minutes),
-        heads=" | ".join(f"{minutes:g} min" for minutes in minutes), line="---:|" * len(minutes),
+        given=listed(args.minutes), sprites=listed(args.sprite_minutes),
+        heads=" | ".join(f"{minutes:g} min" for minutes in columns), line="---:|" * len(columns),
         notes=NOTES.read_text(encoding="utf-8").strip(),
     )  # fmt: skip
     write_text(ROOT / "discriminators.md", text)

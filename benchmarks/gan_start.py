@@ -7,7 +7,8 @@ of `gseg gan-train` of 64 px below the work folder, resumed when it is there; bo
 size, so that equally many images take equally long. What a GAN is worth is the mean IoU of a student of ten of its
 samples on labelled photos. The labels are an annotator's: of faces a network that learned from five portraits which
 are not measured on, of characters one that learned from all exact maps. What is seen is written down by whoever looked,
-in gan_start_notes.md. Writes gan_start.md and gan_start.jpg.
+in gan_start_notes.md. Writes gan_start.md, and WORK/samples.jpg: samples of photographs of people that are for research
+only stay out of the repository.
 """
 
 import argparse
@@ -167,11 +168,6 @@ commit {commit}, {date}, {hardware}.
 |---|---|{line}
 {table}
 
-Above each column: what the GAN began with, and how many kimg it has seen. Samples as `gseg sample` makes them, of the
-same seeds, not chosen.
-
-![samples of the GANs](gan_start.jpg)
-
 {notes}
 """
 
@@ -185,8 +181,8 @@ def row(setting: Setting, gan: Gan, draws: int, data: Path) -> str:
     return f"| {gan.domain.title} | {gan.way} | {' | '.join(fields)} |"
 
 
-def picture(gans: list[Gan]) -> None:
-    """A column of samples for each beginning and number of images, if all GANs are there."""
+def picture(gans: list[Gan], path: Path) -> None:
+    """A column of samples, of the same seeds, for each beginning and number of images, if all GANs are there."""
     columns = list(product(STARTS, KIMG))
     kept = {(gan.way, kimg, gan.domain.name): gan.kept(kimg) for gan, kimg in product(gans, KIMG)}
     if not all(path.is_file() for path in kept.values()):
@@ -194,7 +190,7 @@ def picture(gans: list[Gan]) -> None:
     shown = [[pixels for name in PHOTOS for pixels in shown_samples(kept[way, kimg, name])] for way, kimg in columns]
     titles = [f"{way}, {kimg}" for way, kimg in columns]
     sheet = contact_sheet(list(zip(*shown, strict=True)), 96, titles)
-    Image.fromarray(sheet).save(ROOT / "gan_start.jpg", quality=90)
+    Image.fromarray(sheet).save(path, quality=90)
 
 
 def shown_samples(checkpoint: Path) -> list[Pixels]:
@@ -225,7 +221,7 @@ def main() -> None:
         for domain, way in product(domains, STARTS)
     ]
     text = page(setting, gans, args.draws, args.data)
-    picture(gans)
+    picture(gans, args.work / "samples.jpg")
     write_text(ROOT / "gan_start.md", text)
     print(text)
 
