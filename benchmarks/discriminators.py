@@ -34,6 +34,8 @@ from gseg_runtime.label_map import contact_sheet
 
 NOTES = ROOT / "discriminators_notes.md"
 WAYS = {"StyleGAN2's": "stylegan2", "Projected GAN's": "projected"}
+# With no R1, StyleGAN2's never takes over.
+ALONE: dict[str, dict[str, Any]] = {"stylegan2": {}, "projected": {"r1_gamma": 0.0, "augment": "none"}}
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,8 @@ class TimedGan(Training):
 
     def _train(self, minutes: float, *, resume: bool) -> Path:
         """resume: go on with the newest run; otherwise begin another."""
-        new = {} if resume else {"resolution": 64, "seed": 1, "discriminator": WAYS[self.way]}
+        kind = WAYS[self.way]
+        new = {} if resume else {"resolution": 64, "seed": 1, "discriminator": kind, **ALONE[kind]}
         with progress(f"{self.domain.title}, {self.way}", "images") as on_step:
             done = run_or_resume_gan_train(
                 self.photos, {"kimg": 1000.0, "snapshot_minutes": 1000.0, **new}, self.runs, CPU, resume=resume,

@@ -35,7 +35,8 @@ def gan_train(
         Discriminator | None,
         typer.Option(
             help="What the generator learns from: a StyleGAN2's own discriminator, or one on features of a network "
-            "that knows ImageNet (projected, as in Projected GAN; for photographs; needs the extra pretrained).",
+            "that knows ImageNet, until samples are too alike (projected, as in Projected GAN; needs the extra "
+            "pretrained).",
             show_default="projected on a CPU for GANs of 64 and 128 px that go on from another, else stylegan2",
         ),
     ] = None,

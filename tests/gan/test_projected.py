@@ -13,6 +13,7 @@ from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.metrics import variety
 from gseg_cli.gan.training.projected import BESIDE, ProjectedDiscriminator, ProjectedTrainer, diff_augment, draw_changes
 from gseg_cli.gan.training.stage import PROJECTED, run_or_resume_gan_train
 from gseg_cli.gan.training.train import STATE, train_gan
@@ -29,6 +30,16 @@ CONFIG = GanTrainConfig(
 )  # fmt: skip
 
 
+TAKEN_OVER = replace(CONFIG, r1_gamma=1.0, r1_interval=2, augment="ada", ada_kimg=0.05)
+
+
+@pytest.fixture
+def looks_soon(monkeypatch):
+    """After 16 images for the first time; samples count as alike that vary up to three times as much as photos."""
+    monkeypatch.setattr("gseg_cli.gan.training.projected.LOOKS", 8)
+    monkeypatch.setattr("gseg_cli.gan.training.projected.ALIKE", 3.0)
+
+
 @pytest.fixture(scope="module")
 def images():
     """Smooth random pictures, uint8 [32, 3, 16, 16]."""
@@ -42,10 +53,11 @@ def train(images, config, folder, **options):
     return run
 
 
-def test_a_resumed_training_takes_the_steps_of_an_uninterrupted_one(images, tmp_path):
-    whole = train(images, CONFIG, tmp_path)
-    stopped = train(images, replace(CONFIG, kimg=0.02), tmp_path)
-    train_gan(images, CONFIG, stopped, CPU, resume=True)
+@pytest.mark.parametrize("config", [CONFIG, TAKEN_OVER], ids=["projected", "taken over"])
+def test_a_resumed_training_takes_the_steps_of_an_uninterrupted_one(images, tmp_path, config, looks_soon):
+    whole = train(images, config, tmp_path)
+    stopped = train(images, replace(config, kimg=0.02), tmp_path)
+    train_gan(images, config, stopped, CPU, resume=True)
     for name in (STATE, "checkpoint.safetensors"):
         expected, actual = (load_checkpoint(run.dir / name)[0] for run in (whole, stopped))
         for key, value in expected.items():
@@ -61,6 +73,49 @@ def test_heads_and_generator_learn_and_features_stay(images):
     moved = {key for key, value in trainer.state().items() if key in before and not torch.equal(value, before[key])}
     assert not any(key.startswith(("projected.encoder", "projected.across", "projected.down")) for key in moved)
     assert all(any(key.startswith(part) for key in moved) for part in ("projected.heads", "D.", "G."))
+
+
+def test_the_usual_discriminator_takes_over_when_samples_are_alike(images, tmp_path, looks_soon):
+    said = []
+    run = train(images, TAKEN_OVER, tmp_path, say=said.append)
+    assert said == ["after 48 images samples were too alike, and StyleGAN2's discriminator has taken over"]
+    assert said[0] in (run.dir / "log.txt").read_text()
+
+
+def test_from_then_on_it_teaches_as_usual(images, looks_soon):
+    trainer = ProjectedTrainer(TAKEN_OVER, images, CPU)
+    first = [trainer.step() for _ in range(4)]
+    assert trainer.is_taught_by_D and not any("r1" in stats for stats in first) and trainer.augment_p == 0
+    before = {key: value.clone() for key, value in trainer.state().items()}
+    assert "r1" in trainer.step() | trainer.step()
+    moved = {key for key, value in trainer.state().items() if not torch.equal(value, before.get(key, value))}
+    assert not any(key.startswith("projected.") for key in moved)
+    assert all(any(key.startswith(part) for key in moved) for part in ("D.", "G."))
+
+
+def test_where_samples_vary_as_photos_do_nothing_takes_over(images, looks_soon):
+    trainer = ProjectedTrainer(TAKEN_OVER, images // 64 + 120, CPU)  # these hardly vary
+    for _ in range(4):
+        trainer.step()
+    assert not trainer.is_taught_by_D
+
+
+def test_without_r1_nothing_takes_over(images, looks_soon):
+    trainer = ProjectedTrainer(CONFIG, images, CPU)
+    for _ in range(4):
+        trainer.step()
+    assert not trainer.is_taught_by_D
+
+
+def test_variety_is_that_of_places_not_of_specks():
+    draw = torch.Generator().manual_seed(0)
+    photos = torch.randint(256, (64, 3, 8, 8), generator=draw, dtype=torch.uint8).repeat_interleave(8, 2)
+    photos = photos.repeat_interleave(8, 3)
+    one = photos[:1].expand(32, -1, -1, -1)
+    specks = torch.randint(-60, 60, one.shape, generator=draw)
+    assert variety(photos, photos) == 1 and variety(one, photos) == 0
+    assert variety((one + specks).clamp(0, 255).to(torch.uint8), photos) < 0.1
+    assert variety((photos // 2).to(torch.uint8), photos) == pytest.approx(0.5, abs=0.02)
 
 
 def test_what_it_began_with_and_what_it_made_go_on_with_either_discriminator(images, tmp_path):
@@ -95,9 +150,7 @@ def test_it_judges_places_of_four_scales(resolution):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"r1_gamma": 1.0}, r"r1_gamma: with the projected discriminator expected 0\.0, got 1\.0"),
-        ({"augment": "ada"}, "augment: with the projected discriminator expected none, got ada"),
-        ({"alpha": True}, "alpha: with the projected"),
+        ({"alpha": True}, "alpha: with the projected discriminator expected False, got True"),
         ({"num_classes": 3}, "num_classes: with the projected"),
         ({"arch": "dcgan"}, "arch: with the projected discriminator expected stylegan2"),
         ({"resolution": 8}, "resolution: with the projected discriminator expected 16 or more"),
@@ -121,12 +174,12 @@ def test_on_a_cpu_it_is_usual_for_what_goes_on_from_a_gan_unless_options_need_th
         return config.discriminator, config.augment, config.r1_gamma > 0
 
     usual = ("stylegan2", "ada", True)
-    assert chosen({}) == chosen({"resolution": 128}) == ("projected", "none", False)
+    assert chosen({}) == chosen({"resolution": 128}) == ("projected", "ada", True)
     assert chosen({}, goes_on=False) == chosen({}, device="cuda") == chosen({}, num_processes=2) == usual
     for given in ({"alpha": True}, {"num_classes": 3}, {"arch": "dcgan"}, {"discriminator": "stylegan2"}):
         assert chosen(given)[0] == "stylegan2"
     assert chosen({"r1_gamma": 2.0})[0] == chosen({"augment": "ada"})[0] == chosen({"resolution": 32})[0] == "stylegan2"
-    assert chosen({"discriminator": "projected"}, goes_on=False) == ("projected", "none", False)
+    assert chosen({"discriminator": "projected"}, goes_on=False) == ("projected", "ada", True)
 
 
 def test_who_did_not_choose_it_is_told_of_the_other(tmp_path):

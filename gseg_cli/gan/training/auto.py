@@ -36,8 +36,6 @@ def auto_config(
         # A GAN that goes on is no rough sketch to be forgotten quickly, and reacts at once.
         **({"ema_rampup": None, "ada_kimg": 100.0} if goes_on else {}),
     }
-    if discriminator == "projected":
-        common |= {"r1_gamma": 0.0, "augment": "none"}
     values = {**auto, **common, **given}
     if num_processes > 1 and "microbatch" not in given:
         values["microbatch"] = values["batch"] // num_processes

@@ -87,8 +87,8 @@ class GanTrainConfig:
 
 
 def _check_projected(config: GanTrainConfig) -> None:
-    """What it judges, and how, is its own."""
-    wanted = {"arch": "stylegan2", "num_classes": 0, "alpha": False, "augment": "none", "r1_gamma": 0.0}
+    """It judges colours alone. R1 and augmentation are for the time after it."""
+    wanted = {"arch": "stylegan2", "num_classes": 0, "alpha": False}
     for name, value in wanted.items():
         if (got := getattr(config, name)) != value:
             message = f"{name}: with the projected discriminator expected {value}, got {got}"

@@ -34,6 +34,16 @@ def swd(a: Tensor, b: Tensor) -> dict[str, float]:
     return {"swd": sum(levels.values()) / len(levels), **levels}
 
 
+def variety(fakes: Tensor, photos: Tensor) -> float:
+    """How varied fakes are: 1 as much as the photos, 0 all the same. Both uint8 [N, 3, R, R], N of any two numbers.
+
+    The deviation of each place among pictures shrunk to 8 pixels a side, in the root mean square of all places.
+    """
+    shrunk = (F.adaptive_avg_pool2d(pictures.cpu().float(), 8) for pictures in (fakes, photos))
+    of_fakes, of_photos = (pictures.var(dim=0).mean() for pictures in shrunk)
+    return float((of_fakes / of_photos.clamp(min=1e-8)).sqrt())
+
+
 def _pyramid(images: Tensor) -> list[Tensor]:
     """Details at full size, half, quarter ... and the rest."""
     x, levels = images.float(), []

@@ -2,8 +2,9 @@
 
 The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as they are; a head judges
 each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020, DiffAugment). Neither R1 nor
-ADA is needed. A GAN that goes on from another gets clean, whole pictures of photographs soon; of drawings it gets too
-many that are alike.
+ADA is needed. A GAN that goes on from another gets clean, whole pictures of photographs soon. Of drawings it gets too
+many that are alike, which is measured; then StyleGAN2's discriminator takes over, and they become varied again
+(benchmarks/discriminators.md).
 """
 
 from typing import Any, NamedTuple
@@ -16,12 +17,16 @@ from torch.nn.utils.parametrizations import spectral_norm
 from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.graphs import Feed
-from gseg_cli.gan.training.trainer import GanTrainer
+from gseg_cli.gan.training.metrics import generate, variety
+from gseg_cli.gan.training.trainer import GanTrainer, Stats
 from gseg_cli.pretrained.lite0 import STRIDES, WIDTHS, load_lite0
 
 RATE = 0.002  # of Adam
 BESIDE = 4  # steps from one of StyleGAN2's discriminator to the next
 MIXED = 64  # channels
+LOOKS = 5_000  # images from one look at the samples to the next, beginning with the second
+ALIKE = 0.65  # variety; of the GANs looked at the one whose samples were alike had 0.49, all others 0.80 or more
+NUM_LOOKED_AT = 256
 SMALL = 128  # pixels: up to here pictures are enlarged to twice their side, for features that a photo's detail has
 
 
@@ -101,9 +106,10 @@ def diff_augment(x: Tensor, changes: Changes) -> Tensor:
 
 
 class ProjectedTrainer(GanTrainer):
-    """A generator that learns from this discriminator alone.
+    """A generator that learns from this discriminator, until its samples are alike.
 
     StyleGAN2's learns beside it, at few steps, and is what the file keeps, because photos are inverted by its features.
+    Once samples are alike, it teaches as usual; with an r1_gamma of 0 it never does.
     """
 
     def __init__(self, config: GanTrainConfig, images: Tensor, device: torch.device, *args: Any, **more: Any) -> None:
@@ -111,18 +117,41 @@ class ProjectedTrainer(GanTrainer):
         self.projected = ProjectedDiscriminator(config.resolution).to(device).train()
         heads = list(self.projected.heads.parameters())
         self.opt_D.add_param_group({"params": heads, "lr": RATE, "betas": (0.0, 0.99)})
+        self.is_taught_by_D = False
+
+    def step(self) -> Stats:
+        stats = super().step()
+        looks, before = self.num_images // LOOKS, (self.num_images - self.config.batch) // LOOKS
+        if self.config.r1_gamma and not self.is_taught_by_D and looks > before > 0:
+            self.is_taught_by_D = self._variety() < ALIKE
+        return stats
+
+    def _variety(self) -> float:
+        photos = self.images[self.rows[torch.arange(NUM_LOOKED_AT) * len(self.rows) // NUM_LOOKED_AT]]
+        return variety(generate(self.G_ema, NUM_LOOKED_AT, self.device), photos)
 
     def discriminator_loss(self, real_logits: Tensor, fake_logits: Tensor) -> Tensor:
+        if self.is_taught_by_D:
+            return super().discriminator_loss(real_logits, fake_logits)
         return F.relu(1 - real_logits).mean() + F.relu(1 + fake_logits).mean()
 
     def generator_loss(self, fake_logits: Tensor) -> Tensor:
-        return -fake_logits.mean()
+        return super().generator_loss(fake_logits) if self.is_taught_by_D else -fake_logits.mean()
 
     def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
-        return self.projected(images.float())
+        return super()._judge(feed, classes, images) if self.is_taught_by_D else self.projected(images.float())
 
     def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
-        return losses.discriminator_loss(self.D(real), self.D(fake)) if self.num_steps % BESIDE == 0 else 0.0
+        if self.is_taught_by_D or self.num_steps % BESIDE:
+            return 0.0
+        return losses.discriminator_loss(self.D(real), self.D(fake))
+
+    def state(self) -> dict[str, Tensor]:
+        return {**super().state(), "is_taught_by_D": torch.tensor(self.is_taught_by_D)}
+
+    def load_state(self, tensors: dict[str, Tensor]) -> None:
+        super().load_state(tensors)
+        self.is_taught_by_D = bool(tensors.get("is_taught_by_D", False))
 
     def _networks(self) -> dict[str, nn.Module]:
         return {**super()._networks(), "projected": self.projected}

@@ -28,7 +28,7 @@ from gseg_runtime.files import TEMPORARY_PREFIX, read_json
 from gseg_runtime.photo_names import IMAGES, MASKS
 
 KIND = "gan"
-PROJECTED = "discriminator: projected, for photographs; drawings vary more with --discriminator stylegan2"
+PROJECTED = "discriminator: projected; StyleGAN2's takes over if samples become too alike"
 # How a run may be changed when it goes on: its length, and how often it is saved.
 FREE = {"kimg", "snapshot_minutes"}
 

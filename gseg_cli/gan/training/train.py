@@ -92,7 +92,7 @@ class _Session:
     on_step: OnStep
     inception: Inception | None
     reported: tuple[float, int] = field(init=False)  # when, and after how many images
-    has_warned: set[str] = field(default_factory=set)
+    has_told: set[str] = field(default_factory=set)
     easy_reports: int = 0
 
     def __post_init__(self) -> None:
@@ -136,6 +136,8 @@ class _Session:
         self.run.metric(trainer.num_images, **values)
         self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
         self._watch_balance(values)
+        if trainer.is_taught_by_D and trainer.config.discriminator == "projected":
+            self._tell("alike", "samples were too alike, and StyleGAN2's discriminator has taken over")
 
     def snapshot(self, *, is_last: bool = False) -> None:
         trainer, run = self.trainer, self.run
@@ -165,7 +167,7 @@ class _Session:
         fakes = generate(trainer.G_ema, len(held_out), trainer.device, of_held_out)
         classes = (of_photos, of_held_out, of_held_out)
         figures = {**swd(fakes, held_out), **overfit(trainer.D, photos, held_out, fakes, trainer.device, classes)}
-        if figures["overfit"] > 0.5 and trainer.config.discriminator == "stylegan2":  # else it teaches nothing
+        if figures["overfit"] > 0.5 and trainer.is_taught_by_D:
             self._warn(
                 "memorises",
                 "the discriminator knows its photos by heart: it places photos it has not seen "
@@ -193,11 +195,14 @@ class _Session:
             )
 
     def _warn(self, what: str, text: str) -> None:
-        """Each kind once."""
-        if what not in self.has_warned:
-            self.has_warned.add(what)
-            self.say(f"warning: after {self.trainer.num_images} images {text}")
-            self.run.log(f"warning: after {self.trainer.num_images} images {text}")
+        self._tell(what, text, "warning: ")
+
+    def _tell(self, what: str, text: str, kind: str = "") -> None:
+        """Each thing once."""
+        if what not in self.has_told:
+            self.has_told.add(what)
+            self.say(f"{kind}after {self.trainer.num_images} images {text}")
+            self.run.log(f"{kind}after {self.trainer.num_images} images {text}")
 
 
 def spread(rows: Tensor, count: int) -> Tensor:

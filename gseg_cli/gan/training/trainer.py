@@ -75,6 +75,7 @@ class GanTrainer:
         self.opt_D = _adam(self.D, config, config.r1_interval if config.r1_gamma else None)
         self.pl_mean = torch.zeros([], device=device)
         self.num_steps = 0
+        self.is_taught_by_D = True  # or by another discriminator
         self.augment_p = config.augment_p if config.augment == "fixed" else 0.0
         self.signs = torch.zeros([], device=device)  # of D's logits of reals, summed since p was adjusted
         self.rows, self.held_out = split_rows(len(images), config.held_out)
@@ -98,7 +99,7 @@ class GanTrainer:
         self._judges_learn(False)
         stats |= self._update(MAIN_G)
         self._judges_learn(True)
-        if config.r1_gamma and self.num_steps % config.r1_interval == 0:
+        if config.r1_gamma and self.is_taught_by_D and self.num_steps % config.r1_interval == 0:
             stats |= self._update(REGULARIZE_D)
         if config.pl_weight and self.num_steps % config.pl_interval == 0:
             stats |= self._update(REGULARIZE_G)
@@ -256,7 +257,7 @@ class GanTrainer:
         torch._foreach_copy_(list(self.G_ema.buffers()), list(self.G.buffers()))
 
     def _adapt(self, real_sign: Tensor) -> None:
-        if self.config.augment != "ada":
+        if self.config.augment != "ada" or not self.is_taught_by_D:
             return
         self.signs += real_sign
         if self.num_steps % INTERVAL == 0:
