@@ -18,6 +18,7 @@ from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from PIL import Image
 
@@ -33,6 +34,7 @@ from gseg_runtime.files import write_text
 from gseg_runtime.label_map import contact_sheet
 
 NOTES = ROOT / "discriminators_notes.md"
+WHITE = np.full((64, 64, 3), 255, np.uint8)
 WAYS = {"StyleGAN2's": "stylegan2", "Projected GAN's": "projected"}
 # With no R1, StyleGAN2's never takes over.
 ALONE: dict[str, dict[str, Any]] = {"stylegan2": {}, "projected": {"r1_gamma": 0.0, "augment": "none"}}
@@ -125,7 +127,7 @@ def picture(gans: list[TimedGan], path: Path) -> None:
         for way in WAYS
         for minutes in all_minutes(gans)
     }  # fmt: skip
-    sheet = contact_sheet(list(zip_longest(*columns.values())), 96, list(columns))
+    sheet = contact_sheet(list(zip_longest(*columns.values(), fillvalue=WHITE)), 96, list(columns))
     Image.fromarray(sheet).save(path, quality=90)
 
 
