@@ -149,11 +149,11 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(1)
     keep_freed_memory()
-    domains = {"faces": (faces(args.data), args.minutes), "sprites": (game_characters(args.data), args.sprite_minutes)}
-    setting = Setting(tuple(domain for domain, _ in domains.values()), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
+    domains = (faces(args.data), game_characters(args.data))
+    setting = Setting(domains, {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
     gans = [
-        TimedGan(domain, way, args.data / PHOTOS[name], args.work / f"{name}-{WAYS[way]}", tuple(minutes))
-        for name, (domain, minutes) in domains.items()
+        TimedGan(domain, way, args.data / PHOTOS[domain.name], args.work / f"{domain.name}-{WAYS[way]}", tuple(minutes))
+        for domain, minutes in zip(domains, (args.minutes, args.sprite_minutes), strict=True)
         for way in WAYS
     ]
     columns = all_minutes(gans)

@@ -80,6 +80,8 @@ def test_the_usual_discriminator_takes_over_when_samples_are_alike(images, tmp_p
     run = train(images, TAKEN_OVER, tmp_path, say=said.append)
     assert said == ["after 48 images samples were too alike, and StyleGAN2's discriminator has taken over"]
     assert said[0] in (run.dir / "log.txt").read_text()
+    train_gan(images, replace(TAKEN_OVER, kimg=0.06), run, CPU, resume=True, say=said.append)
+    assert len(said) == 1  # it took over long ago
 
 
 def test_from_then_on_it_teaches_as_usual(images, looks_soon):

@@ -97,6 +97,8 @@ class _Session:
 
     def __post_init__(self) -> None:
         self.reported = (time.monotonic(), self.trainer.num_images)
+        if self.trainer.is_taught_by_D:  # from the start, or an earlier call has told
+            self.has_told.add("taken over")
 
     def train(self, minutes: float | None, interruption: Interruption) -> None:
         """Until config.kimg thousand images or `minutes` have passed. Interrupted when asked, after a snapshot."""
@@ -136,8 +138,8 @@ class _Session:
         self.run.metric(trainer.num_images, **values)
         self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
         self._watch_balance(values)
-        if trainer.is_taught_by_D and trainer.config.discriminator == "projected":
-            self._tell("alike", "samples were too alike, and StyleGAN2's discriminator has taken over")
+        if trainer.is_taught_by_D:
+            self._tell("taken over", "samples were too alike, and StyleGAN2's discriminator has taken over")
 
     def snapshot(self, *, is_last: bool = False) -> None:
         trainer, run = self.trainer, self.run
