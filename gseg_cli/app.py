@@ -37,6 +37,7 @@ from gseg_cli.commands.reproduce import reproduce
 from gseg_cli.commands.sample import sample
 from gseg_cli.commands.segment import segment
 from gseg_cli.commands.serve import serve
+from gseg_cli.commands.student_train import student_train
 from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.interruption import EXIT_CODE as INTERRUPTED
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
@@ -91,6 +92,7 @@ for command in (
     predict,
     fewshot_segment,
     distill,
+    student_train,
     export,
     segment,
     merge,
@@ -173,7 +175,7 @@ def _report(error: BaseException, out: Output) -> int:
 
 
 def _memory_hint() -> str:
-    is_training = settings.command in ("gan-train", "distill")
+    is_training = settings.command in ("gan-train", "distill", "student-train")
     less = "a smaller --batch or --microbatch needs less memory; " if is_training else ""
     return f"{less}--device cpu needs none of the GPU's; nvidia-smi lists who has it"
 

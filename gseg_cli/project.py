@@ -119,9 +119,10 @@ class Project:
         if self.path(FILE).read_text(encoding="utf-8") != text:
             write_text(self.path(FILE), text)
 
-    def latest_run(self, kind: str) -> Path:
-        """The newest run folder of `kind` that has a checkpoint; ProjectError when there is none."""
-        done = [run for run in list_runs(self.runs_dir, kind) if (run / CHECKPOINT).is_file()]
+    def latest_run(self, kind: str, *others: str) -> Path:
+        """The newest run folder of `kind`, or of the others, that has a checkpoint; ProjectError when there is none."""
+        of_kinds = sorted(run for name in (kind, *others) for run in list_runs(self.runs_dir, name))
+        done = [run for run in of_kinds if (run / CHECKPOINT).is_file()]
         if not done:
             command = {"gan": "gan-train", "fewshot": "fewshot-train"}.get(kind, kind)
             raise ProjectError(f"{self.runs_dir}: no {kind} run with a checkpoint", hint=f"run gseg {command} first")

@@ -31,6 +31,7 @@ COMMANDS = [
     "predict",
     "fewshot-segment",
     "distill",
+    "student-train",
     "export",
     "segment",
     "merge",

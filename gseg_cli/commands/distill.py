@@ -6,18 +6,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.choices import Geometry, Labels, Loss, Precision, StudentSize
+from gseg_cli.choices import Labels, Precision
 from gseg_cli.distill.config import (
     PRETRAINED_ANNOTATED,
     PRETRAINED_PAIRS,
-    PRETRAINED_STEPS,
     AugmentConfig,
     DistillConfig,
     PairsConfig,
     configure,
-    usual_student,
 )
-from gseg_cli.distill.net_config import PRETRAINED
 from gseg_cli.options import (
     DeviceOpt,
     GanOpt,
@@ -31,7 +28,17 @@ from gseg_cli.options import (
     precision_trials,
     project_dir,
 )
-from gseg_runtime.pip_hint import install
+from gseg_cli.student_options import (
+    BackgroundOpt,
+    ColourOpt,
+    GeometryOpt,
+    LossOpt,
+    MinutesOpt,
+    MirrorOpt,
+    StepsOpt,
+    StudentOpt,
+    with_usual_student,
+)
 
 if TYPE_CHECKING:
     from gseg_cli.distill.stage import TrainedStudent
@@ -92,13 +99,7 @@ def distill(
             show_default="n / (n + 2) of n photos",
         ),
     ] = DistillConfig.labelled_share,
-    student: Annotated[
-        StudentSize | None,
-        typer.Option(
-            help="Network of the student: default has 2 million parameters, paper 17 million; lite0 knows ImageNet.",
-            show_default="lite0 where the extra pretrained is installed, else default",
-        ),
-    ] = None,
+    student: StudentOpt = None,
     input_size: Annotated[
         int | None,
         typer.Option(
@@ -113,21 +114,9 @@ def distill(
             min=8, help="Side of the pairs' pictures in pixels.", show_default="the student's, at most the GAN's"
         ),
     ] = PairsConfig.size,
-    loss: Annotated[
-        Loss,
-        typer.Option(
-            help="Loss: cross-entropy (ce), with Dice added (dice), with rare classes weighted up (balanced), or focal."
-        ),
-    ] = DistillConfig.loss,
-    steps: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Number of training steps.", show_default=f"{DistillConfig.steps}; of lite0 {PRETRAINED_STEPS}"
-        ),
-    ] = DistillConfig.steps,
-    minutes: Annotated[
-        float | None, typer.Option(min=0.001, help="Train for this many minutes, instead of --steps.")
-    ] = DistillConfig.minutes,
+    loss: LossOpt = DistillConfig.loss,
+    steps: StepsOpt = DistillConfig.steps,
+    minutes: MinutesOpt = DistillConfig.minutes,
     batch: Annotated[int, typer.Option(min=2, help="Pairs per training step.")] = DistillConfig.batch,
     microbatch: Annotated[
         int | None,
@@ -135,21 +124,10 @@ def distill(
             min=2, help="Pairs computed at once; fewer need less memory.", show_default="a process's share of the batch"
         ),
     ] = DistillConfig.microbatch,
-    geometry: Annotated[
-        Geometry,
-        typer.Option(
-            help="Train for photos framed like the GAN's images (aligned), or for any size and place (paper)."
-        ),
-    ] = "aligned",
-    mirror: Annotated[
-        bool, typer.Option(help="Mirror images at random; turn it off if classes tell left from right.")
-    ] = AugmentConfig.mirror,
-    colour: Annotated[
-        float, typer.Option(min=0, max=1, help="Strength of random colour changes.")
-    ] = AugmentConfig.colour,
-    background: Annotated[
-        float, typer.Option(min=0, max=1, help="Share of the images that get another background.")
-    ] = AugmentConfig.background,
+    geometry: GeometryOpt = "aligned",
+    mirror: MirrorOpt = AugmentConfig.mirror,
+    colour: ColourOpt = AugmentConfig.colour,
+    background: BackgroundOpt = AugmentConfig.background,
     precision: Annotated[
         Precision, typer.Option(help="Numerical precision; auto is bf16 where it is quicker, and fp32 elsewhere.")
     ] = DistillConfig.precision,
@@ -178,9 +156,7 @@ def distill(
     given = {name: value for name, value in options.items() if is_given(context, name)}
     if resume and precision == "auto":  # a resumed run keeps what was chosen for it
         given.pop("precision", None)
-    is_usual = not resume and student is None
-    if is_usual:
-        given["student"] = usual_student()
+    about_usual = None if resume or student else with_usual_student(given)
     config = configure(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
@@ -208,8 +184,8 @@ def distill(
         progress("distill", "steps") as on_step,
     ):
         say = out.say if world.is_first else ignore_say
-        if is_usual:
-            say(_about_usual(config.train.student))
+        if about_usual:
+            say(about_usual)
         on_pairs, on_step = map(SharedCores(torch_device, say).watched, (on_pairs, on_step))
         if resume:
             trained = resume_distill(
@@ -228,12 +204,6 @@ def distill(
     if world.is_first:
         text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"
         out.result(asdict(trained) | (_look_at(photos, trained, torch_device) if photos else {}), text)
-
-
-def _about_usual(student: str) -> str:
-    if student == PRETRAINED:
-        return f"student: {student}, which knows ImageNet; --student default segments faster"
-    return f"student: {student}; on photos lite0 is better: {install('pretrained')}"
 
 
 def _look_at(photos: Path, trained: "TrainedStudent", device: Any) -> dict[str, Any]:

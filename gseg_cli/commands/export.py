@@ -167,7 +167,7 @@ def _summary(written: "Exported") -> str:
 def _latest_student() -> Path:
     from gseg_cli.runs import CHECKPOINT
 
-    return open_project().latest_run("distill") / CHECKPOINT
+    return open_project().latest_run("distill", "student") / CHECKPOINT
 
 
 def _exports_dir() -> Path:

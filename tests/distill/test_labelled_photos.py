@@ -58,7 +58,7 @@ def test_classes_are_matched_by_name_where_the_folder_names_them(folder):
     pairs = read_labelled(folder, CLASSES, 16)
     assert set(pairs.first.unique().tolist()) == {len(CLASSES) - 1, len(CLASSES) - 2, 255}
     (folder / "dataset.json").write_text(json.dumps({"classes": ClassMap.of_names(["sky", "wing"]).to_json()}))
-    with pytest.raises(GsegError, match=r"class 'sky' is not one of the teacher's"):
+    with pytest.raises(GsegError, match=r"class 'sky' is not one of dark, medium, light"):
         read_labelled(folder, CLASSES, 16)
 
 

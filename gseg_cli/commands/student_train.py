@@ -1,0 +1,118 @@
+"""gseg student-train: a student from labelled photos alone."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gseg_cli.distill.config import SUPERVISED_SIZE, AugmentConfig, DistillConfig, configure_supervised
+from gseg_cli.options import (
+    DeviceOpt,
+    ResumeRunOpt,
+    RunsOpt,
+    SeedOpt,
+    is_given,
+    open_project,
+    precision_trials,
+    project_dir,
+)
+from gseg_cli.student_options import (
+    BackgroundOpt,
+    ColourOpt,
+    GeometryOpt,
+    LossOpt,
+    MinutesOpt,
+    MirrorOpt,
+    StepsOpt,
+    StudentOpt,
+    with_usual_student,
+)
+
+if TYPE_CHECKING:
+    from gseg_runtime.class_map import ClassMap
+
+
+def student_train(
+    context: typer.Context,
+    labelled: Annotated[
+        Path,
+        typer.Argument(metavar="DIR", help="Labelled photos: DIR/images, and label PNGs of their names in DIR/masks."),
+    ],
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            help="Class names with commas between, in the order of the masks' values, or a file as for init.",
+            show_default="those of DIR/dataset.json, else the project's",
+        ),
+    ] = None,
+    student: StudentOpt = None,
+    input_size: Annotated[
+        int, typer.Option(min=8, help="Side of the student's input in pixels; photos are shrunk to it.")
+    ] = SUPERVISED_SIZE,
+    loss: LossOpt = DistillConfig.loss,
+    steps: StepsOpt = DistillConfig.steps,
+    minutes: MinutesOpt = DistillConfig.minutes,
+    batch: Annotated[int, typer.Option(min=2, help="Photos per training step.")] = DistillConfig.batch,
+    geometry: GeometryOpt = "aligned",
+    mirror: MirrorOpt = AugmentConfig.mirror,
+    colour: ColourOpt = AugmentConfig.colour,
+    background: BackgroundOpt = AugmentConfig.background,
+    resume: ResumeRunOpt = False,
+    runs: RunsOpt = None,
+    seed: SeedOpt = DistillConfig.seed,
+    device: DeviceOpt = "auto",
+) -> None:
+    """Train a student on labelled photos alone, without a GAN.
+
+    For whoever has labelled photos instead of samples. Writes the student to runs/NNNN-student/, for gseg export.
+    """
+    options = {
+        "student": student, "input_size": input_size, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
+        "geometry": geometry, "mirror": mirror, "colour": colour, "background": background, "seed": seed,
+        "labelled": str(labelled.absolute()),
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if is_given(context, name)}
+    about_usual = None if resume or student else with_usual_student(given)
+    config = configure_supervised(given)
+
+    from gseg_cli.device import pick_device
+    from gseg_cli.distill.labelled_photos import unlabelled_photos
+    from gseg_cli.distill.precision import settle_precision
+    from gseg_cli.distill.supervised import resume_student_train, run_student_train
+    from gseg_cli.memory import keep_freed_memory
+    from gseg_cli.output import current_output
+    from gseg_cli.progress import progress
+    from gseg_cli.threads import SharedCores
+
+    keep_freed_memory()
+    out, where, runs = current_output(), pick_device(device), runs or project_dir() / "runs"
+    if others := unlabelled_photos(labelled):
+        out.warn(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
+    with progress("student-train", "steps") as on_step:
+        on_step = SharedCores(where, out.say).watched(on_step)
+        if resume:
+            trained = resume_student_train(given, runs, where, say=out.say, on_step=on_step)
+        else:
+            out.say(about_usual or f"student: {student}")
+            named = _classes(labelled, classes)
+            config = settle_precision(config, input_size, where, precision_trials(), out.say)
+            trained = run_student_train(named, config, runs, where, say=out.say, on_step=on_step)
+    out.result(asdict(trained), f"{trained.checkpoint}: a student of {trained.photos} photos")
+
+
+def _classes(labelled: Path, given: str | None) -> "ClassMap":
+    """As named on the command line, else by the folder, else by the project."""
+    from gseg_cli.evaluate.compare import said_classes
+    from gseg_cli.project_file import parse_classes
+    from gseg_runtime.errors import ProjectError
+
+    if given:
+        return parse_classes(given)
+    if own := said_classes(labelled / "masks"):
+        return own
+    try:
+        return open_project().classes
+    except ProjectError as error:
+        message = f"{labelled}: nothing names the classes of its masks"
+        raise ProjectError(message, "give --classes 'background,eyes,mouth', or -C with a project's folder") from error

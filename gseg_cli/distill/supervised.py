@@ -1,0 +1,139 @@
+"""The stage `gseg student-train`: a student of labelled photos alone, with no GAN and no teacher.
+
+Supervised learning, for whoever has labelled some photos: the network, its augmentation and its file are those of
+`gseg distill`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from gseg_cli.annotate.legend import with_legend
+from gseg_cli.checkpoint import read_meta
+from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
+from gseg_cli.distill.labelled_photos import parents_of, read_labelled
+from gseg_cli.distill.net_config import NetConfig
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.stage import check_labelled, check_same, finish, newest_run, notices
+from gseg_cli.distill.student import start_student
+from gseg_cli.distill.train import fit_student
+from gseg_cli.runs import Run, open_run
+from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import read_json
+from gseg_runtime.label_map import Pixels, contact_sheet, overlay
+from gseg_runtime.spread import spread
+
+KIND = "student"
+SHEET = "photos"  # picture in the run
+SHOWN, COLUMNS, CELL = 24, 4, 160
+
+
+@dataclass(frozen=True)
+class SupervisedStudent:
+    """photos: how many it was trained on."""
+
+    run: Path
+    checkpoint: Path
+    photos: int
+
+
+def run_student_train(
+    classes: ClassMap,
+    config: StudentConfig,
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> SupervisedStudent:
+    """Train a student on the photos and masks below config.labelled.
+
+    Nothing is written before all that can be wrong was looked at: GsegError for photos and masks that do not fit
+    together, ConfigError for an input that the network cannot have, BackendUnavailable without pretrained weights.
+    """
+    photos = _read(classes, config)
+    how = {**asdict(config), "classes": classes.to_json()}
+    run = open_run(runs_dir, KIND, how, parents_of(config.labelled), device)
+    run.picture(SHEET, draw_labelled(photos, classes))
+    say(f"look at {run.dir / SHEET}.png: the photos as the student sees them, with their labels")
+    return _train(photos, classes, config, run, device, say=say, on_step=on_step)
+
+
+def resume_student_train(
+    given: Mapping[str, Any],
+    runs_dir: Path,
+    device: torch.device,
+    *,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> SupervisedStudent:
+    """Resume the newest run as it was started, or tell what it came to.
+
+    given: options of `configure_supervised`. ConfigError when one differs, GsegError for other photos or masks,
+    ProjectError without a run.
+    """
+    run = newest_run(runs_dir, KIND)
+    saved = read_json(run.dir / "config.json")
+    config, classes = from_saved(saved["config"]), ClassMap.from_json(saved["config"]["classes"])
+    check_same(run, config, configure_supervised(given, config))
+    check_labelled(config, saved["parents"])
+    if run.checkpoint.is_file():
+        say(f"{run.dir}: already finished")
+        return _outcome(run)
+    say(f"{run.dir}: resuming")
+    return _train(_read(classes, config), classes, config, run, device, resume=True, say=say, on_step=on_step)
+
+
+def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
+    """Some of the photos, each beside its labels, below the classes' colours."""
+    cells = []
+    for row in spread(range(len(photos)), SHOWN):
+        image, labels = photos.images[row].numpy(), photos.first[row].numpy()
+        cells += [image, overlay(image, labels, classes)]
+    width = 2 * COLUMNS
+    rows = [cells[i : i + width] for i in range(0, len(cells), width)]
+    return with_legend(contact_sheet(rows, CELL), classes)
+
+
+def _read(classes: ClassMap, config: StudentConfig) -> PairSet:
+    """The photos; GsegError for whatever does not fit together."""
+    train = config.train
+    assert config.labelled and train.input_size  # the command names a folder, and `configure_supervised` a size
+    start_student(NetConfig(size=train.student, num_classes=len(classes), input_size=train.input_size))
+    photos = read_labelled(Path(config.labelled), classes, train.input_size)
+    if not any((photos.first == label).any() for label in range(1, len(classes))):
+        message = f"{config.labelled}: the masks show nothing but {classes.names[0]}"
+        raise GsegError(message, "label the parts, too; a mask's values are the indices of the classes")
+    return photos
+
+
+def _train(
+    photos: PairSet,
+    classes: ClassMap,
+    config: StudentConfig,
+    run: Run,
+    device: torch.device,
+    *,
+    resume: bool = False,
+    say: Say,
+    on_step: OnStep,
+) -> SupervisedStudent:
+    for label, name in enumerate(classes.names):
+        if not (photos.first == label).any():
+            say(f"warning: class {name} is labelled on no photo; the student never predicts it")
+    student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
+    about = {
+        "trained": asdict(config), "parents": parents_of(config.labelled), "notices": notices(config),
+        "num_photos": len(photos), "quality": {},
+    }  # fmt: skip
+    finish(run, student, classes, about)
+    return _outcome(run)
+
+
+def _outcome(run: Run) -> SupervisedStudent:
+    return SupervisedStudent(run.dir, run.checkpoint, read_meta(run.checkpoint)["num_photos"])

@@ -1,0 +1,115 @@
+"""`gseg student-train`: from photos and masks to a student that exports, with no GAN in sight."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_cli.checkpoint import load_checkpoint, read_meta
+from gseg_cli.distill.config import configure_supervised
+from gseg_cli.distill.student import load_student
+from gseg_cli.distill.supervised import resume_student_train, run_student_train
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import ConfigError, GsegError, UsageError
+from gseg_runtime.label_map import read_label_png, write_label_png
+
+CPU = torch.device("cpu")
+CLASSES = ClassMap.of_names(["background", "light"])
+SMALL = ["--student", "tiny", "--input-size", "16", "--batch", "4", "--device", "cpu"]
+
+
+@pytest.fixture
+def folder(tmp_path, halves):
+    """Photos of two colours, and which pixels have which."""
+    for part in ("images", "masks"):
+        (tmp_path / "labelled" / part).mkdir(parents=True)
+    for i in range(len(halves)):
+        Image.fromarray(halves.images[i].numpy()).save(tmp_path / "labelled" / "images" / f"{i}.png")
+        write_label_png(tmp_path / "labelled" / "masks" / f"{i}.png", halves.first[i].numpy(), CLASSES)
+    return tmp_path / "labelled"
+
+
+def config_of(folder, **changes):
+    small = {"student": "tiny", "input_size": 16, "batch": 4, "steps": 3}
+    return configure_supervised({**small, "labelled": str(folder), **changes})
+
+
+def test_labelled_photos_become_a_model_that_segments_them(folder, tmp_path, capsys):
+    runs, model = tmp_path / "runs", tmp_path / "model.onnx"
+    told = ["--classes", "background,light", "--steps", "80", "--runs", str(runs)]
+    assert main(["student-train", str(folder), *SMALL, *told, "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["photos"] == 4 and (runs / "0001-student" / "photos.png").is_file()
+    assert main(["export", data["checkpoint"], "-o", str(model), "--verify", str(folder)]) == 0
+    assert main(["segment", str(folder / "images"), "-o", str(tmp_path / "out"), "--model", str(model)]) == 0
+    for i in range(4):
+        mask, truth = (read_label_png(where / f"{i}.png") for where in (tmp_path / "out", folder / "masks"))
+        assert (mask == truth).mean() > 0.9
+
+
+def test_a_project_exports_its_newest_student_however_it_was_taught(folder, tmp_path):
+    project = tmp_path / "project"
+    assert main(["init", str(project), "--classes", "background,light"]) == 0
+    assert main(["-C", str(project), "student-train", str(folder), *SMALL, "--steps", "2"]) == 0
+    assert main(["-C", str(project), "export"]) == 0
+    assert (project / "exports" / "model.onnx").is_file()
+
+
+def test_its_file_says_what_it_learned_from(folder, tmp_path):
+    done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
+    meta = read_meta(done.checkpoint)
+    assert [parent["kind"] for parent in meta["parents"]] == ["labelled-photos"] and meta["num_photos"] == 4
+    assert load_student(done.checkpoint)[1].names == CLASSES.names
+
+
+def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_photos(folder, tmp_path):
+    done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
+    before = load_checkpoint(done.checkpoint, "unet")[0]
+    done.checkpoint.unlink()
+    again = resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
+    after = load_checkpoint(again.checkpoint, "unet")[0]
+    assert again == done and all(torch.equal(before[name], after[name]) for name in before)
+    with pytest.raises(ConfigError, match="steps was 3 when this run started, now 4"):
+        resume_student_train({"labelled": str(folder), "steps": 4}, tmp_path / "runs", CPU)
+    write_label_png(folder / "masks" / "0.png", np.ones((16, 16), np.uint8), CLASSES)
+    with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
+        resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
+
+
+def test_the_folder_names_its_classes_before_the_project_does(folder, tmp_path, capsys):
+    assert main(["student-train", str(folder), *SMALL]) == 1
+    assert "nothing names the classes of its masks" in capsys.readouterr().err
+    (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))
+    assert main(["student-train", str(folder), *SMALL, "--steps", "1", "--runs", str(tmp_path / "runs")]) == 0
+    assert load_student(tmp_path / "runs" / "0001-student" / "checkpoint.safetensors")[1].names == CLASSES.names
+
+
+def test_a_class_that_no_mask_shows_is_named(folder, tmp_path):
+    said = []
+    classes = ClassMap.of_names(["background", "light", "wheel"])
+    run_student_train(classes, config_of(folder), tmp_path / "runs", CPU, say=said.append)
+    assert "warning: class wheel is labelled on no photo; the student never predicts it" in said
+
+
+@pytest.mark.parametrize(
+    ("harm", "match"),
+    [
+        (lambda f: [write_label_png(p, np.zeros((16, 16), np.uint8), CLASSES) for p in (f / "masks").iterdir()],
+         "nothing but background"),
+        (lambda f: (f / "masks" / "0.png").write_bytes(b"no mask"), r"0\.png"),
+        (lambda f: (f / "masks").rename(f / "labels"), "masks: no such folder"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_is_told_before_anything_is_made(folder, tmp_path, harm, match):
+    harm(folder)
+    with pytest.raises(GsegError, match=match):
+        run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_steps_and_minutes_together_are_wrong_usage(folder):
+    with pytest.raises(UsageError, match="--steps and --minutes"):
+        config_of(folder, minutes=1.0)
