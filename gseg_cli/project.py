@@ -93,6 +93,11 @@ class Project:
         return self.path("annotations")
 
     @property
+    def labelled_dir(self) -> Path:
+        """Labelled photos as they are; made by `gseg annotate-import --photos DIR --no-invert`."""
+        return self.path("labelled")
+
+    @property
     def label_dir(self) -> Path:
         """What gseg label remembers."""
         return self.path("label")

@@ -59,9 +59,27 @@ def read_labelled_photos(
     unlabelled: int,
     line_width: float,
 ) -> tuple[list[LabelledPhoto], Reading]:
-    """Match the drawings to photos and paint them, in squares of `size` pixels. Writes nothing.
+    """As `paint_photos`, in squares of `size` pixels."""
+    maps, work = paint_photos(reading, photos, names, leave_out=leave_out, unlabelled=unlabelled, line_width=line_width)
+    found: list[LabelledPhoto] = []
+    for seed, labels in maps.items():
+        with work.attempt():
+            found.append(_labelled(photos, seed, labels, size, fit))
+    return found, work
 
-    leave_out: names of photos, with or without their ending. UsageError when there is no such photo.
+
+def paint_photos(
+    reading: Reading,
+    photos: PhotoFolder,
+    names: Names,
+    *,
+    leave_out: Collection[str] = (),
+    unlabelled: int,
+    line_width: float,
+) -> tuple[dict[int, LabelMap], Reading]:
+    """Match the drawings to photos and paint them; label maps of the drawings' sizes, by the number of the photo.
+
+    leave_out: names of photos, with or without their ending. Writes nothing. UsageError when there is no such photo.
     """
     _check_names(leave_out, photos)
     maps, work = paint_all(
@@ -73,12 +91,8 @@ def read_labelled_photos(
         unlabelled=unlabelled,
         line_width=line_width,
     )
-    found: list[LabelledPhoto] = []
-    for seed, labels in maps.items():
-        if not {photos.name(seed), photos.image_path(seed).stem} & set(leave_out):
-            with work.attempt():
-                found.append(_labelled(photos, seed, labels, size, fit))
-    return found, work
+    left = {seed for seed in maps if {photos.name(seed), photos.image_path(seed).stem} & set(leave_out)}
+    return {seed: labels for seed, labels in maps.items() if seed not in left}, work
 
 
 def fit_photos(

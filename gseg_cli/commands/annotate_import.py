@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from gseg_cli.annotate.annotation_set import AnnotationSet
     from gseg_cli.annotate.paint import Import
+    from gseg_cli.annotate.photo_masks import PhotoMasks
     from gseg_cli.annotate.photos import Fit as PhotoFit
 
 
@@ -62,6 +63,13 @@ def annotate_import(
             metavar="DIR", help="Photos that were labelled instead of samples; they are inverted into the GAN."
         ),
     ] = None,
+    invert: Annotated[
+        bool,
+        typer.Option(
+            help="With --photos: with --no-invert they stay what they are, and are written with their label maps to "
+            "the project's labelled/, for student-train and distill --labelled."
+        ),
+    ] = True,
     leave_out: Annotated[
         list[str] | None, typer.Option(metavar="NAME", help="With --photos: photo to leave out; can be repeated.")
     ] = None,
@@ -109,7 +117,10 @@ def annotate_import(
 
     mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
-    folder = out or project.annotations_dir
+    if not invert and (add or not photos):
+        wrong = "--add and --no-invert cannot be used together" if add else "--no-invert is about photos"
+        raise UsageError(wrong, "import all photos at once" if add else "add --photos DIR")
+    folder = out or (project.annotations_dir if invert else project.labelled_dir)
     _refuse_clashes(source, folder, add, overwrite)
     if photos and scale > 1:
         raise UsageError("--scale only applies to samples", "draw on the photos themselves")
@@ -121,6 +132,9 @@ def annotate_import(
         "line_width": line_width,
         "may_add": lambda new: yes or _confirmed(new, project.classes.names),
     }
+    if photos and not invert:
+        _write_photo_masks(source, photos, folder, leave_out or (), partial, overwrite, how)
+        return
     sample_set: SampleSet | None = None
     fits: list[PhotoFit] = []
     if photos is None:
@@ -132,7 +146,7 @@ def annotate_import(
             source, photos, {**options, "class_index": class_index, "seed": seed}, device, partial, how
         )
     if found.annotations is None or (found.failures and not partial):
-        _tell_that_nothing_was_written(found, source)
+        _tell_that_nothing_was_written(found, found.annotations is not None, source)
         return
     before = annotated_names(folder) if overwrite or add else []
     replaced = replaced_photos(before, found.annotations)
@@ -157,17 +171,39 @@ def annotate_import(
     output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
 
 
-def _tell_that_nothing_was_written(found: "Import", source: Path) -> None:
+def _write_photo_masks(
+    source: Path, photos: Path, out: Path, leave_out: Sequence[str], partial: bool, overwrite: bool, how: dict[str, Any]
+) -> None:
+    from gseg_cli.annotate.photo_masks import read_photo_masks, write_photo_masks
+    from gseg_cli.output import current_output
+
+    output, project = current_output(), open_project()
+    found = read_photo_masks(source, photos, project.classes, leave_out=leave_out, **how)
+    if not found.maps or (found.failures and not partial):
+        _tell_that_nothing_was_written(found, bool(found.maps), source)
+        return
+    toml = project.extended(found.classes)  # before anything is written, since it may not be possible
+    write_photo_masks(found, out, source=source, overwrite=overwrite)
+    project.write_toml(toml)
+    for warning in found.warnings:
+        output.warn(warning)
+    data = {"out": out, "format": found.kind, "photos": found.names, "classes": found.classes.names}
+    text = f"{out}: {len(found.maps)} labelled photos ({found.kind}), for gseg student-train {out}"
+    status: Any = "partial" if found.failures else "success"
+    output.result(data, text, status=status, errors=_failures(found))
+
+
+def _tell_that_nothing_was_written(found: "Import | PhotoMasks", has_good: bool, source: Path) -> None:
     from gseg_cli.output import current_output
 
     output = current_output()
     for warning in found.warnings:
         output.warn(warning)
     output.result({}, status="error", errors=_failures(found) or [_nothing_drawn(source)])
-    output.say("nothing was written" + ("; use --partial to import the good ones" if found.annotations else ""))
+    output.say("nothing was written" + ("; use --partial to import the good ones" if has_good else ""))
 
 
-def _failures(found: "Import") -> list[dict[str, str | None]]:
+def _failures(found: "Import | PhotoMasks") -> list[dict[str, str | None]]:
     return [{"message": error.message, "hint": error.hint} for error in found.failures]
 
 

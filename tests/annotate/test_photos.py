@@ -17,7 +17,7 @@ from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
-from gseg_runtime.label_map import write_label_png
+from gseg_runtime.label_map import read_label_png, write_label_png
 from tests.tiny import CLASSES, brightness_labels
 
 NAMES = ["anna", "bert", "carl"]
@@ -121,3 +121,47 @@ def test_a_drawing_of_another_shape_or_no_photo_stops_before_the_long_work(run, 
     assert "anna.png: 16x32 pixels, but anna.jpg is displayed with 32x32" in error
     assert "emil.png: expected the name of one photo" in error and not any(project.annotations_dir.iterdir())
     assert run[1]("--space", "f") == 2 and "'f' is not one of 'w', 'w+'" in capsys.readouterr().err
+
+
+def as_they_are(run, tmp_path, *args, **kwargs):
+    return run[0]("--photos", str(tmp_path / "photos"), "--no-invert", *args, **kwargs)
+
+
+def test_photos_that_are_not_inverted_lie_beside_their_label_maps_and_teach_a_student(run, project, tmp_path, capsys):
+    (tmp_path / "photos" / "nobody-drew-on-me.jpg").write_bytes((tmp_path / "photos/anna.jpg").read_bytes())
+    assert as_they_are(run, tmp_path, "--leave-out", "bert", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["data"]["photos"] == ["anna.jpg", "carl.jpg"]
+    labelled = project.dir / "labelled"
+    for name in ("anna", "carl"):
+        copy, photo = labelled / f"images/{name}.jpg", tmp_path / f"photos/{name}.jpg"
+        assert copy.read_bytes() == photo.read_bytes()
+        drawn = read_label_png(tmp_path / f"drawn/{name}.png")
+        assert np.array_equal(read_label_png(labelled / f"masks/{name}.png"), drawn)
+    assert len(list((labelled / "images").iterdir())) == 2 and not any(project.annotations_dir.iterdir())
+    small = ["--student", "tiny", "--input-size", "16", "--steps", "1", "--batch", "2", "--device", "cpu"]
+    assert main(["-C", str(project.dir), "student-train", str(labelled), *small]) == 0
+
+
+def test_labelled_photos_are_written_anew_only_when_asked_and_other_files_stay(run, project, tmp_path, capsys):
+    assert as_they_are(run, tmp_path) == 0
+    assert as_they_are(run, tmp_path) == 1 and "use --overwrite" in capsys.readouterr().err
+    assert as_they_are(run, tmp_path, "--overwrite", "--leave-out", "anna") == 0
+    assert not (project.dir / "labelled/images/anna.jpg").exists()
+    mine = project.dir / "labelled/images/mine.jpg"
+    mine.write_bytes(b"")
+    assert as_they_are(run, tmp_path, "--overwrite") == 1
+    assert mine.exists() and "did not write, for example mine.jpg" in capsys.readouterr().err
+
+
+def test_photos_that_are_not_inverted_are_checked_like_others(run, project, tmp_path, capsys):
+    write_label_png(tmp_path / "drawn/anna.png", np.zeros((32, 16), np.uint8), CLASSES)
+    assert as_they_are(run, tmp_path) == 1
+    assert "anna.png: 16x32 pixels, but anna.jpg is displayed with 32x32" in capsys.readouterr().err
+    assert not (project.dir / "labelled").exists()
+    assert as_they_are(run, tmp_path, "--partial") == 3
+    assert [path.name for path in sorted((project.dir / "labelled/masks").iterdir())] == ["bert.png", "carl.png"]
+    assert run[0]("--no-invert") == 2 and "hint: add --photos DIR" in capsys.readouterr().err
+    assert as_they_are(run, tmp_path, "--add") == 2
+    inside = tmp_path / "photos/out"
+    assert as_they_are(run, tmp_path, "--partial", "-o", str(inside)) == 1
+    assert "inside the input" in capsys.readouterr().err
