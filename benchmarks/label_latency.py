@@ -26,6 +26,7 @@ from gseg_cli.gan.networks.config import StyleGAN2Config
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.store import LabelStore
 from gseg_cli.label.teacher import LiveTeacher
@@ -51,9 +52,10 @@ class Painter:
     """Somebody who paints, and the teacher that follows."""
 
     def __init__(self, generator: GanModule, samples: SampleSet, project: Project) -> None:
-        self.store = LabelStore(project, samples)
+        subject = GanSamples(project.gan_path, generator, samples)
+        self.store = LabelStore(project, subject)
         self.events: queue.Queue[tuple[str, dict[str, Any], Moment]] = queue.Queue()
-        self.teacher = LiveTeacher(generator, samples, self.store.labels, self._hear)
+        self.teacher = LiveTeacher(subject, self.store.labels, self._hear)
         self.random, self.drawn = np.random.default_rng(0), 0
 
     def draw(self, seed: int) -> Moment:

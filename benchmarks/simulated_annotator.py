@@ -19,6 +19,7 @@ from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.gan.load import GanModule
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.features import SampleFeatures
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.prediction import Picture
 from gseg_cli.label.teacher import LiveTeacher
 from gseg_runtime.class_map import IGNORE
@@ -54,9 +55,8 @@ class Watcher:
         self.labels = np.full_like(truth.labels, IGNORE)
         made = (truth.truncation_psi, truth.gan_sha256, generator.img_resolution)
         self._events: queue.Queue[tuple[str, str | None]] = queue.Queue()
-        self._teacher = LiveTeacher(
-            generator, SampleSet(Path(), truth.seeds, truth.ws, *made), self._labels_of, self._hear
-        )
+        subject = GanSamples(Path(), generator, SampleSet(Path(), truth.seeds, truth.ws, *made))
+        self._teacher = LiveTeacher(subject, self._labels_of, self._hear)
 
     def look(self) -> list[Picture]:
         """Of every sample."""
@@ -90,7 +90,7 @@ class Watcher:
         return newest.small
 
     def _predict(self, samples: SampleSet) -> list[Picture]:
-        features, classifier = SampleFeatures(self.generator, samples), self._teacher._current
+        features, classifier = SampleFeatures(GanSamples(Path(), self.generator, samples)), self._teacher._current
         assert classifier
         return [_returned(classifier.predict(features.whole(seed))) for seed in samples.seeds]
 

@@ -64,7 +64,7 @@ def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: 
     check_apart(out, inputs, inputs)
     _check_names(out, found.names)
     claim_folder(out, "labelled photos", overwrite=overwrite, owned=partial(_is_ours, out, _written(out)))
-    about = {"classes": found.classes.to_json(), "source": str(source), "photos": found.names}
+    about = {"classes": found.classes.to_json(), "source": str(source), "names": found.names}
     write_description(out / DESCRIPTION, KIND, about)  # first: what is here if this is interrupted is known as ours
     for number, name in zip(found.maps, found.names, strict=True):
         with atomic_path(out / "images" / name) as temporary:
@@ -88,7 +88,7 @@ def _written(out: Path) -> set[Path]:
     """What an earlier import left there, as its description says."""
     if not (out / DESCRIPTION).is_file():
         return set()
-    names = read_description(out / DESCRIPTION, KIND, {"photos": list}, hint="choose another folder")["photos"]
+    names = read_description(out / DESCRIPTION, KIND, {"names": list}, hint="choose another folder")["names"]
     files = [(out / "images" / str(name), _mask_of(out, str(name))) for name in names]
     return {out / DESCRIPTION, *(file for both in files for file in both)}
 

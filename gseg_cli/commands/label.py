@@ -1,7 +1,8 @@
-"""gseg label: a page to paint labels on samples, with a teacher that follows each stroke."""
+"""gseg label: a page to paint labels on samples or photos, with a teacher that follows each stroke."""
 
 import sys
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -39,36 +40,64 @@ def label(
             min=1, help="How many samples to make where the project has none.", show_default=str(PickConfig.count)
         ),
     ] = None,
+    photos: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Label photos of this folder instead of samples, for student-train; --count of them are copied to the "
+            "project's labelled/.",
+        ),
+    ] = None,
     device: DeviceOpt = "auto",
 ) -> None:
-    """Label samples in the browser.
+    """Label samples, or photos, in the browser.
 
     Prints the address of a page that only this machine can open, and opens it. Paint a few strokes there: a teacher
-    learns from each and predicts the rest of every sample, to be accepted or corrected. Every stroke is saved to
-    annotations/ at once, as fewshot-train takes it. Ctrl-C ends it.
+    learns from each and predicts the rest of every picture, to be accepted or corrected. Every stroke is saved at once,
+    to annotations/ as fewshot-train takes it, of photos to labelled/ as student-train does. Ctrl-C ends it.
     """
     from gseg_cli.gan.seeds import parse_seeds
 
     if seeds is not None and count is not None:
         raise UsageError("--seeds and --count exclude each other", "give one of them")
+    if seeds is not None and photos:
+        raise UsageError("--seeds is about samples, and --photos about photos", "give one of them")
     wanted = parse_seeds(seeds) if seeds is not None else None
     project = open_project()
 
     from gseg_cli.label.serve import listen
 
     listener = listen(port or 0)
-    with listener.socket, closing(_session(project, wanted, count or PickConfig.count, device)) as session:
+    number = count or PickConfig.count
+    with (
+        listener.socket,
+        closing(
+            _photo_session(project, photos, number, device) if photos else _session(project, wanted, number, device)
+        ) as session,
+    ):
         _serve(session, listener, open_browser=not no_browser)
 
 
 def _session(project: "Project", seeds: list[int] | None, count: int, device: str) -> "Session":
     from gseg_cli.device import pick_device
     from gseg_cli.gan.load import load_generator
+    from gseg_cli.label.gan_samples import GanSamples
     from gseg_cli.label.session import Session
 
     there = _samples_there(project)
     generator = load_generator(project.gan_path, pick_device(device), there.class_index if there else None)
-    return Session(project, generator, there or _made(project, generator, seeds, count))
+    samples = there or _made(project, generator, seeds, count)
+    return Session(project, GanSamples(project.gan_path, generator, samples))
+
+
+def _photo_session(project: "Project", source: Path, count: int, device: str) -> "Session":
+    from gseg_cli.device import pick_device
+    from gseg_cli.label.photos import open_photos
+    from gseg_cli.label.session import Session
+    from gseg_cli.pretrained.lite0 import load_lite0
+
+    encoder = load_lite0().requires_grad_(False).to(pick_device(device))
+    return Session(project, open_photos(project, source, count, encoder))
 
 
 def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> None:
@@ -78,7 +107,7 @@ def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> N
 
     data = {
         "address": listener.address,
-        "samples": session.samples.seeds,
+        f"{session.subject.noun}s": list(session.subject.seeds),
         "annotations": session.store.annotations.folder,
     }
     current_output().result(data, listener.address)

@@ -23,6 +23,12 @@ def with_bars(x: Tensor) -> Tensor:
     return F.pad(x, [columns.start, size - columns.stop, rows.start, size - rows.stop])
 
 
+def window(generator: Any, size: int) -> tuple[slice, slice]:
+    """Rows and columns of a square of `size` pixels that the picture takes: all, but for a rectangular GAN."""
+    height, width = getattr(getattr(generator, "config", None), "first_layer", (4, 4))
+    return Letterbox(height, width, size).window
+
+
 def outside(generator: Any, size: int) -> Tensor | None:
     """Where the bars are in a square of `size` pixels, bool [size, size], on the CPU; None where there are none."""
     height, width = getattr(getattr(generator, "config", None), "first_layer", (4, 4))

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -58,6 +59,10 @@ class AnnotationFolder:
         """Write them with other names or colours, or more classes."""
         self.classes = classes
         self._write_all()
+
+    def follow(self, subject: Any) -> None:
+        """subject: a `GanSamples`."""
+        self.samples = subject.samples
 
     def refresh(self) -> None:
         """Bring up to date what lags behind."""

@@ -1,4 +1,4 @@
-"""The GAN's activations of the samples: whole ones in half precision under a budget of bytes, small ones of all."""
+"""A network's activations of the pictures: whole in half precision under a budget of bytes, small ones of all."""
 
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -8,9 +8,8 @@ import torch
 from torch import Tensor
 
 from gseg_cli.fewshot.features import REPRESENTATIONS, gather_hypercolumns, resize_map
-from gseg_cli.gan.generator import FeatureStack, Generator
-from gseg_cli.gan.sample import device_of
-from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.gan.generator import FeatureStack
+from gseg_cli.label.subject import Subject
 
 BUDGET = 400 * 2**20  # bytes of whole stacks: with ten samples of 1024 px the process stays under 2 GB
 SMALL_BUDGET = 256 * 2**20  # bytes of all small ones
@@ -41,11 +40,11 @@ class Layers:
 class SampleFeatures:
     """Makes them when they are asked for. For one thread."""
 
-    def __init__(self, generator: Generator, samples: SampleSet, budget: int = BUDGET) -> None:
-        self.generator, self.samples, self.budget = generator, samples, budget
+    def __init__(self, subject: Subject, budget: int = BUDGET) -> None:
+        self.subject, self.budget = subject, budget
         self._whole: OrderedDict[int, Layers] = OrderedDict()  # the one used last at the end
         self._small: dict[int, Layers] = {}
-        self.small_size = self._choose_small_size(len(samples.seeds))
+        self.small_size = self._choose_small_size(len(subject.seeds))
 
     def whole(self, seed: int) -> Layers:
         if seed not in self._whole:
@@ -70,7 +69,7 @@ class SampleFeatures:
 
     @property
     def num_layers(self) -> int:
-        return len(self.generator.feature_channels)
+        return len(self.subject.feature_channels)
 
     @torch.no_grad()
     def _make(self, seed: int) -> None:
@@ -84,9 +83,8 @@ class SampleFeatures:
             small.append(_rows(resize_map(rows, self.small_size)) if rows.shape[-1] > self.small_size else whole[-1])
 
         self._make_room()
-        ws = torch.from_numpy(self.samples.ws_of([seed])).to(device_of(self.generator))
-        self.generator.synthesis(ws, keep)
-        self._whole[seed] = Layers(tuple(whole), self.samples.resolution)
+        self.subject.activations(seed, keep)
+        self._whole[seed] = Layers(tuple(whole), self.subject.size)
         self._small[seed] = Layers(tuple(small), self.small_size)
 
     def _make_room(self) -> None:
@@ -96,8 +94,8 @@ class SampleFeatures:
             self._whole.popitem(last=False)
 
     def _choose_small_size(self, count: int) -> int:
-        sizes = [size for size in SMALL_SIZES if size <= self.samples.resolution] or [self.samples.resolution]
-        per_pixel = 2 * sum(self.generator.feature_channels)
+        sizes = [size for size in SMALL_SIZES if size <= self.subject.size] or [self.subject.size]
+        per_pixel = 2 * sum(self.subject.feature_channels)
         fitting = [size for size in sizes if count * size**2 * per_pixel <= SMALL_BUDGET]
         return (fitting or sizes[-1:])[0]
 

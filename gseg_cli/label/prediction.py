@@ -12,7 +12,8 @@ DOUBTFUL = 0.1  # the share of the pixels that doubt looks at
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """labels uint8 [S, S], class indices; confidence uint8 [S, S], 255 times the probability of the label."""
+    """labels uint8 [S, S], class indices, or 255 beside the picture; confidence uint8 [S, S], 255 times the
+    probability of the label."""
 
     labels: LabelMap
     confidence: npt.NDArray[np.uint8]
@@ -20,6 +21,12 @@ class Picture:
     @property
     def size(self) -> int:
         return len(self.labels)
+
+    def within(self, window: tuple[slice, slice]) -> "Picture":
+        """With no label, and no doubt, beside these rows and columns."""
+        inside = np.zeros(self.labels.shape, bool)
+        inside[window] = True
+        return Picture(*(np.where(inside, part, np.uint8(255)) for part in (self.labels, self.confidence)))
 
     def packed(self) -> bytes:
         """Labels, then confidence."""

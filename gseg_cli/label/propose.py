@@ -14,7 +14,7 @@ class Standing:
     doubt: float | None
 
 
-def propose(samples: Sequence[Standing], missing: Mapping[int, str]) -> dict[str, Any]:
+def propose(samples: Sequence[Standing], missing: Mapping[int, str], noun: str = "sample") -> dict[str, Any]:
     """{seed, why, class?}. samples: at least one; missing: the names of classes without any label, by index."""
     best = max(samples, key=_need)
     if missing:
@@ -27,8 +27,8 @@ def propose(samples: Sequence[Standing], missing: Mapping[int, str]) -> dict[str
     if best.doubt is None:
         return {"seed": best.seed, "why": "nothing is predicted here yet"}
     if not best.labelled:
-        return {"seed": best.seed, "why": "of the samples without labels, the teacher doubts this one most"}
-    return {"seed": best.seed, "why": "every sample has labels; the teacher doubts this one most"}
+        return {"seed": best.seed, "why": f"of the {noun}s without labels, the teacher doubts this one most"}
+    return {"seed": best.seed, "why": f"every {noun} has labels; the teacher doubts this one most"}
 
 
 def _need(sample: Standing) -> tuple[bool, float, int]:

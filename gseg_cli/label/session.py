@@ -1,4 +1,4 @@
-"""What the page works on: a project, its samples, their labels, and the teacher that follows."""
+"""What the page works on: a project, its samples or photos, their labels, and the teacher that follows."""
 
 import shlex
 import threading
@@ -7,16 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from gseg_cli.gan.load import GanModule
-from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label import palette
 from gseg_cli.label.accept import Wish, difference
 from gseg_cli.label.errors import NotThereError
 from gseg_cli.label.events import Events
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.propose import Standing, propose
-from gseg_cli.label.samples import more_samples
 from gseg_cli.label.store import LabelStore, Patch, State
+from gseg_cli.label.subject import Subject
 from gseg_cli.label.teacher import LiveTeacher
 from gseg_cli.project import Project
 from gseg_cli.project_file import FILE
@@ -30,14 +28,14 @@ MOST_AT_ONCE = 100  # samples
 class Session:
     """May be called from several threads. Close it, so that the teacher's thread ends."""
 
-    def __init__(self, project: Project, generator: GanModule, samples: SampleSet) -> None:
+    def __init__(self, project: Project, subject: Subject) -> None:
         """GsegError when another process has the project's labels open, or they cannot be painted on."""
-        self._project, self.generator, self.samples = project, generator, samples
+        self._project, self.subject = project, subject
         self.events = Events()
-        self.store = LabelStore(project, samples)
-        self.teacher = LiveTeacher(generator, samples, self.store.labels, self._tell)
+        self.store = LabelStore(project, subject)
+        self.teacher = LiveTeacher(subject, self.store.labels, self._tell)
         self._mutex = threading.Lock()  # of what the whole project has
-        self.teacher.know(samples)
+        self.teacher.know(subject)
 
     @property
     def classes(self) -> ClassMap:
@@ -45,32 +43,34 @@ class Session:
 
     def project(self) -> dict[str, Any]:
         """What the page needs to begin."""
+        command = ["gseg", "-C", str(self._project.dir.resolve()), *self.subject.train]
         return {
             "name": self._project.name,
+            "noun": self.subject.noun,
+            "folder": f"{self.store.annotations.folder.name}/",
             "size": self.store.size,
             "classes": self._told_classes(),
             "samples": self._told_samples(),
-            "commands": {"train": f"gseg -C {shlex.quote(str(self._project.dir.resolve()))} fewshot-train"},
+            "commands": {"train": shlex.join(command)},
         }
 
     def more(self, count: int) -> list[dict[str, Any]]:
-        """Draw so many further samples."""
+        """Draw so many further samples, or take as many further photos."""
         if not 1 <= count <= MOST_AT_ONCE:
             raise UsageError(f"count: expected 1 to {MOST_AT_ONCE}, got {count}")
         with self._mutex:
-            gan = self._project.gan_path
-            samples = self.teacher.call(lambda: more_samples(self.generator, gan, self.samples, count))
-            self.store.add(samples)
-            self.samples = samples
-        self.teacher.know(samples)
+            subject = self.teacher.call(lambda: self.subject.more(count))
+            self.store.add(subject)
+            self.subject = subject
+        self.teacher.know(subject)
         self.events.publish("samples")
         return self._told_samples()
 
     def image(self, seed: int) -> Path:
-        """The file of a sample's picture."""
-        path = self.samples.image_path(seed)
-        if seed not in self.samples.seeds or not path.is_file():
-            raise NotThereError(f"there is no picture of sample {seed}", "gseg sample makes missing ones again")
+        """The file of a picture."""
+        noun = self.subject.noun
+        if seed not in self.subject.seeds or not (path := self.subject.image_path(seed)).is_file():
+            raise NotThereError(f"there is no picture of {noun} {seed}", "gseg sample makes missing samples again")
         return path
 
     def show(self, seed: int) -> tuple[LabelMap, State]:
@@ -116,7 +116,7 @@ class Session:
         standings = [Standing(one["seed"], one["labelled"], one["doubt"]) for one in self._told_samples()]
         found = set(self.store.found_classes())
         missing = {index: name for index, name in enumerate(self.classes.names) if index not in found}
-        return propose(standings, missing)
+        return propose(standings, missing, self.subject.noun)
 
     def close(self) -> None:
         """End the thread, and bring on disk what lags behind."""
@@ -149,16 +149,24 @@ class Session:
         return [{"index": index, **entry} for index, entry in enumerate(self.classes.to_json())]
 
     def _told_samples(self) -> list[dict[str, Any]]:
-        return [self._told_sample(seed) for seed in self.samples.seeds]
+        return [self._told_sample(seed) for seed in self.subject.seeds]
 
     def _told_sample(self, seed: int) -> dict[str, Any]:
         labels, state = self.store.snapshot(seed)
         now = self.teacher.shelf.newest(seed)
+        window = self.subject.window(seed, self.store.size)
         return {
             "seed": seed,
+            "title": self.subject.title(seed),
             "rev": state.rev,
-            "labelled": float((labels != IGNORE).mean()),
+            "labelled": float((labels[window] != IGNORE).mean()),
+            "window": vars(_rectangle(window)),
             "prediction": now.id if now else None,
             "stage": now.stage if now else None,
             "doubt": now.small.doubt if now else None,
         }
+
+
+def _rectangle(window: tuple[slice, slice]) -> Rectangle:
+    rows, columns = window
+    return Rectangle(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)

@@ -1,23 +1,20 @@
-"""The labels of a project's samples: each change is on disk before it is acknowledged."""
+"""The labels of a project's pictures: each change is on disk before it is acknowledged."""
 
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
-from gseg_cli.annotate.annotation_set import FILE
-from gseg_cli.gan.sample_set import SampleSet, sample_name
-from gseg_cli.label.annotations import AnnotationFolder
 from gseg_cli.label.errors import NotThereError, StaleError
 from gseg_cli.label.journal import Journal, Rectangle
 from gseg_cli.label.lock import FolderLock
+from gseg_cli.label.subject import Subject
 from gseg_cli.project import Project
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import UsageError
-from gseg_runtime.files import read_json
 from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png
 
 
@@ -40,20 +37,21 @@ class Patch:
 
 
 class LabelStore:
-    """Labels uint8 [R, R] of each sample, 255 where there are none, with all that can be undone.
+    """Labels uint8 [R, R] of each picture, 255 where there are none, with all that can be undone.
 
-    The journals in label/ are the truth; annotations/ follows within the same call. A change names the revision it was
-    made on, and StaleError is raised when there is a newer one; but who repeats the newest change, because the answer
-    was lost on the way, is answered as before. NotThereError for an unknown seed. May be called from several threads.
+    The journals in label/ are the truth; annotations/, or labelled/ of photos, follows within the same call. A change
+    names the revision it was made on, and StaleError is raised when there is a newer one; but who repeats the newest
+    change, because the answer was lost on the way, is answered as before. NotThereError for an unknown seed. May be
+    called from several threads.
     """
 
-    def __init__(self, project: Project, samples: SampleSet) -> None:
+    def __init__(self, project: Project, subject: Subject) -> None:
         """GsegError when another process has it open, or what is there cannot be painted on."""
-        self.dir, self.size, self.classes = project.label_dir, samples.resolution, project.classes
+        self.dir, self.size, self.classes, self.subject = project.label_dir, subject.size, project.classes, subject
         self.lock = FolderLock(self.dir)
         self._mutex = threading.Lock()
         try:
-            self._open(project, samples)
+            self._open(project)
         except BaseException:
             self.lock.release()
             raise
@@ -83,11 +81,16 @@ class LabelStore:
         return np.flatnonzero(counts[:IGNORE]).tolist()
 
     def draw(self, seed: int, rev: int, where: Rectangle, pixels: LabelMap) -> State:
-        """One stroke: pixels [h, w]. UsageError when it lies outside of the sample, or holds what is no class."""
+        """One stroke: pixels [h, w]. UsageError when it lies outside of the square, or holds what is no class.
+
+        Beside a picture that does not fill its square nothing is labelled.
+        """
         if not where.lies_in(self.size) or pixels.shape != (where.h, where.w):
             got = f"{where.w}x{where.h} pixels at {where.x}, {where.y}"
-            raise UsageError(f"sample {seed}: expected a part of its {self.size}x{self.size} pixels, got {got}")
-        check_label_map(pixels, len(self.classes), f"sample {seed}")
+            noun = self.subject.noun
+            raise UsageError(f"{noun} {seed}: expected a part of its {self.size}x{self.size} pixels, got {got}")
+        check_label_map(pixels, len(self.classes), f"{self.subject.noun} {seed}")
+        pixels = np.where(self._inside(seed)[where.slices], pixels, np.uint8(IGNORE))
 
         def draw(journal: Journal) -> Rectangle:
             journal.draw(where, pixels)
@@ -99,6 +102,11 @@ class LabelStore:
         patch = self._change(seed, rev, draw, is_newest)
         assert patch is not None
         return patch.state
+
+    def _inside(self, seed: int) -> npt.NDArray[np.bool_]:
+        inside = np.zeros((self.size, self.size), bool)
+        inside[self.subject.window(seed, self.size)] = True
+        return inside
 
     def undo(self, seed: int, rev: int) -> Patch | None:
         """Take the newest change back; None when there is none."""
@@ -113,11 +121,12 @@ class LabelStore:
             self.classes = classes
             self.annotations.recolour(classes)
 
-    def add(self, samples: SampleSet) -> None:
-        """Go on with more samples, which hold those that there were."""
+    def add(self, subject: Subject) -> None:
+        """Go on with more pictures, which hold those that there were."""
         with self._mutex:
-            self.annotations.samples = samples
-            self._open_journals(samples)
+            self.subject = subject
+            self.annotations.follow(subject)
+            self._open_journals()
 
     def close(self) -> None:
         """Bring up to date what lags behind, and let others in."""
@@ -127,7 +136,7 @@ class LabelStore:
 
     def _journal(self, seed: int) -> Journal:
         if seed not in self._journals:
-            raise NotThereError(f"there is no sample {seed}")
+            raise NotThereError(f"there is no {self.subject.noun} {seed}")
         return self._journals[seed]
 
     def _change(
@@ -147,27 +156,25 @@ class LabelStore:
                     self.annotations.write(seed, journal.labels)
             return None if where is None else Patch(where, journal.labels[where.slices], _state(journal))
 
-    def _open(self, project: Project, samples: SampleSet) -> None:
+    def _open(self, project: Project) -> None:
         self._journals: dict[int, Journal] = {}
         self._blank = np.full((self.size, self.size), IGNORE, np.uint8)
-        self._made = _making(samples)
-        folder = project.annotations_dir
-        for seed in _unlisted(folder, samples):
-            self._drop_half_listed(seed, folder)
-        self.annotations = AnnotationFolder(folder, self.dir / "staging", samples, project.classes)
-        self._open_journals(samples)
+        for seed, path in self.subject.half_listed(project):
+            self._drop_half_listed(seed, path)
+        self.annotations = self.subject.open_labels(project, self.dir / "staging")
+        self._open_journals()
 
-    def _drop_half_listed(self, seed: int, folder: Path) -> None:
+    def _drop_half_listed(self, seed: int, path: Path) -> None:
         """A process that was killed while a sample came or went left its label map without listing it."""
-        journal, path = Journal(self._path(seed), self._blank), folder / sample_name(seed)
+        journal = Journal(self._path(seed), self._blank)
         found = read_label_png(path)
         if any(np.array_equal(found, known) for known in (journal.labels, journal.previous)):
             path.unlink()
 
-    def _open_journals(self, samples: SampleSet) -> None:
-        """The journals and annotations/ differ in one sample after a kill; else somebody changed the label maps."""
+    def _open_journals(self) -> None:
+        """The journals and the folder differ in one picture after a kill; else somebody changed the label maps."""
         different = []
-        for seed in samples.seeds:
+        for seed in self.subject.seeds:
             if seed not in self._journals:
                 saved = self.annotations.maps.get(seed, self._blank)
                 journal = self._journals[seed] = Journal(self._path(seed), saved)
@@ -180,7 +187,7 @@ class LabelStore:
                 journal.draw(Rectangle(0, 0, self.size, self.size), saved)
 
     def _path(self, seed: int) -> Path:
-        return self.dir / f"{seed:06d}-{self._made}.journal"
+        return self.dir / f"{seed:06d}-{self.subject.making(seed)}.journal"
 
 
 def _newest_is(how: str) -> Callable[[Journal], bool]:
@@ -189,16 +196,3 @@ def _newest_is(how: str) -> Callable[[Journal], bool]:
 
 def _state(journal: Journal) -> State:
     return State(journal.rev, journal.can_undo, journal.can_redo)
-
-
-def _making(samples: SampleSet) -> str:
-    """Of all that the pictures depend on but their seeds: a GAN trained anew draws others, which nobody labelled."""
-    facts = f"{samples.gan_sha256} {samples.truncation_psi} {samples.class_index}"
-    return sha256(facts.encode()).hexdigest()[:12]
-
-
-def _unlisted(folder: Path, samples: SampleSet) -> list[int]:
-    """Samples with a label map that annotations.json does not know."""
-    data = read_json(folder / FILE) if (folder / FILE).is_file() else {}
-    listed = data.get("seeds") if isinstance(data, dict) else None
-    return [seed for seed in samples.seeds if seed not in (listed or ()) and (folder / sample_name(seed)).is_file()]

@@ -10,15 +10,14 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gseg_cli.gan.load import GanModule
-from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.classifier import Classifier
 from gseg_cli.label.features import SampleFeatures
 from gseg_cli.label.pixels import PixelChoice, Pixels
-from gseg_cli.label.prediction import Prediction
+from gseg_cli.label.prediction import Picture, Prediction
 from gseg_cli.label.refine import Refiner
 from gseg_cli.label.ridge import fit_ridge
 from gseg_cli.label.shelf import Shelf
+from gseg_cli.label.subject import Subject
 from gseg_cli.label.table import Table
 from gseg_cli.label.worker import Worker
 from gseg_runtime.label_map import LabelMap
@@ -39,19 +38,18 @@ class LiveTeacher:
 
     def __init__(
         self,
-        generator: GanModule,
-        samples: SampleSet,
+        subject: Subject,
         labels: Callable[[int], LabelMap],
         tell: Tell,
         pixels: int = PIXELS,
     ) -> None:
         self.shelf = Shelf()
-        self._features = SampleFeatures(generator, samples)
-        self._refiner = Refiner(generator.feature_channels, samples.resolution)
+        self._features = SampleFeatures(subject)
+        self._refiner = Refiner(subject.feature_channels, subject.size)
         self._labels, self._tell, self._choice = labels, tell, PixelChoice(pixels)
         self._table: Table | None = None
         self._num_measured = 0  # samples that the table's statistics come from
-        self._view = samples.seeds[0]
+        self._view = subject.seeds[0]
         self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
         self._current: Classifier | None = None
         self._behind: set[int] = set()  # samples whose newest prediction is not its
@@ -71,9 +69,9 @@ class LiveTeacher:
         self._wanted += 1
         self._worker.submit(self._work)
 
-    def know(self, samples: SampleSet) -> None:
-        """Go on with more samples."""
-        self._features.samples = samples
+    def know(self, subject: Subject) -> None:
+        """Go on with more pictures."""
+        self._features.subject = subject
         self._worker.submit(self._work)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -98,7 +96,7 @@ class LiveTeacher:
 
     def _learn(self) -> Iterator[None]:
         wanted, begin = self._wanted, time.perf_counter()
-        maps = {seed: self._labels(seed) for seed in self._features.samples.seeds}
+        maps = {seed: self._labels(seed) for seed in self._features.subject.seeds}
         pixels = self._choice.of(maps)
         if len(np.unique(pixels.labels)) < 2:  # nothing to tell apart
             self._forget()
@@ -139,7 +137,7 @@ class LiveTeacher:
 
     def _prepare(self) -> Iterator[None]:
         """Look at the samples that nobody has looked at yet."""
-        for seed in self._features.samples.seeds:
+        for seed in self._features.subject.seeds:
             if seed not in self._features.known():
                 self._features.small(seed)
                 yield
@@ -148,12 +146,18 @@ class LiveTeacher:
 
     def _predict(self, seed: int, classifier: Classifier) -> Iterator[None]:
         is_whole = seed == self._view
-        small = yield from classifier.predict(self._features.small(seed))
-        whole = (yield from classifier.predict(self._features.whole(seed))) if is_whole else None
+        small = self._inside(seed, (yield from classifier.predict(self._features.small(seed))))
+        whole = None
+        if is_whole:
+            whole = self._inside(seed, (yield from classifier.predict(self._features.whole(seed))))
         made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
         self.shelf.put(made)
         (self._behind.discard if classifier is self._current else self._behind.add)(seed)
         self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})
+
+    def _inside(self, seed: int, picture: Picture) -> Picture:
+        """Nothing is predicted beside a picture that does not fill its square."""
+        return picture.within(self._features.subject.window(seed, picture.size))
 
     def _forget(self) -> None:
         self._quick, self._current, self._behind = None, None, set()

@@ -16,8 +16,10 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.app import make_app
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.serve import listen
 from gseg_cli.label.session import Session
+from gseg_cli.label.subject import Subject
 from gseg_cli.project import Project
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -27,9 +29,9 @@ Point = tuple[float, float]  # pixels of the sample; a whole number is the left 
 
 
 @contextmanager
-def serving(project: Project) -> Iterator[str]:
-    """The address of a page that works on a project with samples; the server is a thread of this process."""
-    session = Session(project, load_generator(project.gan_path), SampleSet.load(project.samples_dir))
+def serving(project: Project, subject: Subject | None = None) -> Iterator[str]:
+    """The address of a page that works on a project's samples, or something else; the server is a thread of ours."""
+    session = Session(project, subject or _samples_of(project))
     listener = listen(0)
     app = make_app(session, listener.tokens)
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
@@ -43,6 +45,11 @@ def serving(project: Project) -> Iterator[str]:
         server.should_exit = True
         thread.join()
         session.close()
+
+
+def _samples_of(project: Project) -> Subject:
+    samples = SampleSet.load(project.samples_dir)
+    return GanSamples(project.gan_path, load_generator(project.gan_path), samples)
 
 
 @contextmanager

@@ -5,14 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.store import LabelStore
 from gseg_cli.project import Project
 
 project = Project.open(Path(sys.argv[1]))
 samples = SampleSet.load(project.samples_dir)
-store, random = LabelStore(project, samples), np.random.default_rng(0)
+subject = GanSamples(project.gan_path, load_generator(project.gan_path), samples)
+store, random = LabelStore(project, subject), np.random.default_rng(0)
 while True:
     seed = int(random.choice(samples.seeds))
     state = store.state(seed)

@@ -13,6 +13,7 @@ from starlette.testclient import TestClient
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
 from gseg_cli.label.app import make_app
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.session import Session
 from gseg_cli.label.tokens import Tokens
 from gseg_cli.project import Project
@@ -34,7 +35,7 @@ def project(tmp_path: Path, tiny_gan: Path) -> Project:
 def session(project: Project, tiny_gan: Path) -> Iterator[Session]:
     from gseg_cli.gan.sample_set import SampleSet
 
-    session = Session(project, load_generator(tiny_gan), SampleSet.load(project.samples_dir))
+    session = Session(project, GanSamples(tiny_gan, load_generator(tiny_gan), SampleSet.load(project.samples_dir)))
     yield session
     session.close()
 

@@ -51,8 +51,10 @@ def test_the_project_has_all_that_the_page_begins_with(page, project):
     told = page.get("/api/project").json()
     assert (told["name"], told["size"]) == ("project", SIZE)
     assert told["classes"][1] == {"index": 1, "name": "medium", "color": project.classes.to_json()[1]["color"]}
-    nothing = {"rev": 0, "labelled": 0.0, "prediction": None, "stage": None, "doubt": None}
-    assert told["samples"] == [{"seed": seed, **nothing} for seed in SEEDS]
+    window = {"x": 0, "y": 0, "w": SIZE, "h": SIZE}
+    nothing = {"rev": 0, "labelled": 0.0, "window": window, "prediction": None, "stage": None, "doubt": None}
+    assert told["samples"] == [{"seed": seed, "title": f"Sample {seed:06d}", **nothing} for seed in SEEDS]
+    assert (told["noun"], told["folder"]) == ("sample", "annotations/")
     assert "fewshot-train" in told["commands"]["train"]
 
 

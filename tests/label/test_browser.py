@@ -22,13 +22,18 @@ if not REQUIRED:
     pytest.importorskip("uvicorn")
     pytest.importorskip("playwright", reason="the package playwright is not installed")
 
+import torch
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, expect
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
+from gseg_cli.label.photos import open_photos
+from gseg_cli.pretrained.lite0 import Lite0
 from gseg_cli.project import Project
 from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.label_map import read_label_png
 from tests.label.browser import CHROMIUM, Painter, chromium, serving
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="there is no Chromium on this machine")
@@ -381,6 +386,36 @@ def test_the_end_says_what_was_saved_and_what_to_type_next(painter: Painter, pro
     painter.page.wait_for_selector("#commands code")
     assert "1 sample" in painter.text("#done-text")
     assert re.search(r"gseg .*fewshot-train", painter.text("#commands code"))
+
+
+def test_photos_are_painted_on_and_predicted_but_nothing_beside_them(
+    context: BrowserContext, project: Project, tmp_path: Path
+) -> None:
+    pixels = np.full((40, 80, 3), 20, np.uint8)
+    pixels[:, 40:] = 230
+    (tmp_path / "photos").mkdir()
+    Image.fromarray(pixels).save(tmp_path / "photos" / "anna.png")
+    torch.manual_seed(0)
+    subject = open_photos(project, tmp_path / "photos", 1, Lite0().eval().requires_grad_(False))
+    with serving(project, subject) as address:
+        painter = Painter(context.new_page(), address, seed=0)
+        expect(painter.page.locator("#sample-title")).to_contain_text("anna.png 0 % labelled")
+        with painter.predicting():
+            painter.press("1")
+            painter.stroke((20, 5), (20, 90))  # from above the photo to below it
+            painter.press("2")
+            painter.stroke((75, 30), (75, 60))
+        labels = painter.labels()
+        assert (labels[24:72, 20] == BACKGROUND).all()
+        assert (labels[:24] == IGNORE).all() and (labels[72:] == IGNORE).all()
+        painter.press("a")
+        expect(painter.page.locator("#sample-title")).to_contain_text("100 % labelled")
+        painter.press("q")
+        painter.page.wait_for_selector("#commands code")
+        assert "1 photo of 1 labelled, saved in labelled/." in painter.text("#done-text")
+        assert re.search(r"gseg .*student-train .*labelled", painter.text("#commands code"))
+    mask = read_label_png(project.labelled_dir / "masks" / "anna.png")
+    assert mask.shape == (48, 96) and set(np.unique(mask)) == {BACKGROUND, SKIN}
 
 
 def test_the_painter_works_alone_by_the_convention_of_anywidget(painter: Painter) -> None:

@@ -9,6 +9,7 @@ from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.accept import Wish, difference
 from gseg_cli.label.features import SampleFeatures
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.pixels import PixelChoice
 from gseg_cli.label.prediction import Picture
@@ -39,7 +40,7 @@ def generator():
 def features(generator, tmp_path):
     seeds = (3, 5, 8)
     ws = ws_for_seeds(generator, seeds, 1.0).numpy()
-    return SampleFeatures(generator, SampleSet(tmp_path, seeds, ws, 1.0, "0" * 64, SIZE))
+    return SampleFeatures(GanSamples(tmp_path, generator, SampleSet(tmp_path, seeds, ws, 1.0, "0" * 64, SIZE)))
 
 
 def test_every_pixel_is_chosen_while_there_is_room():
@@ -73,7 +74,7 @@ def test_nothing_labelled_is_nothing_chosen():
 
 def test_features_at_pixels_are_the_hypercolumns_of_the_generator(generator, features):
     places = torch.tensor([0, 5, 100, 255])
-    _, stack = generator.features(torch.from_numpy(features.samples.ws_of([5])))
+    _, stack = generator.features(torch.from_numpy(features.subject.samples.ws_of([5])))
     where = torch.stack([torch.zeros(4, dtype=torch.long), places // SIZE, places % SIZE], dim=1)
     exact = gather_hypercolumns(stack, SIZE, where, REPRESENTATIONS["all"])
     torch.testing.assert_close(features.whole(5).at(places), exact, atol=5e-3, rtol=5e-3)

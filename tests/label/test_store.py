@@ -10,8 +10,10 @@ import pytest
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
+from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.store import LabelStore
 from gseg_cli.project import Project
@@ -24,8 +26,12 @@ SIZE = 16
 DOT = Rectangle(4, 4, 2, 1)
 
 
+def store_of(project, samples):
+    return LabelStore(project, GanSamples(project.gan_path, load_generator(project.gan_path), samples))
+
+
 def opened(project):
-    return LabelStore(project, SampleSet.load(project.samples_dir))
+    return store_of(project, SampleSet.load(project.samples_dir))
 
 
 def dot(store, label, seed=3, where=DOT):
@@ -130,7 +136,7 @@ def test_annotations_of_samples_that_are_not_painted_on_stay(project):
     imported(project)
     samples = SampleSet.load(project.samples_dir)
     few = replace(samples, seeds=tuple(SEEDS[1:]), ws=samples.ws[1:])
-    store = LabelStore(project, few)
+    store = store_of(project, few)
     dot(store, 2, seed=5)
     store.close()
     there = AnnotationSet.load(project.annotations_dir)
@@ -174,7 +180,7 @@ def test_labels_drawn_on_samples_of_another_gan_stay_with_it(project):
     dot(store, 1)
     store.close()
     shutil.rmtree(project.annotations_dir)
-    other = LabelStore(project, replace(samples, gan_sha256="b" * 64))
+    other = store_of(project, replace(samples, gan_sha256="b" * 64))
     assert (other.labels(3) == IGNORE).all() and not other.state(3).can_undo
     other.close()
 

@@ -9,6 +9,7 @@ import torch
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.teacher import LiveTeacher
 from gseg_runtime.class_map import IGNORE
 from tests.tiny import make_generator
@@ -28,7 +29,9 @@ class Class:
         self.maps = {seed: np.full((SIZE, SIZE), IGNORE, np.uint8) for seed in SEEDS}
         self.told, self._heard = [], threading.Condition()
         samples = SampleSet(tmp_path, SEEDS, ws.numpy(), 1.0, "0" * 64, SIZE)
-        self.teacher = LiveTeacher(generator.to(device), samples, lambda seed: self.maps[seed], self._tell)
+        self.teacher = LiveTeacher(
+            GanSamples(tmp_path, generator.to(device), samples), lambda seed: self.maps[seed], self._tell
+        )
 
     def _tell(self, name, data):
         with self._heard:

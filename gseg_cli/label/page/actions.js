@@ -65,11 +65,11 @@ export function actionsOf(desk) {
     act("View", "doubt", "Show doubt", ["d"], toggle("doubt")),
     act("View", "less-opacity", "More of the picture", ["Shift+O"], add("opacity", -0.1), true),
     act("View", "more-opacity", "More of the labels", ["o"], add("opacity", 0.1), true),
-    act("Samples", "next", "The sample proposed next", ["n"], () => desk.goNext()),
-    act("Samples", "sample-before", "Sample before", ["j", "PageUp"], () => desk.stepSample(-1)),
-    act("Samples", "sample-after", "Sample after", ["k", "PageDown"], () => desk.stepSample(1)),
-    act("Samples", "more-samples", "Draw more samples", ["m"], () => desk.moreSamples()),
-    act("Samples", "done", "Done", ["q"], () => desk.done()),
-    act("Samples", "help", "All keys", ["?"], () => desk.help()),
+    act("Pictures", "next", "The one proposed next", ["n"], () => desk.goNext()),
+    act("Pictures", "sample-before", "The one before", ["j", "PageUp"], () => desk.stepSample(-1)),
+    act("Pictures", "sample-after", "The one after", ["k", "PageDown"], () => desk.stepSample(1)),
+    act("Pictures", "more-samples", `More ${desk.project.noun}s`, ["m"], () => desk.moreSamples()),
+    act("Pictures", "done", "Done", ["q"], () => desk.done()),
+    act("Pictures", "help", "All keys", ["?"], () => desk.help()),
   ];
 }

@@ -2,7 +2,8 @@
 
 /**
  * @typedef {{seed: number, rev: number, labelled: number, prediction: string | null, stage: string | null,
- *   doubt: number | null}} Sample labelled: share 0..1
+ *   doubt: number | null, title: string, window: import("./raster.js").Rectangle}} Sample of a GAN, or a photo;
+ *   labelled: share 0..1 of the picture, window: what the picture takes of its square
  */
 /**
  * @typedef {{rev: number, x: number, y: number, w: number, h: number, labels: string, can_undo: boolean,

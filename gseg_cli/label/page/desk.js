@@ -47,7 +47,7 @@ export class Desk {
     const [sheet, image] = await Promise.all([this.sync.open(seed), api.loadImage(seed)]);
     if (seed !== this.#wanted) return;
     Object.assign(this, { sheet, shown: null, strokeAt: null });
-    this.painter.open(this.project.size, image, sheet.shown);
+    this.painter.open(this.project.size, image, sheet.shown, this.sample.window);
     history.replaceState(null, "", `#${seed}`);
     this.#counted(sheet);
     await this.#showPrediction(this.sample);
@@ -258,7 +258,7 @@ export class Desk {
     this.strokeAt = null;
     if (sheet === this.sheet) this.painter.cancel();
     this.views.toast(
-      `Sample ${sheet.seed} was changed elsewhere`,
+      `${this.#sampleOf(sheet.seed)?.title ?? "A picture"} was changed elsewhere`,
       "Its newest labels are shown. What you painted last was not saved.",
     );
   }
@@ -266,7 +266,8 @@ export class Desk {
   #counted(sheet) {
     const sample = this.#sampleOf(sheet.seed);
     if (!sample) return;
-    sample.labelled = sheet === this.sheet ? share(this.painter.labels) : sheet.labelled;
+    const { size } = this.project;
+    sample.labelled = share(sheet === this.sheet ? this.painter.labels : sheet.shown, size, sample.window);
     this.views.thumbnail(sample);
     if (sheet === this.sheet) this.views.sample();
   }

@@ -21,6 +21,3 @@ export function percent(share) {
   if (share < 1 && share > 0.99) return "99 %";
   return `${Math.round(100 * share)} %`;
 }
-
-/** @param {number} seed the way files are named */
-export const nameOf = (seed) => String(seed).padStart(6, "0");

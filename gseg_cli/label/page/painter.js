@@ -67,11 +67,12 @@ export class Painter extends EventTarget {
   /**
    * Show another picture.
    * @param {number} size its side in pixels @param {CanvasImageSource | null} image @param {Uint8Array} labels
+   * @param {import("./raster.js").Rectangle} where what the picture takes of its square
    */
-  open(size, image, labels) {
+  open(size, image, labels, where = { x: 0, y: 0, w: size, h: size }) {
     this.cancel();
     const another = size !== this.size;
-    Object.assign(this, { size, image, labels: labels.slice(), prediction: null });
+    Object.assign(this, { size, image, window: where, labels: labels.slice(), prediction: null });
     this.colors = image ? pixelsOf(image, size) : null;
     this.scene.open(size, image);
     this.view.size = size;
@@ -162,8 +163,7 @@ export class Painter extends EventTarget {
 
   /** For tools: begin a stroke that paints a label. */
   begin(label) {
-    const { onlyUnlabelled, locked } = this.settings;
-    this.#stroke = new Stroke(this.labels, this.size, label, rule(label, onlyUnlabelled, locked));
+    this.#stroke = new Stroke(this.labels, this.size, label, rule(label, this.settings, this.size, this.window));
     return this.#stroke;
   }
 

@@ -143,9 +143,13 @@ export function paste(labels, size, { x, y, w, h }, pixels) {
   for (let row = 0; row < h; row++) labels.set(pixels.subarray(row * w, (row + 1) * w), (y + row) * size + x);
 }
 
-/** The share of pixels that have a label, 0..1. @param {Uint8Array} labels */
-export function share(labels) {
+/**
+ * The share of pixels of a rectangle that have a label, 0..1.
+ * @param {Uint8Array} labels @param {number} size side in pixels @param {Rectangle} where
+ */
+export function share(labels, size, { x, y, w, h }) {
   let count = 0;
-  for (const label of labels) if (label !== UNLABELLED) count++;
-  return count / labels.length;
+  for (let row = y; row < y + h; row++)
+    for (let column = x; column < x + w; column++) count += labels[row * size + column] !== UNLABELLED;
+  return count / (w * h);
 }

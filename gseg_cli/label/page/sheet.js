@@ -1,6 +1,6 @@
 /** The labels of one sample: as the server has them, and the strokes it has yet to hear of. */
 
-import { bounds, cut, paste, share } from "./raster.js";
+import { bounds, cut, paste } from "./raster.js";
 
 export class Sheet {
   /** @type {import("./stroke.js").Drawn[]} */ waiting = [];
@@ -21,10 +21,6 @@ export class Sheet {
     const labels = this.saved.slice();
     for (const stroke of this.waiting) apply(labels, stroke);
     return labels;
-  }
-
-  get labelled() {
-    return share(this.shown);
   }
 
   /** The rectangle to send for a stroke. */

@@ -1,6 +1,6 @@
 /** The quiet line at the top, notes that pass, and what stands in for a picture. */
 
-import { byId, make, nameOf, percent } from "./dom.js";
+import { byId, make, percent } from "./dom.js";
 
 const NOTE_LASTS = 7000; // milliseconds
 const STAGES = { ridge: "first answer", mlp: "refined" };
@@ -28,7 +28,7 @@ export function showTeacher(shown, milliseconds) {
 export function showSample(sample) {
   byId("sample-title").replaceChildren(
     ...(sample
-      ? [make("b", { textContent: `Sample ${nameOf(sample.seed)}` }), ` ${percent(sample.labelled)} labelled`]
+      ? [make("b", { textContent: sample.title }), ` ${percent(sample.labelled)} labelled`]
       : []),
   );
 }

@@ -1,7 +1,7 @@
-/** The samples in a row: picture, small prediction, share labelled, and which one is proposed next. */
+/** The samples, or photos, in a row: picture, small prediction, share labelled, and which one is proposed next. */
 
 import * as api from "./api.js";
-import { byId, make, nameOf, percent } from "./dom.js";
+import { byId, make, percent } from "./dom.js";
 import { icon } from "./icons.js";
 import { Layer, colorWords } from "./layers.js";
 
@@ -34,8 +34,8 @@ export class Strip {
     cell.element.style.setProperty("--labelled", sample.labelled);
     cell.element.classList.toggle("begun", sample.labelled > 0);
     cell.caption.textContent = percent(sample.labelled);
-    cell.element.setAttribute("aria-label", `Sample ${sample.seed}, ${percent(sample.labelled)} labelled`);
-    cell.element.title = `Sample ${nameOf(sample.seed)}: ${percent(sample.labelled)} labelled`;
+    cell.element.setAttribute("aria-label", `${sample.title}, ${percent(sample.labelled)} labelled`);
+    cell.element.title = `${sample.title}: ${percent(sample.labelled)} labelled`;
     if (cell.near && (again || cell.shown !== sample.prediction)) this.#fetch(cell, sample);
   }
 

