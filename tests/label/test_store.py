@@ -10,7 +10,10 @@ import pytest
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
-from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.load import load_generator, save_gan
+from gseg_cli.gan.networks.discriminator import Discriminator
+from gseg_cli.gan.networks.stylegan2 import StyleGAN2
+from gseg_cli.gan.sample import write_samples
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.errors import NotThereError, StaleError
 from gseg_cli.label.gan_samples import GanSamples
@@ -21,6 +24,7 @@ from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import read_label_png, write_label_png
 from tests.label.conftest import SEEDS
+from tests.tiny import CLASSES, CONFIG
 
 SIZE = 16
 DOT = Rectangle(4, 4, 2, 1)
@@ -288,3 +292,15 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
     store.recolour(classes)
     store.close()
     opened(Project.open(project.dir)).close()
+
+
+def test_nothing_is_labelled_in_the_bars_of_a_rectangular_gan(tmp_path):
+    generator = StyleGAN2(replace(CONFIG, img_resolution=32, first_layer=(4, 2))).eval().requires_grad_(False)
+    save_gan(tmp_path / "gan.safetensors", generator, Discriminator(generator.config), {})
+    project = Project.create(tmp_path / "project", classes=CLASSES, gan=str(tmp_path / "gan.safetensors"))
+    write_samples(generator, project.gan_path, [3], 1.0, project.samples_dir)
+    store = store_of(project, SampleSet.load(project.samples_dir))
+    store.draw(3, 0, Rectangle(0, 0, 32, 4), np.ones((4, 32), np.uint8))
+    labels = store.labels(3)
+    assert (labels[:4, 8:24] == 1).all() and (labels[:4, :8] == IGNORE).all() and (labels[:4, 24:] == IGNORE).all()
+    store.close()
