@@ -160,7 +160,7 @@ def distill(
     config = configure(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.
-    from gseg_cli.distill.labelled_photos import unlabelled_photos
+    from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.stage import resume_distill, run_distill
     from gseg_cli.memory import keep_freed_memory
@@ -176,8 +176,8 @@ def distill(
     out, runs = current_output(), runs or project_dir() / "runs"
     if photos:
         list_images(photos)
-    if labelled and (others := unlabelled_photos(labelled)):
-        out.warn(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
+    for warning in about_labelled(labelled) if labelled else ():
+        out.warn(warning)
     with (
         join_world(device) as (world, torch_device),
         progress("pairs", "pairs") as on_pairs,

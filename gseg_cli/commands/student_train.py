@@ -77,7 +77,7 @@ def student_train(
     config = configure_supervised(given)
 
     from gseg_cli.device import pick_device
-    from gseg_cli.distill.labelled_photos import unlabelled_photos
+    from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.supervised import resume_student_train, run_student_train
     from gseg_cli.memory import keep_freed_memory
@@ -87,8 +87,8 @@ def student_train(
 
     keep_freed_memory()
     out, where, runs = current_output(), pick_device(device), runs or project_dir() / "runs"
-    if others := unlabelled_photos(labelled):
-        out.warn(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
+    for warning in about_labelled(labelled):
+        out.warn(warning)
     with progress("student-train", "steps") as on_step:
         on_step = SharedCores(where, out.say).watched(on_step)
         if resume:

@@ -17,6 +17,7 @@ from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, read_label_png
 
 KIND = "labelled-photos"
+LITTLE_LABELLED = 0.5  # of a photo's pixels
 MAX_STRETCH = 0.02  # by which a mask's shape may differ from its photo's
 
 
@@ -50,6 +51,19 @@ def unlabelled_photos(folder: Path) -> list[Path]:
     """Those that are left out."""
     with_mask = {photo for photo, _ in labelled_photos(folder)}
     return [photo for photo in list_images(folder / "images") if photo not in with_mask]
+
+
+def about_labelled(folder: Path) -> list[str]:
+    """Warnings: about photos without a mask, and about masks that say nothing of most of their photo."""
+    others = unlabelled_photos(folder)
+    sparse = [mask for _, mask in labelled_photos(folder) if (read_label_png(mask) != IGNORE).mean() < LITTLE_LABELLED]
+    warnings = []
+    if others:
+        warnings.append(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
+    if sparse:
+        little = f"less than {LITTLE_LABELLED:.0%} of their photo"
+        warnings.append(f"{len(sparse)} masks label {little}, and the rest teaches nothing, for example {sparse[0]}")
+    return warnings
 
 
 def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = ignore_step) -> PairSet:

@@ -12,7 +12,7 @@ from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import stage
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, usual_labelled_share
-from gseg_cli.distill.labelled_photos import read_labelled, unlabelled_photos
+from gseg_cli.distill.labelled_photos import about_labelled, read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
 from gseg_runtime.class_map import ClassMap
@@ -160,5 +160,11 @@ def test_what_is_wrong_is_told_before_anything_is_made(tiny_gan, teacher, tmp_pa
     assert not (tmp_path / "runs").exists()
 
 
-def test_photos_without_a_mask_are_named(folder):
+def test_photos_without_a_mask_are_named_and_masks_that_say_little(folder):
     assert [path.name for path in unlabelled_photos(folder)] == ["unlabelled.jpg"]
+    (warning,) = about_labelled(folder)
+    assert warning.startswith("1 photos have no mask") and warning.endswith("unlabelled.jpg")
+    labels = np.full((20, 10), 255)
+    labels[:9] = 1
+    write_mask(folder, labels)
+    assert about_labelled(folder)[1].startswith("1 masks label less than 50% of their photo")
