@@ -175,8 +175,9 @@ def _report(error: BaseException, out: Output) -> int:
 
 
 def _memory_hint() -> str:
-    is_training = settings.command in ("gan-train", "distill", "student-train")
-    less = "a smaller --batch or --microbatch needs less memory; " if is_training else ""
+    options = {"gan-train": "--batch or --microbatch", "distill": "--batch or --microbatch", "student-train": "--batch"}
+    smaller = options.get(settings.command)
+    less = f"a smaller {smaller} needs less memory; " if smaller else ""
     return f"{less}--device cpu needs none of the GPU's; nvidia-smi lists who has it"
 
 

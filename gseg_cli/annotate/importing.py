@@ -88,7 +88,7 @@ def replaced_photos(before: Sequence[str], annotations: AnnotationSet) -> list[s
 @contextmanager
 def unpainted(project: Project, folder: Path) -> Iterator[None]:
     """Keep gseg label away while `folder` is written, if that is what it writes to; GsegError while it runs."""
-    if folder.resolve() == project.annotations_dir.resolve():
+    if folder.resolve() in (project.annotations_dir.resolve(), project.labelled_dir.resolve()):
         with locked(project.label_dir):
             yield
     else:

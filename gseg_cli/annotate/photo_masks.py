@@ -3,7 +3,6 @@
 import shutil
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from gseg_cli.annotate.drawing import PHOTOS
@@ -11,10 +10,13 @@ from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.photo_folder import PhotoFolder
 from gseg_cli.annotate.photos import paint_photos
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
-from gseg_cli.folder_description import read_description, write_description
+from gseg_cli.distill.labelled_photos import check_shape
+from gseg_cli.folder_description import write_description
+from gseg_cli.label.photo_copies import said
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import atomic_path, claim_folder, finish_folder
+from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, finish_folder
+from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, write_label_png
 from gseg_runtime.plan import check_apart
 
@@ -58,40 +60,60 @@ def read_photo_masks(
 def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool = False) -> None:
     """OUT/images, OUT/masks and OUT/dataset.json, as `gseg student-train` and `gseg distill --labelled` read them.
 
-    GsegError when the folder holds anything, unless `overwrite`, and even then what gseg did not write there.
+    GsegError when the folder holds anything, unless `overwrite`, and even then when it holds photos or masks that gseg
+    did not put there. The photos of an earlier import are taken away last.
     """
     inputs = [str(source), str(found.photos.dir)]
     check_apart(out, inputs, inputs)
-    _check_names(out, found.names)
-    claim_folder(out, "labelled photos", overwrite=overwrite, owned=partial(_is_ours, out, _written(out)))
+    _check_masks(found, out)
+    before = said(out)["copied"]
+    check_claim(out, "labelled photos", overwrite=overwrite)
+    _check_foreign(out, _files_of(out, before))
     about = {"classes": found.classes.to_json(), "source": str(source), "names": found.names}
-    write_description(out / DESCRIPTION, KIND, about)  # first: what is here if this is interrupted is known as ours
+    both = list(dict.fromkeys([*before, *found.names]))  # whatever is here when this is interrupted is known as ours
+    write_description(out / DESCRIPTION, KIND, {**about, "copied": both})
+    (out / INCOMPLETE).touch()
     for number, name in zip(found.maps, found.names, strict=True):
         with atomic_path(out / "images" / name) as temporary:
             shutil.copyfile(found.photos.image_path(number), temporary)
         write_label_png(_mask_of(out, name), found.maps[number], found.classes)
+    for file in _files_of(out, before) - _files_of(out, found.names):  # last: until then nothing is lost
+        file.unlink(missing_ok=True)
+    write_description(out / DESCRIPTION, KIND, {**about, "copied": found.names})
     finish_folder(out)
 
 
-def _check_names(out: Path, names: Sequence[str]) -> None:
-    masks = [_mask_of(out, name) for name in names]
-    for name, mask in zip(names, masks, strict=True):
-        if masks.count(mask) > 1:
-            raise GsegError(f"{name}: another photo would have the same mask, {mask}", "rename one of them")
+def lost(out: Path, found: PhotoMasks) -> list[str]:
+    """A warning about labelled photos that the new import lacks, which --overwrite takes away."""
+    gone = [name for name in said(out)["copied"] if name not in found.names and _mask_of(out, name).is_file()]
+    if not gone:
+        return []
+    return [f"--overwrite: {len(gone)} labelled photos are gone that this import lacks, for example {gone[0]}"]
+
+
+def _check_masks(found: PhotoMasks, out: Path) -> None:
+    """GsegError for two photos of one mask, or for a mask that `read_labelled` would not take."""
+    names: dict[Path, str] = {}
+    for number, name in zip(found.maps, found.names, strict=True):
+        other = names.setdefault(_mask_of(out, name), name)
+        if other != name:
+            raise GsegError(f"{other} and {name} would have the same mask", "rename one of them")
+        photo = found.photos.image_path(number)
+        shown = read_image(photo, 1)
+        check_shape(found.maps[number], _mask_of(out, name), (shown.height, shown.width), photo)
 
 
 def _mask_of(out: Path, name: str) -> Path:
     return (out / "masks" / name).with_suffix(".png")
 
 
-def _written(out: Path) -> set[Path]:
-    """What an earlier import left there, as its description says."""
-    if not (out / DESCRIPTION).is_file():
-        return set()
-    names = read_description(out / DESCRIPTION, KIND, {"names": list}, hint="choose another folder")["names"]
-    files = [(out / "images" / str(name), _mask_of(out, str(name))) for name in names]
-    return {out / DESCRIPTION, *(file for both in files for file in both)}
+def _files_of(out: Path, names: Sequence[str]) -> set[Path]:
+    return {file for name in names for file in (out / "images" / name, _mask_of(out, name))}
 
 
-def _is_ours(out: Path, written: set[Path], file: Path) -> bool:
-    return file in written or file == out / DESCRIPTION
+def _check_foreign(out: Path, ours: set[Path]) -> None:
+    """GsegError when the folder holds photos or masks that gseg did not put there."""
+    found = [file for part in ("images", "masks") for file in sorted((out / part).rglob("*")) if file.is_file()]
+    if foreign := [file for file in found if file not in ours]:
+        message = f"{out}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
+        raise GsegError(message, "choose another folder, or move them away")

@@ -9,7 +9,7 @@ import typer
 
 from gseg_cli.annotate.photo_config import PhotoImportConfig
 from gseg_cli.choices import Fit, PhotoSpace, Unlabelled
-from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, open_project, settings
+from gseg_cli.options import DeviceOpt, OverwriteOpt, SeedOpt, is_given, open_project, settings
 from gseg_runtime.errors import UsageError
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 
 def annotate_import(
+    context: typer.Context,
     source: Annotated[
         Path, typer.Argument(metavar="SOURCE", help="File, folder or zip that the labelling tool exported.")
     ],
@@ -117,9 +118,8 @@ def annotate_import(
 
     mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
-    if not invert and (add or not photos):
-        wrong = "--add and --no-invert cannot be used together" if add else "--no-invert is about photos"
-        raise UsageError(wrong, "import all photos at once" if add else "add --photos DIR")
+    if not invert:
+        _check_no_invert(context, photos)
     folder = out or (project.annotations_dir if invert else project.labelled_dir)
     _refuse_clashes(source, folder, add, overwrite)
     if photos and scale > 1:
@@ -171,10 +171,20 @@ def annotate_import(
     output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
 
 
+def _check_no_invert(context: typer.Context, photos: Path | None) -> None:
+    if photos is None:
+        raise UsageError("--no-invert is about photos", "add --photos DIR")
+    of_inversion = ("add", "samples", "scale", "max_error", "space", "steps", "fit", "class_index", "seed", "device")
+    if idle := next((name for name in of_inversion if is_given(context, name)), None):
+        name = "class" if idle == "class_index" else idle.replace("_", "-")
+        raise UsageError(f"--{name} and --no-invert cannot be used together", "leave one of them out")
+
+
 def _write_photo_masks(
     source: Path, photos: Path, out: Path, leave_out: Sequence[str], partial: bool, overwrite: bool, how: dict[str, Any]
 ) -> None:
-    from gseg_cli.annotate.photo_masks import read_photo_masks, write_photo_masks
+    from gseg_cli.annotate.importing import unpainted
+    from gseg_cli.annotate.photo_masks import lost, read_photo_masks, write_photo_masks
     from gseg_cli.output import current_output
 
     output, project = current_output(), open_project()
@@ -183,11 +193,15 @@ def _write_photo_masks(
         _tell_that_nothing_was_written(found, bool(found.maps), source)
         return
     toml = project.extended(found.classes)  # before anything is written, since it may not be possible
-    write_photo_masks(found, out, source=source, overwrite=overwrite)
-    project.write_toml(toml)
-    for warning in found.warnings:
+    warnings = [*found.warnings, *(lost(out, found) if overwrite else ())]
+    with unpainted(project, out):
+        project.write_toml(toml)
+        write_photo_masks(found, out, source=source, overwrite=overwrite)
+    for warning in warnings:
         output.warn(warning)
-    data = {"out": out, "format": found.kind, "photos": found.names, "classes": found.classes.names}
+    data = {
+        "out": out, "format": found.kind, "photos": found.names, "classes": found.classes.names, "warnings": warnings,
+    }  # fmt: skip
     text = f"{out}: {len(found.maps)} labelled photos ({found.kind}), for gseg student-train {out}"
     status: Any = "partial" if found.failures else "success"
     output.result(data, text, status=status, errors=_failures(found))

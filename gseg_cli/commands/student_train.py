@@ -83,6 +83,7 @@ def student_train(
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
+    from gseg_cli.project_file import parse_classes
     from gseg_cli.threads import SharedCores
 
     keep_freed_memory()
@@ -92,7 +93,8 @@ def student_train(
     with progress("student-train", "steps") as on_step:
         on_step = SharedCores(where, out.say).watched(on_step)
         if resume:
-            trained = resume_student_train(given, runs, where, say=out.say, on_step=on_step)
+            named = parse_classes(classes) if classes else None
+            trained = resume_student_train(given, runs, where, named=named, say=out.say, on_step=on_step)
         else:
             out.say(about_usual or f"student: {student}")
             named = _classes(labelled, classes)
@@ -103,13 +105,13 @@ def student_train(
 
 def _classes(labelled: Path, given: str | None) -> "ClassMap":
     """As named on the command line, else by the folder, else by the project."""
-    from gseg_cli.evaluate.compare import said_classes
+    from gseg_cli.distill.labelled_photos import classes_of
     from gseg_cli.project_file import parse_classes
     from gseg_runtime.errors import ProjectError
 
     if given:
         return parse_classes(given)
-    if own := said_classes(labelled / "masks"):
+    if own := classes_of(labelled):
         return own
     try:
         return open_project().classes

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.evaluate.compare import said_classes
+from gseg_cli.evaluate.compare import dataset_classes, said_classes
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import sha256_file
+from gseg_runtime.files import INCOMPLETE, sha256_file
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, read_label_png
@@ -26,6 +26,8 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     out. A mask has its photo's name and folder, and the ending .png. GsegError when no photo has a mask, or a mask no
     photo or two.
     """
+    if (folder / INCOMPLETE).is_file():
+        raise GsegError(f"{folder}: left unfinished by an interrupted command", "run that again with --overwrite")
     images, masks = folder / "images", folder / "masks"
     for part in (images, masks):
         if not part.is_dir():
@@ -73,13 +75,32 @@ def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = 
     names one that is not in `classes`, or when a mask has another shape than its photo.
     """
     files = labelled_photos(folder)
-    table = _table(folder / "masks", classes)
+    table = _table(folder, classes)
     rows = []
     for i, (photo, mask) in enumerate(files):
         rows.append(_framed(photo, mask, table, size))
         on_step(Step(i + 1, len(files)))
     images, labels = zip(*rows, strict=True)
     return PairSet.exact(np.stack(images), np.stack(labels))
+
+
+def classes_of(folder: Path) -> ClassMap | None:
+    """As the folder's own file names them, or else a report beside the masks, which `gseg segment` leaves."""
+    return dataset_classes(folder) or said_classes(folder / "masks")
+
+
+def has_shape(mask: tuple[int, ...], photo: tuple[int, int]) -> bool:
+    """Whether a mask of (height, width) can be that of a photo, but for rounding."""
+    (mask_height, mask_width), (height, width) = mask, photo
+    stretch = height * mask_width / (width * mask_height)
+    return abs(stretch - 1) <= MAX_STRETCH
+
+
+def check_shape(labels: LabelMap, mask: Path, size: tuple[int, int], photo: Path) -> None:
+    """GsegError when the mask has another shape than its photo, whose (height, width) is `size`."""
+    if not has_shape(labels.shape, size):
+        message = f"{mask}: {labels.shape[1]} x {labels.shape[0]} pixels, but {photo} has {size[1]} x {size[0]}"
+        raise GsegError(message, "a mask covers its whole photo, turned as a viewer shows it")
 
 
 def parents_of(folder: str | None) -> list[dict[str, str]]:
@@ -95,10 +116,8 @@ def digest(folder: Path) -> str:
 
 def _framed(photo: Path, mask: Path, table: LabelMap, size: int) -> tuple[Pixels, LabelMap]:
     pixels, labels = read_image(photo).pixels, _named_anew(read_label_png(mask), table, mask)
-    (height, width), (mask_height, mask_width) = pixels.shape[:2], labels.shape
-    if abs(height * mask_width / (width * mask_height) - 1) > MAX_STRETCH:
-        message = f"{mask}: {mask_width} x {mask_height} pixels, but {photo} has {width} x {height}"
-        raise GsegError(message, "a mask covers its whole photo, turned as a viewer shows it")
+    height, width = pixels.shape[:2]
+    check_shape(labels, mask, (height, width), photo)
     letterbox = Letterbox(height, width, size)
     return letterbox.apply(pixels), frame_labels(labels, letterbox)
 
@@ -108,10 +127,10 @@ def _named_anew(labels: LabelMap, table: LabelMap, mask: Path) -> LabelMap:
     return np.where(is_class, table[labels * is_class], IGNORE).astype(np.uint8)
 
 
-def _table(masks: Path, classes: ClassMap) -> LabelMap:
+def _table(folder: Path, classes: ClassMap) -> LabelMap:
     """What each value in the masks means, but for IGNORE."""
-    own = said_classes(masks) or classes
+    own = classes_of(folder) or classes
     if unknown := [name for name in own.names if name not in classes.names]:
-        message = f"{masks}: class {unknown[0]!r} is not one of {', '.join(classes.names)}"
+        message = f"{folder / 'masks'}: class {unknown[0]!r} is not one of {', '.join(classes.names)}"
         raise GsegError(message, "the classes of photos are among those that the student learns")
     return np.array([classes.names.index(name) for name in own.names], np.uint8)

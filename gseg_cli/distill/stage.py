@@ -106,7 +106,7 @@ def resume_distill(
     """
     run = newest_run(runs_dir, KIND)
     saved = read_json(run.dir / "config.json")
-    config = from_saved(saved["config"])
+    config = moved(from_saved(saved["config"]), given)
     check_same(run, config, configure(given, config))
     parents = {parent["kind"]: parent for parent in saved["parents"]}
     gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
@@ -135,9 +135,19 @@ def check_same(run: Run, config: StudentConfig, now: StudentConfig) -> None:
 
 
 def check_labelled(config: StudentConfig, parents: Sequence[Mapping[str, str]]) -> None:
-    """GsegError when the labelled photos are others than those among the parents of a run."""
-    if parents_of(config.labelled) != [parent for parent in parents if parent["kind"] == LABELLED]:
-        raise GsegError(f"{config.labelled}: not the photos and masks that the run was started with")
+    """GsegError when the labelled photos are others than those among the parents of a run, wherever they are now."""
+    now, before = (
+        [parent["sha256"] for parent in those if parent["kind"] == LABELLED]
+        for those in (parents_of(config.labelled), parents)
+    )
+    if now != before:
+        message = f"{config.labelled}: not the photos and masks that the run was started with"
+        raise GsegError(message, "resume with those, or start another run without --resume")
+
+
+def moved(config: StudentConfig, given: Mapping[str, Any]) -> StudentConfig:
+    """With the labelled photos where they are said to be now, if the run had any."""
+    return replace(config, labelled=given.get("labelled", config.labelled)) if config.labelled else config
 
 
 def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Path:

@@ -17,13 +17,13 @@ from gseg_cli.distill.config import StudentConfig, configure_supervised, from_sa
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.stage import check_labelled, check_same, finish, newest_run, notices
+from gseg_cli.distill.stage import check_labelled, check_same, finish, moved, newest_run, notices
 from gseg_cli.distill.student import start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import ConfigError, GsegError
 from gseg_runtime.files import read_json
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
 from gseg_runtime.spread import spread
@@ -69,17 +69,22 @@ def resume_student_train(
     runs_dir: Path,
     device: torch.device,
     *,
+    named: ClassMap | None = None,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
 ) -> SupervisedStudent:
     """Resume the newest run as it was started, or tell what it came to.
 
-    given: options of `configure_supervised`. ConfigError when one differs, GsegError for other photos or masks,
-    ProjectError without a run.
+    given: options of `configure_supervised`; named: classes, where they were given, too. ConfigError when one differs,
+    GsegError for other photos or masks, ProjectError without a run.
     """
     run = newest_run(runs_dir, KIND)
     saved = read_json(run.dir / "config.json")
-    config, classes = from_saved(saved["config"]), ClassMap.from_json(saved["config"]["classes"])
+    config, classes = moved(from_saved(saved["config"]), given), ClassMap.from_json(saved["config"]["classes"])
+    if named and named.names != classes.names:
+        was, now = (", ".join(those.names) for those in (classes, named))
+        message = f"{run.dir}: classes were {was} when this run started, now {now}"
+        raise ConfigError(message, hint="resume with the same options, or without any")
     check_same(run, config, configure_supervised(given, config))
     check_labelled(config, saved["parents"])
     if run.checkpoint.is_file():

@@ -103,6 +103,11 @@ def said_classes(folder: Path) -> ClassMap | None:
     return next((_classes_in(file) for file in files if file.is_file()), None)
 
 
+def dataset_classes(folder: Path) -> ClassMap | None:
+    """The classes of a folder with images/ and masks/, as its own JSON file names them."""
+    return next((_classes_in(folder / name) for name in DATASETS if (folder / name).is_file()), None)
+
+
 def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     """(prediction, truth) of every label PNG below `truth`, sorted."""
     for folder in (predicted, truth):

@@ -58,7 +58,7 @@ def _routes(session: Session) -> list[Route]:
         return JSONResponse({"samples": await run_in_threadpool(session.more, count)})
 
     async def image(request: Request) -> Response:
-        return FileResponse(session.image(_seed(request)), media_type="image/png")
+        return FileResponse(await run_in_threadpool(session.image, _seed(request)), media_type="image/png")
 
     async def labels(request: Request) -> Response:
         labels, state = await run_in_threadpool(session.show, _seed(request))

@@ -1,35 +1,35 @@
 """labelled/ while somebody paints: a mask for each photo that has labels, as student-train reads them."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gseg_cli.evaluate.compare import said_classes
+from gseg_cli.distill.labelled_photos import check_shape, classes_of, has_shape
 from gseg_cli.gan.framing import frame_labels
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png, write_label_png
+from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png, resize_labels, write_label_png
 
 if TYPE_CHECKING:
     from gseg_cli.label.photos import Photos
 
-MOST_STRETCH = 0.01  # by which a mask's shape may differ from its photo's, through rounding
-
 
 class MaskFolder:
-    """Masks have the size that their photos have in the squares, or that of the photos where rounding would tell.
+    """Masks have the size that their photos have in the squares, or a larger one where rounding would change the shape.
 
-    One that was drawn elsewhere is replaced when somebody paints on its photo.
+    One that was drawn elsewhere keeps its size until somebody paints on its photo.
     """
 
     def __init__(self, photos: "Photos", classes: ClassMap) -> None:
-        """GsegError when the masks that are there have other classes, or cannot be read."""
+        """GsegError when the masks that are there have other classes or shapes, or cannot be read."""
         self.folder, self.photos, self.classes = photos.dir, photos, classes
-        own = said_classes(self.folder / "masks")
-        if own and own.names != classes.names[: len(own.names)]:
+        own = classes_of(self.folder)
+        if own and not _are_same(own.names, classes.names):
             message = f"{self.folder}: its masks have the classes {', '.join(own.names)}"
-            raise GsegError(message, f"the project's are {', '.join(classes.names)}; label in a project with theirs")
+            hint = f"the project's are {', '.join(classes.names)}: correct gseg.toml, or label in another project"
+            raise GsegError(message, hint)
         self.maps: dict[int, LabelMap] = {}
         self._read(photos)
         photos.describe(classes)
@@ -44,10 +44,12 @@ class MaskFolder:
             path.unlink(missing_ok=True)
 
     def recolour(self, classes: ClassMap) -> None:
+        """The pixels stay what they are."""
         self.classes = classes
-        for seed, labels in self.maps.items():
-            self.write(seed, labels)
         self.photos.describe(classes)
+        for seed in self.maps:
+            path = self.photos.mask(seed)
+            write_label_png(path, read_label_png(path), classes)
 
     def follow(self, subject: Any) -> None:
         """subject: the `Photos`."""
@@ -62,12 +64,21 @@ class MaskFolder:
         for seed in photos.seeds:
             path = photos.mask(seed)
             if seed not in self.maps and path.is_file():
-                labels = check_label_map(read_label_png(path), len(self.classes), str(path))
-                self.maps[seed] = frame_labels(labels, photos.letterbox(seed))
+                labels, letterbox = read_label_png(path), photos.letterbox(seed)
+                check_shape(labels, path, (letterbox.height, letterbox.width), photos.photo(seed))
+                self.maps[seed] = frame_labels(check_label_map(labels, len(self.classes), str(path)), letterbox)
+
+
+def _are_same(own: tuple[str, ...], now: tuple[str, ...]) -> bool:
+    """Whether an index means the same: new classes come behind the others, and one may have got another name."""
+    others = [name for name, other in zip(own, now, strict=False) if name != other]
+    return len(own) <= len(now) and len(others) <= 1 and not {*others} & {*now}
 
 
 def _of_photo(labels: LabelMap, letterbox: Letterbox) -> LabelMap:
     shown = np.ascontiguousarray(labels[letterbox.window])
-    height, width = shown.shape
-    is_alike = abs(height * letterbox.width / (width * letterbox.height) - 1) < MOST_STRETCH
-    return shown if is_alike else letterbox.undo_labels(labels)
+    height, width = letterbox.height, letterbox.width
+    if has_shape(shown.shape, (height, width)):
+        return shown
+    times = math.ceil(letterbox.size / max(height, width))  # no smaller, so that every pixel comes back
+    return resize_labels(shown, (height * times, width * times))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from gseg_runtime.class_map import IGNORE
 from gseg_runtime.label_map import LabelMap
 
 DOUBTFUL = 0.1  # the share of the pixels that doubt looks at
@@ -26,7 +27,7 @@ class Picture:
         """With no label, and no doubt, beside these rows and columns."""
         inside = np.zeros(self.labels.shape, bool)
         inside[window] = True
-        return Picture(*(np.where(inside, part, np.uint8(255)) for part in (self.labels, self.confidence)))
+        return Picture(*(np.where(inside, part, np.uint8(IGNORE)) for part in (self.labels, self.confidence)))
 
     def packed(self) -> bytes:
         """Labels, then confidence."""
@@ -34,8 +35,9 @@ class Picture:
 
     @property
     def doubt(self) -> float:
-        """0..1: the mean over the worst tenth of the pixels."""
-        worst = np.sort(self.confidence, axis=None)[: max(1, round(DOUBTFUL * self.confidence.size))]
+        """0..1: the mean over the worst tenth of the picture's pixels."""
+        known = self.confidence[self.labels != IGNORE]
+        worst = np.sort(known)[: max(1, round(DOUBTFUL * known.size))]
         return float(1 - worst.mean() / 255)
 
 

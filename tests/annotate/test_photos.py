@@ -15,8 +15,10 @@ from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.inversion import drawn_samples as sampled
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
+from gseg_cli.label.lock import FolderLock
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
+from gseg_runtime.files import INCOMPLETE
 from gseg_runtime.label_map import read_label_png, write_label_png
 from tests.tiny import CLASSES, brightness_labels
 
@@ -165,3 +167,26 @@ def test_photos_that_are_not_inverted_are_checked_like_others(run, project, tmp_
     inside = tmp_path / "photos/out"
     assert as_they_are(run, tmp_path, "--partial", "-o", str(inside)) == 1
     assert "inside the input" in capsys.readouterr().err
+
+
+def test_what_was_painted_is_not_overwritten_while_label_runs_nor_in_silence(run, project, tmp_path, capsys):
+    assert as_they_are(run, tmp_path) == 0
+    lock = FolderLock(project.label_dir)
+    assert as_they_are(run, tmp_path, "--overwrite") == 1 and "in use by process" in capsys.readouterr().err
+    lock.release()
+    assert as_they_are(run, tmp_path, "--overwrite", "--leave-out", "anna") == 0
+    assert "1 labelled photos are gone that this import lacks, for example anna.jpg" in capsys.readouterr().err
+
+
+def test_a_half_written_folder_is_refused_by_who_reads_it_and_mended_by_another_import(run, project, tmp_path, capsys):
+    assert as_they_are(run, tmp_path) == 0
+    (project.dir / "labelled" / INCOMPLETE).touch()
+    assert main(["-C", str(project.dir), "student-train", str(project.dir / "labelled")]) == 1
+    assert "labelled: left unfinished by an interrupted command" in capsys.readouterr().err
+    assert as_they_are(run, tmp_path, "--overwrite") == 0
+    assert not (project.dir / "labelled" / INCOMPLETE).exists()
+
+
+def test_options_of_the_inversion_are_refused_without_it(run, tmp_path, capsys):
+    assert as_they_are(run, tmp_path, "--max-error", "3") == 2
+    assert "--max-error and --no-invert cannot be used together" in capsys.readouterr().err

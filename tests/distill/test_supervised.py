@@ -74,6 +74,12 @@ def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_p
     assert again == done and all(torch.equal(before[name], after[name]) for name in before)
     with pytest.raises(ConfigError, match="steps was 3 when this run started, now 4"):
         resume_student_train({"labelled": str(folder), "steps": 4}, tmp_path / "runs", CPU)
+    with pytest.raises(ConfigError, match="classes were background, light when this run started, now background, dark"):
+        named = ClassMap.of_names(["background", "dark"])
+        resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU, named=named)
+    moved = folder.rename(tmp_path / "moved")
+    assert resume_student_train({"labelled": str(moved)}, tmp_path / "runs", CPU) == done
+    folder = moved.rename(folder)
     write_label_png(folder / "masks" / "0.png", np.ones((16, 16), np.uint8), CLASSES)
     with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
         resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)

@@ -207,3 +207,11 @@ def test_the_newest_work_wins_and_an_error_does_not_end_the_worker(caplog):
     assert done.wait(10)
     worker.close()
     assert len(log) < 1000
+
+
+def test_what_lies_beside_a_picture_makes_its_prediction_no_surer():
+    random = np.random.default_rng(0)
+    whole = Picture(np.zeros((32, 32), np.uint8), random.integers(0, 256, (32, 32), dtype=np.uint8))
+    window = (slice(12, 20), slice(0, 32))
+    alone = Picture(whole.labels[window], whole.confidence[window])
+    assert whole.within(window).doubt == pytest.approx(alone.doubt)

@@ -46,10 +46,12 @@ def opened(project, source):
     torch.manual_seed(0)
     encoder, sessions = Lite0().eval().requires_grad_(False), []
 
-    def open_session(count=2):
+    def open_session(count=2, source=source, say=print):
         for session in sessions:
             session.close()
-        sessions[:] = [Session(project, open_photos(Project.open(project.dir), source, count, encoder))]
+        sessions.clear()
+        now = Project.open(project.dir)
+        sessions.append(Session(now, open_photos(now, source, count, encoder, say)))
         return sessions[0]
 
     yield open_session
@@ -132,6 +134,95 @@ def test_masks_of_another_program_can_be_corrected(opened, project):
     assert (written[:10, :10] == 2).all() and (written[20:] == 1).all()
 
 
+def test_other_names_and_colours_leave_masks_of_another_program_as_large_as_they_are(opened, project):
+    opened().close()
+    path = project.labelled_dir / "masks" / "deep" / "wide.png"
+    mask = np.random.default_rng(0).integers(0, 3, (480, 960), dtype=np.uint8)
+    write_label_png(path, mask, CLASSES)
+    opened().change_class(1, "middle", "#ff0000")
+    assert np.array_equal(read_label_png(path), mask)
+    with Image.open(path) as image:
+        assert image.getpalette()[3:6] == [255, 0, 0]
+    assert (opened().store.labels(0)[24:72] != IGNORE).all()
+
+
+def test_a_class_that_was_renamed_by_hand_or_by_a_killed_process_does_not_lock_the_masks_out(opened, project):
+    paint(opened(), 0, slice(30, 60), slice(4, 40), 1)
+    toml = project.dir / "gseg.toml"
+    toml.write_text(toml.read_text().replace('"medium"', '"grey"'))
+    session = opened()
+    assert (session.store.labels(0)[30:60, 4:40] == 1).all() and session.classes.names[1] == "grey"
+    assert "grey" in (project.labelled_dir / "dataset.json").read_text()
+
+
+def test_what_segment_says_of_its_masks_does_not_outrank_what_was_painted(opened, project):
+    opened().close()
+    masks = project.labelled_dir / "masks"
+    write_label_png(masks / "z.png", np.ones((64, 64), np.uint8), CLASSES)
+    (masks / "gseg-report.json").write_text(json.dumps({"classes": CLASSES.to_json()}))
+    session = opened()
+    session.add_class("wing", None)
+    paint(session, 1, slice(0, 9), slice(0, 9), 3)
+    assert 3 in read_labelled(project.labelled_dir, session.classes, 32).first
+    assert opened().store.labels(1)[0, 0] == 3
+
+
+def test_photos_that_cannot_be_read_are_left_out_and_named(opened, project, source):
+    (source / "a.jpg").write_bytes((source / WIDE).read_bytes()[:300])
+    (source / "b.jpg").symlink_to("nowhere.jpg")
+    (source / "c.jpg").mkdir()
+    said = []
+    session = opened(2, say=said.append)
+    assert len(session.subject.names) == 2 and not {"a.jpg", "b.jpg"} & {*session.subject.names}
+    (other,) = {WIDE, TALL, "z.png"} - {*session.subject.names}
+    assert [one["title"] for one in session.more(9)][2:] == [other]
+    (project.labelled_dir / "images" / "broken.png").write_bytes(b"\x89PNG no more")
+    assert "broken.png" not in opened(say=said.append).subject.names
+    assert any("broken.png" in line for line in said)
+
+
+def test_two_photos_of_one_mask_are_refused(opened, project):
+    opened().close()
+    Image.new("RGB", (9, 9)).save(project.labelled_dir / "images" / "z.jpg")
+    with pytest.raises(GsegError, match=r"z\.jpg and z\.png|z\.png and z\.jpg"):
+        opened()
+
+
+def test_a_mask_of_another_shape_is_refused_as_by_student_train(opened, project):
+    opened().close()
+    write_label_png(project.labelled_dir / "masks" / "deep" / "wide.png", np.ones((96, 48), np.uint8), CLASSES)
+    with pytest.raises(GsegError, match=r"wide\.png: 48 x 96 pixels, but .*wide\.jpg has 96 x 48"):
+        opened()
+
+
+def test_the_project_s_own_pictures_are_no_photos(opened, project, source):
+    session = opened(2, source=project.dir.parent)
+    session.image(0)
+    assert len(session.more(20)) == 3 and all(name.startswith("photos/") for name in session.subject.names)
+
+
+def test_a_photo_that_is_there_is_never_replaced(opened, project, source):
+    session = opened(1)
+    mine = project.labelled_dir / "images" / "z.png"
+    Image.new("RGB", (20, 20), "red").save(mine)
+    before = mine.read_bytes()
+    session.more(9)
+    assert mine.read_bytes() == before
+
+
+def test_labels_of_a_photo_with_few_rows_outlast_the_session(opened, project, source):
+    for name in (WIDE, TALL, "z.png"):
+        (source / name).unlink()
+    Image.new("RGB", (100, 3)).save(source / "low.png")
+    Image.new("RGB", (512, 512)).save(source / "whole.png")
+    session = opened(2)
+    window = session.subject.window(0, 512)
+    paint(session, 0, slice(window[0].start, window[0].start + 1), slice(0, 400), 1)
+    before = session.store.labels(0).copy()
+    assert np.array_equal(opened(2).store.labels(0), before) and (before != IGNORE).sum() == 400
+    read_labelled(project.labelled_dir, CLASSES, 64)
+
+
 def test_masks_of_other_classes_are_refused(opened, project):
     opened().close()
     write_label_png(project.labelled_dir / "masks" / "z.png", np.ones((64, 64), np.uint8), CLASSES)
@@ -147,3 +238,6 @@ def test_a_folder_without_photos_and_seeds_of_photos_are_refused(project, tmp_pa
     assert main(["-C", str(project.dir), "label", "--no-browser", "--photos", str(tmp_path / "empty")]) == 1
     assert "empty: no photo in this folder" in capsys.readouterr().err
     assert main(["-C", str(project.dir), "label", "--photos", str(tmp_path / "empty"), "--seeds", "1"]) == 2
+    (tmp_path / "a.jpg").touch()
+    assert main(["-C", str(project.dir), "label", "--no-browser", "--photos", str(tmp_path / "a.jpg")]) == 1
+    assert "a.jpg: no such folder" in capsys.readouterr().err

@@ -154,7 +154,11 @@ export class Desk {
   }
 
   async moreSamples() {
-    await this.#asked(async () => this.setSamples((await api.addSamples(MORE)).samples));
+    await this.#asked(async () => {
+      const { samples } = await api.addSamples(MORE);
+      if (samples.length === this.project.samples.length) this.views.toast(`There are no more ${this.project.noun}s`);
+      this.setSamples(samples);
+    });
   }
 
   setSamples(samples) {

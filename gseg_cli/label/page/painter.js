@@ -161,9 +161,16 @@ export class Painter extends EventTarget {
     this.draw();
   }
 
+  /** For tools: is a pixel part of the picture, and not beside it? @param {number} index */
+  inside = (index) => {
+    const { x, y, w, h } = this.window;
+    const [column, row] = [index % this.size, Math.floor(index / this.size)];
+    return column >= x && column < x + w && row >= y && row < y + h;
+  };
+
   /** For tools: begin a stroke that paints a label. */
   begin(label) {
-    this.#stroke = new Stroke(this.labels, this.size, label, rule(label, this.settings, this.size, this.window));
+    this.#stroke = new Stroke(this.labels, this.size, label, rule(label, this.settings, this.inside));
     return this.#stroke;
   }
 

@@ -86,13 +86,14 @@ function crossed(points, y) {
 /**
  * Visit the pixels that hang together with one of them and have its colour.
  * @param {Uint8ClampedArray} colors RGBA @param {number} size @param {number} start index of the pixel
- * @param {number} tolerance levels by which each channel may differ @param {(index: number) => void} visit
+ * @param {number} tolerance levels by which each channel may differ
+ * @param {(index: number) => boolean} inside which pixels count @param {(index: number) => void} visit
  */
-export function flood(colors, size, start, tolerance, visit) {
+export function flood(colors, size, start, tolerance, inside, visit) {
   const seen = new Uint8Array(size * size);
   const todo = [start];
   const add = (index) => {
-    if (!seen[index] && alike(colors, index, start, tolerance)) (seen[index] = 1), todo.push(index);
+    if (!seen[index] && inside(index) && alike(colors, index, start, tolerance)) (seen[index] = 1), todo.push(index);
   };
   seen[start] = 1;
   while (todo.length) {

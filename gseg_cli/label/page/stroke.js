@@ -54,11 +54,8 @@ export class Stroke {
 }
 
 /** @returns {(before: number, index: number) => boolean} what may be painted over; never what lies beside the picture */
-export function rule(label, { onlyUnlabelled, locked }, size, { x, y, w, h }) {
+export function rule(label, { onlyUnlabelled, locked }, inside) {
   const erases = label === UNLABELLED;
-  const inside = (column, row) => column >= x && column < x + w && row >= y && row < y + h;
   return (before, index) =>
-    !locked.includes(before) &&
-    (erases || !onlyUnlabelled || before === UNLABELLED) &&
-    inside(index % size, Math.floor(index / size));
+    !locked.includes(before) && (erases || !onlyUnlabelled || before === UNLABELLED) && inside(index);
 }

@@ -71,9 +71,9 @@ class Fill {
   down(point) {
     const { painter } = this;
     const [x, y] = [Math.floor(point.x), Math.floor(point.y)];
-    if (Math.min(x, y) < 0 || Math.max(x, y) >= painter.size) return;
+    if (Math.min(x, y) < 0 || Math.max(x, y) >= painter.size || !painter.inside(y * painter.size + x)) return;
     const stroke = painter.begin(painter.settings.label);
-    flood(painter.colors, painter.size, y * painter.size + x, painter.settings.tolerance, stroke.add);
+    flood(painter.colors, painter.size, y * painter.size + x, painter.settings.tolerance, painter.inside, stroke.add);
     painter.end();
   }
 

@@ -1,0 +1,95 @@
+"""The photos in a project's labelled/, and how further ones come there. Needs no PyTorch."""
+
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from gseg_cli.datasets.protocols import DESCRIPTION
+from gseg_cli.project import FOLDERS
+from gseg_cli.steps import Say, ignore_say
+from gseg_runtime.errors import GsegError
+from gseg_runtime.files import INCOMPLETE, atomic_path, read_json
+from gseg_runtime.images import list_images, read_image
+from gseg_runtime.spread import spread
+
+COUNT = 10  # photos to begin with
+_OURS = (*FOLDERS, "labelled", "label", "templates", "enlarged", "predictions")  # folders of a project
+
+
+def said(folder: Path) -> dict[str, Any]:
+    """What dataset.json says, if it is there; names that cannot be used are left out."""
+    data = read_json(folder / DESCRIPTION) if (folder / DESCRIPTION).is_file() else {}
+    facts = dict(data) if isinstance(data, dict) else {}
+    for key in ("names", "copied"):
+        listed = facts.get(key)
+        facts[key] = [name for name in listed if _is_name(name)] if isinstance(listed, list) else []
+    return facts
+
+
+def known_photos(folder: Path, say: Say = ignore_say) -> tuple[str, ...]:
+    """Photos that are there: in the order that dataset.json gives, behind them others.
+
+    GsegError when an import was interrupted there, or when two would have the same mask.
+    """
+    if (folder / INCOMPLETE).is_file():
+        raise GsegError(f"{folder}: left unfinished by an interrupted command", "run that again with --overwrite")
+    images = folder / "images"
+    there = {path.relative_to(images).as_posix(): path for path in list_images(images)} if images.is_dir() else {}
+    names = [name for name in dict.fromkeys([*said(folder)["names"], *there]) if name in there]
+    masks: dict[Path, str] = {}
+    for name in names:
+        other = masks.setdefault(Path(name).with_suffix(""), name)
+        if other != name:
+            raise GsegError(f"{images}: {other} and {name} would have the same mask", "rename one, and its mask")
+    return tuple(name for name in names if _is_readable(there[name], name, say))
+
+
+def take_photos(source: Path, folder: Path, count: int, known: Iterable[str], say: Say = ignore_say) -> tuple[str, ...]:
+    """Copy so many further photos of the source, spread over it; their names. Nothing that is there is replaced."""
+    images = folder / "images"
+    there = [path.relative_to(images) for path in list_images(images)] if images.is_dir() else []
+    taken = {path.with_suffix("") for path in [*there, *map(Path, known)]}
+    free = dict(_free(source, folder.parent, taken))
+    wanted = list(free)
+    chosen: list[str] = []
+    while wanted and len(chosen) < count:  # again for those that cannot be read
+        some = spread(wanted, count - len(chosen))
+        wanted = [name for name in wanted if name not in set(some)]
+        chosen += [name for name in some if _is_readable(free[name], name, say)]
+    for name in sorted(chosen):
+        with atomic_path(images / name) as temporary:
+            shutil.copyfile(free[name], temporary)
+    return tuple(sorted(chosen))
+
+
+def _free(source: Path, project: Path, taken: set[Path]) -> Iterator[tuple[str, Path]]:
+    """Photos of the source by name: one for each mask's name, and none of the project's own files."""
+    ours = [(project / name).resolve() for name in _OURS]
+    for path in list_images(source):
+        name = path.relative_to(source)
+        is_ours = any(path.resolve().is_relative_to(place) for place in ours)
+        if name.with_suffix("") not in taken and not is_ours:
+            taken.add(name.with_suffix(""))
+            yield name.as_posix(), path
+
+
+def _is_readable(path: Path, name: str, say: Say) -> bool:
+    try:
+        name.encode()
+        read_image(path, 1)
+    except UnicodeEncodeError:
+        say(f"warning: {path}: left out, because its name is not UTF-8")
+    except GsegError as error:
+        say(f"warning: left out: {error.message}")
+    else:
+        return True
+    return False
+
+
+def _is_name(name: Any) -> bool:
+    """Of a file below the folder."""
+    if not isinstance(name, str):
+        return False
+    path = Path(name)
+    return bool(path.name) and not path.is_absolute() and ".." not in path.parts
