@@ -1,6 +1,6 @@
 """The hypercolumns of the labelled pixels, and the products of each two, kept from one stroke to the next."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import numpy as np
 import torch
@@ -27,13 +27,15 @@ class Table:
         self.mean, self.scale = mean, scale
         self.gram = self.columns @ self.columns.t()
 
-    def follow(self, pixels: Pixels, gather: Gather) -> int:
-        """Hold those pixels and no others; how many were new."""
+    def follow(self, pixels: Pixels, gather: Gather) -> Generator[None, None, int]:
+        """Hold those pixels and no others; returns how many were new. Pauses after each sample of new ones; who stops
+        there leaves the table as it was."""
         keys = list(zip(pixels.seeds.tolist(), pixels.places.tolist(), strict=True))
         old = [self._rows[key] for key in keys if key in self._rows]
         is_new = np.array([key not in self._rows for key in keys], bool)
         order = np.concatenate([np.flatnonzero(~is_new), np.flatnonzero(is_new)])
-        self._extend(torch.tensor(old, dtype=torch.long), self._gathered(pixels, is_new, gather))
+        new = yield from self._gathered(pixels, is_new, gather)
+        self._extend(torch.tensor(old, dtype=torch.long), new)
         self._rows = {keys[i]: row for row, i in enumerate(order)}
         self.labels = torch.from_numpy(pixels.labels[order])
         return int(is_new.sum())
@@ -47,11 +49,12 @@ class Table:
         """[P, O] of a linear layer on hypercolumns as they are."""
         return self.columns @ (weight * self.scale).t() + (bias + weight @ self.mean)
 
-    def _gathered(self, pixels: Pixels, is_new: np.ndarray, gather: Gather) -> Tensor:
+    def _gathered(self, pixels: Pixels, is_new: np.ndarray, gather: Gather) -> Generator[None, None, Tensor]:
         parts = [self.columns[:0]]
         for seed in np.unique(pixels.seeds[is_new]):
             places = torch.from_numpy(pixels.places[is_new & (pixels.seeds == seed)])
             parts.append((gather(int(seed), places) - self.mean) / self.scale)
+            yield
         return torch.cat(parts)
 
     def _extend(self, old: Tensor, new: Tensor) -> None:

@@ -4,7 +4,7 @@ All of PyTorch's work is done in one thread; what it finds stands on a shelf, fo
 """
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from itertools import count
 from typing import Any, TypeVar
 
@@ -101,7 +101,7 @@ class LiveTeacher:
         if len(np.unique(pixels.labels)) < 2:  # nothing to tell apart
             self._forget()
         else:
-            table = self._filled(pixels)
+            table = yield from self._filled(pixels)
             self._quick = ridge = fit_ridge(table)
             yield from self._announce(ridge, begin, len(pixels))
             begin = time.perf_counter()
@@ -110,15 +110,15 @@ class LiveTeacher:
             yield from self._announce(refined, begin, len(pixels))
         self._learnt = wanted
 
-    def _filled(self, pixels: Pixels) -> Table:
-        """The table of those pixels."""
+    def _filled(self, pixels: Pixels) -> Generator[None, None, Table]:
+        """The table of those pixels; pauses where a newer stroke may take over."""
         known = len(self._features.known())
         if self._table is None:
             self._table = Table(*self._features.statistics())
         elif self._num_measured < min(known, _ENOUGH):
             self._table.rescale(*self._features.statistics())
         self._num_measured = known
-        self._table.follow(pixels, lambda seed, places: self._features.whole(seed).at(places))
+        yield from self._table.follow(pixels, lambda seed, places: self._features.whole(seed).at(places))
         return self._table
 
     def _announce(self, classifier: Classifier, begin: float, num_pixels: int) -> Iterator[None]:

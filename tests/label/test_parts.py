@@ -31,6 +31,12 @@ def labelled(**rows):
     return labels
 
 
+def finish(steps):
+    """Go through with it."""
+    for _ in steps:
+        pass
+
+
 @pytest.fixture(scope="module")
 def generator():
     return make_generator()
@@ -111,8 +117,8 @@ def test_a_table_that_followed_strokes_is_the_one_that_was_made_at_once(features
     followed, at_once = Table(*statistics), Table(*statistics)
     steps = [{3: labelled(r0=0)}, {3: labelled(r0=0, r5=1)}, {3: labelled(r5=1), 5: labelled(r2=2, r3=0)}]
     for maps in steps:
-        followed.follow(choice.of(maps), lambda seed, places: features.whole(seed).at(places))
-    at_once.follow(PixelChoice(40).of(steps[-1]), lambda seed, places: features.whole(seed).at(places))
+        finish(followed.follow(choice.of(maps), lambda seed, places: features.whole(seed).at(places)))
+    finish(at_once.follow(PixelChoice(40).of(steps[-1]), lambda seed, places: features.whole(seed).at(places)))
     one, two = (torch.argsort(table.columns[:, 0]) for table in (followed, at_once))
     torch.testing.assert_close(followed.columns[one], at_once.columns[two])
     torch.testing.assert_close(followed.gram, followed.columns @ followed.columns.t(), atol=1e-5, rtol=1e-4)
@@ -123,11 +129,11 @@ def test_a_table_can_be_standardised_anew_without_gathering(features):
     places = PixelChoice(40).of({3: labelled(r0=0, r5=1)})
     features.small(3)
     table = Table(*features.statistics())
-    table.follow(places, lambda seed, where: features.whole(seed).at(where))
+    finish(table.follow(places, lambda seed, where: features.whole(seed).at(where)))
     features.small(5)
     table.rescale(*features.statistics())
     fresh = Table(*features.statistics())
-    fresh.follow(places, lambda seed, where: features.whole(seed).at(where))
+    finish(fresh.follow(places, lambda seed, where: features.whole(seed).at(where)))
     torch.testing.assert_close(table.columns, fresh.columns, atol=1e-4, rtol=1e-3)
     torch.testing.assert_close(table.gram, fresh.gram, atol=1e-4, rtol=1e-3)
 
@@ -207,6 +213,19 @@ def test_the_newest_work_wins_and_an_error_does_not_end_the_worker(caplog):
     assert done.wait(10)
     worker.close()
     assert len(log) < 1000
+
+
+def test_a_table_that_is_left_while_it_fills_stays_as_it_was(features):
+    for seed in (3, 5, 8):
+        features.small(seed)
+    table = Table(*features.statistics())
+    pixels = PixelChoice(40).of({3: labelled(r0=0, r1=1), 5: labelled(r2=2), 8: labelled()})
+    steps = table.follow(pixels, lambda seed, places: features.whole(seed).at(places))
+    next(steps)
+    steps.close()
+    assert len(table.columns) == len(table.labels) == 0
+    finish(table.follow(pixels, lambda seed, places: features.whole(seed).at(places)))
+    assert len(table.columns) == len(pixels)
 
 
 def test_what_lies_beside_a_picture_makes_its_prediction_no_surer():
