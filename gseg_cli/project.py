@@ -94,7 +94,7 @@ class Project:
 
     @property
     def labelled_dir(self) -> Path:
-        """Labelled photos as they are; made by `gseg annotate-import --photos DIR --no-invert`."""
+        """Labelled photos as they are; made by `gseg label --photos` and `gseg annotate-import --no-invert`."""
         return self.path("labelled")
 
     @property
@@ -129,8 +129,9 @@ class Project:
         of_kinds = sorted(run for name in (kind, *others) for run in list_runs(self.runs_dir, name))
         done = [run for run in of_kinds if (run / CHECKPOINT).is_file()]
         if not done:
-            command = {"gan": "gan-train", "fewshot": "fewshot-train"}.get(kind, kind)
-            raise ProjectError(f"{self.runs_dir}: no {kind} run with a checkpoint", hint=f"run gseg {command} first")
+            commands = {"gan": "gan-train", "fewshot": "fewshot-train", "student": "student-train"}
+            what, how = " or ".join((kind, *others)), " or ".join(commands.get(one, one) for one in (kind, *others))
+            raise ProjectError(f"{self.runs_dir}: no {what} run with a checkpoint", hint=f"run gseg {how} first")
         return done[-1]
 
 

@@ -5,6 +5,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from gseg_cli.annotate.drawing import PHOTOS
 from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.photo_folder import PhotoFolder
@@ -15,9 +17,10 @@ from gseg_cli.folder_description import write_description
 from gseg_cli.label.photo_copies import said
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, finish_folder
+from gseg_runtime.files import INCOMPLETE, TEMPORARY_PREFIX, atomic_path, check_claim, finish_folder
 from gseg_runtime.images import read_image
-from gseg_runtime.label_map import LabelMap, write_label_png
+from gseg_runtime.label_map import LabelMap, read_label_png, write_label_png
+from gseg_runtime.litter import litter_kind
 from gseg_runtime.plan import check_apart
 
 
@@ -57,18 +60,25 @@ def read_photo_masks(
     return PhotoMasks(kind, folder, names.classes, maps, tuple(work.failures), tuple(work.warnings))
 
 
-def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool = False) -> None:
-    """OUT/images, OUT/masks and OUT/dataset.json, as `gseg student-train` and `gseg distill --labelled` read them.
+def check_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool = False) -> None:
+    """What `write_photo_masks` would be refused for; nothing is changed.
 
     GsegError when the folder holds anything, unless `overwrite`, and even then when it holds photos or masks that gseg
-    did not put there. The photos of an earlier import are taken away last.
+    did not put there; and for photos and masks that do not go together.
     """
     inputs = [str(source), str(found.photos.dir)]
     check_apart(out, inputs, inputs)
-    _check_masks(found, out)
-    before = said(out)["copied"]
     check_claim(out, "labelled photos", overwrite=overwrite)
-    _check_foreign(out, _files_of(out, before))
+    _check_foreign(out, _files_of(out, said(out)["copied"]))
+    _check_masks(found, out)
+
+
+def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path) -> None:
+    """OUT/images, OUT/masks and OUT/dataset.json, as `gseg student-train` and `gseg distill --labelled` read them.
+
+    After `check_photo_masks`. The photos of an earlier import are taken away last.
+    """
+    before = said(out)["copied"]
     about = {"classes": found.classes.to_json(), "source": str(source), "names": found.names}
     both = list(dict.fromkeys([*before, *found.names]))  # whatever is here when this is interrupted is known as ours
     write_description(out / DESCRIPTION, KIND, {**about, "copied": both})
@@ -84,11 +94,16 @@ def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: 
 
 
 def lost(out: Path, found: PhotoMasks) -> list[str]:
-    """A warning about labelled photos that the new import lacks, which --overwrite takes away."""
-    gone = [name for name in said(out)["copied"] if name not in found.names and _mask_of(out, name).is_file()]
-    if not gone:
-        return []
-    return [f"--overwrite: {len(gone)} labelled photos are gone that this import lacks, for example {gone[0]}"]
+    """Warnings about labelled photos that --overwrite takes away, and about masks that become others."""
+    copied = said(out)["copied"]
+    there = {name for name in copied if _mask_of(out, name).is_file()}
+    gone = sorted(there - {*found.names})
+    others = [
+        name for number, name in zip(found.maps, found.names, strict=True)
+        if name in there and not np.array_equal(read_label_png(_mask_of(out, name)), found.maps[number])
+    ]  # fmt: skip
+    about = [(gone, "labelled photos are gone that this import lacks"), (others, "masks were others before")]
+    return [f"--overwrite: {len(names)} {what}, for example {names[0]}" for names, what in about if names]
 
 
 def _check_masks(found: PhotoMasks, out: Path) -> None:
@@ -114,6 +129,7 @@ def _files_of(out: Path, names: Sequence[str]) -> set[Path]:
 def _check_foreign(out: Path, ours: set[Path]) -> None:
     """GsegError when the folder holds photos or masks that gseg did not put there."""
     found = [file for part in ("images", "masks") for file in sorted((out / part).rglob("*")) if file.is_file()]
-    if foreign := [file for file in found if file not in ours]:
+    others = [file for file in found if not (file.name.startswith(TEMPORARY_PREFIX) or litter_kind(file.name))]
+    if foreign := [file for file in others if file not in ours]:
         message = f"{out}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
         raise GsegError(message, "choose another folder, or move them away")

@@ -115,6 +115,7 @@ def annotate_import(
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
     from gseg_runtime.class_map import IGNORE
+    from gseg_runtime.files import check_claim
 
     mapping = parse_mapping(maps or ())
     output, project = current_output(), open_project()
@@ -125,7 +126,10 @@ def annotate_import(
     if photos and scale > 1:
         raise UsageError("--scale only applies to samples", "draw on the photos themselves")
     with unpainted(project, folder):  # asked before the work, too
-        check_free(folder, overwrite=overwrite, add=add)
+        if invert:
+            check_free(folder, overwrite=overwrite, add=add)
+        else:
+            check_claim(folder, "labelled photos", overwrite=overwrite)
     how: dict[str, Any] = {
         "mapping": mapping,
         "unlabelled": IGNORE if unlabelled == "ignore" else 0,
@@ -184,7 +188,7 @@ def _write_photo_masks(
     source: Path, photos: Path, out: Path, leave_out: Sequence[str], partial: bool, overwrite: bool, how: dict[str, Any]
 ) -> None:
     from gseg_cli.annotate.importing import unpainted
-    from gseg_cli.annotate.photo_masks import lost, read_photo_masks, write_photo_masks
+    from gseg_cli.annotate.photo_masks import check_photo_masks, lost, read_photo_masks, write_photo_masks
     from gseg_cli.output import current_output
 
     output, project = current_output(), open_project()
@@ -195,8 +199,9 @@ def _write_photo_masks(
     toml = project.extended(found.classes)  # before anything is written, since it may not be possible
     warnings = [*found.warnings, *(lost(out, found) if overwrite else ())]
     with unpainted(project, out):
+        check_photo_masks(found, out, source=source, overwrite=overwrite)
         project.write_toml(toml)
-        write_photo_masks(found, out, source=source, overwrite=overwrite)
+        write_photo_masks(found, out, source=source)
     for warning in warnings:
         output.warn(warning)
     data = {

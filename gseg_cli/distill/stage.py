@@ -134,6 +134,11 @@ def check_same(run: Run, config: StudentConfig, now: StudentConfig) -> None:
         raise ConfigError(message, hint="resume with the same options, or without any")
 
 
+def labelled_of(run: Run) -> list[dict[str, str]]:
+    """The labelled photos among a run's parents, as they were when it started: people may paint on meanwhile."""
+    return [parent for parent in read_json(run.dir / "config.json")["parents"] if parent["kind"] == LABELLED]
+
+
 def check_labelled(config: StudentConfig, parents: Sequence[Mapping[str, str]]) -> None:
     """GsegError when the labelled photos are others than those among the parents of a run, wherever they are now."""
     now, before = (
@@ -230,7 +235,7 @@ def _distill(
     if world.is_first:
         about = {
             "trained": asdict(config),
-            "parents": [parent_of(given.teacher, "fewshot"), parent_of(given.gan, "gan"), *parents_of(config.labelled)],
+            "parents": [parent_of(given.teacher, "fewshot"), parent_of(given.gan, "gan"), *labelled_of(run)],
             "notices": notices(config),
             "num_pairs": len(chosen),
             "gan_class": given.meta.get("gan_class"),

@@ -17,7 +17,7 @@ from gseg_cli.distill.config import StudentConfig, configure_supervised, from_sa
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.stage import check_labelled, check_same, finish, moved, newest_run, notices
+from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
 from gseg_cli.distill.student import start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import Run, open_run
@@ -133,7 +133,7 @@ def _train(
             say(f"warning: class {name} is labelled on no photo; the student never predicts it")
     student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
     about = {
-        "trained": asdict(config), "parents": parents_of(config.labelled), "notices": notices(config),
+        "trained": asdict(config), "parents": labelled_of(run), "notices": notices(config),
         "num_photos": len(photos), "quality": {},
     }  # fmt: skip
     finish(run, student, classes, about)

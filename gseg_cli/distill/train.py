@@ -143,5 +143,5 @@ class _Session:
 def _diverged(trainer: StudentTrainer) -> GsegError:
     return GsegError(
         f"training diverged: the loss of step {trainer.num_steps} is not finite",
-        hint="use --precision fp32, or another --loss",
+        hint="use another --loss, or with gseg distill --precision fp32",
     )

@@ -5,15 +5,17 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from gseg_cli.datasets.protocols import DESCRIPTION
+from gseg_cli.datasets.protocols import DESCRIPTION, KIND
+from gseg_cli.folder_description import write_description
 from gseg_cli.project import FOLDERS
 from gseg_cli.steps import Say, ignore_say
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import INCOMPLETE, atomic_path, read_json
 from gseg_runtime.images import list_images, read_image
+from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
 
-COUNT = 10  # photos to begin with
 _OURS = (*FOLDERS, "labelled", "label", "templates", "enlarged", "predictions")  # folders of a project
 
 
@@ -45,8 +47,19 @@ def known_photos(folder: Path, say: Say = ignore_say) -> tuple[str, ...]:
     return tuple(name for name in names if _is_readable(there[name], name, say))
 
 
-def take_photos(source: Path, folder: Path, count: int, known: Iterable[str], say: Say = ignore_say) -> tuple[str, ...]:
-    """Copy so many further photos of the source, spread over it; their names. Nothing that is there is replaced."""
+def take_photos(
+    source: Path,
+    folder: Path,
+    count: int,
+    known: Iterable[str] = (),
+    classes: ClassMap | None = None,
+    say: Say = ignore_say,
+) -> tuple[str, ...]:
+    """Copy so many further photos of the source, spread over it; their names. Nothing that is there is replaced.
+
+    dataset.json names them as copied before, so that an interrupted copy is known as gseg's. classes: of the masks, for
+    a folder that names none yet.
+    """
     images = folder / "images"
     there = [path.relative_to(images) for path in list_images(images)] if images.is_dir() else []
     taken = {path.with_suffix("") for path in [*there, *map(Path, known)]}
@@ -57,16 +70,24 @@ def take_photos(source: Path, folder: Path, count: int, known: Iterable[str], sa
         some = spread(wanted, count - len(chosen))
         wanted = [name for name in wanted if name not in set(some)]
         chosen += [name for name in some if _is_readable(free[name], name, say)]
+    _note_copied(folder, chosen, classes)
     for name in sorted(chosen):
         with atomic_path(images / name) as temporary:
             shutil.copyfile(free[name], temporary)
     return tuple(sorted(chosen))
 
 
+def _note_copied(folder: Path, names: list[str], classes: ClassMap | None) -> None:
+    about = said(folder)
+    if classes:
+        about.setdefault("classes", classes.to_json())
+    write_description(folder / DESCRIPTION, KIND, {**about, "copied": [*about["copied"], *names]})
+
+
 def _free(source: Path, project: Path, taken: set[Path]) -> Iterator[tuple[str, Path]]:
     """Photos of the source by name: one for each mask's name, and none of the project's own files."""
     ours = [(project / name).resolve() for name in _OURS]
-    for path in list_images(source):
+    for path in without_masks(list_images(source), lambda path: path.relative_to(source).as_posix()):
         name = path.relative_to(source)
         is_ours = any(path.resolve().is_relative_to(place) for place in ours)
         if name.with_suffix("") not in taken and not is_ours:

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from torch import Tensor
 
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.folder_description import write_description
+from gseg_cli.label.lock import locked
 from gseg_cli.label.masks import MaskFolder
 from gseg_cli.label.photo_copies import known_photos, said, take_photos
 from gseg_cli.pretrained.lite0 import WIDTHS, Lite0
@@ -24,7 +24,6 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, sha256_file
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import read_image
-from gseg_runtime.label_map import Pixels
 
 LEAST_SIZE, MOST_SIZE = 64, 512  # pixels of a square's side: what is smaller is enlarged
 # Sides of what the network sees. On portraits, frozen features of 256 px had 0.60 and 0.75 mean IoU from one and five
@@ -33,13 +32,23 @@ LEAST_INPUT, MOST_INPUT = 128, 256
 STEP = 32  # both are multiples of it
 
 
+@dataclass(frozen=True)
+class Square:
+    """A photo as it is painted on. picture: a PNG of the square; digest: of the photo."""
+
+    picture: Path
+    letterbox: Letterbox
+    digest: str
+
+
 @dataclass(frozen=True, eq=False)
 class Photos:
-    """names: relative to dir/images, and a photo's number is its place. copied: those that gseg put there. source:
-    where more come from. pictures: a folder for the squares that the page shows."""
+    """names: relative to dir/images, and a photo's number is its place. squares: of each, as the photos were when it
+    was opened. copied: names of those that gseg put there. source: where more come from."""
 
     dir: Path
     names: tuple[str, ...]
+    squares: tuple[Square, ...]
     copied: tuple[str, ...]
     size: int
     source: Path
@@ -70,18 +79,13 @@ class Photos:
 
     def letterbox(self, seed: int) -> Letterbox:
         """How the photo stands in its square."""
-        height, width = self.image_path(seed).stem.rpartition("-")[2].split("x")
-        return Letterbox(int(height), int(width), self.size)
+        return self.squares[seed].letterbox
 
     def image_path(self, seed: int) -> Path:
-        """A PNG of the square, made once; its name tells the photo's height and width."""
-        name = self.making(seed)
-        made = next(self.pictures.glob(f"{name}-*x*.png"), None)
-        return made or _write_square(self.photo(seed), self.size, self.pictures / name)
+        return self.squares[seed].picture
 
     def making(self, seed: int) -> str:
-        photo = self.photo(seed)
-        return f"{_digest(photo, photo.stat().st_mtime_ns)}-{self.size}"
+        return f"{self.squares[seed].digest}-{self.size}"
 
     def window(self, seed: int, size: int) -> tuple[slice, slice]:
         return replace(self.letterbox(seed), size=size).window
@@ -89,7 +93,8 @@ class Photos:
     @torch.no_grad()
     def activations(self, seed: int, keep: Callable[[Tensor], None]) -> None:
         device = next(self.encoder.parameters()).device
-        square: Pixels = np.array(Image.open(self.image_path(seed)))
+        with Image.open(self.image_path(seed)) as picture:
+            square = np.array(picture)
         image = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
         side = min(max(self.size, LEAST_INPUT), MOST_INPUT)
         if side != self.size:
@@ -99,7 +104,8 @@ class Photos:
 
     def more(self, count: int) -> "Photos":
         new = take_photos(self.source, self.dir, count, self.names)
-        return replace(self, names=self.names + new, copied=self.copied + new)
+        squares = tuple(_square(self.dir / "images" / name, self.size, self.pictures) for name in new)
+        return replace(self, names=self.names + new, squares=self.squares + squares, copied=self.copied + new)
 
     def half_listed(self, project: Project) -> Iterator[tuple[int, Path]]:
         return iter(())  # a mask needs no list
@@ -116,21 +122,24 @@ class Photos:
 def open_photos(project: Project, source: Path, count: int, encoder: Lite0, say: Say = ignore_say) -> Photos:
     """Those in the project's labelled/, or else `count` of the folder `source`, which are copied there.
 
-    Photos that cannot be read are left out, and named. GsegError when none is left, or when two have the same mask.
+    Photos that cannot be read are left out, and named. GsegError when none is left, when two have the same mask, or
+    while another process labels.
     """
     if not source.is_dir():
         raise GsegError(f"{source}: no such folder", "--photos names the folder of the photos to label")
-    folder = project.labelled_dir
-    names = known_photos(folder, say)
-    new = () if names else take_photos(source, folder, count, (), say)
-    if not names and not new:
+    folder, pictures = project.labelled_dir, project.label_dir / "photos"
+    pictures.mkdir(parents=True, exist_ok=True)
+    with locked(project.label_dir):
+        names = known_photos(folder, say) or take_photos(source, folder, count, (), project.classes, say)
+    if not names:
         raise GsegError(f"{source}: no photo in this folder", "--photos names the folder of the photos to label")
     about = said(folder)
-    copied = tuple(name for name in about.get("copied", ()) if name in names) + new
+    paths = [folder / "images" / name for name in names]
     size = about.get("size")
     if not (isinstance(size, int) and LEAST_SIZE <= size <= MOST_SIZE and size % STEP == 0):
-        size = _fitting_size([folder / "images" / name for name in names or new])
-    return Photos(folder, names or new, copied, size, source, project.label_dir / "photos", encoder)
+        size = _fitting_size(paths)
+    squares = tuple(_square(path, size, pictures) for path in paths)
+    return Photos(folder, names, squares, tuple(about["copied"]), size, source, pictures, encoder)
 
 
 def _fitting_size(photos: Sequence[Path]) -> int:
@@ -139,16 +148,16 @@ def _fitting_size(photos: Sequence[Path]) -> int:
     return min(max(math.ceil(max(sides) / STEP) * STEP, LEAST_SIZE), MOST_SIZE)
 
 
-def _write_square(photo: Path, size: int, name: Path) -> Path:
+def _square(photo: Path, size: int, folder: Path) -> Square:
+    """Its picture is made once; the picture's name tells the photo's height and width."""
+    digest = sha256_file(photo)[:12]
+    name = f"{digest}-{size}"
+    if made := next(folder.glob(f"{name}-*x*.png"), None):
+        height, width = map(int, made.stem.rpartition("-")[2].split("x"))
+        return Square(made, Letterbox(height, width, size), digest)
     shown = read_image(photo, size)
-    path = name.with_name(f"{name.name}-{shown.height}x{shown.width}.png")
-    square = Letterbox(shown.height, shown.width, size).apply(shown.pixels)
+    letterbox = Letterbox(shown.height, shown.width, size)
+    path = folder / f"{name}-{shown.height}x{shown.width}.png"
     with atomic_path(path) as temporary:
-        Image.fromarray(square).save(temporary, compress_level=1)
-    return path
-
-
-@cache
-def _digest(photo: Path, changed: int) -> str:
-    """changed: when, so that a photo that is replaced is another one."""
-    return sha256_file(photo)[:12]
+        Image.fromarray(letterbox.apply(shown.pixels)).save(temporary, compress_level=1)
+    return Square(path, letterbox, digest)

@@ -90,6 +90,7 @@ class LabelStore:
             noun = self.subject.noun
             raise UsageError(f"{noun} {seed}: expected a part of its {self.size}x{self.size} pixels, got {got}")
         check_label_map(pixels, len(self.classes), f"{self.subject.noun} {seed}")
+        self._journal(seed)  # or there is no such picture
         pixels = np.where(self._inside(seed)[where.slices], pixels, np.uint8(IGNORE))
 
         def draw(journal: Journal) -> Rectangle:

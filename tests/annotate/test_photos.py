@@ -18,7 +18,7 @@ from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.label.lock import FolderLock
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE
+from gseg_runtime.files import INCOMPLETE, TEMPORARY_PREFIX
 from gseg_runtime.label_map import read_label_png, write_label_png
 from tests.tiny import CLASSES, brightness_labels
 
@@ -190,3 +190,33 @@ def test_a_half_written_folder_is_refused_by_who_reads_it_and_mended_by_another_
 def test_options_of_the_inversion_are_refused_without_it(run, tmp_path, capsys):
     assert as_they_are(run, tmp_path, "--max-error", "3") == 2
     assert "--max-error and --no-invert cannot be used together" in capsys.readouterr().err
+
+
+def test_litter_and_halves_of_files_do_not_stop_another_import(run, project, tmp_path):
+    assert as_they_are(run, tmp_path) == 0
+    for name in (".DS_Store", f"{TEMPORARY_PREFIX}abc.jpg"):
+        (project.dir / "labelled" / "images" / name).touch()
+    assert as_they_are(run, tmp_path, "--overwrite") == 0
+
+
+def test_masks_that_become_others_are_told_of(run, project, tmp_path, capsys):
+    assert as_they_are(run, tmp_path) == 0
+    write_label_png(project.dir / "labelled/masks/bert.png", np.full((16, 16), 2, np.uint8), CLASSES)
+    assert as_they_are(run, tmp_path, "--overwrite") == 0
+    assert "--overwrite: 1 masks were others before, for example bert.jpg" in capsys.readouterr().err
+
+
+def test_an_import_that_is_refused_adds_no_class(run, project, tmp_path, capsys):
+    assert as_they_are(run, tmp_path) == 0
+    before = (project.dir / "gseg.toml").read_text()
+    (project.dir / "labelled/images/mine.jpg").touch()
+    shape = {"label": "wing", "points": [[0, 0], [20, 0], [20, 20]], "shape_type": "polygon"}
+    drawing = {"version": "5", "shapes": [shape], "imagePath": "anna.jpg", "imageHeight": 32, "imageWidth": 32}
+    (tmp_path / "labelme").mkdir()
+    (tmp_path / "labelme/anna.json").write_text(json.dumps(drawing))
+    assert as_they_are(run, tmp_path, "--overwrite", "--yes", source=tmp_path / "labelme") == 1
+    assert "did not write, for example mine.jpg" in capsys.readouterr().err
+    assert (project.dir / "gseg.toml").read_text() == before
+    (project.dir / "labelled/images/mine.jpg").unlink()
+    assert as_they_are(run, tmp_path, "--overwrite", "--yes", source=tmp_path / "labelme") == 0
+    assert "wing" in (project.dir / "gseg.toml").read_text()

@@ -10,6 +10,7 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.distill.config import configure_supervised
+from gseg_cli.distill.labelled_photos import parents_of
 from gseg_cli.distill.student import load_student
 from gseg_cli.distill.supervised import resume_student_train, run_student_train
 from gseg_runtime.class_map import ClassMap
@@ -83,6 +84,17 @@ def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_p
     write_label_png(folder / "masks" / "0.png", np.ones((16, 16), np.uint8), CLASSES)
     with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
         resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
+
+
+def test_photos_that_are_painted_on_meanwhile_are_told_as_they_were(folder, tmp_path):
+    def paint(step):
+        write_label_png(folder / "masks" / "0.png", np.ones((16, 16), np.uint8), CLASSES)
+        (folder / "images").rename(folder / "elsewhere")
+
+    config = config_of(folder, steps=1)
+    before = parents_of(str(folder))
+    done = run_student_train(CLASSES, config, tmp_path / "runs", CPU, on_step=paint)
+    assert read_meta(done.checkpoint)["parents"] == before
 
 
 def test_the_folder_names_its_classes_before_the_project_does(folder, tmp_path, capsys):

@@ -11,6 +11,7 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.distill.labelled_photos import read_labelled
 from gseg_cli.label.accept import Wish
+from gseg_cli.label.errors import NotThereError
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.photos import open_photos
 from gseg_cli.label.session import Session
@@ -179,6 +180,24 @@ def test_photos_that_cannot_be_read_are_left_out_and_named(opened, project, sour
     (project.labelled_dir / "images" / "broken.png").write_bytes(b"\x89PNG no more")
     assert "broken.png" not in opened(say=said.append).subject.names
     assert any("broken.png" in line for line in said)
+
+
+def test_masks_of_the_source_are_no_photos(opened, project, source, tmp_path):
+    (tmp_path / "set").mkdir()
+    source.rename(tmp_path / "set" / "images")
+    write_label_png(tmp_path / "set" / "masks" / "z.png", np.ones((64, 64), np.uint8), CLASSES)
+    assert len(opened(9, source=tmp_path / "set").subject.names) == 3
+
+
+def test_a_photo_that_vanishes_or_changes_while_the_page_is_open_breaks_nothing(opened, project):
+    session = opened(3)
+    (project.labelled_dir / "images" / WIDE).unlink()
+    Image.new("RGB", (30, 60)).save(project.labelled_dir / "images" / "z.png")
+    assert len(session.project()["samples"]) == 3
+    paint(session, 2, slice(0, 9), slice(0, 9), 1)
+    assert read_label_png(project.labelled_dir / "masks" / "z.png").shape == (96, 96)
+    with pytest.raises(NotThereError, match="there is no photo 99"):
+        session.draw(99, 0, Rectangle(0, 0, 1, 1), np.ones((1, 1), np.uint8))
 
 
 def test_two_photos_of_one_mask_are_refused(opened, project):

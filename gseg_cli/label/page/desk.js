@@ -154,9 +154,10 @@ export class Desk {
   }
 
   async moreSamples() {
+    const before = this.project.samples.length;
     await this.#asked(async () => {
       const { samples } = await api.addSamples(MORE);
-      if (samples.length === this.project.samples.length) this.views.toast(`There are no more ${this.project.noun}s`);
+      if (samples.length === before) this.views.toast(`There are no more ${this.project.noun}s`);
       this.setSamples(samples);
     });
   }
