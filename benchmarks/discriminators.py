@@ -88,14 +88,13 @@ TEXT = """# Which discriminator
 
 GANs of 64 px and 1024 / r channels, all begun with toy faces, with StyleGAN2's discriminator and with that of Projected
 GAN (Sauer et al. 2021) on features of EfficientNet-Lite0: `gseg gan-train --discriminator stylegan2` and `projected`.
-Each had one core for the minutes above its column. They see unlike many images in them: by processor, and by
-discriminator.
+Each had one core for the minutes above its column; how many images that is depends on processor and discriminator.
 
 Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2 and on 500
 game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of
 images shown, and the sliced Wasserstein distance to held-out photos, times 1000.
 
-Made by `python -m benchmarks.discriminators DATA --minutes {given} --sprite-minutes {sprites} --draws {draws}`,
+Made by `python -m benchmarks.discriminators DATA --minutes {given} --sprite-minutes{sprites} --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
 | photos | discriminator | processor | {heads} |
@@ -188,7 +187,7 @@ def main() -> None:
     picture(gans, args.work / "samples.jpg")
     text = TEXT.format(
         **made(), labels=NUM_LABELS, pairs=NUM_PAIRS, draws=args.draws, rows="\n".join(table),
-        given=listed(args.minutes), sprites=listed(args.sprite_minutes),
+        given=listed(args.minutes), sprites="".join(f" {one:g}" for one in args.sprite_minutes),
         heads=" | ".join(f"{minutes:g} min" for minutes in columns), line="---:|" * len(columns),
         notes=NOTES.read_text(encoding="utf-8").strip(),
     )  # fmt: skip
