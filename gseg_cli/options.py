@@ -9,12 +9,15 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gseg_cli.choices import check_device
+from gseg_cli.choices import Geometry, Loss, StudentSize, check_device
+from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, usual_student
+from gseg_cli.distill.net_config import PRETRAINED
 from gseg_runtime.errors import UsageError
+from gseg_runtime.pip_hint import install
 
 if TYPE_CHECKING:
     from gseg_cli.project import Project
@@ -57,6 +60,50 @@ TeacherOpt = Annotated[
 ]
 ModelOpt = Annotated[
     Path | None, typer.Option("--model", help="ONNX model or TensorRT engine.", show_default="the project's model.onnx")
+]
+
+# Of the commands that train a student.
+StudentOpt = Annotated[
+    StudentSize | None,
+    typer.Option(
+        "--student",
+        help="Network of the student: default has 2 million parameters, paper 17 million; lite0 knows ImageNet.",
+        show_default="lite0 where the extra pretrained is installed, else default",
+    ),
+]
+LossOpt = Annotated[
+    Loss,
+    typer.Option(
+        "--loss",
+        help="Loss: cross-entropy (ce), with Dice added (dice), with rare classes weighted up (balanced), or focal.",
+    ),
+]
+StepsOpt = Annotated[
+    int,
+    typer.Option(
+        "--steps",
+        min=1,
+        help="Number of training steps.",
+        show_default=f"{DistillConfig.steps}; of lite0 {PRETRAINED_STEPS}",
+    ),
+]
+MinutesOpt = Annotated[
+    float | None, typer.Option("--minutes", min=0.001, help="Train for this many minutes, instead of --steps.")
+]
+GeometryOpt = Annotated[
+    Geometry,
+    typer.Option(
+        "--geometry",
+        help="Train for photos framed like those it learns from (aligned), or for any size and place (paper).",
+    ),
+]
+MirrorOpt = Annotated[
+    bool,
+    typer.Option("--mirror/--no-mirror", help="Mirror images at random; turn it off if classes tell left from right."),
+]
+ColourOpt = Annotated[float, typer.Option("--colour", min=0, max=1, help="Strength of random colour changes.")]
+BackgroundOpt = Annotated[
+    float, typer.Option("--background", min=0, max=1, help="Share of the images that get another background.")
 ]
 
 
@@ -109,6 +156,15 @@ def is_given(context: typer.Context, option: str) -> bool:
     """Whether the command line says something of this option, named like its parameter; if not, it has its default."""
     source = context.get_parameter_source(option)
     return source is not None and source.name == "COMMANDLINE"
+
+
+def with_usual_student(given: dict[str, Any]) -> str:
+    """Give the student that is usual here, and say which."""
+    student = usual_student()
+    given["student"] = student
+    if student == PRETRAINED:
+        return f"student: {student}, which knows ImageNet; --student default segments faster"
+    return f"student: {student}; on photos lite0 is better: {install('pretrained')}"
 
 
 def take_globals(args: Sequence[str]) -> list[str]:

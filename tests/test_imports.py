@@ -18,19 +18,10 @@ SHELL = (
     "__main__.py",
     "app.py",
     "options.py",
-    "student_options.py",
     "output.py",
     "progress.py",
 )  # these and commands/ may use Typer and Rich
-SHELL_MODULES = (
-    "typer",
-    "rich",
-    "gseg_cli.commands",
-    "gseg_cli.app",
-    "gseg_cli.options",
-    "gseg_cli.student_options",
-    "gseg_cli.output",
-)
+SHELL_MODULES = ("typer", "rich", "gseg_cli.commands", "gseg_cli.app", "gseg_cli.options", "gseg_cli.output")
 NEVER_IN_RUNTIME = ("torch", "onnx", "onnxscript", "safetensors", "typer", "rich", "gseg_cli", "gseg_export")
 SERVING_NEEDS = ("starlette", "uvicorn", "prometheus_client")
 REMOTE_NEEDS = ("fsspec", "s3fs")

@@ -16,27 +16,25 @@ from gseg_cli.distill.config import (
     configure,
 )
 from gseg_cli.options import (
+    BackgroundOpt,
+    ColourOpt,
     DeviceOpt,
     GanOpt,
+    GeometryOpt,
+    LossOpt,
+    MinutesOpt,
+    MirrorOpt,
     ResumeRunOpt,
     RunsOpt,
     SeedOpt,
+    StepsOpt,
+    StudentOpt,
     TeacherOpt,
     find_gan,
     is_given,
     open_project,
     precision_trials,
     project_dir,
-)
-from gseg_cli.student_options import (
-    BackgroundOpt,
-    ColourOpt,
-    GeometryOpt,
-    LossOpt,
-    MinutesOpt,
-    MirrorOpt,
-    StepsOpt,
-    StudentOpt,
     with_usual_student,
 )
 

@@ -69,13 +69,10 @@ def label(
 
     listener = listen(port or 0)
     number = count or PickConfig.count
-    with (
-        listener.socket,
-        closing(
-            _photo_session(project, photos, number, device) if photos else _session(project, wanted, number, device)
-        ) as session,
-    ):
-        _serve(session, listener, open_browser=not no_browser)
+    with listener.socket:
+        of_photos = photos and _photo_session(project, photos, number, device)
+        with closing(of_photos or _session(project, wanted, number, device)) as session:
+            _serve(session, listener, open_browser=not no_browser)
 
 
 def _session(project: "Project", seeds: list[int] | None, count: int, device: str) -> "Session":

@@ -8,24 +8,22 @@ import typer
 
 from gseg_cli.distill.config import SUPERVISED_SIZE, AugmentConfig, DistillConfig, configure_supervised
 from gseg_cli.options import (
-    DeviceOpt,
-    ResumeRunOpt,
-    RunsOpt,
-    SeedOpt,
-    is_given,
-    open_project,
-    precision_trials,
-    project_dir,
-)
-from gseg_cli.student_options import (
     BackgroundOpt,
     ColourOpt,
+    DeviceOpt,
     GeometryOpt,
     LossOpt,
     MinutesOpt,
     MirrorOpt,
+    ResumeRunOpt,
+    RunsOpt,
+    SeedOpt,
     StepsOpt,
     StudentOpt,
+    is_given,
+    open_project,
+    precision_trials,
+    project_dir,
     with_usual_student,
 )
 
