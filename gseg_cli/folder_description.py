@@ -6,7 +6,7 @@ from typing import Any
 
 from gseg_cli import __version__
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import claim_folder, read_json, write_json
+from gseg_runtime.files import INCOMPLETE, claim_folder, read_json, write_json
 
 FORMAT = 1
 TYPE_NAMES = {str: "text", int: "a whole number", float: "a number", list: "a list", dict: "an object"}
@@ -18,6 +18,12 @@ def claim(path: Path, kind: str, *, overwrite: bool, owned: Callable[[Path], boo
     extend: go on in the folder as it is; the caller has found it to be of the same making.
     """
     claim_folder(path, kind, overwrite=overwrite, resume=extend or None, owned=owned)
+
+
+def check_whole(folder: Path) -> None:
+    """GsegError when a command was interrupted while it wrote the folder."""
+    if (folder / INCOMPLETE).is_file():
+        raise GsegError(f"{folder}: left unfinished by an interrupted command", "run that again with --overwrite")
 
 
 def write_description(path: Path, kind: str, facts: Mapping[str, Any]) -> None:

@@ -14,7 +14,7 @@ from gseg_cli.annotate.photos import paint_photos
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.distill.labelled_photos import check_shape
 from gseg_cli.folder_description import write_description
-from gseg_cli.label.photo_copies import said
+from gseg_cli.label.photo_copies import check_masks_differ, said
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import INCOMPLETE, TEMPORARY_PREFIX, atomic_path, check_claim, finish_folder
@@ -108,11 +108,8 @@ def lost(out: Path, found: PhotoMasks) -> list[str]:
 
 def _check_masks(found: PhotoMasks, out: Path) -> None:
     """GsegError for two photos of one mask, or for a mask that `read_labelled` would not take."""
-    names: dict[Path, str] = {}
+    check_masks_differ(found.photos.dir, found.names)
     for number, name in zip(found.maps, found.names, strict=True):
-        other = names.setdefault(_mask_of(out, name), name)
-        if other != name:
-            raise GsegError(f"{other} and {name} would have the same mask", "rename one of them")
         photo = found.photos.image_path(number)
         shown = read_image(photo, 1)
         check_shape(found.maps[number], _mask_of(out, name), (shown.height, shown.width), photo)

@@ -7,11 +7,12 @@ import numpy as np
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.evaluate.compare import dataset_classes, said_classes
+from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE, sha256_file
+from gseg_runtime.files import sha256_file
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, read_label_png
@@ -26,8 +27,7 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     out. A mask has its photo's name and folder, and the ending .png. GsegError when no photo has a mask, or a mask no
     photo or two.
     """
-    if (folder / INCOMPLETE).is_file():
-        raise GsegError(f"{folder}: left unfinished by an interrupted command", "run that again with --overwrite")
+    check_whole(folder)
     images, masks = folder / "images", folder / "masks"
     for part in (images, masks):
         if not part.is_dir():

@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
-from gseg_cli.folder_description import write_description
+from gseg_cli.folder_description import check_whole, write_description
 from gseg_cli.project import FOLDERS
 from gseg_cli.steps import Say, ignore_say
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE, atomic_path, read_json
+from gseg_runtime.files import atomic_path, read_json
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
@@ -34,17 +34,21 @@ def known_photos(folder: Path, say: Say = ignore_say) -> tuple[str, ...]:
 
     GsegError when an import was interrupted there, or when two would have the same mask.
     """
-    if (folder / INCOMPLETE).is_file():
-        raise GsegError(f"{folder}: left unfinished by an interrupted command", "run that again with --overwrite")
+    check_whole(folder)
     images = folder / "images"
     there = {path.relative_to(images).as_posix(): path for path in list_images(images)} if images.is_dir() else {}
     names = [name for name in dict.fromkeys([*said(folder)["names"], *there]) if name in there]
+    check_masks_differ(images, names)
+    return tuple(name for name in names if _is_readable(there[name], name, say))
+
+
+def check_masks_differ(images: Path, names: Iterable[str]) -> None:
+    """GsegError when two photos, relative to `images`, would have the same mask."""
     masks: dict[Path, str] = {}
     for name in names:
         other = masks.setdefault(Path(name).with_suffix(""), name)
         if other != name:
             raise GsegError(f"{images}: {other} and {name} would have the same mask", "rename one, and its mask")
-    return tuple(name for name in names if _is_readable(there[name], name, say))
 
 
 def take_photos(

@@ -27,7 +27,7 @@ from gseg_runtime.images import read_image
 
 LEAST_SIZE, MOST_SIZE = 64, 512  # pixels of a square's side: what is smaller is enlarged
 # Sides of what the network sees. On portraits, frozen features of 256 px had 0.60 and 0.75 mean IoU from one and five
-# of them, of 128 px 0.49 and 0.72, and of 512 px no more (a ridge classifier, one draw).
+# of them, of 128 px 0.49 and 0.72, and of 512 px no more (a ridge classifier, one draw, by a script that is not kept).
 LEAST_INPUT, MOST_INPUT = 128, 256
 STEP = 32  # both are multiples of it
 
