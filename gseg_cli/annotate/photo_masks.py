@@ -102,8 +102,8 @@ def lost(out: Path, found: PhotoMasks) -> list[str]:
         name for number, name in zip(found.maps, found.names, strict=True)
         if name in there and not np.array_equal(read_label_png(_mask_of(out, name)), found.maps[number])
     ]  # fmt: skip
-    about = [(gone, "labelled photos are gone that this import lacks"), (others, "masks were others before")]
-    return [f"--overwrite: {len(names)} {what}, for example {names[0]}" for names, what in about if names]
+    about = [(gone, "labelled photos are gone that this import lacks"), (others, "masks are replaced by others")]
+    return [f"--overwrite: {what}: {len(names)}, for example {names[0]}" for names, what in about if names]
 
 
 def _check_masks(found: PhotoMasks, out: Path) -> None:

@@ -98,7 +98,7 @@ def student_train(
             named = _classes(labelled, classes)
             config = settle_precision(config, input_size, where, precision_trials(), out.say)
             trained = run_student_train(named, config, runs, where, say=out.say, on_step=on_step)
-    out.result(asdict(trained), f"{trained.checkpoint}: a student of {trained.photos} photos")
+    out.result(asdict(trained), f"{trained.checkpoint}: trained on labelled photos: {trained.photos}")
 
 
 def _classes(labelled: Path, given: str | None) -> "ClassMap":

@@ -61,10 +61,10 @@ def about_labelled(folder: Path) -> list[str]:
     sparse = [mask for _, mask in labelled_photos(folder) if (read_label_png(mask) != IGNORE).mean() < LITTLE_LABELLED]
     warnings = []
     if others:
-        warnings.append(f"{len(others)} photos have no mask and are left out, for example {others[0]}")
+        warnings.append(f"photos without a mask are left out: {len(others)}, for example {others[0]}")
     if sparse:
-        little = f"less than {LITTLE_LABELLED:.0%} of their photo"
-        warnings.append(f"{len(sparse)} masks label {little}, and the rest teaches nothing, for example {sparse[0]}")
+        little = f"less than {LITTLE_LABELLED:.0%} of the photo, and the rest teaches nothing"
+        warnings.append(f"masks that label {little}: {len(sparse)}, for example {sparse[0]}")
     return warnings
 
 

@@ -175,7 +175,7 @@ def test_what_was_painted_is_not_overwritten_while_label_runs_nor_in_silence(run
     assert as_they_are(run, tmp_path, "--overwrite") == 1 and "in use by process" in capsys.readouterr().err
     lock.release()
     assert as_they_are(run, tmp_path, "--overwrite", "--leave-out", "anna") == 0
-    assert "1 labelled photos are gone that this import lacks, for example anna.jpg" in capsys.readouterr().err
+    assert "labelled photos are gone that this import lacks: 1, for example anna.jpg" in capsys.readouterr().err
 
 
 def test_a_half_written_folder_is_refused_by_who_reads_it_and_mended_by_another_import(run, project, tmp_path, capsys):
@@ -203,7 +203,7 @@ def test_masks_that_become_others_are_told_of(run, project, tmp_path, capsys):
     assert as_they_are(run, tmp_path) == 0
     write_label_png(project.dir / "labelled/masks/bert.png", np.full((16, 16), 2, np.uint8), CLASSES)
     assert as_they_are(run, tmp_path, "--overwrite") == 0
-    assert "--overwrite: 1 masks were others before, for example bert.jpg" in capsys.readouterr().err
+    assert "--overwrite: masks are replaced by others: 1, for example bert.jpg" in capsys.readouterr().err
 
 
 def test_an_import_that_is_refused_adds_no_class(run, project, tmp_path, capsys):

@@ -163,8 +163,12 @@ def test_what_is_wrong_is_told_before_anything_is_made(tiny_gan, teacher, tmp_pa
 def test_photos_without_a_mask_are_named_and_masks_that_say_little(folder):
     assert [path.name for path in unlabelled_photos(folder)] == ["unlabelled.jpg"]
     (warning,) = about_labelled(folder)
-    assert warning.startswith("1 photos have no mask") and warning.endswith("unlabelled.jpg")
+    assert warning.startswith("photos without a mask are left out: 1, for example ") and warning.endswith(
+        "unlabelled.jpg"
+    )
     labels = np.full((20, 10), 255)
     labels[:9] = 1
     write_mask(folder, labels)
-    assert about_labelled(folder)[1].startswith("1 masks label less than 50% of their photo")
+    assert about_labelled(folder)[1].startswith(
+        "masks that label less than 50% of the photo, and the rest teaches nothing: 1,"
+    )
