@@ -3,10 +3,10 @@
     python -m benchmarks.steps [--rounds 3]
 
 "plain": the maps that a student joins are enlarged first, the pretrained encoder pads and normalises its maps,
-images that ADA leaves in their place are resampled like the others, and freed memory goes back to the system. Each
-measurement is a process of its own on one thread, because a process remembers how it treats memory; both ways take
-turns. CPU time is measured, because a busy machine makes wall time meaningless. Writes this processor's section of
-steps.md.
+images that ADA leaves in their place are resampled like the others, photos and samples are judged one after the other,
+and freed memory goes back to the system. Each measurement is a process of its own on one thread, because a process
+remembers how it treats memory; both ways take turns. CPU time is measured, because a busy machine makes wall time
+meaningless. Writes this processor's section of steps.md.
 """
 
 import argparse
@@ -39,6 +39,7 @@ from gseg_cli.pretrained import lite0
 
 CPU = torch.device("cpu")
 PRECISIONS, WAYS, STEPS = ("fp32", "bf16"), ("plain", "gseg"), 8
+_JUDGED = GanTrainer._logits
 AUGMENT_P = 0.03  # what ADA comes to in trainings of an hour or two: 0.01 to 0.1
 
 
@@ -88,6 +89,10 @@ def _apart(conv: nn.Conv2d, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     return norm(conv(lite0.padded(conv, x)))
 
 
+def _one_by_one(trainer: GanTrainer, classes: list[Tensor | None], images: list[Tensor]) -> list[Tensor]:
+    return [_JUDGED(trainer, [index], [batch])[0] for index, batch in zip(classes, images, strict=True)]
+
+
 def milliseconds(work: str, precision: str, way: str) -> float:
     """CPU time of a step, the median of some, in this process."""
     torch.set_num_threads(1)
@@ -97,6 +102,7 @@ def milliseconds(work: str, precision: str, way: str) -> float:
         unet.run_joined = lite_net.run_joined = _enlarged
         lite0.normalised = _apart
         augment.warp = warp_all
+        GanTrainer._logits = _one_by_one  # type: ignore[method-assign]
     step = WORK[work](precision)
     times = []
     for _ in range(STEPS + 2):
@@ -127,10 +133,12 @@ HEAD = """# A training step on a CPU
 
 CPU milliseconds of a step on one thread, medians of some processes for each figure. Plain: the maps that a student
 joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps, images that ADA leaves in
-their place are resampled like the others, and freed memory goes back to the system. gseg: as its commands train, ADA at
-p {augment_p}. Gain: plain / gseg, the median of pairs that ran one after the other, and the least and the most. Against
-fp32: how many times as fast as that precision, which differs from processor to processor; `--precision auto` measures
-it where it runs.
+their place are resampled like the others, photos and samples are judged one after the other, and freed memory goes back
+to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran one
+after the other, and the least and the most. Against fp32: how many times as fast as that precision, which differs from
+processor to processor; `--precision auto` measures it where it runs.
+
+Until 2026-11-29 gseg, too, judged photos and samples one after the other: so did it in sections of the AMD processors.
 """
 SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 

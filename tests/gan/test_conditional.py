@@ -141,6 +141,16 @@ def test_the_discriminator_judges_a_photo_together_with_its_class():
     assert not torch.allclose(*logits)
 
 
+def test_photos_and_samples_are_judged_as_each_would_be_alone():
+    images, classes = images_and_classes()
+    trainer = GanTrainer(CONFIG, images, CPU, classes=classes)
+    batches, of_each = list((images[:8].float() / 127.5 - 1).split(4)), list(classes[:8].flip(0).split(4))
+    together = trainer._logits(of_each, batches)
+    for batch, index, logits in zip(batches, of_each, together, strict=True):
+        trainer.D.class_index = index
+        torch.testing.assert_close(logits, trainer.D(batch))
+
+
 def test_a_resumed_conditional_training_takes_the_steps_of_an_uninterrupted_one(by_folder, tmp_path):
     runs = [tmp_path / name for name in ("whole", "stopped")]
     whole = run_gan_train(by_folder, CONFIG, runs[0], CPU)

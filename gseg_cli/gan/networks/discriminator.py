@@ -45,7 +45,7 @@ class DiscriminatorBlock(nn.Module):
         if self.architecture != "resnet":
             return self.conv1(self.conv0(x))
         y = self.skip(x, gain=math.sqrt(0.5))
-        return y + self.conv1(self.conv0(x), gain=math.sqrt(0.5))
+        return y.add_(self.conv1(self.conv0(x), gain=math.sqrt(0.5)))
 
 
 def minibatch_std(x: Tensor, group_size: int | None = 4, num_channels: int = 1) -> Tensor:

@@ -193,4 +193,4 @@ class ConvLayer(nn.Module):
             x = F.conv2d(x, w.to(x.dtype), bias, padding=w.shape[-1] // 2)
         if self.up:
             x = upsample2d(x, self.resample_filter)
-        return clamp(x if self.linear else F.leaky_relu(x, 0.2), self.clamp, gain)
+        return clamp(x if self.linear else F.leaky_relu(x, 0.2, inplace=True), self.clamp, gain)

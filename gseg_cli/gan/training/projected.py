@@ -141,10 +141,15 @@ class ProjectedTrainer(GanTrainer):
     def _judge(self, feed: Feed, classes: Tensor | None, images: Tensor) -> Tensor:
         return super()._judge(feed, classes, images) if self.is_taught_by_D else self.projected(images.float())
 
+    def _judge_both(self, feed: Feed, classes: list[Tensor | None], images: list[Tensor]) -> list[Tensor]:
+        if self.is_taught_by_D:
+            return super()._judge_both(feed, classes, images)
+        return [self.projected(one.float()) for one in images]  # whose normalisation looks at one batch at a time
+
     def _more_to_judge(self, real: Tensor, fake: Tensor) -> Tensor | float:
         if self.is_taught_by_D or self.num_steps % BESIDE:
             return 0.0
-        return losses.discriminator_loss(self.D(real), self.D(fake))
+        return losses.discriminator_loss(*self._logits([None, None], [real, fake]))
 
     def state(self) -> dict[str, Tensor]:
         return {**super().state(), "is_taught_by_D": torch.tensor(self.is_taught_by_D)}
