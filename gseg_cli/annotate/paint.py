@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
 
+Painted = TypeVar("Painted")
 MAX_TOLD = 20  # unknown names
 MAX_EFFORT = 2**32  # of all shapes of a picture; see `effort`
 
@@ -67,25 +69,25 @@ def paint_all(
     matcher: Matcher,
     names: Names,
     size_of: Callable[[int], tuple[int, int]],
-    to_size: Callable[[LabelMap, int, str, Reading], LabelMap],
+    finish: Callable[[LabelMap, int, str, Reading], Painted],
     *,
     unlabelled: int,
     line_width: float,
-) -> tuple[dict[int, LabelMap], Reading]:
-    """The label maps by the number of the picture they were drawn on, and what there is to say.
+) -> tuple[dict[int, Painted], Reading]:
+    """What becomes of the label maps, by the number of the picture they were drawn on, and what there is to say.
 
-    size_of: (width, height) of the picture of a number. to_size: from a drawing's own size to that of a label map;
-    it is given the number, what to call the drawing, and where its warnings go.
+    size_of: (width, height) of the picture of a number. finish: makes of a label map of the drawing's own size what is
+    kept of it; it is given the number, what to call the drawing, and where its warnings go.
     """
     drawings, empty = _without_empty(reading.drawings, names)
     work = Reading(failures=list(reading.failures), warnings=[*reading.warnings, *empty])
     work.warnings += unused_mappings(reading.drawings, names)
     drawings = _with_known_labels(drawings, names, work)
-    maps: dict[int, LabelMap] = {}
+    maps: dict[int, Painted] = {}
     for seed, drawing in sorted(_match(drawings, matcher, work).items()):
         with work.attempt():
             labels = paint(drawing, size_of(seed), names, unlabelled, line_width)
-            maps[seed] = to_size(labels, seed, drawing.where, work)
+            maps[seed] = finish(labels, seed, drawing.where, work)
             work.warnings += _about_lines(drawing, line_width)
     return maps, work
 

@@ -1,9 +1,11 @@
 """Labelled photos as they are: copies of the photos and their label maps, which a student learns from directly."""
 
 import shutil
+import zlib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,6 +26,20 @@ from gseg_runtime.litter import litter_kind
 from gseg_runtime.plan import check_apart
 
 
+class PackedLabels(NamedTuple):
+    """A label map that waits to be written: that of a large photo has as many bytes as pixels."""
+
+    shape: tuple[int, ...]
+    data: bytes
+
+    @classmethod
+    def of(cls, labels: LabelMap) -> "PackedLabels":
+        return cls(labels.shape, zlib.compress(labels.tobytes(), level=1))
+
+    def unpacked(self) -> LabelMap:
+        return np.frombuffer(zlib.decompress(self.data), np.uint8).reshape(self.shape)
+
+
 @dataclass(frozen=True, eq=False)
 class PhotoMasks:
     """kind: the format's name. maps: of the good drawings, by the photo's number in its folder; failures: one per file
@@ -32,7 +48,7 @@ class PhotoMasks:
     kind: str
     photos: PhotoFolder
     classes: ClassMap
-    maps: dict[int, LabelMap]
+    maps: dict[int, PackedLabels]
     failures: tuple[GsegError, ...]
     warnings: tuple[str, ...]
 
@@ -56,7 +72,10 @@ def read_photo_masks(
     """What was drawn on the photos of a folder; options as of `import_source`. Writes nothing."""
     folder = PhotoFolder.of(photos)
     kind, reading, names = read_drawings(source, classes, mapping, may_add, PHOTOS)
-    maps, work = paint_photos(reading, folder, names, leave_out=leave_out, unlabelled=unlabelled, line_width=line_width)
+    maps, work = paint_photos(
+        reading, folder, names, lambda labels, number: PackedLabels.of(labels),
+        leave_out=leave_out, unlabelled=unlabelled, line_width=line_width,
+    )  # fmt: skip
     return PhotoMasks(kind, folder, names.classes, maps, tuple(work.failures), tuple(work.warnings))
 
 
@@ -86,7 +105,7 @@ def write_photo_masks(found: PhotoMasks, out: Path, *, source: Path) -> None:
     for number, name in zip(found.maps, found.names, strict=True):
         with atomic_path(out / "images" / name) as temporary:
             shutil.copyfile(found.photos.image_path(number), temporary)
-        write_label_png(_mask_of(out, name), found.maps[number], found.classes)
+        write_label_png(_mask_of(out, name), found.maps[number].unpacked(), found.classes)
     for file in _files_of(out, before) - _files_of(out, found.names):  # last: until then nothing is lost
         file.unlink(missing_ok=True)
     write_description(out / DESCRIPTION, KIND, {**about, "copied": found.names})
@@ -100,7 +119,7 @@ def lost(out: Path, found: PhotoMasks) -> list[str]:
     gone = sorted(there - {*found.names})
     others = [
         name for number, name in zip(found.maps, found.names, strict=True)
-        if name in there and not np.array_equal(read_label_png(_mask_of(out, name)), found.maps[number])
+        if name in there and not np.array_equal(read_label_png(_mask_of(out, name)), found.maps[number].unpacked())
     ]  # fmt: skip
     about = [(gone, "labelled photos are gone that this import lacks"), (others, "masks are replaced by others")]
     return [f"--overwrite: {what}: {len(names)}, for example {names[0]}" for names, what in about if names]
@@ -112,7 +131,7 @@ def _check_masks(found: PhotoMasks, out: Path) -> None:
     for number, name in zip(found.maps, found.names, strict=True):
         photo = found.photos.image_path(number)
         shown = read_image(photo, 1)
-        check_shape(found.maps[number], _mask_of(out, name), (shown.height, shown.width), photo)
+        check_shape(found.maps[number].shape, _mask_of(out, name), (shown.height, shown.width), photo)
 
 
 def _mask_of(out: Path, name: str) -> Path:

@@ -11,7 +11,7 @@ from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSe
 from gseg_cli.annotate.drawing import Reading
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.annotate.names import Names
-from gseg_cli.annotate.paint import paint_all
+from gseg_cli.annotate.paint import Painted, paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
 from gseg_cli.gan.framing import frame, frame_labels, mask_of
 from gseg_cli.gan.inversion.inverter import Inverter
@@ -60,39 +60,45 @@ def read_labelled_photos(
     line_width: float,
 ) -> tuple[list[LabelledPhoto], Reading]:
     """As `paint_photos`, in squares of `size` pixels."""
-    maps, work = paint_photos(reading, photos, names, leave_out=leave_out, unlabelled=unlabelled, line_width=line_width)
-    found: list[LabelledPhoto] = []
-    for seed, labels in maps.items():
-        with work.attempt():
-            found.append(_labelled(photos, seed, labels, size, fit))
-    return found, work
+    found, work = paint_photos(
+        reading, photos, names, lambda labels, seed: _labelled(photos, seed, labels, size, fit),
+        leave_out=leave_out, unlabelled=unlabelled, line_width=line_width,
+    )  # fmt: skip
+    return list(found.values()), work
 
 
 def paint_photos(
     reading: Reading,
     photos: PhotoFolder,
     names: Names,
+    keep: Callable[[LabelMap, int], Painted],
     *,
     leave_out: Collection[str] = (),
     unlabelled: int,
     line_width: float,
-) -> tuple[dict[int, LabelMap], Reading]:
-    """Match the drawings to photos and paint them; label maps of the drawings' sizes, by the number of the photo.
+) -> tuple[dict[int, Painted], Reading]:
+    """Match the drawings to photos and paint them; what is kept of each, by the number of the photo.
 
-    leave_out: names of photos, with or without their ending. Writes nothing. UsageError when there is no such photo.
+    keep: makes it of a label map of the drawing's size and that number; the map itself is large. leave_out: names of
+    photos, with or without their ending. Writes nothing. UsageError when there is no such photo.
     """
     _check_names(leave_out, photos)
-    maps, work = paint_all(
+    left = {seed for seed in photos.seeds if {photos.name(seed), photos.image_path(seed).stem} & set(leave_out)}
+
+    def finish(labels: LabelMap, seed: int, where: str, work: Reading) -> Painted | None:
+        checked = _checked(labels, photos.image_path(seed), where)
+        return None if seed in left else keep(checked, seed)
+
+    kept, work = paint_all(
         reading,
         PhotoMatcher(photos),
         names,
         lambda seed: _size_of(photos.image_path(seed)),
-        lambda labels, seed, where, work: _checked(labels, photos.image_path(seed), where),
+        finish,
         unlabelled=unlabelled,
         line_width=line_width,
     )
-    left = {seed for seed in maps if {photos.name(seed), photos.image_path(seed).stem} & set(leave_out)}
-    return {seed: labels for seed, labels in maps.items() if seed not in left}, work
+    return {seed: one for seed, one in kept.items() if one is not None}, work
 
 
 def fit_photos(

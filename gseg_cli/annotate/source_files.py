@@ -183,4 +183,5 @@ def _read_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, budget: _Budge
 
 def _read_file(path: Path) -> bytes:
     with path.open("rb") as file:
-        return file.read(MAX_BYTES + 1)
+        expected = min(os.fstat(file.fileno()).st_size, MAX_BYTES)
+        return file.read(expected + 1)  # memory for all of it is taken before it is read

@@ -96,10 +96,10 @@ def has_shape(mask: tuple[int, ...], photo: tuple[int, int]) -> bool:
     return abs(stretch - 1) <= MAX_STRETCH
 
 
-def check_shape(labels: LabelMap, mask: Path, size: tuple[int, int], photo: Path) -> None:
+def check_shape(shape: tuple[int, ...], mask: Path, size: tuple[int, int], photo: Path) -> None:
     """GsegError when the mask has another shape than its photo, whose (height, width) is `size`."""
-    if not has_shape(labels.shape, size):
-        message = f"{mask}: {labels.shape[1]} x {labels.shape[0]} pixels, but {photo} has {size[1]} x {size[0]}"
+    if not has_shape(shape, size):
+        message = f"{mask}: {shape[1]} x {shape[0]} pixels, but {photo} has {size[1]} x {size[0]}"
         raise GsegError(message, "a mask covers its whole photo, turned as a viewer shows it")
 
 
@@ -117,7 +117,7 @@ def digest(folder: Path) -> str:
 def _framed(photo: Path, mask: Path, table: LabelMap, size: int) -> tuple[Pixels, LabelMap]:
     pixels, labels = read_image(photo).pixels, _named_anew(read_label_png(mask), table, mask)
     height, width = pixels.shape[:2]
-    check_shape(labels, mask, (height, width), photo)
+    check_shape(labels.shape, mask, (height, width), photo)
     letterbox = Letterbox(height, width, size)
     return letterbox.apply(pixels), frame_labels(labels, letterbox)
 

@@ -65,7 +65,7 @@ class MaskFolder:
             path = photos.mask(seed)
             if seed not in self.maps and path.is_file():
                 labels, letterbox = read_label_png(path), photos.letterbox(seed)
-                check_shape(labels, path, (letterbox.height, letterbox.width), photos.photo(seed))
+                check_shape(labels.shape, path, (letterbox.height, letterbox.width), photos.photo(seed))
                 self.maps[seed] = frame_labels(check_label_map(labels, len(self.classes), str(path)), letterbox)
 
 

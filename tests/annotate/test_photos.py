@@ -1,6 +1,7 @@
 """gseg annotate-import --photos: labelled photos become annotations that a teacher learns from."""
 
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import torch
 from PIL import Image
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, AnnotationSet
+from gseg_cli.annotate.photo_masks import read_photo_masks
 from gseg_cli.app import main
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.stage import run_fewshot_train
@@ -220,3 +222,21 @@ def test_an_import_that_is_refused_adds_no_class(run, project, tmp_path, capsys)
     (project.dir / "labelled/images/mine.jpg").unlink()
     assert as_they_are(run, tmp_path, "--overwrite", "--yes", source=tmp_path / "labelme") == 0
     assert "wing" in (project.dir / "gseg.toml").read_text()
+
+
+def test_label_maps_of_large_photos_do_not_all_lie_in_memory_until_they_are_written(tmp_path):
+    """Eight of 2.25 MB, of which painting one takes nine times as much."""
+    (tmp_path / "photos").mkdir()
+    corners = [[0, 0], [1500, 0], [700, 1500]]
+    for i in range(8):
+        Image.new("RGB", (1500, 1500)).save(tmp_path / f"photos/{i}.jpg")
+        drawing = {"imagePath": f"{i}.jpg", "imageWidth": 1500, "imageHeight": 1500}
+        shapes = [{"label": "light", "shape_type": "polygon", "points": corners}]
+        (tmp_path / f"{i}.json").write_text(json.dumps({**drawing, "shapes": shapes}))
+    how = {"mapping": {}, "unlabelled": 0, "line_width": 1.0, "may_add": lambda new: False}
+    tracemalloc.start()
+    found = read_photo_masks(tmp_path, tmp_path / "photos", CLASSES, **how)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(found.maps) == 8 and found.maps[FIRST_PHOTO].unpacked()[750, 700] == CLASSES.names.index("light")
+    assert peak < 12 * 1500**2, peak / 1500**2
