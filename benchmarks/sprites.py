@@ -54,17 +54,19 @@ class Labelling:
     def generator(self) -> GanModule:
         return load_generator(self.gan, pick_device())
 
-    @cached_property
-    def reference(self) -> UNet:
-        """The annotator; it sees every exact map but those that are measured on."""
-        train, config = read_sprites(self.sprites / "train.zip"), DistillConfig(steps=REFERENCE_STEPS)
-        with progress("reference annotator", "steps") as on_step:
-            return fit_student(train, len(CLASSES), config, pick_device(), on_step=on_step)
-
     @cache  # noqa: B019 (one labelling lives as long as the process)
     def annotations(self, draw: int) -> AnnotationSet:
         """Ten samples, others in each draw."""
-        return annotated_by(self.reference, CLASSES, self.generator, sha256_file(self.gan), MOST, draw)
+        net = reference_annotator(self.sprites)
+        return annotated_by(net, CLASSES, self.generator, sha256_file(self.gan), MOST, draw)
+
+
+@cache
+def reference_annotator(sprites: Path) -> UNet:
+    """It sees every exact map but those that are measured on."""
+    train, config = read_sprites(sprites / "train.zip"), DistillConfig(steps=REFERENCE_STEPS)
+    with progress("reference annotator", "steps") as on_step:
+        return fit_student(train, len(CLASSES), config, pick_device(), on_step=on_step)
 
 
 def annotated_by(
