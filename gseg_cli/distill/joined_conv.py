@@ -38,5 +38,6 @@ def _of_small_pixels(weight: Tensor) -> Tensor:
 @cache
 def _sums(device: torch.device, dtype: torch.dtype) -> Tensor:
     """[9, 16]: which weights are added up at each place. One product takes less time than shifts and sums."""
-    one = torch.tensor([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], device=device, dtype=dtype)  # in one direction
+    turned = torch.eye(3, device=device, dtype=dtype).flip(0)
+    one = F.pad(turned, (0, 1)) + F.pad(turned, (1, 0))  # in one direction
     return torch.einsum("ai,bj->abij", one, one).reshape(9, 16)
