@@ -138,7 +138,7 @@ to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / 
 after the other, and the least and the most. Against fp32: how many times as fast as that precision, which differs from
 processor to processor; `--precision auto` measures it where it runs.
 
-Until 2026-11-29 gseg, too, judged photos and samples one after the other: so did it in sections of the AMD processors.
+The sections of the AMD processors were measured before gseg judged photos and samples together.
 """
 SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 
