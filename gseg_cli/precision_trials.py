@@ -17,7 +17,7 @@ from typing import Any, Literal
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import read_json, write_json
 
-FORMAT = 1
+FORMAT = 2  # of the file; raised, too, when a step costs something else, so that it is measured again
 ROUNDS = 3
 PATIENCE_S = 0.8  # after which no further round begins
 GAIN = 0.95  # of float32's time: bfloat16 must be worth its lost bits

@@ -63,6 +63,15 @@ def test_weights_are_normalised_and_padded_beforehand_to_the_same_outputs_and_gr
         torch.testing.assert_close(ours, expected)
 
 
+def test_a_cpu_filters_single_channels_in_full_precision_though_the_rest_is_bfloat16() -> None:
+    torch.manual_seed(0)
+    conv, norm = nn.Conv2d(8, 8, 5, padding=2, groups=8, bias=False), nn.BatchNorm2d(8).eval()
+    image = torch.rand(2, 8, 8, 8).bfloat16()
+    with torch.autocast("cpu", torch.bfloat16):
+        filtered = normalised(conv, norm, image)
+    torch.testing.assert_close(filtered, normalised(conv, norm, image.float()).bfloat16(), rtol=0, atol=0)
+
+
 def test_missing_weights_are_named_with_their_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, PACKAGE, None)
     with pytest.raises(BackendUnavailable, match="EfficientNet-Lite0 are not installed") as caught:
