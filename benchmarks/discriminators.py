@@ -1,6 +1,6 @@
 """How a GAN on a CPU should be trained: by which discriminator, begun with what, and how wide.
 
-    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60] [--draws 2]
+    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60 120] [--draws 2]
         [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, one thread each, are looked at after equally
@@ -11,6 +11,7 @@ photographs of people that are for research only stay out of the repository.
 """
 
 import argparse
+import filecmp
 import math
 import shutil
 import signal
@@ -70,7 +71,10 @@ WAYS = {
     "wide": anew(WIDE, most=40.0),
 }
 # Of faces nothing takes over, so that "usual" is "projected".
-COMPARED = {"faces": ("stylegan2", "projected"), "sprites": ("stylegan2", "usual", "anew", "wide")}
+COMPARED = {
+    "faces": ("stylegan2", "projected", "anew", "wide"),
+    "sprites": ("stylegan2", "usual", "anew", "wide"),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,12 +87,19 @@ class TimedGan(Training):
         return self.runs / f"{minutes:g}.safetensors"
 
     def checkpoint(self, minutes: float) -> Path:
-        """As it is then. All are made at once: of an interrupted training nobody knows how long it took."""
+        """As it is then. Trained on from the last look, or anew when it was interrupted since: nobody knows how long
+        that took.
+        """
         if not self.kept(minutes).is_file():
-            for before, until in pairwise((0.0, *self.minutes)):
+            looked = max((one for one in self.minutes if self._is_newest(one)), default=0.0)
+            for before, until in pairwise((looked, *(one for one in self.minutes if one > looked))):
                 self._train(until - before, resume=before > 0)
                 shutil.copyfile(newest_run(self.runs).checkpoint, self.kept(until))
         return self.kept(minutes)
+
+    def _is_newest(self, minutes: float) -> bool:
+        kept = self.kept(minutes)
+        return kept.is_file() and filecmp.cmp(kept, newest_run(self.runs).checkpoint, shallow=False)
 
     def _train(self, minutes: float, *, resume: bool) -> None:
         """resume: go on with the newest run; otherwise begin another. Other programs do not take from the minutes."""
@@ -192,7 +203,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--minutes", type=float, nargs="*", default=[30.0, 60.0, 120.0], help="for portraits")
-    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0])
+    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0, 120.0])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
