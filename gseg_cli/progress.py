@@ -46,7 +46,8 @@ def format_step(step: Step, unit: str, per_s: float | None) -> str:
     if per_s:
         parts.append(f"{per_s:.3g} {unit}/s")
         if step.done < step.total:
-            parts.append(f"{_clock((step.total - step.done) / per_s)} left")
+            left_s = (step.total - step.done) / per_s
+            parts.append(f"{_clock(left_s if step.most_s is None else max(0.0, min(left_s, step.most_s)))} left")
     parts += [f"{name} {value:.4g}" for name, value in step.values.items()]
     return ", ".join(parts)
 

@@ -9,13 +9,15 @@ from dataclasses import dataclass, field
 class Step:
     """`done` of `total` units are finished; `values` are the figures to show beside it, such as the loss.
 
-    total: 0 while nobody knows it. unit: what is counted, where it is not what the stage counts.
+    total: 0 while nobody knows it. unit: what is counted, where it is not what the stage counts. most_s: seconds after
+    which the work ends, finished or not.
     """
 
     done: int
     total: int
     values: dict[str, float] = field(default_factory=dict)
     unit: str | None = None
+    most_s: float | None = None
 
 
 OnStep = Callable[[Step], None]

@@ -129,8 +129,8 @@ def test_real_steps_are_measured_in_both_precisions_and_leave_random_numbers_alo
     settled = of_students.settle_precision(tiny, 16, CPU, file, said.append)
     of_gans.settle_precision(GAN, CPU, file, said.append)
     assert torch.equal(torch.random.get_rng_state(), before)
-    assert [trial.work.split(",")[0] for trial in remembered(file)] == ["distill", "gan-train"]
-    assert said[0].startswith(f"precision: {settled.train.precision} for distill, tiny at 16 px")
+    assert [trial.work.split()[1] for trial in remembered(file)] == ["tiny", GAN.arch]
+    assert said[0].startswith(f"precision: {settled.train.precision} for training tiny at 16 px")
 
 
 def test_the_doctor_shows_what_was_measured(timings: str, capsys: pytest.CaptureFixture[str]) -> None:

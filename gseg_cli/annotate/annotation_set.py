@@ -28,7 +28,7 @@ from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_
 FILE = "annotations.json"
 FIRST_PHOTO = 1_000_000_000  # photos are numbered from here on; nobody draws a billion samples
 PREVIEWS = "preview"  # a folder of pictures for people, see preview.py
-HINT = "label samples with gseg label, or import label maps with gseg annotate-import (--overwrite replaces a folder)"
+HINT = "label samples with gseg label, or import label maps with gseg annotate-import (--overwrite replaces these)"
 _TYPES = {"classes": list, "gan": dict, "truncation_psi": float, "seeds": list}
 
 

@@ -53,8 +53,8 @@ def label(
     """Label samples, or photos, in the browser.
 
     Prints the address of a page that only this machine can open, and opens it. Paint a few strokes there: a teacher
-    learns from each and predicts the rest of every picture, to be accepted or corrected. Every stroke is saved at once,
-    to annotations/ as fewshot-train takes it, of photos to labelled/ as student-train does. Ctrl-C ends it.
+    learns from each and predicts the rest of every picture, to be accepted or corrected. Every stroke is saved at once:
+    on samples to annotations/, for fewshot-train; on photos to labelled/, for student-train. Ctrl-C ends it.
     """
     from gseg_cli.gan.seeds import parse_seeds
 
@@ -117,11 +117,16 @@ def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> N
 
 
 def _samples_there(project: "Project") -> "SampleSet | None":
-    """The project's samples, None where there are none; GsegError when they come from another GAN."""
+    """The project's samples, None where there are none; GsegError when they come from another GAN, or photos are
+    labelled here.
+    """
     from gseg_cli.gan import sample_set
     from gseg_cli.label.samples import check_samples
 
     if not (project.samples_dir / sample_set.FILE).is_file():
+        if project.labelled_dir.is_dir():
+            message = f"{project.labelled_dir}: this project labels photos, and has no samples"
+            raise UsageError(message, "add --photos DIR, or make samples first with gseg sample")
         return None
     return check_samples(sample_set.SampleSet.load(project.samples_dir), project.gan_path)
 

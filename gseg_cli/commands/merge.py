@@ -13,10 +13,9 @@ def merge(
     out: OutOpt,
     overwrite: OverwriteOpt = False,
 ) -> None:
-    """Merge what shards tell of their photos.
+    """Merge the manifests, reports and tables of several shards.
 
-    Writes one manifest, one report, and one of each table (CSV, COCO) that the folders have. The masks stay where they
-    are.
+    Writes one of each that the folders have; tables are CSV and COCO files. The masks stay where they are.
     """
     from gseg_cli.output import current_output
     from gseg_runtime.merge import merge as merge_folders

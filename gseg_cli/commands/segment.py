@@ -141,13 +141,13 @@ def segment(
         str | None,
         typer.Option(
             metavar="ADDRESS",
-            help="Of a cluster of Ray: auto, HOST:PORT or ray://HOST:PORT.",
+            help="Address of the Ray cluster: auto, HOST:PORT or ray://HOST:PORT.",
             show_default="a new one on this machine",
         ),
     ] = None,
     actors: Annotated[
         str | None,
-        typer.Option(metavar="MIN:MAX", help="How many actors of Ray at least and at most.", show_default="2:64"),
+        typer.Option(metavar="MIN:MAX", help="Least and largest number of Ray actors.", show_default="2:64"),
     ] = None,
 ) -> None:
     """Segment photos with an exported model.

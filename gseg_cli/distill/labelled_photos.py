@@ -15,11 +15,10 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
-from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, read_label_png
+from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, has_shape, read_label_png
 
 KIND = "labelled-photos"
 LITTLE_LABELLED = 0.5  # of a photo's pixels
-MAX_STRETCH = 0.02  # by which a mask's shape may differ from its photo's
 
 
 def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
@@ -87,13 +86,6 @@ def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = 
 def classes_of(folder: Path) -> ClassMap | None:
     """As the folder's own file names them, or else a report beside the masks, which `gseg segment` leaves."""
     return dataset_classes(folder) or said_classes(folder / "masks")
-
-
-def has_shape(mask: tuple[int, ...], photo: tuple[int, int]) -> bool:
-    """Whether a mask of (height, width) can be that of a photo, but for rounding."""
-    (mask_height, mask_width), (height, width) = mask, photo
-    stretch = height * mask_width / (width * mask_height)
-    return abs(stretch - 1) <= MAX_STRETCH
 
 
 def check_shape(shape: tuple[int, ...], mask: Path, size: tuple[int, int], photo: Path) -> None:

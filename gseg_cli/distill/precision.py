@@ -31,7 +31,7 @@ def settle_precision(
         return replace(config, train=replace(train, precision="fp32"))
     side = train.input_size or usual_input_size(train.student, gan_size)
     net = NetConfig(size=train.student, num_classes=10, input_size=side)
-    trial = try_once(f"distill, {net.size} at {side} px", torch.get_num_threads(), lambda p: _work(net, p), file)
+    trial = try_once(f"training {net.size} at {side} px", torch.get_num_threads(), lambda p: _work(net, p), file)
     say(f"precision: {trial}")
     return replace(config, train=replace(train, precision=trial.quicker))
 

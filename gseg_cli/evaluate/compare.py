@@ -14,10 +14,11 @@ from gseg_runtime.class_map import MAX_CLASSES, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
-from gseg_runtime.label_map import read_label_png
+from gseg_runtime.label_map import has_shape, read_label_png, resize_labels
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
+from gseg_runtime.photo_names import IMAGES, MASKS
 from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY
 from gseg_runtime.workers import num_cores, run_to_completion
 
@@ -37,33 +38,36 @@ def compare_folders(
 ) -> Comparison:
     """Compare every label PNG below `truth` with the one of the same relative name below `predicted`.
 
-    truth: a folder of label PNGs, or one that holds them in masks/ as `gseg dataset` and `gseg toy-faces` write it.
+    A prediction of the truth's shape is compared at the truth's size.
+
+    truth: a folder of label PNGs, or one that holds them in masks/ and photos in images/.
     classes: None takes those that the folders say of themselves, else numbers them.
     tolerance: how far boundaries may lie apart, as share of the image diagonal.
-    Raises GsegError when a prediction is missing, of another size, or holds an index without a class, and when both
+    Raises GsegError when a prediction is missing, of another shape, or holds an index without a class, and when both
     folders name their classes and the names differ.
     """
     if not 0 <= tolerance <= 1:  # nan too, which no option's limits keep out
         raise UsageError(f"--boundary-tolerance: expected a share of the image diagonal, 0 to 1, got {tolerance}")
-    if any((truth / name).is_file() for name in DATASETS):
-        truth = truth / "masks"
+    if any((truth / name).exists() for name in (IMAGES, *DATASETS)) and (truth / MASKS).is_dir():
+        truth = truth / MASKS
     pairs = _match(predicted, truth)
     classes = classes or _agreed_classes(predicted, truth)
     num_classes = len(classes) if classes else MAX_CLASSES
     matrix = np.zeros((num_classes, num_classes + 1), np.int64)
     boundary = np.zeros((4, num_classes), np.int64)
-    done = 0
+    done = num_resized = 0
 
-    def take(counts: tuple[Matrix, Counts]) -> None:
-        nonlocal matrix, boundary, done
+    def take(counts: tuple[Matrix, Counts, bool]) -> None:
+        nonlocal matrix, boundary, done, num_resized
         matrix, boundary, done = matrix + counts[0], boundary + counts[1], done + 1
+        num_resized += counts[2]
         on_step(Step(done, len(pairs)))
 
     work = partial(_compare, num_classes=num_classes, tolerance=tolerance)
     run_to_completion(pairs, work, take, min(num_cores(), len(pairs)))
     if classes is None:
         matrix, boundary, classes = _numbered(matrix, boundary)
-    return Comparison(matrix, boundary, classes, len(pairs), tolerance)
+    return Comparison(matrix, boundary, classes, len(pairs), tolerance, num_resized)
 
 
 def find_classes(text: str) -> ClassMap:
@@ -139,12 +143,16 @@ def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError
     )
 
 
-def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tuple[Matrix, Counts]:
+def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tuple[Matrix, Counts, bool]:
+    """The counts, and whether the prediction was resized."""
     prediction, truth = pair
     try:
         ours, theirs = read_label_png(prediction), read_label_png(truth)
+        is_resized = ours.shape != theirs.shape and has_shape(ours.shape, theirs.shape)
+        if is_resized:
+            ours = resize_labels(ours, theirs.shape)
         matrix = confusion_matrix(ours, theirs, num_classes)
-        return matrix, boundary_counts(ours, theirs, num_classes, tolerance=tolerance)
+        return matrix, boundary_counts(ours, theirs, num_classes, tolerance=tolerance), is_resized
     except GsegError as error:
         if error.message.startswith((str(prediction), str(truth))):
             raise

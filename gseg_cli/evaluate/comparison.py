@@ -15,7 +15,8 @@ from gseg_runtime.metrics import Matrix, iou_per_class, mean_iou, pixel_accuracy
 class Comparison:
     """matrix: int64 [C, C + 1], see gseg_runtime.metrics; boundary: int64 [4, C], see gseg_cli.evaluate.boundary.
 
-    num_images: how many were compared; tolerance: of the boundary, as share of the image diagonal.
+    num_images: how many were compared; tolerance: of the boundary, as share of the image diagonal; num_resized: how
+    many predictions had another size than the truth.
     """
 
     matrix: Matrix
@@ -23,6 +24,7 @@ class Comparison:
     classes: ClassMap
     num_images: int
     tolerance: float = TOLERANCE
+    num_resized: int = 0
 
     @property
     def per_class_iou(self) -> dict[str, float | None]:
@@ -62,6 +64,7 @@ class Comparison:
             "absent": self.absent,
             "only_predicted": self.only_predicted,
             "images": self.num_images,
+            "resized": self.num_resized,
         }
 
     @property

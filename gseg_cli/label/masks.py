@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gseg_cli.distill.labelled_photos import check_shape, classes_of, has_shape
+from gseg_cli.distill.labelled_photos import check_shape, classes_of
 from gseg_cli.gan.framing import frame_labels
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png, resize_labels, write_label_png
+from gseg_runtime.label_map import LabelMap, check_label_map, has_shape, read_label_png, resize_labels, write_label_png
 
 if TYPE_CHECKING:
     from gseg_cli.label.photos import Photos

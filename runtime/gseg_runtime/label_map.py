@@ -17,6 +17,7 @@ from gseg_runtime.png import is_gseg_png as is_gseg_png
 
 LabelMap = npt.NDArray[np.uint8]  # [H, W]
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB
+MAX_STRETCH = 0.02  # by which a label map's shape may differ from its photo's
 _STRIP = 256  # rows that an overlay is made of at once
 
 
@@ -51,6 +52,12 @@ def write_label_png(path: Path, labels: LabelMap, classes: ClassMap) -> None:
 def resize_labels(labels: LabelMap, size_hw: tuple[int, int]) -> LabelMap:
     """Nearest neighbour by pixel centres, to (height, width)."""
     return Enlarged(labels, *size_hw).full()
+
+
+def has_shape(label_map: tuple[int, ...], photo: tuple[int, ...]) -> bool:
+    """Whether a label map of (height, width) can be that of a photo, but for its size and rounding."""
+    stretch = photo[0] * label_map[1] / (photo[1] * label_map[0])
+    return abs(stretch - 1) <= MAX_STRETCH
 
 
 def colorize(labels: LabelMap, classes: ClassMap) -> Pixels:

@@ -260,3 +260,9 @@ def test_a_folder_without_photos_and_seeds_of_photos_are_refused(project, tmp_pa
     (tmp_path / "a.jpg").touch()
     assert main(["-C", str(project.dir), "label", "--no-browser", "--photos", str(tmp_path / "a.jpg")]) == 1
     assert "a.jpg: no such folder" in capsys.readouterr().err
+
+
+def test_a_page_of_samples_is_not_begun_by_mistake_where_photos_are_labelled(project, capsys):
+    (project.labelled_dir / "images").mkdir(parents=True)
+    assert main(["-C", str(project.dir), "label", "--no-browser", "--device", "cpu"]) == 2
+    assert "add --photos DIR, or make samples first" in capsys.readouterr().err

@@ -37,6 +37,7 @@ def test_one_matrix_over_all_images_against_a_count_by_hand(folders: tuple[Path,
         "absent": [],
         "only_predicted": ["eyes"],
         "images": 2,
+        "resized": 0,
     }
 
 
@@ -64,13 +65,22 @@ def test_folders_that_links_lead_to_are_compared_too(folders: tuple[Path, Path])
     assert compare_folders(*folders, CLASSES).to_json()["images"] == 2
 
 
+def test_a_prediction_as_large_as_its_photo_is_compared_at_the_size_of_a_smaller_truth(tmp_path: Path) -> None:
+    """As when `gseg label --photos` showed a large photo in 512 px, and `gseg segment` wrote its mask."""
+    truth = write_labels(tmp_path / "labelled" / "masks", {"a.png": [[0, 1, 2, 1]]})
+    (truth.parent / "images").mkdir()
+    write_labels(tmp_path / "predicted", {"a.png": [[0, 0, 1, 1, 2, 2, 1, 1]] * 2})
+    figures = compare_folders(tmp_path / "predicted", truth.parent, CLASSES).to_json()
+    assert figures["mean_iou"] == 1 and figures["resized"] == 1
+
+
 def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "deep" / "b.png").unlink()
     with pytest.raises(GsegError, match=r"1 of 2 predictions are missing: deep/b\.png"):
         compare_folders(*folders)
 
 
-def test_another_size_or_an_index_without_class_is_an_error_with_the_file(folders: tuple[Path, Path]) -> None:
+def test_another_shape_or_an_index_without_class_is_an_error_with_the_file(folders: tuple[Path, Path]) -> None:
     with pytest.raises(GsegError, match=r"predicted/deep/b\.png against .*class index 2, but there are 2 classes"):
         compare_folders(*folders, ClassMap.of_names(["background", "skin"]))
     write_labels(folders[0], {"a.png": [[0, 0]]})

@@ -26,7 +26,7 @@ def settle_precision(
         return replace(config, precision="fp32")
     names = ("arch", "resolution", "channel_base", "channel_max", "z_dim", "mapping_layers")
     shape = {name: getattr(config, name) for name in names}
-    what = f"gan-train, {config.arch} at {config.resolution} px, channels {config.channel_base} to {config.channel_max}"
+    what = f"training {config.arch} at {config.resolution} px, channels {config.channel_base} to {config.channel_max}"
     trial = try_once(what, torch.get_num_threads(), lambda p: _work(GanTrainConfig(**shape, precision=p)), file)
     say(f"precision: {trial}")
     return replace(config, precision=trial.quicker)

@@ -94,6 +94,7 @@ class _Session:
     reported: tuple[float, int] = field(init=False)  # when, and after how many images
     has_told: set[str] = field(default_factory=set)
     easy_reports: int = 0
+    until_s: float | None = None  # on the monotonic clock
 
     def __post_init__(self) -> None:
         self.reported = (time.monotonic(), self.trainer.num_images)
@@ -104,6 +105,7 @@ class _Session:
         """Until config.kimg thousand images or `minutes` have passed. Interrupted when asked, after a snapshot."""
         trainer, config, world = self.trainer, self.trainer.config, self.trainer.world
         start_s = snapshot_s = time.monotonic()
+        self.until_s = None if minutes is None else start_s + minutes * 60
         while trainer.num_images < config.kimg * 1000:
             with fixed_shapes(trainer.device):
                 stats = trainer.step()
@@ -136,7 +138,8 @@ class _Session:
         self.reported = (now_s, trainer.num_images)
         values["s_per_kimg"] = round(seconds / images * 1000, 2)
         self.run.metric(trainer.num_images, **values)
-        self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values))
+        most_s = None if self.until_s is None else self.until_s - now_s
+        self.on_step(Step(trainer.num_images, int(trainer.config.kimg * 1000), values, most_s=most_s))
         self._watch_balance(values)
         if trainer.is_taught_by_D:
             self._tell("taken over", "samples were too alike, and StyleGAN2's discriminator has taken over")
