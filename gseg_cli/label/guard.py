@@ -6,11 +6,11 @@ port of 127.0.0.1. Plain ASGI, because Starlette's own base class for middleware
 
 import re
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -62,7 +62,8 @@ class Guard:
             return _refusal("only the server's own page may change something", "reload the page")
         if scope["path"] == "/" and is_reading and self.tokens.admit(_token_in(scope)):
             return self._welcome()
-        if not self.tokens.is_cookie(_cookie_in(headers, self.tokens.cookie_name)):
+        cookies = HTTPConnection(scope).cookies  # as browsers mean them: http.cookies drops all for one odd one
+        if not self.tokens.is_cookie(cookies.get(self.tokens.cookie_name, "")):
             return _refusal("not admitted", "open the address that gseg label printed, with its token")
         if not _is_at_most(headers.get("content-length", "0"), self.max_body):
             return _refusal(self._limit, "send less", status=413)
@@ -108,14 +109,6 @@ def _with_headers(send: Send) -> Send:
 
 def _token_in(scope: Scope) -> str:
     return parse_qs(scope["query_string"].decode("latin-1")).get("token", [""])[0]
-
-
-def _cookie_in(headers: Headers, name: str) -> str:
-    try:
-        cookies = SimpleCookie(headers.get("cookie", ""))
-    except CookieError:
-        return ""
-    return cookies[name].value if name in cookies else ""
 
 
 def _is_at_most(length: str, limit: int) -> bool:

@@ -61,6 +61,13 @@ def test_a_wrong_cookie_opens_nothing(stranger, tokens, cookie):
     assert stranger.get(READ, headers=headers).status_code == 403
 
 
+@pytest.mark.parametrize("other", ['prefs={"theme":"dark"}', "flag", "name=a b", "x=a,b", ""])
+def test_cookies_that_other_programs_set_on_this_machine_keep_nobody_out(stranger, tokens, other):
+    own = f"{tokens.cookie_name}={tokens.cookie}"
+    for cookies in (f"{other}; {own}", f"{own}; {other}"):
+        assert stranger.get(READ, headers={"Cookie": cookies}).status_code == 200
+
+
 HOSTS = ["evil.example", "evil.example:8777", "127.0.0.1.evil.example", "localhost.evil.example:8777", "127.0.0.2",
          "0.0.0.0:8777", "user@127.0.0.1", "127.0.0.1:8777/x", "", "[::1]"]  # fmt: skip
 
