@@ -3,13 +3,12 @@
 Needs no PyTorch.
 """
 
-import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import Any
 
@@ -22,7 +21,7 @@ from gseg_cli.gan.sample_set import sample_name
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
-from gseg_runtime.files import finish_folder
+from gseg_runtime.files import atomic_path, check_owned, finish_folder, read_json, remove_others
 from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_label_png, write_label_png
 
 FILE = "annotations.json"
@@ -124,23 +123,39 @@ class AnnotationSet:
         `overwrite`, and even then when a label map in it was edited with another program since. What is replaced goes
         only when all that replaces it is on the disk.
         """
-        claimed = partial(claim, folder, "annotations", overwrite=overwrite, owned=partial(_is_ours, folder))
-        if overwrite and folder.is_dir():
-            with TemporaryDirectory(prefix=f".{folder.name}-", dir=folder.parent) as new:
-                self._write(Path(new), source)
-                claimed()
-                for file in sorted(Path(new).iterdir(), key=lambda file: file.name == FILE):
-                    shutil.move(file, folder / file.name)
+        owned = partial(_is_ours, folder)
+        if overwrite and (folder / FILE).is_file():
+            check_owned(folder, owned)  # and not claimed, which would empty it
         else:
-            claimed()
-            self._write(folder, source)
+            claim(folder, "annotations", overwrite=overwrite, owned=owned)
+        self.write(folder, source)
+        try:
+            remove_others(folder, self._names)
+        except OSError as error:
+            raise GsegError(f"{folder}: written, but what was there before cannot be removed: {error}") from error
         finish_folder(folder)
 
-    def _write(self, folder: Path, source: str) -> None:
-        for seed, labels in zip(self.seeds, self.labels, strict=True):
-            write_label_png(folder / sample_name(seed), labels, self.classes)
-        save_latents(folder / latents.FILE, self.ws, self.seeds)
-        facts = {
+    def write(self, folder: Path, source: str) -> None:
+        """Write over what is there, and leave all else in the folder.
+
+        Files are renamed when all are on the disk, annotations.json last, so that it never lists what is not there.
+        """
+        new = [seed for seed in self.seeds if not (folder / sample_name(seed)).exists()]
+        with ExitStack() as files:
+            files.push(partial(_take_back, folder, new))
+            to = {name: files.enter_context(atomic_path(folder / name)) for name in self._names}  # renamed in reverse
+            write_description(to[FILE], "annotations", self._facts(source))
+            save_latents(to[latents.FILE], self.ws, self.seeds)
+            for seed, labels in zip(self.seeds, self.labels, strict=True):
+                write_label_png(to[sample_name(seed)], labels, self.classes)
+
+    @property
+    def _names(self) -> tuple[str, ...]:
+        """Of the files, the one that lists the others first."""
+        return (FILE, latents.FILE, *map(sample_name, self.seeds))
+
+    def _facts(self, source: str) -> dict[str, Any]:
+        return {
             "classes": self.classes.to_json(),
             "source": source,
             "gan": {"sha256": self.gan_sha256},
@@ -150,7 +165,6 @@ class AnnotationSet:
             **({"photos": {str(number): name for number, name in self.photos.items()}} if self.photos else {}),
             "pixels_per_class": self.pixels_per_class,
         }
-        write_description(folder / FILE, "annotations", facts)
 
 
 def annotated_names(folder: Path) -> list[str]:
@@ -209,6 +223,14 @@ def _read_maps(folder: Path, seeds: tuple[int, ...], classes: ClassMap) -> npt.N
             expected, got = (f"{labels.shape[1]}x{labels.shape[0]}" for labels in (maps[0], maps[-1]))
             raise GsegError(f"{path}: expected {expected} pixels like the others, got {got}", HINT)
     return np.stack(maps) if maps else np.zeros((0, 0, 0), np.uint8)
+
+
+def _take_back(folder: Path, new: Sequence[int], failure: type[BaseException] | None, *_: object) -> None:
+    """Remove new label maps that the list, before or after its own renaming, does not name: nobody could read it."""
+    if failure:
+        listed = read_json(folder / FILE)["seeds"] if (folder / FILE).is_file() else ()
+        for seed in set(new).difference(listed):
+            (folder / sample_name(seed)).unlink(missing_ok=True)
 
 
 def _is_ours(folder: Path, file: Path) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import re
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -130,7 +130,9 @@ def claim_folder(
     try:
         if path.is_dir() and _holds_anything(path):
             if overwrite:
-                _empty(path, owned)
+                if owned:
+                    check_owned(path, owned)
+                remove_others(path, ())
             else:
                 _remove_temporaries(path)
         path.mkdir(parents=True, exist_ok=True)
@@ -162,6 +164,26 @@ def check_claim(path: Path, kind: str, *, overwrite: bool = False, resume: bool 
         raise GsegError(f"{path}: not written by gseg, so it stays as it is", hint)
 
 
+def check_owned(path: Path, owned: Callable[[Path], bool]) -> None:
+    """GsegError when the folder holds a file that gseg did not write."""
+    foreign = [file for file in _tree(path)[0] if not _is_ours(file, owned)]
+    if foreign:
+        message = f"{path}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
+        raise GsegError(message, "choose another folder, or move them away")
+
+
+def remove_others(path: Path, kept: Collection[str]) -> None:
+    """Remove all but what has one of these names in `path`; not what links point to, nor what is left alone."""
+    files, folders = _tree(path)
+    gone = [file for file in files if file.parent != path or file.name not in kept]
+    # Markers go last: should this be interrupted, the folder can still be claimed again.
+    for file in sorted(gone, key=lambda file: file.parent == path and file.name in MARKERS):
+        file.unlink()
+    for folder in folders:
+        if not any(folder.iterdir()):  # else it holds what is left alone
+            folder.rmdir()
+
+
 def _holds_anything(path: Path) -> bool:
     try:
         return not all(_is_left_alone(entry.name) for entry in path.iterdir())
@@ -180,21 +202,6 @@ def _make_folders(folder: Path, top: Path | None) -> None:
     elif folder != top and not folder.is_dir():
         _make_folders(folder.parent, top)
         folder.mkdir(exist_ok=True)
-
-
-def _empty(path: Path, owned: Callable[[Path], bool] | None) -> None:
-    """Remove everything in `path` but not what symbolic links in it point to, nor what is left alone."""
-    files, folders = _tree(path)
-    foreign = [file for file in files if owned is not None and not _is_ours(file, owned)]
-    if foreign:
-        message = f"{path}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
-        raise GsegError(message, "choose another folder, or move them away")
-    # Markers go last: should this be interrupted, the folder can still be claimed again.
-    for file in sorted(files, key=lambda file: file.parent == path and file.name in MARKERS):
-        file.unlink()
-    for folder in folders:
-        if not any(folder.iterdir()):  # else it holds what is left alone
-            folder.rmdir()
 
 
 def _remove_temporaries(path: Path) -> None:

@@ -1,8 +1,11 @@
 """What people drew is taken in exactly, tied to the right samples, or refused before anything is written."""
 
 import json
+import os
 import subprocess
 import sys
+from itertools import count
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +22,7 @@ from gseg_cli.gan.load import load_generator, save_gan
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2, StyleGAN2Config
 from gseg_cli.gan.sample import write_samples
+from gseg_cli.picture_files import write_picture
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -288,6 +292,62 @@ def test_annotations_stay_until_all_that_replaces_them_is_written(samples, tmp_p
         annotations_of(samples, face()[None], (1,)).save(folder, source="second", overwrite=True)
     assert np.array_equal(AnnotationSet.load(folder).labels, before.labels)
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def two_and_one_more(samples):
+    """Annotations, and these with another one, as --add joins them."""
+    two = annotations_of(samples, np.stack([face(), face(shift=4)]), (0, 3))
+    return two, two.joined(annotations_of(samples, face(shift=2)[None], (1,)))
+
+
+def holds(folder, annotations):
+    there = AnnotationSet.load(folder)
+    return there.seeds == annotations.seeds and np.array_equal(there.labels, annotations.labels)
+
+
+@pytest.mark.parametrize("is_done", [False, True], ids=["before", "after"])
+def test_ctrl_c_at_any_renaming_leaves_the_old_annotations_or_the_new_ones(samples, tmp_path, monkeypatch, is_done):
+    two, three = two_and_one_more(samples)
+    really = os.replace
+    for number in count():
+        two.save(tmp_path / "a", source="first", overwrite=True)
+        calls = count()
+
+        def stopped(path, target, number=number, calls=calls):
+            is_its_turn = next(calls) == number
+            if is_done or not is_its_turn:
+                really(path, target)
+            if is_its_turn:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "replace", stopped)
+            patch.setattr(os, "rename", stopped)
+            try:
+                three.save(tmp_path / "a", source="second", overwrite=True)
+            except KeyboardInterrupt:
+                assert holds(tmp_path / "a", two) or holds(tmp_path / "a", three)
+                continue
+        break
+    assert holds(tmp_path / "a", three) and number >= len(names(tmp_path / "a"))
+
+
+def test_what_cannot_be_removed_costs_no_annotation(samples, tmp_path, monkeypatch):
+    """As where preview/ belongs to another user."""
+    two, three = two_and_one_more(samples)
+    two.save(tmp_path / "a", source="first")
+    write_picture(tmp_path / "a/preview/000000.png", np.zeros((8, 8, 3), np.uint8))
+    really = Path.unlink
+
+    def refused(path, missing_ok=False):
+        if path.parent.name == "preview":
+            raise PermissionError(13, "Permission denied", str(path))
+        really(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refused)
+    with pytest.raises(GsegError, match=r"preview/000000\.png"):
+        three.save(tmp_path / "a", source="second", overwrite=True)
+    assert holds(tmp_path / "a", three)
 
 
 def test_the_source_is_not_overwritten_by_its_own_import(project, samples, capsys):
