@@ -15,7 +15,7 @@ from gseg_cli.folder_description import claim
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import finish_folder
+from gseg_runtime.files import TEMPORARY_PREFIX, finish_folder
 from gseg_runtime.label_map import LabelMap, write_label_png
 
 SOURCE = "gseg label"  # what annotations.json says of where they come from
@@ -26,12 +26,12 @@ class AnnotationFolder:
 
     Annotations of photos, and of samples that are not among those painted on, stay as they are. Each stroke rewrites
     its label map alone; what annotations.json counts and the previews follow when a sample comes or goes, and by
-    `refresh`. staging: a folder of our own on the same disk.
+    `refresh`.
     """
 
-    def __init__(self, folder: Path, staging: Path, samples: SampleSet, classes: ClassMap) -> None:
+    def __init__(self, folder: Path, samples: SampleSet, classes: ClassMap) -> None:
         """GsegError when the annotations that are there do not belong to these samples and classes."""
-        self.folder, self.staging, self.samples, self.classes = folder, staging, samples, classes
+        self.folder, self.samples, self.classes = folder, samples, classes
         has_some = (folder / FILE).is_file()
         if not has_some:
             self._remove_rest()
@@ -97,15 +97,12 @@ class AnnotationFolder:
         return others.joined(self._set(self.maps)) if others else self._set(self.maps)
 
     def _write_all(self) -> None:
-        """Made anew beside the folder, and renamed file by file, so that the list never names what is not there."""
         now = self._all()
         if now is None:
             (self.folder / FILE).unlink(missing_ok=True)
             self._remove_rest()
         else:
-            now.save(self.staging, source=SOURCE, overwrite=True)
-            for name in (latents.FILE, *map(sample_name, now.seeds), FILE):
-                (self.staging / name).replace(self.folder / name)
+            now.write(self.folder, SOURCE)
         listed = set(map(sample_name, now.seeds)) if now else set()
         for seed in self.samples.seeds:
             if sample_name(seed) not in listed:
@@ -116,6 +113,8 @@ class AnnotationFolder:
         rest = self.folder / latents.FILE
         if rest.is_file() and is_ours(rest):
             rest.unlink()
+        for half_written in self.folder.glob(f"{TEMPORARY_PREFIX}*"):
+            half_written.unlink()
         previews = self.folder / PREVIEWS
         for name in (SHEET, *map(sample_name, self.samples.seeds)):
             (previews / name).unlink(missing_ok=True)

@@ -71,5 +71,5 @@ class GanSamples:
         found = ((seed, folder / sample_name(seed)) for seed in self.seeds if seed not in listed)
         return ((seed, path) for seed, path in found if path.is_file())
 
-    def open_labels(self, project: Project, staging: Path) -> AnnotationFolder:
-        return AnnotationFolder(project.annotations_dir, staging, self.samples, project.classes)
+    def open_labels(self, project: Project) -> AnnotationFolder:
+        return AnnotationFolder(project.annotations_dir, self.samples, project.classes)

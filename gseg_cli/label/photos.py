@@ -110,7 +110,7 @@ class Photos:
     def half_listed(self, project: Project) -> Iterator[tuple[int, Path]]:
         return iter(())  # a mask needs no list
 
-    def open_labels(self, project: Project, staging: Path) -> MaskFolder:
+    def open_labels(self, project: Project) -> MaskFolder:
         return MaskFolder(self, project.classes)
 
     def describe(self, classes: ClassMap) -> None:

@@ -162,7 +162,7 @@ class LabelStore:
         self._blank = np.full((self.size, self.size), IGNORE, np.uint8)
         for seed, path in self.subject.half_listed(project):
             self._drop_half_listed(seed, path)
-        self.annotations = self.subject.open_labels(project, self.dir / "staging")
+        self.annotations = self.subject.open_labels(project)
         self._open_journals()
 
     def _drop_half_listed(self, seed: int, path: Path) -> None:

@@ -70,5 +70,5 @@ class Subject(Protocol):
     def half_listed(self, project: Project) -> Iterator[tuple[int, Path]]:
         """Label maps that a killed process left without listing them."""
 
-    def open_labels(self, project: Project, staging: Path) -> LabelFolder:
-        """GsegError when what is there cannot be painted on. staging: a folder of our own on the same disk."""
+    def open_labels(self, project: Project) -> LabelFolder:
+        """GsegError when what is there cannot be painted on."""

@@ -1,5 +1,7 @@
 """Nothing that was painted is lost, and nobody's labels are mixed."""
 
+import errno
+import os
 import shutil
 import subprocess
 import sys
@@ -247,6 +249,30 @@ def test_a_label_map_that_a_killed_process_did_not_come_to_list_is_no_obstacle(p
     assert (again.labels(3)[DOT.slices] == 1).all()
     assert AnnotationSet.load(project.annotations_dir).seeds == (3, 5)
     again.close()
+
+
+def test_what_a_killed_process_was_writing_first_of_all_is_no_obstacle(project):
+    (project.annotations_dir / ".gseg-tmp-0123.png").write_bytes(b"half")
+    opened(project).close()
+    assert list(project.annotations_dir.iterdir()) == []
+
+
+def test_annotations_may_be_a_link_to_another_disk(project, tmp_path, monkeypatch):
+    project.annotations_dir.rename(tmp_path / "disk")
+    project.annotations_dir.symlink_to(tmp_path / "disk")
+    really = os.replace
+
+    def replace_on_one_disk(source, target):
+        if source.parent != target.parent:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        really(source, target)
+
+    monkeypatch.setattr(os, "replace", replace_on_one_disk)
+    store = opened(project)
+    dot(store, 1)
+    dot(store, 2, seed=5)
+    store.close()
+    assert AnnotationSet.load(project.annotations_dir).seeds == (3, 5)
 
 
 def test_when_all_is_undone_the_folder_is_empty_and_can_be_used_again(project):
