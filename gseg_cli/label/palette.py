@@ -30,12 +30,14 @@ def changed(classes: ClassMap, index: int, name: str | None = None, color: str |
     return ClassMap(tuple(names), tuple(colors))
 
 
-def write_changed(path: Path, classes: ClassMap) -> None:
+def write_changed(path: Path, before: ClassMap, classes: ClassMap) -> None:
     """Write those names and colours into gseg.toml, and the classes that it lacks.
 
-    ProjectError where it is written in a way that cannot be edited.
+    ProjectError where its classes are not `before`, or written in a way that cannot be edited.
     """
-    before, text = read_classes(path), extended_project(path, classes)
+    if read_classes(path) != before:
+        raise ProjectError(f"{path}: its classes were changed meanwhile", "end gseg label and start it again")
+    text = extended_project(path, classes)
     starts = [match.end() for match in _HEADER.finditer(text)]
     for index, start in reversed(list(enumerate(starts[: len(before)]))):
         end = header.start() if (header := _ANY_HEADER.search(text, start)) else len(text)

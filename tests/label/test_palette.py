@@ -33,24 +33,29 @@ def toml(tmp_path):
     return path
 
 
+def edit(toml, classes):
+    """As the page does, which has the file's own classes."""
+    write_changed(toml, read_classes(toml), classes)
+
+
 def test_a_new_name_changes_that_line_alone(toml):
-    write_changed(toml, changed(read_classes(toml), 1, name="face"))
+    edit(toml, changed(read_classes(toml), 1, name="face"))
     assert toml.read_text() == TOML.replace("name = 'skin'", 'name = "face"')
 
 
 def test_a_new_colour_changes_that_value_alone(toml):
-    write_changed(toml, changed(read_classes(toml), 1, color="#00ff01"))
+    edit(toml, changed(read_classes(toml), 1, color="#00ff01"))
     assert toml.read_text() == TOML.replace("'#0f0'", '"#00ff01"')
 
 
 def test_a_colour_is_added_where_there_was_none(toml):
-    write_changed(toml, changed(read_classes(toml), 2, color="#102030"))
+    edit(toml, changed(read_classes(toml), 2, color="#102030"))
     assert read_classes(toml).colors[2] == (0x10, 0x20, 0x30)
     assert len(toml.read_text().splitlines()) == len(TOML.splitlines()) + 1
 
 
 def test_a_new_class_comes_last_and_all_else_stays(toml):
-    write_changed(toml, added(read_classes(toml), ' "hat" \\ é ', "#123456"))
+    edit(toml, added(read_classes(toml), ' "hat" \\ é ', "#123456"))
     assert toml.read_text().startswith(TOML)
     assert read_classes(toml).names == ("background", "skin", "hair", '"hat" \\ é')
 
@@ -76,5 +81,17 @@ def test_a_file_that_cannot_be_edited_line_by_line_stays_as_it_is(toml):
     toml.write_text(text)
     for classes in (changed(read_classes(toml), 1, "face"), added(read_classes(toml), "hat")):
         with pytest.raises(ProjectError):
-            write_changed(toml, classes)
+            edit(toml, classes)
+    assert toml.read_text() == text
+
+
+@pytest.mark.parametrize(
+    "change", [("skin", "face"), ("#0f0", "#0f1"), ('  name = "hair"', '  name = "hair"\n[[classes]]\nname = "hat"')]
+)
+def test_classes_that_somebody_changed_in_the_file_meanwhile_stay_as_they_are(toml, change):
+    before = read_classes(toml)
+    toml.write_text(text := TOML.replace(*change))
+    for classes in (changed(before, 2, "locks"), changed(before, 2, color="#112233"), added(before, "scarf")):
+        with pytest.raises(ProjectError, match="changed meanwhile"):
+            write_changed(toml, before, classes)
     assert toml.read_text() == text

@@ -314,7 +314,7 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
     store = opened(project)
     dot(store, 1)
     classes = changed(project.classes, 1, "grey")
-    write_changed(project.path("gseg.toml"), classes)
+    write_changed(project.path("gseg.toml"), project.classes, classes)
     store.recolour(classes)
     store.close()
     opened(Project.open(project.dir)).close()
