@@ -1,7 +1,8 @@
 """The history of one label map: a file that grows by a line per change, so that nothing is lost and all can be undone.
 
-The first line says what the map was before, each further one is a change, an undo or a redo. A line that a killed
-process left half written is cut off when the file is opened; `rev`, the number of changes so far, counts whole lines.
+The first line says what the map was before and what its classes are called; each further one is a change, an undo, a
+redo, or other names. A line that a killed process left half written is cut off when the file is opened; `rev` is the
+number of changes, undos and redos so far.
 """
 
 import base64
@@ -9,12 +10,15 @@ import errno
 import json
 import os
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gseg_cli.label.palette import are_same
+from gseg_runtime.class_map import IGNORE
 from gseg_runtime.files import write_text
 from gseg_runtime.label_map import LabelMap
 
@@ -53,14 +57,24 @@ class Change:
 class Journal:
     """A label map that remembers. `labels` is never written into: each change makes a new array."""
 
-    def __init__(self, path: Path, base: LabelMap) -> None:
-        """Open the journal; where there is none that can be read, the first change begins one at `base`."""
-        self.path, self.rev = path, 0
+    def __init__(self, path: Path, base: LabelMap, names: Sequence[str]) -> None:
+        """Open the journal of classes of these names.
+
+        Where there is none that can be read, or its indices meant other classes, the first change begins one at `base`.
+        """
+        self.path, self.names = path, tuple(names)
+        self._forget(base)
+        self._has_file = self._replay() and are_same(self._told, self.names)
+        if not self._has_file:
+            self._forget(base)
+
+    def _forget(self, base: LabelMap) -> None:
+        self.rev = 0
         self.labels = self.previous = base  # now, and before the newest change
         self.newest: tuple[str, Rectangle] | None = None  # draw, undo or redo, and where
+        self._told: tuple[str, ...] = ()  # the names in the file; files of old have none
         self._done: list[Change] = []
         self._undone: list[Change] = []
-        self._has_file = self._replay()
 
     @property
     def can_undo(self) -> bool:
@@ -69,6 +83,13 @@ class Journal:
     @property
     def can_redo(self) -> bool:
         return bool(self._undone)
+
+    def tell(self, names: Sequence[str]) -> None:
+        """The classes are called so from now on; the pixels stay what they are."""
+        self.names = tuple(names)
+        if self._has_file and self._told != self.names:
+            _append(self.path, {"classes": self.names})
+            self._told = self.names
 
     def draw(self, where: Rectangle, pixels: LabelMap) -> None:
         """pixels [h, w]: what the rectangle holds from now on."""
@@ -110,10 +131,12 @@ class Journal:
 
     def _write(self, entry: Any) -> None:
         if not self._has_file:
-            header = {"format": FORMAT, "kind": KIND, "size": len(self.labels), "labels": _to_text(_pack(self.labels))}
+            before = {"labels": _to_text(_pack(self.labels)), "classes": self.names}
+            header = {"format": FORMAT, "kind": KIND, "size": len(self.labels), **before}
             write_text(self.path, json.dumps(header) + "\n")
-            self._has_file = True
-        _append(self.path, json.dumps(entry).encode() + b"\n")
+            self._has_file, self._told = True, self.names
+        self.tell(self.names)
+        _append(self.path, entry)
 
     def _replay(self) -> bool:
         """Take over what the file says; False when there is no beginning to be read."""
@@ -143,22 +166,34 @@ class Journal:
     def _begin(self, entry: dict[str, Any]) -> None:
         if (entry["format"], entry["kind"], entry["size"]) != (FORMAT, KIND, len(self.labels)):
             raise ValueError
-        self.labels = self.previous = _unpack(_to_bytes(entry["labels"]), *self.labels.shape)
+        self._told = _to_names(entry.get("classes", []))
+        self.labels = self.previous = _unpack(self._checked(entry["labels"], *self.labels.shape), *self.labels.shape)
 
     def _continue(self, entry: Any) -> None:
         if entry in ("undo", "redo"):
             self._undo() if entry == "undo" else self._redo()
             return
+        if "classes" in entry:
+            self._told = _to_names(entry["classes"])
+            return
         where = Rectangle(*(int(entry[key]) for key in ("x", "y", "w", "h")))
         if not where.lies_in(len(self.labels)):
             raise ValueError
-        before, after = _to_bytes(entry["before"]), _to_bytes(entry["after"])
-        _unpack(before, where.h, where.w)
+        before, after = (self._checked(entry[key], where.h, where.w) for key in ("before", "after"))
         self._apply(Change(where, before, after))
 
+    def _checked(self, text: str, height: int, width: int) -> bytes:
+        """Packed labels, all of them classes."""
+        packed = _to_bytes(text)
+        labels = _unpack(packed, height, width)
+        if (labels[labels != IGNORE] >= len(self._told or self.names)).any():
+            raise ValueError
+        return packed
 
-def _append(path: Path, line: bytes) -> None:
-    """Onto the disk, whole; OSError when it cannot be, and then nothing of it is there."""
+
+def _append(path: Path, entry: Any) -> None:
+    """A line onto the disk, whole; OSError when it cannot be, and then nothing of it is there."""
+    line = json.dumps(entry).encode() + b"\n"
     with path.open("ab", buffering=0) as file:
         num_bytes = file.tell()
         try:
@@ -189,3 +224,9 @@ def _to_text(data: bytes) -> str:
 
 def _to_bytes(text: str) -> bytes:
     return base64.b64decode(text, validate=True)
+
+
+def _to_names(names: Any) -> tuple[str, ...]:
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError
+    return tuple(names)

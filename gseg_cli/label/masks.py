@@ -7,6 +7,7 @@ import numpy as np
 
 from gseg_cli.distill.labelled_photos import check_shape, classes_of
 from gseg_cli.gan.framing import frame_labels
+from gseg_cli.label.palette import are_same
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
@@ -26,7 +27,7 @@ class MaskFolder:
         """GsegError when the masks that are there have other classes or shapes, or cannot be read."""
         self.folder, self.photos, self.classes = photos.dir, photos, classes
         own = classes_of(self.folder)
-        if own and not _are_same(own.names, classes.names):
+        if own and not are_same(own.names, classes.names):
             message = f"{self.folder}: its masks have the classes {', '.join(own.names)}"
             hint = f"the project's are {', '.join(classes.names)}: correct gseg.toml, or label in another project"
             raise GsegError(message, hint)
@@ -67,12 +68,6 @@ class MaskFolder:
                 labels, letterbox = read_label_png(path), photos.letterbox(seed)
                 check_shape(labels.shape, path, (letterbox.height, letterbox.width), photos.photo(seed))
                 self.maps[seed] = frame_labels(check_label_map(labels, len(self.classes), str(path)), letterbox)
-
-
-def _are_same(own: tuple[str, ...], now: tuple[str, ...]) -> bool:
-    """Whether an index means the same: new classes come behind the others, and one may have got another name."""
-    others = [name for name, other in zip(own, now, strict=False) if name != other]
-    return len(own) <= len(now) and len(others) <= 1 and not {*others} & {*now}
 
 
 def _of_photo(labels: LabelMap, letterbox: Letterbox) -> LabelMap:

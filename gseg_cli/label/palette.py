@@ -3,6 +3,7 @@
 import json
 import re
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 
 from gseg_cli.project_file import extended_project, read_classes
@@ -28,6 +29,12 @@ def changed(classes: ClassMap, index: int, name: str | None = None, color: str |
     names[index] = names[index] if name is None else name.strip()
     colors[index] = colors[index] if color is None else parse_color(color)
     return ClassMap(tuple(names), tuple(colors))
+
+
+def are_same(own: Sequence[str], now: Sequence[str]) -> bool:
+    """Whether an index means the same: new classes come behind the others, and one may have got another name."""
+    others = [name for name, other in zip(own, now, strict=False) if name != other]
+    return len(own) <= len(now) and len(others) <= 1 and not {*others} & {*now}
 
 
 def write_changed(path: Path, before: ClassMap, classes: ClassMap) -> None:

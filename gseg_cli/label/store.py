@@ -121,6 +121,8 @@ class LabelStore:
         with self._mutex:
             self.classes = classes
             self.annotations.recolour(classes)
+            for journal in self._journals.values():
+                journal.tell(classes.names)
 
     def add(self, subject: Subject) -> None:
         """Go on with more pictures, which hold those that there were."""
@@ -167,7 +169,7 @@ class LabelStore:
 
     def _drop_half_listed(self, seed: int, path: Path) -> None:
         """A process that was killed while a sample came or went left its label map without listing it."""
-        journal = Journal(self._path(seed), self._blank)
+        journal = Journal(self._path(seed), self._blank, self.classes.names)
         found = read_label_png(path)
         if any(np.array_equal(found, known) for known in (journal.labels, journal.previous)):
             path.unlink()
@@ -178,7 +180,7 @@ class LabelStore:
         for seed in self.subject.seeds:
             if seed not in self._journals:
                 saved = self.annotations.maps.get(seed, self._blank)
-                journal = self._journals[seed] = Journal(self._path(seed), saved)
+                journal = self._journals[seed] = Journal(self._path(seed), saved, self.classes.names)
                 if not np.array_equal(saved, journal.labels):
                     different.append((seed, journal, saved))
         for seed, journal, saved in different:

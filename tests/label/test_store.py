@@ -22,7 +22,7 @@ from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.store import LabelStore
 from gseg_cli.project import Project
-from gseg_runtime.class_map import IGNORE
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import read_label_png, write_label_png
 from tests.label.conftest import SEEDS
@@ -302,10 +302,14 @@ def test_a_renamed_class_is_renamed_in_the_annotations_too(project):
     store = opened(project)
     dot(store, 1)
     names = ("dark", "grey", "light")
+    store.recolour(replace(project.classes, names=("dark", "medium", "light")))
     store.recolour(replace(project.classes, names=names))
     assert AnnotationSet.load(project.annotations_dir).classes.names == names
     assert (read_label_png(project.annotations_dir / "000003.png")[DOT.slices] == 1).all()
     store.close()
+    again = opened(replace(project, classes=replace(project.classes, names=names)))
+    assert again.state(3).can_undo
+    again.close()
 
 
 def test_a_class_that_was_renamed_on_the_page_opens_again(project):
@@ -318,6 +322,20 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
     store.recolour(classes)
     store.close()
     opened(Project.open(project.dir)).close()
+
+
+def test_strokes_of_a_class_that_was_taken_out_are_no_obstacle(project):
+    store = opened(project)
+    for seed in SEEDS[:2]:
+        dot(store, 2, seed)
+    store.close()
+    shutil.rmtree(project.annotations_dir)
+    fewer = replace(project, classes=ClassMap(CLASSES.names[:2], CLASSES.colors[:2]))
+    again = opened(fewer)
+    assert (again.labels(3) == IGNORE).all() and again.undo(3, again.state(3).rev) is None
+    dot(again, 1)
+    again.close()
+    assert AnnotationSet.load(project.annotations_dir).seeds == (3,)
 
 
 def test_nothing_is_labelled_in_the_bars_of_a_rectangular_gan(tmp_path):
