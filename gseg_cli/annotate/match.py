@@ -18,6 +18,7 @@ from gseg_cli.gan.sample_set import sample_name
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import decode_image, read_image
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.photo_names import is_named_like_a_picture
 
 _SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|json|ora|psd|psb)$", re.IGNORECASE)
 _ROBOFLOW = re.compile(r"(_(png|jpe?g|webp|bmp))?\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
@@ -75,13 +76,18 @@ class Matcher:
         return seen
 
     def _by_names(self, drawing: Drawing) -> int | GsegError:
+        """The error when no name is one of a sample, or two names are those of different ones."""
+        found: dict[int, str] = {}
         errors = []
         for name in drawing.names:
             try:
-                return self.by_name(name, drawing.where)
+                found.setdefault(self.by_name(name, drawing.where), name)
             except GsegError as error:
                 errors.append(error)
-        return errors[0]
+        if len(found) > 1:
+            meant = " and ".join(f"{name[:100]!r} is {self.called(seed)}" for seed, name in found.items())
+            return GsegError(f"{drawing.where}: its names contradict each other: {meant}", "correct or remove one")
+        return next(iter(found)) if found else errors[0]
 
     def _thumbnail_in(self, drawing: Drawing) -> Thumbnail | None:
         """None when the picture is not at hand, or cannot be read: it is only there to compare with."""
@@ -144,14 +150,31 @@ def match_seed(name: str, seeds: Sequence[int], where: str) -> int:
 
 def plain_stem(name: str) -> str:
     """A picture's name without its path, and without what tools and web servers put around it."""
-    if "?" in name and re.match(r"^(\w+:)?/", name):
-        address = urlsplit(name)
-        query = parse_qs(address.query)
-        # Label Studio's local files, and its links to files in a cloud.
-        name = query["d"][0] if "d" in query else _of_link(query.get("fileuri", [""])[0]) or address.path
-    base = unquote(name).replace("\\", "/").rpartition("/")[2]
-    stem = _SUFFIX.sub("", base)
+    stem = _SUFFIX.sub("", _base(name))
     return _SUFFIX.sub("", _UPLOAD.sub("", _ROBOFLOW.sub("", stem)))
+
+
+def ends_like_a_picture(name: str) -> bool:
+    """As a path or an address does: 000003.png, also with a query behind it or packed into one."""
+    return is_named_like_a_picture(_base(name))
+
+
+def _base(name: str) -> str:
+    """Behind the path of any system, or in an address."""
+    if "?" in name and re.match(r"^(\w+:)?/", name):
+        name = _path_in(name)
+    return unquote(name).replace("\\", "/").rpartition("/")[2]
+
+
+def _path_in(link: str) -> str:
+    """Without its query, where the path does not stand in that."""
+    try:
+        address = urlsplit(link)
+    except ValueError:  # brackets around what is no IPv6 address
+        return link
+    query = parse_qs(address.query)
+    # Label Studio's local files, and its links to files in a cloud.
+    return query["d"][0] if "d" in query else _of_link(query.get("fileuri", [""])[0]) or address.path
 
 
 def _of_link(text: str) -> str:

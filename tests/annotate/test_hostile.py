@@ -37,6 +37,7 @@ from tests.annotate.exports import (
 )
 
 SKIN = ("skin", "polygon", square(0, 0, 9, 9))
+SQUARE = {"x": 0, "y": 0, "width": 50, "height": 50, "rectanglelabels": ["skin"]}
 RLE = {"size": [64, 64]}
 
 
@@ -70,6 +71,9 @@ RASTER = {"dense_rle": [0, 4096], "mask_annotation_ids_mapping": {"m": 1}, "tota
 WHOLE_PICTURE = {"segmentation": {"size": [4096, 4096], "counts": [0, 4096 * 4096]}}
 CASES = {
     "traversal in a name": ("a.json", labelme(SKIN, path="../../../etc/passwd"), "expected the seed of a sample"),
+    "an address with a broken host": (
+        "a.json", label_studio(SQUARE, image="http://[?a.png"), "the name 'http://[?a.png', it holds no number",
+    ),
     "traversal in a zip": ("a.zip", zipped({"../../000003.json": "{}"}), "would land outside its folder"),
     "absolute path in a zip": ("a.zip", zipped({"/etc/000003.json": "{}"}), "would land outside its folder"),
     "drive in a zip": ("a.zip", zipped({"C:\\000003.json": "{}"}), "would land outside its folder"),

@@ -91,6 +91,19 @@ def test_a_name_of_a_sample_with_a_picture_of_none_is_doubted(ten_samples, tmp_p
     assert "000003.json: its picture is not sample 000003.png as it is now" in warning
 
 
+def test_two_names_of_different_samples_are_an_error_that_gives_both(ten_samples, tmp_path):
+    """As of a file that was copied for the next picture; also where one name alone would do."""
+    drawn = write(tmp_path / "000004.json", labelme(SKIN, path="000003.png"))
+    (failure,) = load(drawn, ten_samples, CLASSES)[1].failures
+    assert "'000003.png' is sample 000003.png and '000004.json' is sample 000004.png" in failure.message
+    assert load(write(tmp_path / "a/000003.json", labelme(SKIN)), ten_samples, CLASSES)[1].all().seeds == (3,)
+
+
+def test_a_picture_decides_between_two_names(ten_samples, tmp_path):
+    drawn = labelme(SKIN, path="000003.png", imageData=b64(picture(ten_samples, 4)))
+    assert load(write(tmp_path / "000004.json", drawn), ten_samples, CLASSES)[1].all().seeds == (4,)
+
+
 def test_a_strange_picture_without_a_seed_in_its_name_matches_nothing(ten_samples, tmp_path):
     noise = np.random.RandomState(0).randint(0, 256, (64, 64, 3)).astype(np.uint8)
     drawn = labelme(SKIN, path="holiday.png", imageData=b64(png(noise)))

@@ -277,6 +277,41 @@ def test_label_studio_json_min_and_labels_in_a_tag_of_their_own(labels_in):
     assert area(labels_in("a.json", task), 2) == 1024
 
 
+SQUARE = {"x": 0, "y": 0, "width": 50, "height": 50, "rectanglelabels": ["skin"]}
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"caption": "No. 7"},
+        {"caption": "version 7.2", "view": "7/8 from the left"},
+        {"source": "https://example.org/faces?n=7"},
+        {"file_upload": "3f2a1b4c-tasks-7.json"},
+    ],
+)
+def test_a_text_beside_label_studios_picture_is_not_its_name(ten_samples, tmp_path, other):
+    (task,) = label_studio(SQUARE)
+    upload = {key: other.pop(key) for key in list(other) if key == "file_upload"}
+    task = {**task, **upload, "data": {**other, **task["data"]}}
+    assert load(write(tmp_path / "a.json", [task]), ten_samples, CLASSES)[1].all().seeds == (3,)
+
+
+def test_json_min_of_a_strange_picture_is_not_matched_by_the_time_it_was_made(ten_samples, tmp_path):
+    region = {**SQUARE, "original_width": 64, "original_height": 64}
+    task = {"image": "/data/upload/1/0a1b2c3d-cat.png", "id": 3, "label": [region], "annotator": 1,
+            "annotation_id": 1, "created_at": "2024-10-03T14:22:31.402938Z", "lead_time": 5.5}  # fmt: skip
+    (failure,) = load(write(tmp_path / "a.json", [task]), ten_samples, CLASSES)[1].failures
+    assert "'/data/upload/1/0a1b2c3d-cat.png', it holds no number" in failure.message
+
+
+def test_an_address_without_an_ending_is_a_name_where_there_is_no_other(ten_samples, tmp_path):
+    task = label_studio(SQUARE, image="gs://faces/000003")
+    assert load(write(tmp_path / "a.json", task), ten_samples, CLASSES)[1].all().seeds == (3,)
+    task = label_studio(SQUARE, image="picture 000003")
+    (failure,) = load(write(tmp_path / "a.json", task), ten_samples, CLASSES)[1].failures
+    assert "names no image" in failure.message
+
+
 def test_what_label_studio_has_besides_shapes_is_left_out_and_said(ten_samples, tmp_path):
     polygon = {"points": square(0, 0, 50, 50), "polygonlabels": ["skin"]}
     point = {"x": 10, "y": 10, "width": 0.5, "keypointlabels": ["eyes"]}  # the width of its mark

@@ -13,6 +13,7 @@ from gseg_cli.annotate.bitmap import read_bitmap, within
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
+from gseg_cli.annotate.match import ends_like_a_picture
 from gseg_cli.annotate.rle import decode_brush
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files
@@ -123,17 +124,22 @@ def _kinds(region: Node) -> list[str]:
 
 
 def _names_of(task: Node) -> tuple[str, ...]:
-    """All texts that could be the picture's path or address."""
+    """The texts that end like a picture; without any, those that look like an address. Other texts, such as captions
+    and the times of JSON-MIN, hold numbers too."""
     data = task.value.get("data") if isinstance(task.value.get("data"), dict) else task.value
-    texts = [task.value.get("file_upload"), *data.values()]
-    names = tuple(text for text in texts if isinstance(text, str) and _is_address(text))
+    texts = [text for text in (task.value.get("file_upload"), *data.values()) if _is_line(text)]
+    names = tuple(filter(ends_like_a_picture, texts)) or tuple(filter(_is_address, texts))
     if not names:
         raise GsegError(f"{task.where}: it names no image", HINT)
     return names
 
 
+def _is_line(value: Any) -> bool:
+    return isinstance(value, str) and value.isprintable()
+
+
 def _is_address(text: str) -> bool:
-    return ("." in text or "fileuri=" in text) and text.isprintable()
+    return ("/" in text or "fileuri=" in text) and " " not in text
 
 
 def _regions_of(task: Node) -> list[Node]:
