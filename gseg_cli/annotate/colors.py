@@ -1,6 +1,6 @@
 """Label maps drawn in colours: which class each pixel means, when colours have drifted and edges are smoothed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +9,7 @@ import numpy.typing as npt
 from gseg_cli.annotate.drawing import Layer
 from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.template_colors import class_of_shades, is_template_color
-from gseg_runtime.class_map import Color, format_color
+from gseg_runtime.class_map import IGNORE, Color, format_color
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import Pixels
 
@@ -50,6 +50,30 @@ class ColorKey:
         drift = gaps[np.arange(len(colors)), best]
         others = np.where(np.arange(len(self.labels)) == best[:, None], 255, gaps).min(axis=1)
         return best, np.where((drift > 0) & (2 * drift >= others), 255, drift).astype(np.int16)
+
+
+def are_indices(pixels: Pixels, colors: Sequence[Color], where: str) -> bool:
+    """Whether a picture in colours holds class indices in each channel, as programs without greyscale save them.
+
+    pixels: [N, 3 or 4]; colors: of the classes. Read by colour, the darkest greys would all be a black background.
+    GsegError where a grey is also the colour of another class.
+    """
+    if (pixels[:, :3] != pixels[:, :1]).any():
+        return False
+    values = np.unique(pixels[:, 0]).tolist()
+    others = [value for value in values if (value, value, value) not in colors]
+    if others in ([], [IGNORE]) or any(value >= len(colors) and value != IGNORE for value in values):
+        return False  # black and white are a mask, hardly background and ignored pixels
+    moved = [value for value in values if value not in others and colors.index((value, value, value)) != value]
+    if moved:
+        message = f"{where}: value {moved[0]} is a class index, but its grey is the colour of another class"
+        raise GsegError(message, "save class indices as an indexed or greyscale PNG, or draw in the class colours")
+    return True
+
+
+def by_index(where: str) -> str:
+    """A warning."""
+    return f"{where}: class indices in three channels, so it is read by index, not by colour"
 
 
 def layers_of_colors(

@@ -114,3 +114,10 @@ def test_what_labelme_ignores_in_masks_is_ignored(ten_samples, tmp_path):
     write(tmp_path / "class_names.txt", "_background_\nskin\neyes\n")
     labels = labels_of(tmp_path, ten_samples, CLASSES)
     assert ((labels == 255).sum(), (labels == 1).sum()) == (300, 64)
+
+
+def test_indices_in_three_equal_channels_are_numbers_in_labelmes_class_names(ten_samples, tmp_path):
+    write(tmp_path / "class_names.txt", "_background_\neyes\nskin\n")
+    write(tmp_path / "SegmentationClass/000003.png", png(np.stack([MASK] * 3, axis=-1)))
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], WANTED) and "read by index" in found.warnings[0]

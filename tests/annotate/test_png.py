@@ -206,6 +206,41 @@ def test_files_that_are_no_pngs_are_left_out_with_a_word(samples, source):
     assert "1 files are not label maps" in warning and "4.jpg" in warning
 
 
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])
+def test_class_indices_in_three_equal_channels_are_read_by_index_and_said(samples, source, mode):
+    """By colour they would all be background: they differ from black by less than colours may drift."""
+    labels = face()
+    labels[0] = 255
+    Image.fromarray(labels).convert(mode).save(source / "3.png")
+    found = import_pngs(source, samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], labels)
+    assert found.warnings == (
+        f"{source / '3.png'}: class indices in three channels, so it is read by index, not by colour",
+    )
+
+
+def test_a_mask_in_black_and_white_stays_one_where_these_are_class_colours(samples, source):
+    classes = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (255, 255, 255), (1, 1, 1)))
+    Image.fromarray(np.where(face() == 1, 255, 0).astype(np.uint8)).convert("RGB").save(source / "3.png")
+    found = import_pngs(source, samples, classes)
+    assert np.array_equal(found.all().labels[0], face() == 1) and found.warnings == ()
+
+
+def test_white_that_is_no_class_colour_is_an_error_and_not_ignored(samples, source):
+    Image.fromarray(np.where(face() == 1, 255, 0).astype(np.uint8)).convert("RGB").save(source / "3.png")
+    (failure,) = import_pngs(source, samples, CLASSES).failures
+    assert "#ffffff, which is not the colour of any class" in failure.message
+
+
+def test_greys_that_are_class_indices_and_colours_of_other_classes_are_refused(samples, source):
+    classes = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (255, 255, 255), (90, 0, 0)))
+    labels = face()
+    labels[0] = 255  # ignored, or skin
+    Image.fromarray(labels).convert("RGB").save(source / "3.png")
+    (failure,) = import_pngs(source, samples, classes).failures
+    assert "value 255 is a class index, but its grey is the colour of another class" in failure.message
+
+
 def test_a_mask_of_0_and_255_is_suspicious(samples, source):
     draw(source / "1.png", np.where(face() == 2, 255, 0).astype(np.uint8), "L")
     sparse = np.full((SIZE, SIZE), 255, np.uint8)

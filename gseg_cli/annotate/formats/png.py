@@ -14,7 +14,7 @@ from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.class_table import ClassTable, Tables
-from gseg_cli.annotate.colors import ColorKey, layers_of_colors
+from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Import, tie
@@ -25,7 +25,7 @@ from gseg_cli.annotate.wide_tiff import read_wide_tiff
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
 from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.label_map import LabelMap, check_label_map
+from gseg_runtime.label_map import LabelMap, Pixels, check_label_map
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
 _GREY_STEPS = {2: 85, 4: 17}  # Pillow stretches grey of few bits to 0..255
@@ -66,13 +66,20 @@ def _layers_of(image: Image.Image, data: bytes, classes: ClassMap, where: str) -
     if image.mode in ("1", "L"):
         return _layers_of_indices(_grey(image, data), classes, where)
     if image.mode in ("RGB", "RGBA", "LA"):
-        pixels = np.asarray(image.convert("RGBA"))
-        is_clear = pixels[:, :, 3] < 128
-        return layers_of_colors(pixels[:, :, :3], is_clear, color_key(classes, where), None, where)
+        return _layers_of_colored(np.asarray(image.convert("RGBA")), classes, where)
     if image.mode.startswith(("I", "F")):  # napari, scikit-image, Fiji
         return _layers_of_indices(_wide(image, where), classes, where)
     message = f"{where}: expected a label map (indexed, 8-bit greyscale or colour PNG), got {_depth(image, data)}"
     raise ImageError(message, "save it as an indexed, 8-bit greyscale or RGB PNG")
+
+
+def _layers_of_colored(pixels: Pixels, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+    """pixels: [H, W, 4]"""
+    is_drawn = pixels[:, :, 3] >= 128
+    if not are_indices(pixels[is_drawn], classes.colors, where):
+        return layers_of_colors(pixels[:, :, :3], ~is_drawn, color_key(classes, where), None, where)
+    layers, warnings = _layers_of_drawn(pixels[:, :, 0], is_drawn, classes, where)
+    return layers, [by_index(where), *warnings]
 
 
 def _from_wide(values: npt.NDArray[Any], where: str) -> Image.Image:
@@ -167,13 +174,17 @@ def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tup
         return layers, [note, *warnings]
     if not is_picture.any():
         return _layers_of_indices(values, classes, where)
-    is_drawn = ~np.isin(values, used[is_picture])
+    return _layers_of_drawn(values, ~np.isin(values, used[is_picture]), classes, where)
+
+
+def _layers_of_drawn(values: LabelMap, is_drawn: Mask, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+    """Those of class indices, but nothing where the picture of a template still shows."""
     layers, warnings = _layers_of_indices(np.where(is_drawn, values, 0).astype(np.uint8), classes, where)
     return [drawn for layer in layers if (drawn := _within(layer, is_drawn)) is not None], warnings
 
 
 def _within(layer: Layer, is_drawn: Mask) -> Layer | None:
-    """The part of a layer that was painted over the picture of a template, None without any."""
+    """The part of a layer that was painted, None without any."""
     assert isinstance(layer.shape, Bitmap)
     mask = layer.shape.mask & is_drawn
     return Layer(layer.label, Bitmap(mask)) if mask.any() else None

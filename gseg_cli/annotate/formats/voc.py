@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
-from gseg_cli.annotate.colors import ColorKey, layers_of_colors
+from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading, no_picture
 from gseg_cli.annotate.fields import HINT, check_address, check_number, check_text, check_whole
@@ -19,6 +19,7 @@ from gseg_cli.annotate.shapes import Bitmap, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, Color
 from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import LabelMap
 
 VOC_NAMES = (
     "background", "aeroplane", "bicycle", "bird", "boat", "bottle", "bus", "car", "cat", "chair", "cow", "diningtable",
@@ -53,15 +54,21 @@ def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
 
 
 def _layers_of(image: Image.Image, key: ColorKey, where: str) -> tuple[list[Layer], list[str]]:
-    if image.mode != "L":
-        return layers_of_colors(np.asarray(image.convert("RGB")), None, key, BACKGROUND, where)
-    values = np.asarray(image)
+    if image.mode == "L":
+        return _layers_of_values(np.asarray(image), key, where), []
+    pixels = np.asarray(image.convert("RGB"))
+    if are_indices(pixels.reshape(-1, 3), [(red, green, blue) for red, green, blue in key.colors.tolist()], where):
+        return _layers_of_values(pixels[:, :, 0], key, where), [by_index(where)]
+    return layers_of_colors(pixels, None, key, BACKGROUND, where)
+
+
+def _layers_of_values(values: LabelMap, key: ColorKey, where: str) -> list[Layer]:
     numbers = [int(value) for value in np.unique(values) if value != IGNORE]
     if numbers and numbers[-1] >= len(key.labels):
         raise GsegError(f"{where}: value {numbers[-1]}, but there are {len(key.labels)} labels", HINT)
     labels = {**{value: key.labels[value] for value in numbers}, IGNORE: IGNORED}
     is_drawn = [value for value in np.unique(values) if labels[value] != BACKGROUND]
-    return [Layer(labels[value], Bitmap(values == value)) for value in is_drawn], []
+    return [Layer(labels[value], Bitmap(values == value)) for value in is_drawn]
 
 
 def _table(files: Files) -> dict[str, Color]:
