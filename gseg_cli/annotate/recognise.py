@@ -30,6 +30,7 @@ from gseg_cli.annotate.formats.voc import is_voc_boxes, mask_names, read_voc_box
 from gseg_cli.annotate.formats.yolo import label_files, read_yolo
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.source_files import Files, base_name, open_source
+from gseg_cli.annotate.table_above import with_table
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
@@ -73,7 +74,7 @@ def read_source(source: Path, names: Names, bounds: Bounds = SAMPLES) -> tuple[s
     GsegError when nothing in it is known, or when it holds several formats; what is wrong with single files or
     pictures becomes a failure.
     """
-    files, reading = open_source(source), Reading(bounds=bounds)
+    files, reading = with_table(open_source(source)), Reading(bounds=bounds)
     masks = mask_names(files)
     if masks:
         read_voc_masks(files, masks, reading)

@@ -9,7 +9,7 @@ import os
 import struct
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
@@ -27,11 +27,15 @@ _ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, struct.error)
 
 @dataclass(frozen=True)
 class Files:
-    """Files by their names below `root`, in order. A name is posix text such as "images/000003.png"."""
+    """Files by their names below `root`, in order. A name is posix text such as "images/000003.png".
+
+    lent: those that stand outside of what was given.
+    """
 
     root: Path
     readers: Mapping[str, Callable[[], bytes]]
     is_zip: bool = False
+    lent: tuple[str, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -70,6 +74,16 @@ class Files:
         """Reads the picture that an annotation refers to; None when it is not among the files."""
         name = self.find(reference)
         return (lambda: None) if name is None else partial(self.read, name)
+
+    def seen_from(self, folder: Path, lent: Iterable[str]) -> "Files":
+        """With these files of `folder`, which is `root` or above it; there names begin then."""
+        start = self.root.resolve().relative_to(folder)
+        readers = {(start / name).as_posix(): reader for name, reader in self.readers.items()}
+        return Files(folder, {**readers, **{name: partial(_read_file, folder / name) for name in lent}}, lent=(*lent,))
+
+    def about_lent(self, used: Collection[str]) -> list[str]:
+        """A warning of each that is used."""
+        return [f"{self.where(name)}: the masks are read by this table" for name in self.lent if name in used]
 
     @cached_property
     def _by_base(self) -> dict[str, list[str]]:

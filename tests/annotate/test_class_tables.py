@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from gseg_runtime.errors import GsegError
-from tests.annotate.exports import CLASSES, DATA, box, labels_of, load, png, write
+from tests.annotate.exports import CLASSES, DATA, box, labelme, labels_of, load, png, write
 
 MASK = box(64, 8, 8, 16, 16, 2) + box(64, 20, 20, 30, 30, 1)
 WANTED = box(64, 8, 8, 16, 16, 1) + box(64, 20, 20, 30, 30, 3)  # 1 is eyes, 2 is skin
@@ -77,6 +77,40 @@ def test_masks_of_roboflow_stand_beside_their_picture_and_table(ten_samples, tmp
     write(tmp_path / "train/_classes.csv", BY_VALUE["_classes.csv"])
     write(tmp_path / "valid/_classes.csv", "Pixel Value, Class\n0, background\n1, hair\n")
     assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+PARTS_OF_DATA_SETS = {
+    "masks": ("codes.txt", "masks/000003.png"),
+    "masks/000003.png": ("codes.txt", "masks/000003.png"),
+    "train/000003.png": ("train/_classes.csv", "train/000003.png"),
+    "SegmentationClass": ("class_names.txt", "SegmentationClass/000003.png"),
+    "SegmentationClass/faces/000003.png": ("class_names.txt", "SegmentationClass/faces/000003.png"),
+    "train/masks": ("codes.txt", "train/masks/000003.png"),
+}
+
+
+@pytest.mark.parametrize("part", PARTS_OF_DATA_SETS)
+def test_part_of_a_data_set_is_read_by_the_table_above_it_and_that_is_said(ten_samples, tmp_path, part):
+    table, mask = PARTS_OF_DATA_SETS[part]
+    table = write(tmp_path / table, BY_VALUE[table.rpartition("/")[2]])
+    write(tmp_path / mask, png(np.stack([MASK] * 3, axis=-1) if "Segmentation" in mask else MASK))
+    _, found = load(tmp_path / part, ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], WANTED)
+    assert found.warnings[0] == f"{table}: the masks are read by this table"
+    assert not any("this table" in warning for warning in load(tmp_path, ten_samples, CLASSES)[1].warnings)
+
+
+def test_a_table_two_folders_above_masks_belongs_to_something_else(ten_samples, tmp_path):
+    write(tmp_path / "codes.txt", BY_VALUE["codes.txt"])
+    write(tmp_path / "faces/drawn/000003.png", png(MASK))
+    _, found = load(tmp_path / "faces/drawn", ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels[0], MASK) and found.warnings == ()
+
+
+def test_a_table_beside_shapes_is_not_looked_at(ten_samples, tmp_path):
+    write(tmp_path / "label_classes.json", "[[[")
+    drawn = write(tmp_path / "000003.json", labelme(("skin", "rectangle", [[0, 0], [8, 8]])))
+    assert load(drawn, ten_samples, CLASSES)[1].failures == ()
 
 
 def test_void_is_ignored_and_a_value_that_the_table_lacks_is_an_error(ten_samples, tmp_path):

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
-from gseg_cli.annotate.class_table import ClassTable, Tables
+from gseg_cli.annotate.class_table import NAMES, ClassTable, Tables
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
@@ -42,6 +42,7 @@ def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -
 def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, reading: Reading) -> None:
     """One drawing per picture. A table beside the pictures decides what their values and colours mean."""
     tables = Tables.of(files)
+    reading.warnings += files.about_lent(NAMES)
     for name in names:
         with reading.attempt():
             where = files.where(name)

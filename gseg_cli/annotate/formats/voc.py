@@ -26,19 +26,20 @@ VOC_NAMES = (
     "dog", "horse", "motorbike", "person", "pottedplant", "sheep", "sofa", "train", "tvmonitor",
 )  # fmt: skip
 VOID = (224, 224, 192)
-_TABLES = ("labelmap.txt", "class_names.txt")
+FOLDERS = {"SegmentationClass", "SegmentationClassPNG"}
+TABLES = ("labelmap.txt", "class_names.txt")
 _LABELS = {"__ignore__": IGNORED, "void": IGNORED, "_background_": BACKGROUND}
 
 
 def mask_names(files: Files) -> list[str]:
     """The PNGs in folders called SegmentationClass or SegmentationClassPNG, and below: CVAT keeps its own folders."""
-    folders = {"SegmentationClass", "SegmentationClassPNG"}
-    return [name for name in files.named(".png") if folders.intersection(name.split("/")[:-1])]
+    return [name for name in files.named(".png") if FOLDERS.intersection(name.split("/")[:-1])]
 
 
 def read_voc_masks(files: Files, names: list[str], reading: Reading) -> None:
     table = _table(files)
-    key = ColorKey.of(table, files.where(next((name for name in files.names if base_name(name) in _TABLES), names[0])))
+    reading.warnings += files.about_lent(TABLES)
+    key = ColorKey.of(table, files.where(next((name for name in files.names if base_name(name) in TABLES), names[0])))
     photos = {base_name(n).rpartition(".")[0]: n for n in files.names if "/JPEGImages/" in f"/{n}"}
     for name in names:
         with reading.attempt():
@@ -72,7 +73,7 @@ def _layers_of_values(values: LabelMap, key: ColorKey, where: str) -> list[Layer
 
 
 def _table(files: Files) -> dict[str, Color]:
-    found = [name for name in files.names if base_name(name) in _TABLES]
+    found = [name for name in files.names if base_name(name) in TABLES]
     if not found:
         return _with_ignored(dict(zip(VOC_NAMES, map(voc_color, range(len(VOC_NAMES))), strict=True)))
     try:
