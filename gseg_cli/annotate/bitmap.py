@@ -36,6 +36,20 @@ def within(size: tuple[int, int]) -> Bounds:
     return Bounds(*size, size[0] * size[1])
 
 
+def read_whole_bitmap(data: bytes, where: str, size: tuple[int, int]) -> Mask:
+    """As `read_bitmap`, of a mask that covers a picture of that size, (width, height); GsegError when it does not."""
+    mask = read_bitmap(data, where, within(size))
+    check_covers((mask.shape[1], mask.shape[0]), size, where)
+    return mask
+
+
+def check_covers(mask: tuple[int, int], picture: tuple[int, int], where: str) -> None:
+    """GsegError when these sizes, (width, height), differ: a smaller mask would lie in the upper left corner."""
+    if mask != picture:
+        message = f"{where}: a mask of {mask[0]}x{mask[1]} for a picture of {picture[0]}x{picture[1]}"
+        raise GsegError(message, "save the masks at the size of the pictures, or export both again")
+
+
 def read_bitmap(data: bytes, where: str, most: Bounds) -> Mask:
     """[H, W]: the light and opaque pixels of a mask picture; light for that picture, as labelme's hold 0 and 1."""
     pixels = np.asarray(decode_picture(data, where, most).convert("RGBA"))

@@ -67,6 +67,42 @@ def test_labelme_masks_lie_at_their_corner(labels_in):
     assert np.argwhere(labels == 2).tolist() == [[7, 5], [8, 5], [8, 6]]
 
 
+def test_labelme_masks_may_end_before_their_corner_at_the_edge_of_the_picture_and_nowhere_else(ten_samples, tmp_path):
+    """labelme 5.5 takes the end of a mask for its last pixel and cuts with numpy, which stops at the edge."""
+    shape = {"label": "hair", "shape_type": "mask", "points": [[60.0, 7.0], [64.0, 9.0]]}
+    shape["mask"] = b64(png(np.ones((3, 4), np.uint8)))
+    drawn = write(tmp_path / "000003.json", {**labelme(), "shapes": [shape]})
+    assert np.array_equal(labels_of(drawn, ten_samples, CLASSES), box(64, 60, 7, 64, 10, 2))
+    shape["points"] = [[50.0, 7.0], [54.0, 9.0]]
+    (failure,) = load(write(drawn, {**labelme(), "shapes": [shape]}), ten_samples, CLASSES)[1].failures
+    assert "a mask of 4x3 between corners of 5x3 pixels" in failure.message
+
+
+HALF = png(box(32, 0, 0, 16, 16, 255))
+HALF_MASKS = {
+    "panoptic": {
+        "panoptic.json": coco({"file_name": "000003.png", "segments_info": [{"id": 255, "category_id": 1}]}),
+        "panoptic/000003.png": HALF,
+    },
+    "LabelMe XML": {
+        "000003.xml": "<annotation><filename>000003.png</filename><imagesize><nrows>64</nrows><ncols>64</ncols>"
+        "</imagesize><object><name>skin</name><segm><mask>a.png</mask></segm></object></annotation>",
+        "Masks/a.png": HALF,
+    },
+    "Label Studio": {
+        "a.json": label_studio({"imageDataURL": f"data:image/png;base64,{b64(HALF)}", "bitmasklabels": ["skin"]})
+    },
+}
+
+
+@pytest.mark.parametrize("kind", HALF_MASKS)
+def test_a_mask_smaller_than_its_picture_is_an_error_and_not_put_in_the_corner(ten_samples, tmp_path, kind):
+    for name, content in HALF_MASKS[kind].items():
+        write(tmp_path / name, content)
+    (failure,) = load(tmp_path, ten_samples, CLASSES)[1].failures
+    assert "a mask of 32x32 for a picture of 64x64" in failure.message
+
+
 def test_labelme_files_of_old_versions_have_no_kinds_and_no_size(labels_in):
     """Versions before 3: every shape is a polygon."""
     shape = {"label": "skin", "line_color": None, "fill_color": None, "points": [[0, 0], [8, 0], [8, 8], [0, 8]]}

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from gseg_cli.annotate.bitmap import decode_picture, within
+from gseg_cli.annotate.bitmap import check_covers, decode_picture, within
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_whole, points_of
@@ -138,8 +138,7 @@ def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
 def read_rle(node: Node, size: tuple[int, int]) -> Bitmap:
     """{size: [height, width], counts}; size: (width, height) that it must have."""
     height, width = (check_whole(side.value, side.where) for side in _two(node.child("size")))
-    if (width, height) != size:
-        raise GsegError(f"{node.where}: a mask of {width}x{height} for a picture of {size[0]}x{size[1]}", HINT)
+    check_covers((width, height), size, node.where)
     counts = node.child("counts")
     runs = counts.value if isinstance(counts.value, str) else counts.of_type(list)
     return Bitmap(decode_coco(runs, height, width, counts.where))
@@ -166,8 +165,9 @@ def _segments(
     if file is None:
         message = f"{document.where}: {name}: the PNG with its segment ids is missing"
         raise GsegError(message, "give the folder or zip that holds the JSON and its PNGs")
-    picture = decode_picture(files.read(file), files.where(file), within(size)).convert("RGB")
-    numbers = np.asarray(picture).astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)  # [H, W]
+    picture = decode_picture(files.read(file), files.where(file), within(size))
+    check_covers(picture.size, size, files.where(file))
+    numbers = np.asarray(picture.convert("RGB")).astype(np.uint32) @ np.array([1, 256, 65536], np.uint32)  # [H, W]
     segments = annotation.nodes("segments_info")
     return [
         Layer(_of_id(categories, segment, "category_id"), Bitmap(numbers == segment.whole("id")))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from gseg_cli.annotate.bitmap import read_bitmap, within
+from gseg_cli.annotate.bitmap import read_whole_bitmap
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
@@ -209,7 +209,7 @@ def _shape_of(region: Node) -> Shape:
         data = value.child("rle")
         return Bitmap(decode_brush(data.of_type(list), height, width, data.where))
     if value.has("imageDataURL"):
-        return Bitmap(read_bitmap(_data_url(value.child("imageDataURL")), value.where, within((width, height))))
+        return Bitmap(read_whole_bitmap(_data_url(value.child("imageDataURL")), value.where, (width, height)))
     x, y = (float(side) for side in np.array([value.number("x"), value.number("y")]) * scale)
     degrees = value.number("rotation") if value.has("rotation") else 0.0
     if value.has("radiusX"):

@@ -101,8 +101,7 @@ def _shapes_of(shape: Node, size: tuple[int, int], counts_pixels: bool) -> list[
         case "point" | "points":
             return discs(points + half)
         case "mask":  # corners inclusive, and a PNG of what lies between
-            x, y = (int(value) for value in points[0])
-            return [_mask(shape, size, (x, y))]
+            return [_mask(shape, points, size)]
     raise GsegError(f"{shape.where}: not a shape that can be filled: {kind}", "draw it as a polygon, or delete it")
 
 
@@ -112,8 +111,16 @@ def _ellipse_in(low: Points, high: Points) -> Ellipse:
     return Ellipse((float(x), float(y)), (float(radius_x), float(radius_y)))
 
 
-def _mask(shape: Node, size: tuple[int, int], corner: tuple[int, int]) -> Bitmap:
-    return Bitmap(read_bitmap(_decode(shape.child("mask")), shape.where, within(size)), corner)
+def _mask(shape: Node, points: Points, size: tuple[int, int]) -> Bitmap:
+    """Between the corners, or up to the picture's edge: labelme 5 counts the second corner one too far there."""
+    mask = read_bitmap(_decode(shape.child("mask")), shape.where, within(size))
+    corner, between = points[0].astype(int), np.rint(points[1] - points[0]).astype(int) + 1
+    up_to_edge = np.minimum(between, size - corner)
+    height, width = mask.shape
+    if not ((between == (width, height)) | (up_to_edge == (width, height))).all():
+        message = f"{shape.where}: a mask of {width}x{height} between corners of {between[0]}x{between[1]} pixels"
+        raise GsegError(message, HINT)
+    return Bitmap(mask, (int(corner[0]), int(corner[1])))
 
 
 def _decode(node: Node) -> bytes:

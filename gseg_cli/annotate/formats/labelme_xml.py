@@ -6,7 +6,7 @@ order of the file. A box is a polygon of four points.
 
 from xml.etree.ElementTree import Element
 
-from gseg_cli.annotate.bitmap import read_bitmap, within
+from gseg_cli.annotate.bitmap import read_bitmap, read_whole_bitmap
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Bounds, Drawing, Layer, Reading
 from gseg_cli.annotate.fields import (
@@ -37,8 +37,7 @@ def read_labelme_xml(document: Document, files: Files, reading: Reading) -> None
     objects = [found for found in root.findall("object") if (found.findtext("deleted") or "0").strip() != "1"]
     num_masks = sum(found.find("segm") is not None for found in objects)
     reading.check_amount(size, len(objects), num_masks, where)
-    bounds = reading.bounds if size is None else within(size)
-    layers = [_layer_of(found, files, bounds, where) for found in objects]
+    layers = [_layer_of(found, files, size, reading.bounds, where) for found in objects]
     reading.add(Drawing(where, (name, document.name), size, layers, files.picture(name)))
 
 
@@ -50,11 +49,10 @@ def _size_of(root: Element, where: str) -> tuple[int, int] | None:
     return width, height
 
 
-def _layer_of(found: Element, files: Files, bounds: Bounds, where: str) -> Layer:
+def _layer_of(found: Element, files: Files, size: tuple[int, int] | None, bounds: Bounds, where: str) -> Layer:
     label = check_text((found.findtext("name") or "").strip(), f"{where}: name")
-    return Layer(
-        label, _mask(found, files, bounds, where) if found.find("segm") is not None else _polygon(found, where)
-    )
+    is_mask = found.find("segm") is not None
+    return Layer(label, _mask(found, files, size, bounds, where) if is_mask else _polygon(found, where))
 
 
 def _polygon(found: Element, where: str) -> Shape:
@@ -64,10 +62,12 @@ def _polygon(found: Element, where: str) -> Shape:
     return Polygon((check_polygon(points_of(values, f"{where}: polygon"), f"{where}: polygon"),))
 
 
-def _mask(found: Element, files: Files, bounds: Bounds, where: str) -> Shape:
+def _mask(found: Element, files: Files, size: tuple[int, int] | None, bounds: Bounds, where: str) -> Shape:
     """A picture of the whole, in the folder Masks."""
     name = check_text((found.findtext("segm/mask") or "").strip(), f"{where}: mask")
     file = files.find(name)
     if file is None:
         raise GsegError(f"{where}: the mask {name[:100]} is missing", HINT)
-    return Bitmap(read_bitmap(files.read(file), files.where(file), bounds))
+    if size is None:
+        return Bitmap(read_bitmap(files.read(file), files.where(file), bounds))
+    return Bitmap(read_whole_bitmap(files.read(file), files.where(file), size))
