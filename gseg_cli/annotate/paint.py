@@ -11,7 +11,7 @@ from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
 from gseg_cli.annotate.reduce import reduced
-from gseg_cli.annotate.shapes import LINE_WIDTH, PixelPolygon, Polygon, Stroke, cover, effort, enlarged
+from gseg_cli.annotate.shapes import LINE_WIDTH, Stroke, cover, effort, enlarged, extent
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
@@ -143,8 +143,7 @@ def _check_effort(drawing: Drawing, width: int, height: int, line_width: float) 
 def _check_within(drawing: Drawing, resolution: int) -> None:
     """A drawing that does not tell its size is taken to be as large as the samples; then nothing lies far outside."""
     for layer in drawing.layers:
-        rings = layer.shape.rings if isinstance(layer.shape, Polygon | PixelPolygon) else ()
-        reach = max((float(ring.max()) for ring in rings), default=0.0)
+        reach = extent(layer.shape)
         if reach > drawing.times * resolution + 1:
             message = f"{drawing.where}: reaches to {reach:g}, but the picture has {drawing.times * resolution} pixels"
             hint = "it was drawn on a larger one, whose size the file does not say; for samples --scale says how large"

@@ -102,6 +102,20 @@ def enlarged(shape: Shape, size: tuple[int, int]) -> Shape:
     return Polygon(tuple(ring * size for ring in shape.rings))
 
 
+def extent(shape: Shape) -> float:
+    """How far right or down it lies. Circles are often drawn over an edge, so only their centre and radii count."""
+    match shape:
+        case Polygon() | PixelPolygon():
+            return max(float(ring.max()) for ring in shape.rings)
+        case Ellipse():
+            return max(*shape.center, *shape.radii)
+        case Stroke():
+            return float(shape.points.max())
+        case Bitmap():
+            (height, width), (x, y) = shape.mask.shape, shape.corner
+            return max(x + width, y + height)
+
+
 def cover(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH) -> Mask:
     """[H, W]: the pixels whose centre is in the shape. GsegError when that would take absurdly long."""
     match shape:

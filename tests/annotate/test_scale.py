@@ -90,6 +90,36 @@ def test_the_scale_is_given_by_hand_where_the_file_does_not_tell(ten_samples, tm
     assert "reaches to 400" in failure.message and "--scale" in failure.hint
 
 
+@pytest.mark.parametrize(
+    ("shape", "reach"),
+    [
+        ({"name": "ellipse", "cx": 300, "cy": 32, "rx": 10, "ry": 8}, 300),
+        ({"name": "ellipse", "cx": 32, "cy": 32, "rx": 10, "ry": 80}, 80),
+        ({"name": "circle", "cx": 100, "cy": 100, "r": 90}, 100),
+        ({"name": "point", "cx": 30, "cy": 300}, 300),
+        ({"name": "polyline", "all_points_x": [10, 200], "all_points_y": [10, 20]}, 200),
+    ],
+)
+def test_no_shape_far_outside_passes_where_the_file_does_not_tell_the_size(ten_samples, tmp_path, shape, reach):
+    path = write(tmp_path / "a.json", via(shape))
+    (failure,) = load(path, ten_samples, CLASSES)[1].failures
+    assert f"reaches to {reach}, but the picture has 64 pixels" in failure.message
+    assert load(path, ten_samples, CLASSES, scale=8)[1].failures == ()
+
+
+def test_a_mask_outside_of_a_picture_of_unknown_size_is_an_error(ten_samples):
+    reading = Reading(
+        [Drawing("a.json", ("000003.png",), None, [Layer("skin", Bitmap(np.ones((9, 9), bool), (60, 0)))])]
+    )
+    (failure,) = tie(reading, ten_samples, Names(CLASSES)).failures
+    assert "reaches to 69, but the picture has 64 pixels" in failure.message
+
+
+def test_a_circle_may_be_drawn_over_the_edge(ten_samples, tmp_path):
+    path = write(tmp_path / "a.json", via({"name": "circle", "cx": 60, "cy": 32, "r": 20}))
+    assert load(path, ten_samples, CLASSES)[1].failures == ()
+
+
 POLYGON = {"name": "polygon", "all_points_x": [80, 400, 400], "all_points_y": [80, 80, 400]}
 
 
