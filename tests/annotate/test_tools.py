@@ -526,6 +526,14 @@ def test_upper_layers_cover_lower_ones_and_hidden_ones_do_not_count(ten_samples,
     assert (area(labels, 1), area(labels, 2), area(labels, 3)) == (200, 400, 0)
 
 
+def test_stacks_may_lie_in_one_another_thousands_of_times(ten_samples, tmp_path):
+    with zipfile.ZipFile(tmp_path / "000003.ora", "w") as archive:
+        stacks = f'{"<stack>" * 3000}<layer name="hair" src="a.png"/>{"</stack>" * 3000}'
+        archive.writestr("stack.xml", f'<image w="64" h="64">{stacks}</image>')
+        archive.writestr("a.png", png(np.full((20, 20, 4), 255, np.uint8)))
+    assert area(labels_of(tmp_path / "000003.ora", ten_samples, CLASSES), 2) == 400
+
+
 WIDE = {
     "16-bit TIFF": ("000003.tif", np.uint16),
     "32-bit TIFF": ("000003.tif", np.int32),

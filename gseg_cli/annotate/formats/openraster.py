@@ -55,14 +55,17 @@ def _check_named(elements: list[Element], where: str) -> None:
         raise GsegError(message, "name each layer after its class, such as hair, and save it again")
 
 
-def _visible(element: Element) -> Iterator[Element]:
-    for child in element:
-        if child.get("visibility", "visible") != "visible":
+def _visible(root: Element) -> Iterator[Element]:
+    """The layers, from the uppermost on. Broken files may hold more stacks in one another than Python calls."""
+    left = list(root)[::-1]
+    while left:
+        element = left.pop()
+        if element.get("visibility", "visible") != "visible":
             continue
-        if child.tag == "layer":
-            yield child
-        elif child.tag == "stack":
-            yield from _visible(child)
+        if element.tag == "layer":
+            yield element
+        elif element.tag == "stack":
+            left += list(element)[::-1]
 
 
 def _mask_of(element: Element, inner: Files, size: tuple[int, int], most: Bounds, where: str) -> Bitmap:
