@@ -22,7 +22,9 @@ from gseg_runtime.photo_names import is_named_like_a_picture
 
 _SUFFIX = re.compile(r"\.(png|jpe?g|webp|bmp|tiff?|gif|json|ora|psd|psb)$", re.IGNORECASE)
 _ROBOFLOW = re.compile(r"(_(png|jpe?g|webp|bmp))?\.rf\.[0-9A-Za-z]+$", re.IGNORECASE)
-_UPLOAD = re.compile(r"^[0-9a-f]{8}-(?=.)")  # Label Studio puts eight hexadecimal digits before the name
+# Label Studio puts eight hexadecimal digits before the name. Only one in nine thousand of them looks like a date.
+_DATE = r"(?:19|20)\d\d[01]\d[0-3]\d|[0-3]\d[0-3]\d(?:19|20)\d\d"
+_UPLOAD = re.compile(rf"^(?!(?:{_DATE})-)[0-9a-f]{{8}}-(?=.)")
 Thumbnail = npt.NDArray[np.float32]  # [16, 16, 3]
 _SIDE = 16  # of the thumbnails that are compared
 # Mean difference of two thumbnails in levels. Of ten toy faces, copies at half to eight times the size and as JPEGs of

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO
@@ -34,6 +35,17 @@ class PhotoFolder:
     def image_path(self, seed: int) -> Path:
         return self.paths[seed - FIRST_PHOTO]
 
+    def called(self, stem: str) -> list[int]:
+        """Those of that name, without folder and ending."""
+        return self._by_stem.get(stem, [])
+
+    @cached_property
+    def _by_stem(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for seed, path in zip(self.seeds, self.paths, strict=True):
+            found.setdefault(path.stem, []).append(seed)
+        return found
+
     def name(self, seed: int) -> str:
         """Relative to the folder."""
         path = self.image_path(seed)
@@ -53,9 +65,12 @@ class PhotoMatcher(Matcher):
         return f"rename it to {self.samples.name(seed)}, or draw on the other photo"
 
     def by_name(self, name: str, where: str) -> int:
-        """The photo of the same name but for path, ending and what tools add; GsegError when there is not just one."""
+        """The photo of the same name but for path and ending, else but for what tools add, too.
+
+        GsegError when there is not just one.
+        """
         stem = plain_stem(name)
-        found = [seed for seed in self.samples.seeds if self.samples.image_path(seed).stem in (stem, Path(name).stem)]
+        found = self.samples.called(Path(name).stem) or self.samples.called(stem)
         if len(found) == 1:
             return found[0]
         got = "none" if not found else " and ".join(self.samples.name(seed) for seed in found[:3])

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gseg_cli.annotate.match import match_seed
+from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
 from gseg_runtime.errors import GsegError
 from tests.annotate.exports import CLASSES, b64, box, coco, labelme, labels_of, load, png, write
 
@@ -46,6 +47,37 @@ def test_a_name_is_understood_in_every_form_tools_write_it(name):
 def test_a_name_that_fits_no_sample_or_two_is_an_error(name, got):
     with pytest.raises(GsegError, match=got):
         match_seed(name, range(10), "export")
+
+
+@pytest.fixture
+def photo_called(tmp_path):
+    """The photo that a drawing of this name is matched to, in a folder of photos of these names."""
+
+    def called(name, *photos):
+        for photo in photos:
+            write(tmp_path / photo, b"")
+        folder = PhotoFolder.of(tmp_path)
+        return folder.name(PhotoMatcher(folder).by_name(name, "drawing"))
+
+    return called
+
+
+@pytest.mark.parametrize(
+    "name", ["anna.png", "a/anna.json", "3f2a1b4c-anna.jpg", "03040506-anna.jpg", "C:\\x\\anna.bmp"]
+)
+def test_a_photo_is_known_by_its_name_in_whatever_form(photo_called, name):
+    assert photo_called(name, "anna.jpg", "bert.jpg") == "anna.jpg"
+
+
+@pytest.mark.parametrize("date", ["20240101", "19991231", "31121999", "12312024"])
+def test_a_date_before_a_name_is_no_prefix_of_label_studio(photo_called, date):
+    with pytest.raises(GsegError, match=f"'{date}-anna' is none"):
+        photo_called(f"{date}-anna.jpg", "anna.jpg")
+
+
+@pytest.mark.parametrize("name", ["20240101-anna.jpg", "3f2a1b4c-anna.jpg", "50%20anna.jpg", "anna.rf.abc.jpg"])
+def test_the_photo_of_exactly_the_name_goes_before_others(photo_called, name):
+    assert photo_called(name, name, "anna.jpg", "50 anna.jpg") == name
 
 
 def picture(samples, seed, size=64, quality=None):
