@@ -7,6 +7,7 @@ from pathlib import Path
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO
 from gseg_cli.annotate.match import Matcher, plain_stem
+from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import list_images
 
@@ -36,14 +37,14 @@ class PhotoFolder:
         return self.paths[seed - FIRST_PHOTO]
 
     def called(self, stem: str) -> list[int]:
-        """Those of that name, without folder and ending."""
-        return self._by_stem.get(stem, [])
+        """Those of that name, without folder and ending, however its accents are written."""
+        return self._by_stem.get(composed(stem), [])
 
     @cached_property
     def _by_stem(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         for seed, path in zip(self.seeds, self.paths, strict=True):
-            found.setdefault(path.stem, []).append(seed)
+            found.setdefault(composed(path.stem), []).append(seed)
         return found
 
     def name(self, seed: int) -> str:

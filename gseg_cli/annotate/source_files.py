@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 
+from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
 
 MAX_FILES = 20_000
@@ -63,7 +64,7 @@ class Files:
 
     def called(self, reference: str) -> list[str]:
         """The files of the same name, in whatever folder, as a path in an annotation."""
-        return self._by_base.get(base_name(reference.replace("\\", "/")).lower(), [])
+        return self._by_base.get(_folded(reference.replace("\\", "/")), [])
 
     def find(self, reference: str) -> str | None:
         """The one file that a path in an annotation means; None when there is none of its name, or several."""
@@ -89,12 +90,17 @@ class Files:
     def _by_base(self) -> dict[str, list[str]]:
         bases: dict[str, list[str]] = {}
         for name in self.names:
-            bases.setdefault(base_name(name).lower(), []).append(name)
+            bases.setdefault(_folded(name), []).append(name)
         return bases
 
 
 def base_name(name: str) -> str:
     return name.rpartition("/")[2]
+
+
+def _folded(name: str) -> str:
+    """A file's name, the same for capitals and however accents are written; a Mac takes them apart."""
+    return composed(base_name(name)).lower()
 
 
 def open_source(source: Path) -> Files:

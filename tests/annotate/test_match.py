@@ -80,6 +80,11 @@ def test_the_photo_of_exactly_the_name_goes_before_others(photo_called, name):
     assert photo_called(name, name, "anna.jpg", "50 anna.jpg") == name
 
 
+@pytest.mark.parametrize(("name", "photo"), [("Zo\u00e9.png", "Zoe\u0301.jpg"), ("Zoe\u0301.png", "Zo\u00e9.jpg")])
+def test_accents_of_a_name_may_be_written_in_two_ways(photo_called, name, photo):
+    assert photo_called(name, photo) == photo
+
+
 def picture(samples, seed, size=64, quality=None):
     image = Image.open(samples.image_path(seed)).resize((size, size), Image.Resampling.BICUBIC)
     buffer = io.BytesIO()
@@ -98,6 +103,12 @@ def test_a_picture_of_any_name_is_known_by_its_content(ten_samples, tmp_path, se
 def test_the_pictures_beside_the_annotations_are_looked_at(ten_samples, tmp_path):
     write(tmp_path / "annotations/instances.json", coco({"bbox": [0, 0, 9, 9]}, name="a/portrait.png"))
     write(tmp_path / "images/portrait.png", picture(ten_samples, 6))
+    assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (6,)
+
+
+def test_a_picture_beside_is_found_however_its_accents_are_written(ten_samples, tmp_path):
+    write(tmp_path / "instances.json", coco({"bbox": [0, 0, 9, 9]}, name="Zo\u00e9.png"))
+    write(tmp_path / "Zoe\u0301.png", picture(ten_samples, 6))
     assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (6,)
 
 
