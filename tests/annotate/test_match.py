@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 
 from gseg_cli.annotate.match import match_seed
+from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
+from gseg_cli.annotate.recognise import read_source
 from gseg_runtime.errors import GsegError
 from tests.annotate.exports import CLASSES, b64, box, coco, labelme, labels_of, load, png, write
 
@@ -83,6 +85,16 @@ def test_the_photo_of_exactly_the_name_goes_before_others(photo_called, name):
 @pytest.mark.parametrize(("name", "photo"), [("Zo\u00e9.png", "Zoe\u0301.jpg"), ("Zoe\u0301.png", "Zo\u00e9.jpg")])
 def test_accents_of_a_name_may_be_written_in_two_ways(photo_called, name, photo):
     assert photo_called(name, photo) == photo
+
+
+@pytest.mark.parametrize("photo", ["3.jpg", "00003.jpg", "000003.png"])
+def test_masks_of_celebamask_hq_fit_photos_with_and_without_zeros_before_the_number(tmp_path, photo):
+    write(tmp_path / "photos" / photo, b"")
+    write(tmp_path / "photos/13.jpg", b"")
+    write(tmp_path / "masks/00003_hair.png", png(box(64, 0, 0, 9, 9, 255)))
+    (drawing,) = read_source(tmp_path / "masks", Names(CLASSES))[1].drawings
+    folder = PhotoFolder.of(tmp_path / "photos")
+    assert folder.name(PhotoMatcher(folder).seed_of(drawing)) == photo
 
 
 def picture(samples, seed, size=64, quality=None):

@@ -42,7 +42,7 @@ def read_parts(files: Files, names: Sequence[str], reading: Reading) -> None:
             order = sorted(parts, key=lambda part: CELEBA_PARTS.index(part) if part in CELEBA_PARTS else -1)
             where = files.where(parts[order[0]])
             masks = {part: _mask_of(files, parts[part], reading) for part in order}
-            reading.add(_drawing(where, number, masks))
+            reading.add(_drawing(where, _names_of(number, parts[order[0]]), masks))
 
 
 def _mask_of(files: Files, name: str, reading: Reading) -> Mask:
@@ -51,10 +51,17 @@ def _mask_of(files: Files, name: str, reading: Reading) -> Mask:
     return mask
 
 
-def _drawing(where: str, number: int, masks: dict[str, Mask]) -> Drawing:
+def _names_of(number: int, mask: str) -> tuple[str, ...]:
+    """The data set's photo of 00003_hair.png is 3.jpg; others keep the zeros, in whatever number."""
+    match = _NAME.match(base_name(mask))
+    assert match
+    return tuple(dict.fromkeys((match[1], str(number), sample_name(number))))
+
+
+def _drawing(where: str, names: tuple[str, ...], masks: dict[str, Mask]) -> Drawing:
     sizes = {mask.shape[::-1] for mask in masks.values()}
     if len(sizes) > 1:
         found = " and ".join(f"{width}x{height}" for width, height in sorted(sizes))
         raise GsegError(f"{where}: the masks of this picture differ in size, {found}", "save them at one size")
     layers = [Layer(part, Bitmap(mask)) for part, mask in masks.items() if mask.any()]
-    return Drawing(where, (sample_name(number),), sizes.pop(), layers)
+    return Drawing(where, names, sizes.pop(), layers)
