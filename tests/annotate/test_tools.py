@@ -470,6 +470,24 @@ def test_transparent_pixels_are_unlabelled_and_opaque_background_is_background(t
     assert [area(found.all().labels[0], value) for value in (0, 1, 255)] == [256, 256, 56 * 64]
 
 
+@pytest.mark.parametrize("alphas", [2, bytes([255, 255, 0])])
+@pytest.mark.parametrize("order", [[0, 1, 2], [1, 0, 2]])
+def test_a_transparent_colour_of_a_palette_is_unlabelled(ten_samples, tmp_path, alphas, order):
+    """Read by index, and by colour where the palette has another order; one entry is clear, or all have an alpha."""
+    values = np.arange(64 * 64).reshape(64, 64).astype(np.uint8) % 3
+    indexed(values, PALETTE[order]).save(tmp_path / "000003.png", transparency=alphas)
+    _, found = load(tmp_path, ten_samples, CLASSES, unlabelled=255)
+    assert np.array_equal(found.all().labels[0], np.array([*order[:2], 255])[values])
+
+
+def test_a_transparent_colour_is_unlabelled_whatever_a_table_says_of_its_value(ten_samples, tmp_path):
+    write(tmp_path / "codes.txt", "background\nhair\n")
+    values = np.arange(64 * 64).reshape(64, 64).astype(np.uint8) % 3
+    indexed(values, PALETTE).save(tmp_path / "000003.png", transparency=2)
+    labels = labels_of(tmp_path, ten_samples, CLASSES, unlabelled=255)
+    assert np.array_equal(labels, np.array([0, 2, 255])[values])
+
+
 def test_a_sample_is_no_label_map(ten_samples):
     _, found = load(ten_samples.dir, ten_samples, CLASSES)
     assert len(found.failures) == 10 and "expected a label map, got a picture of" in found.failures[0].message

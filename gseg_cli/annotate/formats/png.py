@@ -79,7 +79,7 @@ def _layers_of_colored(pixels: Pixels, classes: ClassMap, where: str) -> tuple[l
     is_drawn = pixels[:, :, 3] >= 128
     if not are_indices(pixels[is_drawn], classes.colors, where):
         return layers_of_colors(pixels[:, :, :3], ~is_drawn, color_key(classes, where), None, where)
-    layers, warnings = _layers_of_drawn(pixels[:, :, 0], is_drawn, classes, where)
+    layers, warnings = _layers_of_indices(pixels[:, :, 0], classes, where, is_drawn)
     return layers, [by_index(where), *warnings]
 
 
@@ -94,8 +94,9 @@ def _layers_by_table(image: Image.Image, data: bytes, table: ClassTable, where: 
         pixels = np.asarray(image.convert("RGBA"))
         key = ColorKey.of({label: color for color, label in table.colors.items()}, table.where)
         return layers_of_colors(pixels[:, :, :3], pixels[:, :, 3] < 128, key, None, where)
-    values = _values_of(image, data, where)
-    return [Layer(table.name(int(value), where), Bitmap(values == value)) for value in np.unique(values)], []
+    values, is_drawn = _values_of(image, data, where), ~_is_clear(image)
+    names = {value: table.name(int(value), where) for value in np.unique(values[is_drawn])}
+    return [Layer(name, Bitmap((values == value) & is_drawn)) for value, name in names.items()], []
 
 
 def _values_of(image: Image.Image, data: bytes, where: str) -> LabelMap:
@@ -112,6 +113,13 @@ def _values_of(image: Image.Image, data: bytes, where: str) -> LabelMap:
             f"{where}: a picture in colours, but the table beside it names values", "export masks of values"
         )
     return pixels[:, :, 0]
+
+
+def _is_clear(image: Image.Image) -> Mask:
+    """[H, W]: transparent pixels."""
+    if image.mode in ("RGBA", "LA") or (image.mode == "P" and "transparency" in image.info):
+        return np.asarray(image.convert("RGBA"))[:, :, 3] < 128
+    return np.zeros((image.height, image.width), bool)
 
 
 def _wide(image: Image.Image, where: str) -> LabelMap:
@@ -136,11 +144,17 @@ def _grey(image: Image.Image, data: bytes) -> LabelMap:
     return np.asarray(image).astype(np.uint8) // np.uint8(step)
 
 
-def _layers_of_indices(values: LabelMap, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
+def _layers_of_indices(
+    values: LabelMap, classes: ClassMap, where: str, is_drawn: Mask | None = None
+) -> tuple[list[Layer], list[str]]:
+    """is_drawn: where a class was painted, None all over."""
+    if is_drawn is None:
+        is_drawn = np.ones(values.shape, bool)
+    values = np.where(is_drawn, values, 0).astype(np.uint8)
     check_label_map(values, len(classes), where)
-    found = [int(value) for value in np.unique(values)]
+    found = [int(value) for value in np.unique(values[is_drawn])]
     labels = {value: IGNORED if value == IGNORE else classes.names[value] for value in found}
-    layers = [Layer(labels[value], Bitmap(values == value)) for value in found]
+    layers = [Layer(labels[value], Bitmap((values == value) & is_drawn)) for value in found]
     return layers, _doubts(values, where)
 
 
@@ -159,36 +173,21 @@ def color_key(classes: ClassMap, where: str) -> ColorKey:
 
 
 def _layers_of_indexed(image: Image.Image, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
-    values = np.asarray(image)
-    used = np.unique(values)
+    values, is_clear = np.asarray(image), _is_clear(image)
+    used = np.unique(values[~is_clear])
     palette = _palette_of(image)[used]  # [U, 3]
     is_class = np.array([tuple(color.tolist()) in classes.colors for color in palette])
     is_picture = is_template_color(palette) & ~is_class
     is_shade = class_of_shades(palette, np.array(classes.colors)) >= 0
     if is_shade.any() and (is_class | is_picture | is_shade | (used == IGNORE)).all():
-        return layers_of_colors(np.asarray(image.convert("RGB")), None, color_key(classes, where), None, where)
+        return layers_of_colors(np.asarray(image.convert("RGB")), is_clear, color_key(classes, where), None, where)
     if not _are_indices(used[~is_picture], palette[~is_picture], classes, where):
-        pixels = np.asarray(image.convert("RGBA"))
         key = color_key(classes, where)
-        layers, warnings = layers_of_colors(pixels[:, :, :3], pixels[:, :, 3] < 128, key, None, where)
+        layers, warnings = layers_of_colors(np.asarray(image.convert("RGB")), is_clear, key, None, where)
         note = f"{where}: its palette holds the class colours in another order, so it is read by colour, not by index"
         return layers, [note, *warnings]
-    if not is_picture.any():
-        return _layers_of_indices(values, classes, where)
-    return _layers_of_drawn(values, ~np.isin(values, used[is_picture]), classes, where)
-
-
-def _layers_of_drawn(values: LabelMap, is_drawn: Mask, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
-    """Those of class indices, but nothing where the picture of a template still shows."""
-    layers, warnings = _layers_of_indices(np.where(is_drawn, values, 0).astype(np.uint8), classes, where)
-    return [drawn for layer in layers if (drawn := _within(layer, is_drawn)) is not None], warnings
-
-
-def _within(layer: Layer, is_drawn: Mask) -> Layer | None:
-    """The part of a layer that was painted, None without any."""
-    assert isinstance(layer.shape, Bitmap)
-    mask = layer.shape.mask & is_drawn
-    return Layer(layer.label, Bitmap(mask)) if mask.any() else None
+    is_drawn = ~(is_clear | np.isin(values, used[is_picture]))
+    return _layers_of_indices(values, classes, where, is_drawn)
 
 
 def _palette_of(image: Image.Image) -> npt.NDArray[np.uint8]:
