@@ -49,12 +49,12 @@ class Output:
         print(text, file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
-        self.say(f"warning: {text}")
+        self.say(f"warning: {_on_one_line(text)}")
 
     def show_error(self, message: str, hint: str | None) -> None:
         self.say(f"error: {_on_one_line(message)}")
         if hint:
-            self.say(f"hint: {hint}")
+            self.say(f"hint: {_on_one_line(hint)}")
 
     def envelope(self, status: Status, data: Mapping[str, Any], errors: Sequence[Mapping[str, str | None]]) -> None:
         """The one object that stdout holds with `--json`."""

@@ -13,7 +13,7 @@ import torch
 
 from gseg_cli.app import main
 from gseg_cli.options import take_globals
-from gseg_cli.output import new_output, to_plain
+from gseg_cli.output import Output, new_output, to_plain
 from gseg_cli.progress import progress
 from gseg_cli.steps import Step
 from gseg_runtime.pip_hint import install
@@ -76,6 +76,14 @@ def test_an_error_is_two_lines_on_stderr_and_code_1(capsys):
 def test_a_name_with_a_line_end_or_a_control_character_does_not_break_the_error_line(capsys):
     assert main(["info", "two\nlines\x1b[2J \udcff.jpg"]) == 1
     assert capsys.readouterr().err.splitlines()[0].startswith(r"error: two\nlines\x1b[2J \udcff.jpg: ")
+
+
+def test_so_it_is_with_warnings_and_hints(capsys):
+    output = Output()
+    output.warn("a\nerror: no.jpg: unlike others")
+    output.show_error("no", "use \x1b[2J.png")
+    shown = capsys.readouterr().err.splitlines()
+    assert shown == [r"warning: a\nerror: no.jpg: unlike others", "error: no", r"hint: use \x1b[2J.png"]
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_bug(tmp_path):
