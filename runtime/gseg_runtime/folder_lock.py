@@ -136,9 +136,12 @@ class FolderLock:
         except FileExistsError:
             return False
         try:
-            os.write(file, self._text.encode())
-        finally:
-            os.close(file)
+            with os.fdopen(file, "w") as stream:
+                stream.write(self._text)
+        except BaseException:  # the disk is full; a lock that says nothing would hold the folder for STALE_S
+            with suppress(OSError):
+                os.unlink(LOCK, dir_fd=self._handle)
+            raise
         return True
 
     def _read(self, name: str = LOCK) -> str | None:

@@ -32,6 +32,7 @@ class OutputFolder:
             self._handle = os.open(path, os.O_RDONLY)  # while it is open, its number is not given to another folder
             self._lock = _take_lock(path, self._handle)
         except OSError as error:
+            self._remove_new()
             raise GsegError(f"{path}: cannot be written to: {error.strerror}") from error
 
     def check(self) -> None:
@@ -73,6 +74,9 @@ class OutputFolder:
     def leave(self) -> None:
         """Close it as it was found: one that was made and is empty is taken away again."""
         self.close()
+        self._remove_new()
+
+    def _remove_new(self) -> None:
         if self.is_new:
             with suppress(OSError):
                 self.path.rmdir()

@@ -1,7 +1,9 @@
 """The output folder is one process's own, stays the same folder to the end, and counts only what is whole."""
 
+import errno
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -141,6 +143,22 @@ def test_a_lock_that_is_just_being_written_names_its_holder(tmp_path: Path) -> N
     with pytest.raises(GsegError, match="in use by process 7 on far"):
         OutputFolder(tmp_path)
     later.join()
+
+
+def test_a_disk_that_is_full_at_the_start_is_left_as_it_was_found(tmp_path: Path) -> None:
+    """A limit on the size of files, of which a lock gets a part."""
+    there = tmp_path / "there"
+    there.mkdir()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for folder in (there, tmp_path / "new"):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+        try:
+            with pytest.raises(GsegError, match=f"cannot be written to: {os.strerror(errno.EFBIG)}"):
+                OutputFolder(folder)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.rglob("*")) == [there]
+    OutputFolder(there).close()
 
 
 def test_the_lock_is_touched_while_the_process_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
