@@ -167,6 +167,8 @@ def _report(error: BaseException, out: Output) -> int:
             return _fail(out, message, _install_hint(package), 1)
         case _ if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
             return _fail(out, str(error).partition(". ")[0], _memory_hint(), 1)
+        case MemoryError():
+            return _fail(out, "not enough memory", "end other programs, or give this one more", 1)
         case OSError() if error.errno in DISK_ERRORS:
             return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
         case _:

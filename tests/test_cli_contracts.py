@@ -139,6 +139,12 @@ def test_after_two_dashes_nothing_is_an_option(capsys):
     assert capsys.readouterr().err.startswith("error: --json: no such file")
 
 
+def test_too_little_memory_is_no_bug(describe_raises, capsys):
+    describe_raises(MemoryError())
+    assert main(["info", "x"]) == 1
+    assert capsys.readouterr().err.splitlines()[0] == "error: not enough memory"
+
+
 def test_a_bug_is_one_line_and_code_70_and_debug_shows_where(describe_raises, capsys, monkeypatch):
     describe_raises(ZeroDivisionError("by nothing"))
     assert main(["info", "x"]) == 70

@@ -41,10 +41,13 @@ def allow_pixels(max_pixels: int) -> None:
 
 @contextmanager
 def picture_errors(path: Path) -> Iterator[None]:
-    """Turn whatever a decoder raises on a broken file into an ImageError that names it."""
+    """Turn whatever a decoder raises on a broken file into an ImageError that names it.
+
+    Too little memory is no fault of the file.
+    """
     try:
         yield
-    except GsegError:
+    except (GsegError, MemoryError):
         raise
     except Exception as error:  # Pillow's readers raise nearly anything: SyntaxError, KeyError, struct.error ...
         raise ImageError(f"{path}: {_describe(error)}") from error

@@ -83,11 +83,11 @@ def test_an_engine_that_fails_ends_the_run(
             segmenter.segment_folder(three, tmp_path / "out", workers=1)
 
 
-@pytest.mark.parametrize("stage", ["letterbox", "draw"])
+@pytest.mark.parametrize("step", ["images.to_rgb", STAGES["letterbox"], STAGES["draw"]])
 def test_too_little_memory_ends_the_run_with_what_to_do(
-    segmenter: Segmenter, three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stage: str
+    segmenter: Segmenter, three: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
-    fail_at_second(monkeypatch, STAGES[stage], MemoryError())
+    fail_at_second(monkeypatch, step, MemoryError())
     with pytest.raises(GsegError, match="memory") as caught:
         segmenter.segment_folder(three, tmp_path / "out", workers=1, overlay=True)
     assert "--workers" in str(caught.value.hint) and "--resume" in str(caught.value.hint)

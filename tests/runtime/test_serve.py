@@ -147,6 +147,16 @@ def test_an_engine_that_fails_is_an_error_of_the_server(
     assert (answer.status_code, answer.json()["error"]) == (500, "ONNX Runtime, cuda: out of memory")
 
 
+def test_too_little_memory_is_told_as_what_passes(client: MakeClient, photos: Path, monkeypatch: Any) -> None:
+    def fail(image: Image.Image, *how: object) -> Pixels:
+        raise MemoryError
+
+    monkeypatch.setattr("gseg_runtime.images.to_rgb", fail)
+    answer = client().post("/segment", content=(photos / "b.png").read_bytes())
+    assert (answer.status_code, answer.json()["error"]) == (503, "not enough memory for this photo")
+    assert answer.headers["retry-after"] == "1"
+
+
 @pytest.mark.parametrize(
     "headers",
     [{"Host": "evil.example"}, {"Host": "evil.example:8000"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],

@@ -59,6 +59,8 @@ def make_app(model: LoadedModel, pipeline: Pipeline, metrics: Metrics, config: S
             response = await _segment(request, pipeline, config)
         except GsegError as error:
             response = _told(error)
+        except MemoryError:
+            response = _told(BusyError("not enough memory for this photo", "try again later, or send a smaller one"))
         finally:
             metrics.answered(response.status_code, time.perf_counter() - start_s)
         return response

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 class BusyError(GsegError):
-    """There are as many requests in hand as there may be."""
+    """There are as many requests in hand as there may be, or as there is memory for."""
 
 
 class Pipeline:
