@@ -86,25 +86,29 @@ class Done:
         Raises GsegError when another model or other settings made them. A folder without manifest has none.
         """
         self._folder = folder
-        self._stamps: dict[str, tuple[str, Stamp | None]] = {}  # mask -> name and stamp of its photo
+        self._photos: dict[str, tuple[str, Stamp | None]] = {}  # mask -> path and stamp of its photo
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
         for entry in read_manifest(folder):
             if (entry.model_sha256, entry.settings) != (model_sha256, settings):
                 message = f"{folder}: cannot resume: these masks come from another model or other settings"
                 raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
-            if is_enough(entry):
-                self._stamps[entry.mask] = (PurePath(entry.input).name, entry.stamp)
-            else:
+            self._photos[entry.mask] = (entry.input, entry.stamp)
+            if not is_enough(entry):
                 self._lacking.add(entry.mask)
 
     def knows(self, mask: PurePath) -> bool:
         """Whether the mask was made once, whatever became of it."""
-        return str(mask) in self._stamps or str(mask) in self._lacking
+        return str(mask) in self._photos
 
     def holds(self, photo: Path, mask: PurePath) -> bool:
-        """Whether the mask is there as a whole, and of the photo as it is now."""
-        name, stamp = self._stamps.get(str(mask), ("", None))
-        if name != photo.name or not is_whole(self._folder / mask):
+        """Whether the mask is there as a whole, and of the photo as it is now.
+
+        GsegError when it is of another photo that is still there: a run refuses two that would write the same mask.
+        """
+        path, stamp = self._photos.get(str(mask), ("", None))
+        if path and path != str(photo) and _are_two(path, photo):
+            raise GsegError(f"{path} and {photo} would both write {mask}", "give each its own output folder")
+        if PurePath(path).name != photo.name or str(mask) in self._lacking or not is_whole(self._folder / mask):
             return False
         try:
             return stamp == stamp_of(photo)
@@ -113,7 +117,7 @@ class Done:
 
     def forget(self, mask: PurePath) -> None:
         """It is to be made anew."""
-        self._stamps.pop(str(mask), None)
+        self._photos.pop(str(mask), None)
         self._lacking.discard(str(mask))
 
     def rewrite(self) -> None:
@@ -122,6 +126,14 @@ class Done:
             for entry in read_manifest(self._folder):
                 if self.knows(PurePath(entry.mask)):
                     file.write(entry.to_line())
+
+
+def _are_two(path: str, photo: Path) -> bool:
+    """Whether both are there, and not by two ways to one. A photo that was moved is where it was no more."""
+    try:
+        return not photo.samefile(path)
+    except OSError:
+        return False
 
 
 class ManifestWriter:

@@ -1,5 +1,6 @@
 """Whatever fills a folder of masks, it is claimed, gone on with, refused and reported in the same way."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,22 @@ def test_masks_made_otherwise_are_not_gone_on_with(photos: Path, tmp_path: Path)
     with pytest.raises(GsegError, match="cannot resume: these masks come from another model or other settings"):
         open_folder(photos, tmp_path / "out", make_contents("model B"), resume=True)
     assert fill(photos, tmp_path / "out", resume=True) == []
+
+
+def test_masks_of_other_photos_that_are_still_there_are_not_gone_on_with(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(photos, out := tmp_path / "out")
+    shutil.copytree(photos, others := tmp_path / "others")  # with the times of change
+    for kind in ("the same by its stamp", "changed"):
+        if kind == "changed":
+            (others / "a.jpg").touch()
+        with pytest.raises(GsegError, match=r"photos/a\.jpg and .*others/a\.jpg would both write a\.jpg\.png"):
+            open_folder(others, out, resume=True)
+    monkeypatch.chdir(photos.parent)
+    assert fill(Path(photos.name), out, resume=True) == []  # they are the same, by another path
+    shutil.rmtree(photos)
+    assert fill(others, out, resume=True) == ["a.jpg.png"]  # they were moved, and one of them changed
 
 
 def test_only_what_the_command_wrote_is_written_over(photos: Path, tmp_path: Path) -> None:
