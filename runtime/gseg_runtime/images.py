@@ -21,7 +21,7 @@ from gseg_runtime.tiff import decode_tiff
 from gseg_runtime.tiff_tags import TiffTags
 from gseg_runtime.to_rgb import BLACK, orientation_of, to_rgb, upright
 from gseg_runtime.truncated import TRUNCATED as TRUNCATED
-from gseg_runtime.truncated import as_far_as_it_goes, is_truncated
+from gseg_runtime.truncated import as_far_as_it_goes, check_complaint, is_truncated
 from gseg_runtime.walk import list_images as list_images
 
 _LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
@@ -102,10 +102,13 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, how: De
             pixels = None
             if image.format in ("JPEG", "MPO"):
                 with large_lock(height, width) if num_needed is None else nullcontext():
-                    pixels = _decode_jpeg(data, image, num_needed)
+                    pixels, remark = _decode_jpeg(data, image, num_needed)
             if pixels is None:
+                if not how.allow_truncated:
+                    check_complaint(remark)
                 with large_lock(height, width):
-                    pixels, remark = _by_pillow(image, data, how)
+                    pixels, truncated = _by_pillow(image, data, how)
+                remark = truncated or remark
             orientation = orientation_of(image)
     if orientation in (5, 6, 7, 8):
         height, width = width, height
@@ -140,16 +143,16 @@ def _decode_tiff(data: bytes, how: Decoding) -> Photo:
     return Photo(pixels, height, width, "; ".join(errors))
 
 
-def _decode_jpeg(data: bytes, image: Image.Image, num_needed: int | None) -> Pixels | None:
-    """The smallest scale whose longer side has `num_needed` pixels, None for full size.
+def _decode_jpeg(data: bytes, image: Image.Image, num_needed: int | None) -> tuple[Pixels | None, str]:
+    """The smallest scale whose longer side has `num_needed` pixels, None for full size; and what libjpeg finds amiss.
 
-    None when simplejpeg will not: CMYK, and files with blemishes that Pillow knows to overlook.
+    None when simplejpeg will not: CMYK, and files with blemishes that Pillow overlooks without a word.
     """
     if image.mode not in ("L", "RGB"):
-        return None
+        return None, ""
     longer = "min_width" if image.width >= image.height else "min_height"
     reduced = {} if num_needed is None else {longer: num_needed}
     try:
-        return simplejpeg.decode_jpeg(data, "RGB", **reduced)
-    except ValueError:
-        return None
+        return simplejpeg.decode_jpeg(data, "RGB", **reduced), ""
+    except ValueError as error:  # also what is no fault of the file, as a rare subsampling
+        return None, str(error) if str(error).startswith("Corrupt JPEG data") else ""

@@ -9,12 +9,19 @@ from PIL import Image, ImageFile
 from PIL.JpegImagePlugin import JpegImageFile
 
 TRUNCATED = "the file is truncated; what is missing of the photo is blank"
+_SAYS = "image file is truncated"
 _JPEG_END = b"\xff\xd9"
 
 
 def is_truncated(error: OSError | str) -> bool:
     """Whether Pillow says so, in an error or its text; it has no exception of its own for it."""
-    return str(error).startswith("image file is truncated")
+    return str(error).startswith(_SAYS)
+
+
+def check_complaint(remark: str) -> None:
+    """OSError as of Pillow where libjpeg missed data before the next marker: it makes them up, and Pillow is silent."""
+    if "premature end of data segment" in remark:
+        raise OSError(f"{_SAYS}: {remark}")
 
 
 def as_far_as_it_goes(image: Image.Image, data: bytes) -> Image.Image:

@@ -146,6 +146,23 @@ def test_a_truncated_photo_is_read_as_far_as_it_goes_if_one_says_so(kind: str) -
         assert np.abs(photo.pixels[there].astype(int) - expected.pixels[there]).mean() <= tolerance
 
 
+def test_a_jpeg_that_lacks_data_in_the_middle_is_one_that_ends_early() -> None:
+    whole = encoded(gradient(), "RGB", "JPEG", quality=95)
+    data, says = whole[:9000] + whole[9500:], "premature end of data segment"
+    for min_size in (None, 20):
+        with pytest.raises(ImageError, match=f"image file is truncated: .*{says}"):
+            decode_image(data, SOURCE, min_size)
+        assert says in decode_image(data, SOURCE, min_size, Decoding(allow_truncated=True)).remark
+
+
+def test_what_is_harmless_in_a_jpeg_is_a_remark() -> None:
+    whole = encoded(gradient(), "RGB", "JPEG", quality=95)
+    scan = whole.rindex(b"\xff\xda")
+    photo = decode_image(whole[:scan] + b"abc" + whole[scan:], SOURCE)
+    assert photo.remark == "Corrupt JPEG data: 3 extraneous bytes before marker 0xda"
+    assert np.array_equal(photo.pixels, decode_image(whole, SOURCE).pixels)
+
+
 def test_a_truncated_photo_of_which_nothing_is_there_fails() -> None:
     for name, first in (("PNG", b"IDAT"), ("BMP", b"\0\x18"), ("GIF", b",")):  # a JPEG is never of one colour
         whole = encoded(gradient(), "RGB", name)
