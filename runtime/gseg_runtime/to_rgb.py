@@ -3,6 +3,7 @@
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+from PIL.PngImagePlugin import PngImageFile
 
 from gseg_runtime.class_map import Color
 from gseg_runtime.label_map import Pixels
@@ -14,9 +15,7 @@ _ORIENTATION = 0x0112  # the EXIF tag
 
 def to_rgb(image: Image.Image, background: Color = BLACK) -> Pixels:
     """uint8 [H, W, 3]. 16-bit values are scaled to 8; ValueError for those of 32 bits."""
-    image.load()
-    if image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG"):
-        return grey_to_rgb((np.asarray(image).astype(np.uint32) // 257).astype(np.uint8))
+    image = _loaded(image)
     if image.mode in ("I", "F"):
         raise ValueError(f"pixel values of 32 bits (mode {image.mode}) have no known range")
     if image.mode == "La":  # multiplied by its alpha already
@@ -30,12 +29,39 @@ def to_rgb(image: Image.Image, background: Color = BLACK) -> Pixels:
 
 def to_rgba(image: Image.Image) -> npt.NDArray[np.uint8] | None:
     """uint8 [H, W, 4], black where nothing is seen; None for a picture without transparency."""
-    image.load()
+    image = _loaded(image)
     if not image.has_transparency_data or _is_alpha_empty(image):
         return None
     pixels = np.array((image.convert("LA") if image.mode == "La" else image).convert("RGBA"))
     pixels[pixels[:, :, 3] == 0] = 0  # programs leave anything there
     return pixels
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Decoded, with 16-bit grey scaled to 8 and its transparent value as alpha."""
+    _scale_transparent_value(image)
+    image.load()
+    if not (image.mode.startswith("I;16") or (image.mode == "I" and image.format == "PNG")):
+        return image
+    values = np.asarray(image)
+    grey = Image.fromarray((values.astype(np.uint32) // 257).astype(np.uint8))
+    if (transparent := image.info.get("transparency")) is None:
+        return grey
+    return Image.merge("LA", (grey, Image.fromarray((values != transparent) * np.uint8(255))))
+
+
+def _scale_transparent_value(image: Image.Image) -> None:
+    """As Pillow scales the samples of a PNG to 8 bits while it loads them; of 16 bits it takes the higher byte."""
+    value = image.info.get("transparency")
+    if not isinstance(image, PngImageFile) or value is None or not image.tile:  # no tile: it is loaded
+        return
+    match image.tile[0][3]:
+        case "L;2":
+            image.info["transparency"] = value * 85
+        case "L;4":
+            image.info["transparency"] = value * 17
+        case "RGB;16B":
+            image.info["transparency"] = tuple(sample >> 8 for sample in value)
 
 
 def _is_alpha_empty(image: Image.Image) -> bool:

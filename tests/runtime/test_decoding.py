@@ -2,6 +2,8 @@
 
 import io
 import json
+import struct
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from gseg_runtime.images import TRUNCATED, Decoding, decode_image
 from gseg_runtime.label_map import Pixels, read_label_png
 from gseg_runtime.manifest import read_entries, read_manifest
 from gseg_runtime.merge import merge
+from gseg_runtime.to_rgb import to_rgba
 
 SOURCE = Path("x")
 ORANGE = (250, 120, 10)
@@ -55,6 +58,38 @@ def test_transparency_is_shown_over_the_background(mode: str, name: str) -> None
     for color in (ORANGE, (0, 0, 0), (255, 255, 255)):
         shown = decode_image(data, SOURCE, how=Decoding(background=color)).pixels
         assert np.abs(shown - over(pixels, color)).max() <= 1
+
+
+def png(depth: int, colour_type: int, samples: bytes, transparent: bytes) -> bytes:
+    """One row of two pixels; Pillow does not write all that it reads."""
+    header = struct.pack(">IIBBBBB", 2, 1, depth, colour_type, 0, 0, 0)
+    chunks = {b"IHDR": header, b"tRNS": transparent, b"IDAT": zlib.compress(b"\0" + samples), b"IEND": b""}
+    rows = (struct.pack(">I", len(v)) + k + v + struct.pack(">I", zlib.crc32(k + v)) for k, v in chunks.items())
+    return b"\x89PNG\r\n\x1a\n" + b"".join(rows)
+
+
+COLOUR = bytes([200, 34, 100, 17, 1, 51])
+
+
+@pytest.mark.parametrize(
+    ("depth", "colour_type", "samples", "transparent", "shown"),
+    [
+        (1, 0, b"\x80", b"\0\1", [0, 0, 0]),
+        (2, 0, b"\x90", b"\0\2", [85, 85, 85]),
+        (4, 0, b"\x96", b"\0\x09", [102, 102, 102]),
+        (8, 0, b"\x09\x66", b"\0\x09", [102, 102, 102]),
+        (16, 0, b"\xc8\x22\xc8\xc8", b"\xc8\x22", [200, 200, 200]),
+        (16, 2, COLOUR + COLOUR[::-1], COLOUR, [51, 17, 34]),
+    ],
+)
+def test_the_transparent_value_of_a_png_of_any_depth(
+    depth: int, colour_type: int, samples: bytes, transparent: bytes, shown: list[int]
+) -> None:
+    data = png(depth, colour_type, samples, transparent)
+    assert decode_image(data, SOURCE, how=Decoding(background=ORANGE)).pixels.tolist() == [[[*ORANGE], shown]]
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = to_rgba(image)
+    assert pixels is not None and pixels.tolist() == [[[0, 0, 0, 0], [*shown, 255]]]
 
 
 @pytest.mark.parametrize("extra", ["unassalpha", "assocalpha"])
