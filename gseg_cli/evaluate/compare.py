@@ -15,6 +15,7 @@ from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
 from gseg_runtime.label_map import has_shape, read_label_png, resize_labels
+from gseg_runtime.manifest import failed_masks
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
@@ -121,11 +122,12 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     relative = sorted(path for path in found if _label_map_of(path) not in found - {path})
     if not relative:
         raise GsegError(f"{truth}: no label map (PNG) found")
-    pairs = [(predicted / path.with_suffix(".png"), truth / path) for path in relative]
-    missing = [prediction for prediction, _ in pairs if not prediction.is_file()]
+    failed = failed_masks(predicted)
+    masks = [path.with_suffix(".png") for path in relative]
+    missing = [mask for mask in masks if str(mask) in failed or not (predicted / mask).is_file()]
     if missing:
-        raise _missing(missing, predicted, len(pairs))
-    return pairs
+        raise _missing(missing, predicted, len(masks))
+    return [(predicted / mask, truth / path) for mask, path in zip(masks, relative, strict=True)]
 
 
 def _label_map_of(path: Path) -> Path:
@@ -135,7 +137,8 @@ def _label_map_of(path: Path) -> Path:
 
 
 def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError:
-    names = ", ".join(str(path.relative_to(predicted)) for path in missing[:NUM_NAMED])
+    left = " (left from before its photo failed)"
+    names = ", ".join(f"{mask}{left if (predicted / mask).is_file() else ''}" for mask in missing[:NUM_NAMED])
     rest = f" and {len(missing) - NUM_NAMED} more" if len(missing) > NUM_NAMED else ""
     message = f"{predicted}: {len(missing)} of {num_truths} predictions are missing: {names}{rest}"
     return GsegError(

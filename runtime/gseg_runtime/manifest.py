@@ -180,6 +180,11 @@ def read_manifest(folder: Path) -> Iterator[Entry]:
     return (entry for entry in read_entries(folder) if entry.status == "done")
 
 
+def failed_masks(folder: Path) -> set[str]:
+    """Masks of photos that failed; where an earlier run made one of them, it is still there, and out of date."""
+    return {entry.mask for entry in read_entries(folder) if entry.status == "failed"}
+
+
 def read_sorted(folder: Path) -> Iterator[Entry]:
     """`read_manifest` in the order of the masks' names; only names and places of the lines are kept in memory."""
     places: dict[str, int] = {}

@@ -1,8 +1,10 @@
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from gseg_cli.app import main
 from gseg_cli.evaluate.compare import compare_folders, find_classes
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -47,6 +49,21 @@ def test_without_classes_the_report_names_them_or_they_are_numbered(folders: tup
     comparison = compare_folders(*folders)
     assert list(comparison.per_class_iou) == ["background", "skin", "eyes"]
     assert comparison.to_json() == compare_folders(*folders, CLASSES).to_json()
+
+
+def test_the_mask_of_a_photo_that_failed_since_is_no_prediction(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main(call) == 0
+    shutil.copytree(tmp_path / "out", truth := tmp_path / "truth")
+    assert compare_folders(tmp_path / "out", truth).num_images == 4
+    (photos / "a.jpg").write_bytes(b"no photo")
+    assert main([*call, "--resume"]) == 3 and (tmp_path / "out" / "a.png").is_file()
+    with pytest.raises(
+        GsegError, match=r"1 of 4 predictions are missing: a\.png \(left from before its photo failed\)"
+    ):
+        compare_folders(tmp_path / "out", truth)
 
 
 def test_what_segment_writes_beside_a_label_map_is_none(folders: tuple[Path, Path]) -> None:
