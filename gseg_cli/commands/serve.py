@@ -39,12 +39,6 @@ def serve(
     from gseg_runtime.serving.serve import names_for, serve
     from gseg_runtime.serving.server import listen
 
-    config = ServeConfig(
-        max_in_hand=max_in_hand,
-        max_megabytes=max_megabytes,
-        workers=workers,
-        names=names_for(host, allow_host or ()),
-    )
     output = current_output()
     with load_segmenter(model, device, batch) as segmenter, listen(host, port) as listener:
         output.say(f"device: {segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
@@ -52,4 +46,10 @@ def serve(
         address = f"http://{shown}:{listener.getsockname()[1]}/"
         output.result({"address": address}, address)
         sys.stdout.flush()  # now, also where nobody looks on
+        config = ServeConfig(
+            max_in_hand=max_in_hand,
+            max_megabytes=max_megabytes,
+            workers=workers,
+            names=names_for(host, listener, allow_host or ()),
+        )
         serve(segmenter.loaded, listener, config)

@@ -176,10 +176,28 @@ def test_programs_and_the_own_page_are_welcome(asker: TestClient, photos: Path, 
     assert asker.post("/segment", content=photo, headers=headers).status_code == 200
 
 
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "127.0.0.2", "127.1", "LOCALHOST"])
+def test_on_this_machine_only_its_names_will_do_however_its_address_is_spelt(host: str) -> None:
+    with listen(host, 0) as listener:
+        names = names_for(host, listener, ["photos.example"])
+        assert {"127.0.0.1", "localhost", host, "photos.example"} <= set(names)
+        assert set(names_for(host, listener, [])) == {*names} - {"photos.example"}
+
+
+@pytest.mark.parametrize("host", ["::1", "0:0:0:0:0:0:0:1", "::ffff:127.0.0.1"])
+def test_so_it_is_with_the_longer_addresses(host: str) -> None:
+    try:
+        listener = listen(host, 0)
+    except GsegError:
+        pytest.skip("this machine has no IPv6")
+    with listener:
+        assert {"[::1]", f"[{host}]"} <= set(names_for(host, listener, []))
+
+
 def test_beyond_this_machine_any_name_will_do_unless_some_are_given() -> None:
-    assert "127.0.0.1" in names_for("127.0.0.1", []) and "photos.example" in names_for("localhost", ["photos.example"])
-    assert names_for("0.0.0.0", []) == ()
-    assert "photos.example" in names_for("0.0.0.0", ["photos.example"])
+    with listen("0.0.0.0", 0) as listener:
+        assert names_for("0.0.0.0", listener, []) == ()
+        assert "photos.example" in names_for("0.0.0.0", listener, ["photos.example"])
 
 
 def test_prometheus_can_read_the_metrics(asker: TestClient, photos: Path) -> None:

@@ -3,6 +3,7 @@
 import socket
 from collections.abc import Collection
 from contextlib import closing
+from ipaddress import ip_address
 
 from gseg_runtime.errors import at_least_one
 from gseg_runtime.loaded_model import LoadedModel
@@ -25,10 +26,12 @@ def serve(model: LoadedModel, listener: socket.socket, config: ServeConfig) -> N
         run(make_app(model, pipeline, metrics, config), listener, patience_s=PATIENCE_S)
 
 
-def names_for(host: str, allowed: Collection[str]) -> Collection[str]:
-    """The names that Host may have when the server listens on `host`; empty for any.
+def names_for(host: str, listener: socket.socket, allowed: Collection[str]) -> Collection[str]:
+    """The names that Host may have when the server listens on `host`, as the socket does; empty for any.
 
     Beyond this machine nobody knows the names that a server has, so unless some are given every name will do.
     """
-    is_loopback = host in ("127.0.0.1", "localhost", "::1")
-    return (*LOOPBACK, *allowed) if is_loopback or allowed else ()
+    address = ip_address(listener.getsockname()[0])  # of the many spellings that a host may have
+    if (getattr(address, "ipv4_mapped", None) or address).is_loopback:
+        return (*LOOPBACK, f"[{host}]" if ":" in host else host, *allowed)
+    return (*LOOPBACK, *allowed) if allowed else ()
