@@ -28,6 +28,9 @@ def serve(
         int, typer.Option("--max-requests", min=1, help="Requests at once; more are refused with status 503.")
     ] = 64,
     max_megabytes: Annotated[int, typer.Option("--max-megabytes", min=1, help="Size of a photo's file.")] = 32,
+    max_pixels: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Pixels of a photo; larger ones are refused with status 413.")
+    ] = 64_000_000,
 ) -> None:
     """Answer photos with masks over HTTP.
 
@@ -49,6 +52,7 @@ def serve(
         config = ServeConfig(
             max_in_hand=max_in_hand,
             max_megabytes=max_megabytes,
+            max_pixels=max_pixels,
             workers=workers,
             names=names_for(host, listener, allow_host or ()),
         )

@@ -25,12 +25,16 @@ def open_picture(data: bytes, formats: list[str]) -> Image.Image:
     return Image.open(io.BytesIO(data), formats=formats)
 
 
+class TooLargeError(ValueError):
+    """A picture has more pixels than are wanted."""
+
+
 def check_size(width: int, height: int, max_pixels: int | None) -> None:
-    """ValueError for a picture of more pixels; None is Pillow's own limit, which is twice what it warns of."""
+    """TooLargeError for a picture of more pixels; None is Pillow's own limit, which is twice what it warns of."""
     if max_pixels is None and Image.MAX_IMAGE_PIXELS:
         max_pixels = 2 * Image.MAX_IMAGE_PIXELS
     if max_pixels is not None and width * height > max_pixels:
-        raise ValueError(f"{width * height} pixels, more than {max_pixels}")
+        raise TooLargeError(f"{width * height} pixels, more than {max_pixels}")
 
 
 def allow_pixels(max_pixels: int) -> None:

@@ -125,6 +125,20 @@ def test_a_body_that_does_not_say_its_length_is_bounded_too(client: MakeClient) 
     assert client(ServeConfig(max_megabytes=1)).post("/segment", content=parts).status_code == 413
 
 
+def test_a_picture_of_more_pixels_than_agreed_is_refused_before_it_is_decoded(client: MakeClient) -> None:
+    refused, taken = client(ServeConfig(max_pixels=63)), client(ServeConfig(max_pixels=64))
+    for form in FORMS:
+        answer = refused.post(f"/segment?as={form}", content=png(100))
+        assert (answer.status_code, answer.json()["error"]) == (413, "photo: 64 pixels, more than 63")
+        assert taken.post(f"/segment?as={form}", content=png(100)).status_code == 200
+
+
+def test_more_pixels_than_pillow_takes_can_be_agreed(client: MakeClient, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    asker = client(ServeConfig(max_pixels=64))
+    assert [asker.post(f"/segment?as={form}", content=png(100)).status_code for form in FORMS] == [200] * 3
+
+
 def test_more_requests_than_agreed_are_refused_before_their_bodies_are_read(client: MakeClient, photos: Path) -> None:
     answer = client(limit=0).post("/segment", content=(photos / "a.jpg").read_bytes())
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")

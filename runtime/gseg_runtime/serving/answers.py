@@ -11,7 +11,7 @@ from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import UsageError
 from gseg_runtime.extras import overlay_suffix
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import decode_image, large_lock
+from gseg_runtime.images import Decoding, decode_image, large_lock
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.photo_work import overlay_file
@@ -27,9 +27,10 @@ _PHOTO = Path("photo")  # what errors call it
 
 @dataclass(frozen=True)
 class Received:
-    """A photo ready for the network. data: the file itself; square: uint8 [S, S, 3]."""
+    """A photo ready for the network. data: the file itself, and how it is decoded; square: uint8 [S, S, 3]."""
 
     data: bytes
+    how: Decoding | None
     square: Pixels
     letterbox: Letterbox
 
@@ -48,11 +49,11 @@ def parse_form(text: str) -> Form:
     raise UsageError(f"as: expected one of {', '.join(FORMS)}, got {text!r}")
 
 
-def receive(data: bytes, card: ModelCard) -> Received:
-    """Decode and letterbox; ImageError when `data` is no picture."""
-    photo = decode_image(data, _PHOTO, card.input_size)
+def receive(data: bytes, card: ModelCard, how: Decoding | None) -> Received:
+    """Decode and letterbox; ImageError when `data` is no picture, or a larger one than is wanted."""
+    photo = decode_image(data, _PHOTO, card.input_size, how)
     letterbox = Letterbox(photo.height, photo.width, card.input_size)
-    return Received(data, letterbox.apply(photo.pixels, card.fill), letterbox)
+    return Received(data, how, letterbox.apply(photo.pixels, card.fill), letterbox)
 
 
 def answer(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> Answer:
@@ -64,7 +65,8 @@ def answer(received: Received, prediction: Prediction, classes: ClassMap, form: 
         return Answer(json.dumps(_coco(plane, classes)).encode(), "application/json")
     suffix = overlay_suffix(plane.height, plane.width)
     with large_lock(plane.height, plane.width):
-        shown = overlay_file(decode_image(received.data, _PHOTO).pixels, prediction.labels, classes, suffix)
+        pixels = decode_image(received.data, _PHOTO, how=received.how).pixels
+        shown = overlay_file(pixels, prediction.labels, classes, suffix)
     return Answer(shown, "image/jpeg" if suffix == OVERLAY else "image/png")
 
 

@@ -17,7 +17,9 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gseg_runtime.errors import GsegError, ImageError, UsageError
+from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
+from gseg_runtime.pillow import TooLargeError
 from gseg_runtime.serving.answers import Form, parse_form
 from gseg_runtime.serving.guard import LOOPBACK, Guard, refusal
 from gseg_runtime.serving.metrics import MEDIA_TYPE, Metrics
@@ -31,13 +33,15 @@ _HOW = "send the picture itself as the body: curl --data-binary @photo.jpg"
 
 @dataclass(frozen=True, kw_only=True)
 class ServeConfig:
-    """How much is taken at once. max_in_hand: requests, more are refused; max_megabytes: of one body.
+    """How much is taken at once. max_in_hand: requests, more are refused; max_megabytes: of one body; max_pixels: of
+    one photo.
 
     body_s: seconds that a body may take to arrive. workers: threads, None for one per core. names: see `Guard`.
     """
 
     max_in_hand: int = 64
     max_megabytes: int = 32
+    max_pixels: int = 64_000_000
     body_s: float = 30.0
     workers: int | None = None
     names: Collection[str] = LOOPBACK
@@ -90,7 +94,7 @@ def make_app(model: LoadedModel, pipeline: Pipeline, metrics: Metrics, config: S
 async def _segment(request: Request, pipeline: Pipeline, config: ServeConfig) -> Response:
     form: Form = parse_form(request.query_params.get("as", "png"))
     with pipeline.place():
-        answer = await pipeline.segment(await _body(request, config), form)
+        answer = await pipeline.segment(await _body(request, config), form, Decoding(max_pixels=config.max_pixels))
     return Response(answer.data, media_type=answer.media_type)
 
 
@@ -127,6 +131,8 @@ def _told(error: GsegError) -> Response:
             return refusal(error.status, error.message, error.hint)
         case UsageError():
             return refusal(400, error.message, error.hint)
+        case ImageError() if isinstance(error.__cause__, TooLargeError):
+            return _json(413, error.message, "send a smaller picture")
         case ImageError():
             return _json(422, error.message, error.hint or _HOW)
         case _:

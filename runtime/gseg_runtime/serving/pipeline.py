@@ -8,6 +8,7 @@ from functools import partial
 from typing import TypeVar
 
 from gseg_runtime.errors import GsegError
+from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.serving.answers import Answer, Form, answer, receive
 from gseg_runtime.serving.gatherer import Gatherer
@@ -44,17 +45,17 @@ class Pipeline:
         finally:
             self.num_in_hand -= 1
 
-    async def segment(self, data: bytes, form: Form) -> Answer:
+    async def segment(self, data: bytes, form: Form, how: Decoding | None = None) -> Answer:
         """data: a picture file. ImageError when it is none, GsegError when the engine fails."""
         if self._gatherer is None:
-            return await self._in_thread(partial(self._whole, data, form))
-        received = await self._in_thread(partial(receive, data, self._model.card))
+            return await self._in_thread(partial(self._whole, data, form, how))
+        received = await self._in_thread(partial(receive, data, self._model.card, how))
         inference, index = await self._gatherer.infer(received.square)
         prediction = inference.prediction(index, received.letterbox)
         return await self._in_thread(partial(answer, received, prediction, self._model.card.classes, form))
 
-    def _whole(self, data: bytes, form: Form) -> Answer:
-        received = receive(data, self._model.card)
+    def _whole(self, data: bytes, form: Form, how: Decoding | None) -> Answer:
+        received = receive(data, self._model.card, how)
         prediction = self._model.infer(received.square[None]).prediction(0, received.letterbox)
         return answer(received, prediction, self._model.card.classes, form)
 
