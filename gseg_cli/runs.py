@@ -10,6 +10,7 @@ import platform
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -98,12 +99,13 @@ def list_runs(runs_dir: Path, kind: str | None = None) -> list[Path]:
 
 def _new_folder(runs_dir: Path, kind: str) -> Path:
     runs_dir.mkdir(parents=True, exist_ok=True)
-    number = max((int(path.name[:4]) for path in list_runs(runs_dir)), default=0) + 1
-    if number > 9999:
-        raise GsegError(f"{runs_dir}: holds run 9999 already", hint="move old runs elsewhere")
-    path = runs_dir / f"{number:04d}-{kind}"
-    path.mkdir()
-    return path
+    last = max((int(path.name[:4]) for path in list_runs(runs_dir)), default=0)
+    for number in range(last + 1, 10_000):
+        path = runs_dir / f"{number:04d}-{kind}"
+        with suppress(FileExistsError):  # another process took the number just now
+            path.mkdir()
+            return path
+    raise GsegError(f"{runs_dir}: holds run 9999 already", hint="move old runs elsewhere")
 
 
 def describe_environment(device: "torch.device | None") -> dict[str, Any]:

@@ -156,6 +156,11 @@ def test_runs_are_numbered_across_kinds(project):
     assert project.latest_run("distill") == third.dir
 
 
+def test_runs_that_are_opened_at_once_have_numbers_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("gseg_cli.runs.list_runs", lambda folder: [])  # both looked before the other made its folder
+    assert [open_run(tmp_path, "gan", {}).dir.name for _ in range(2)] == ["0001-gan", "0002-gan"]
+
+
 @pytest.mark.parametrize(("device", "gpu"), [(None, None), ("cpu", None), ("cuda:1", "the second of cuda")])
 def test_a_run_names_the_gpu_that_it_trains_on(project, monkeypatch, device, gpu):
     monkeypatch.setattr(torch.cuda, "get_device_name", {torch.device("cuda:1"): "the second of cuda"}.get)
