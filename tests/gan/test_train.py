@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import signal
 import sys
 from dataclasses import replace
@@ -16,7 +17,9 @@ from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.training import stage
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.data import load_images
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.gan.training.trainer import GanTrainer
@@ -255,6 +258,48 @@ def test_a_run_from_before_there_was_augmentation_goes_on_as_it_was(photos, tmp_
 
 def train_photos(photos, runs):
     return Run(run_gan_train(photos, CONFIG, runs, CPU).run)
+
+
+def test_trainings_that_begin_at_once_do_not_mix_their_photos(photos, tmp_path, monkeypatch):
+    others, runs, mine = tiny.write_photos(tmp_path / "others"), tmp_path / "runs", load_images(photos, 16)[0]
+
+    def load_while_another_begins(source, *args, **options):
+        loaded = load_images(source, *args, **options)
+        if source == photos:
+            run_gan_train(others, CONFIG, runs, CPU, minutes=0.0)
+        return loaded
+
+    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
+    monkeypatch.setattr(stage, "load_images", load_while_another_begins)
+    trained = []
+    monkeypatch.setattr(
+        stage, "train_gan", lambda images, *args, **how: trained.append(images) or train_gan(images, *args, **how)
+    )
+    run_gan_train(photos, CONFIG, runs, CPU, minutes=0.0)
+    assert torch.equal(trained[1], mine) and len(trained[0]) == 20
+    assert sorted(path.name for path in runs.iterdir()) == ["0001-gan", "0002-gan"]
+
+
+def test_the_photos_of_a_killed_training_are_removed_and_those_of_a_living_one_are_not(photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
+    killed, living = (tmp_path / f"{stage.STORE}{name}.npy" for name in ("killed", "living"))
+    for store in (killed, living):
+        store.touch()
+    os.utime(killed, (0, 0))
+    run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0)
+    assert sorted(tmp_path.iterdir()) == [living, tmp_path / "0001-gan"]
+
+
+def test_ctrl_c_while_photos_are_read_leaves_nothing_behind(photos, tmp_path, monkeypatch):
+    def interrupted(*args, store, **options):
+        store.touch()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
+    monkeypatch.setattr(stage, "load_images", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_gan_train(photos, CONFIG, tmp_path, CPU)
+    assert not list(tmp_path.iterdir())
 
 
 def test_resume_without_a_run_says_so(photos, tmp_path):

@@ -1,6 +1,8 @@
 """The stage `gseg gan-train`: configuration, photos and run folder, and a training that begins or goes on."""
 
+import secrets
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
@@ -22,7 +24,7 @@ from gseg_cli.gan.training.sources import open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
-from gseg_cli.world import ALONE, World
+from gseg_cli.world import ALONE, PATIENCE, World
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import TEMPORARY_PREFIX, read_json
 from gseg_runtime.photo_names import IMAGES, MASKS
@@ -31,6 +33,7 @@ KIND = "gan"
 PROJECTED = "discriminator: projected; StyleGAN2's takes over if samples become too alike"
 # How a run may be changed when it goes on: its length, and how often it is saved.
 FREE = {"kimg", "snapshot_minutes"}
+STORE = f"{TEMPORARY_PREFIX}photos-"
 
 
 @dataclass(frozen=True)
@@ -259,8 +262,7 @@ def _load(
     if world.size == 1 and not needs_store(count_photos(source), resolution, channels):
         images, unreadable = load_images(source, resolution, crop=crop, fit=fit, alpha=config.alpha)
     else:
-        store = runs_dir / f"{TEMPORARY_PREFIX}photos-{socket.gethostname()}.npy"
-        images, unreadable = _load_once(source, config, crop, fit, store, world)
+        images, unreadable = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
     for name in unreadable:
         say(f"warning: {name}: cannot be read, skipped")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
@@ -293,27 +295,48 @@ def _key_of(source: Path) -> str:
         return photos_key(photos)
 
 
+def _new_store(runs_dir: Path, world: World) -> Path:
+    """A file of this run's own for the pixels of photos, the same for all processes of a machine."""
+    if world.local_rank == 0:
+        _remove_old_stores(runs_dir)
+    return runs_dir / f"{STORE}{world.agree(secrets.token_hex(6))}-{socket.gethostname()}.npy"
+
+
+def _remove_old_stores(runs_dir: Path) -> None:
+    """What killed processes left: nobody waits so long for a store that is being filled."""
+    for store in runs_dir.glob(f"{STORE}*.npy"):
+        with suppress(OSError):
+            if time.time() - store.stat().st_mtime > PATIENCE.total_seconds():
+                store.unlink()
+
+
 def _load_once(
     source: Path, config: GanTrainConfig, crop: Box | None, fit: str, store: Path, world: World
 ) -> tuple[Tensor, list[str]]:
     """One process of each machine decodes; the others map what it wrote."""
     found: tuple[int, list[str]] | GsegError = (0, [])
-    if world.local_rank == 0:
-        try:
-            store.parent.mkdir(parents=True, exist_ok=True)
-            images, unreadable = load_images(
-                source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store
-            )
-            found = (len(images), unreadable)
-        except GsegError as error:
+    try:
+        if world.local_rank == 0:
+            found = _decode_into(store, source, config, crop, fit)
+        found = world.agree(found)  # the same on every machine, and an error is every process's
+        if isinstance(found, GsegError):
+            raise found
+        num_photos, unreadable = found
+        images = map_images(store, num_photos)
+        world.wait()
+        return images, unreadable
+    finally:
+        with suppress(OSError):  # mapped files may stay until they are closed; some systems insist
             store.unlink(missing_ok=True)
-            found = error
-    found = world.agree(found)  # the same on every machine, and an error is every process's
-    if isinstance(found, GsegError):
-        raise found
-    num_photos, unreadable = found
-    images = map_images(store, num_photos)
-    world.wait()
-    with suppress(OSError):  # mapped files may stay until they are closed; some systems insist
-        store.unlink(missing_ok=True)
-    return images, unreadable
+
+
+def _decode_into(
+    store: Path, source: Path, config: GanTrainConfig, crop: Box | None, fit: str
+) -> tuple[int, list[str]] | GsegError:
+    """How many photos are in the store then, and which could not be read; or why there are none."""
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        images, unreadable = load_images(source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store)
+    except GsegError as error:
+        return error
+    return len(images), unreadable
