@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gseg_cli.device import send
+from gseg_cli.distill.shrink import shrink
 from gseg_cli.fewshot.model import Annotated, Teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.gan.bars import outside
@@ -72,12 +73,14 @@ class PairSet:
         return cls(torch.from_numpy(images), first, first, share, torch.zeros(len(first)))
 
     def at(self, size: int) -> "PairSet":
-        """With pictures of another side in pixels."""
-        if size == self.images.shape[1]:
+        """With pictures of another side in pixels, and labels that lie on them."""
+        factor, rest = divmod(self.images.shape[1], size)
+        if (factor, rest) == (1, 0):
             return self
         images = F.interpolate(self.images.permute(0, 3, 1, 2), (size, size), mode="bilinear", antialias=True)
         labels = torch.stack([self.first, self.second, self.share], dim=1)
-        first, second, share = F.interpolate(labels, (size, size)).unbind(1)
+        labels = F.interpolate(labels, (size, size), mode="nearest-exact") if rest else shrink(labels, factor)
+        first, second, share = labels.unbind(1)
         return PairSet(images.permute(0, 2, 3, 1), first, second, share, self.score)
 
     def without_doubtful(self, drop: float) -> "PairSet":

@@ -212,6 +212,8 @@ def _distill(
     held_out = _make_held_out(generator, network, of_pairs, run, world, on_pairs)
     train, labelled = replace(config.train, input_size=given.size), given.labelled
     annotated = annotated_pairs(generator, given.taught) if given.taught else None
+    if annotated and generator.img_resolution > given.size:
+        annotated = annotated.at(given.size)  # once, and not in each step
     if train.labels == "agreed":
         assert annotated is not None  # or it would have been refused
         train = replace(train, minutes=train.minutes and train.minutes / (1 + SHARE))  # together they take all

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from gseg_cli.datasets.splits import TEST_SEEDS
+from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill import pairs as module
 from gseg_cli.distill.pairs import PairSet, make_pairs, read_pairs
 from gseg_cli.fewshot.model import Teacher, TeacherConfig
@@ -15,6 +17,8 @@ from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.steps import Step
 from gseg_runtime.errors import GsegError
+from gseg_runtime.label_map import resize_labels
+from gseg_runtime.metrics import confusion_matrix, mean_iou
 from tests.tiny import make_generator
 
 SEEDS = range(100, 110)
@@ -192,6 +196,54 @@ def test_exact_labels_are_certain():
     labels = np.array([[[0, 1], [2, 255]]], np.uint8)
     pairs = PairSet.exact(np.zeros((1, 2, 2, 3), np.uint8), labels)
     assert np.array_equal(pairs.first, labels) and (pairs.share == 255).all() and pairs.score.tolist() == [0]
+
+
+@pytest.mark.parametrize(("before", "after"), [(64, 32), (256, 32), (256, 224), (64, 64), (32, 128)])
+def test_labels_of_another_size_lie_on_their_picture(before, after):
+    y, x = np.mgrid[:before, :before] + 0.5
+    disc = np.hypot(x - before * 0.6, y - before * 0.45) < before / 4
+    pictures = np.repeat(disc[None, ..., None] * np.uint8(255), 3, axis=3)
+    pairs = PairSet.exact(pictures, disc[None].astype(np.uint8)).at(after)
+    amount = torch.where(pairs.first == 1, pairs.share, 255 - pairs.share)
+    assert centre(amount[0].double()) == pytest.approx(centre(pairs.images[0, ..., 0].double()), abs=0.1)
+
+
+def centre(amount):
+    places = torch.arange(len(amount)) + 0.5
+    return tuple(float((amount.sum(dim=dim) * places).sum() / amount.sum()) for dim in (0, 1))
+
+
+@pytest.mark.parametrize("factor", [2, 4])
+def test_shrunk_labels_tell_more_of_the_large_ones_than_one_pixel_in_each_block(factor):
+    faces = [render(seed, 128) for seed in TEST_SEEDS[:8]]
+    pictures, labels = (np.stack(arrays) for arrays in zip(*faces, strict=True))
+    first = PairSet.exact(pictures, labels).at(128 // factor).first.numpy()
+    centres = np.stack([resize_labels(one, (128 // factor,) * 2) for one in labels])
+    ours, theirs = (
+        mean_iou(confusion_matrix(small.repeat(factor, 1).repeat(factor, 2), labels, int(labels.max()) + 1))
+        for small in (first, centres)
+    )
+    assert ours > theirs
+
+
+def test_a_pixel_keeps_the_two_classes_that_have_most_of_its_block():
+    first = torch.tensor([[[3, 3], [1, 2]], [[1, 255], [255, 255]], [[255, 1], [1, 255]]], dtype=torch.uint8)
+    second = torch.tensor([[[1, 1], [3, 3]], [[2, 2], [2, 2]], [[2, 0], [0, 2]]], dtype=torch.uint8)
+    share = torch.tensor(
+        [[[155, 155], [155, 255]], [[255, 128], [128, 128]], [[128, 255], [205, 128]]], dtype=torch.uint8
+    )
+    small = PairSet(torch.zeros(3, 2, 2, 3, dtype=torch.uint8), first, second, share, torch.zeros(3)).at(1)
+    assert small.first.flatten().tolist() == [3, 255, 1]  # 410 of 1020; three quarters ignored; a half
+    assert small.second.flatten()[[0, 2]].tolist() == [1, 0]
+    assert small.share.flatten()[[0, 2]].tolist() == [round(255 * 410 / 765), round(255 * 460 / 510)]
+
+
+def test_labels_are_shrunk_alike_however_many_at_once(monkeypatch):
+    labels = np.random.default_rng(0).integers(0, 4, (5, 16, 16), np.uint8)
+    pairs = PairSet.exact(np.zeros((5, 16, 16, 3), np.uint8), labels)
+    whole = pairs.at(8)
+    monkeypatch.setattr("gseg_cli.distill.shrink.MAX_PIXELS", 1)
+    assert_same(whole, pairs.at(8))
 
 
 def test_the_settings_are_written_for_people_too(generator, teacher, tmp_path):
