@@ -8,7 +8,7 @@ from gseg_cli.checkpoint import is_ours, read_meta
 from gseg_cli.project_file import FILE, extended_project, format_project, nearest, read_project
 from gseg_cli.runs import CHECKPOINT, list_runs
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import CheckpointError, ProjectError
+from gseg_runtime.errors import CheckpointError, ProjectError, UsageError
 from gseg_runtime.files import write_text
 
 FOLDERS = ("samples", "annotations", "runs", "exports")
@@ -44,7 +44,8 @@ class Project:
         """Write gseg.toml and make the folders of the stages; files already in those stay.
 
         name: None takes the folder's. resolution: None takes the GAN's. gan: "builtin:NAME" or a checkpoint's path.
-        ProjectError when there is a gseg.toml already, unless `overwrite`; CheckpointError when `gan` is not a GAN.
+        ProjectError when there is a gseg.toml already, unless `overwrite`; CheckpointError when `gan` is not a GAN,
+        UsageError when it is one of another resolution.
         """
         path = folder / FILE
         if path.exists() and not overwrite:
@@ -53,9 +54,12 @@ class Project:
             )
         if not gan.startswith(PREFIX):
             gan = _portable(Path(gan), folder)
-        resolution = resolution or gan_resolution(locate_gan(gan, folder, source="--gan"))
+        side = gan_resolution(locate_gan(gan, folder, source="--gan"))
+        if resolution not in (None, side):
+            message = f"--resolution: {resolution} was asked for, and the images of {gan} have {side} pixels"
+            raise UsageError(message, "leave out --resolution, or name another --gan")
         name = name or folder.resolve().name
-        write_text(path, format_project(name=name, resolution=resolution, gan=gan, classes=classes))
+        write_text(path, format_project(name=name, resolution=side, gan=gan, classes=classes))
         for stage in FOLDERS:
             (folder / stage).mkdir(exist_ok=True)
         return cls.open(folder)

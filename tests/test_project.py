@@ -142,6 +142,13 @@ def test_init_refuses_a_checkpoint_that_is_no_gan(tmp_path, capsys):
     assert not (tmp_path / "p").exists()
 
 
+def test_init_refuses_a_resolution_that_is_not_the_gans(gan, tmp_path, capsys):
+    call = ["init", str(tmp_path / "p"), "--gan", str(gan), "--resolution"]
+    assert main([*call, "999"]) == 2 and "999 was asked for, and the images of" in capsys.readouterr().err
+    assert not (tmp_path / "p").exists()
+    assert main([*call, "16"]) == 0
+
+
 def test_runs_are_numbered_across_kinds(project):
     first = open_run(project.runs_dir, "gan", {"kimg": 1})
     second = open_run(project.runs_dir, "distill", {"steps": 2})
