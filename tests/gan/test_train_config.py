@@ -74,9 +74,16 @@ def test_a_gan_that_goes_on_keeps_its_networks_and_its_average(tmp_path):
     assert (config.resolution, config.channel_base, config.z_dim) == (16, 128, 16)
     assert config.ema_rampup is None and config.ada_kimg == 100.0
     assert choose_config(photos, {"resolution": 32}, CPU, init_from=gan).resolution == 32
-    with pytest.raises(ConfigError, match=r"channel_base: 256 was asked for, and .* has 128"):
-        choose_config(photos, {"channel_base": 256}, CPU, init_from=gan)
     assert "channel_base 128" in describe(config) and "augment ada" in describe(config)
+
+
+@pytest.mark.parametrize(("name", "asked", "has"), [("channel_base", 256, 128), ("arch", "dcgan", "stylegan2")])
+def test_networks_other_than_those_to_go_on_from_are_refused(tmp_path, name, asked, has):
+    gan, photos = tiny.write_gan(tmp_path / "gan.safetensors", seed=0), tiny.write_photos(tmp_path / "photos")
+    assert getattr(choose_config(photos, {name: has}, CPU, init_from=gan), name) == has
+    with pytest.raises(ConfigError, match=f"{name}: {asked} was asked for, and .* has {has}") as caught:
+        choose_config(photos, {name: asked}, CPU, init_from=gan)
+    assert f"leave out --{name.replace('_', '-')};" in caught.value.hint
 
 
 @pytest.mark.parametrize("text", ["maybe", "1.5", "-0.1", ""])

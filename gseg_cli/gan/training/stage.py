@@ -58,23 +58,24 @@ def choose_config(
 ) -> GanTrainConfig:
     """`given` where it says something, the networks of `init_from` where there is one, and `auto` for the rest.
 
-    ConfigError for a channel_base or a number of classes that is not init_from's.
+    ConfigError for an arch, a channel_base or a number of classes that is not init_from's.
     """
     num_photos = count_photos(source)
     if init_from is None:
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
     gan = _read_start(init_from, given.get("num_classes", 0))
     has_alpha = getattr(gan.config, "img_channels", 3) in (2, 4)
-    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, "alpha": has_alpha, **given}
     if given.get("alpha") and not has_alpha:
         raise ConfigError(f"{init_from}: a GAN without alpha", "leave out --alpha, or --init-from")
+    kept = {"arch": gan.kind, "channel_base": gan.config.channel_base}
+    for name, has in kept.items():
+        if (asked := given.get(name, has)) != has:
+            message = f"{name}: {asked} was asked for, and {init_from} has {has}"
+            hint = f"leave out --{name.replace('_', '-')}; training continues with the networks of the file"
+            raise ConfigError(message, hint)
+    known = {"resolution": gan.config.img_resolution, "arch": gan.kind, "alpha": has_alpha, **given}
     auto = auto_config(known, num_photos=num_photos, device=device, num_processes=world.size, goes_on=True)
-    config = auto.like(gan)
-    asked = given.get("channel_base", config.channel_base)
-    if asked != config.channel_base:
-        message = f"channel_base: {asked} was asked for, and {init_from} has {config.channel_base}"
-        raise ConfigError(message, hint="leave out --channel-base; training continues with the networks of the file")
-    return config
+    return auto.like(gan)
 
 
 def _read_start(path: Path, num_classes: int) -> GanFile:
