@@ -4,14 +4,16 @@ Exit codes: 0 done, 1 failed, 2 usage, 3 some inputs failed and the rest is done
 """
 
 import errno
+import functools
 import inspect
+import math
 import os
 import re
 import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -72,6 +74,19 @@ def _unwrapped(command: Callable[..., None]) -> str:
     return re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.getdoc(command) or "")
 
 
+def _with_finite_numbers(command: Callable[..., None]) -> Callable[..., None]:
+    """The command, with UsageError for nan and infinity: they pass every limit of an option, and mean nothing."""
+
+    @functools.wraps(command)
+    def checked(**options: Any) -> None:
+        for name, value in options.items():
+            if isinstance(value, float) and not math.isfinite(value):
+                raise UsageError(f"--{name.replace('_', '-')}: expected a finite number, got {value}")
+        command(**options)
+
+    return checked
+
+
 app = typer.Typer(
     help="Part segmentation from a StyleGAN2 and one to ten hand-labelled samples.",
     epilog=GLOBAL_HELP,
@@ -105,7 +120,8 @@ for command in (
     doctor,
     demo,
 ):
-    app.command(command.__name__.replace("_", "-"), help=_unwrapped(command), epilog=GLOBAL_HELP)(command)
+    name, checked = command.__name__.replace("_", "-"), _with_finite_numbers(command)
+    app.command(name, help=_unwrapped(command), epilog=GLOBAL_HELP)(checked)
 
 
 def _show_version(asked: bool) -> None:

@@ -124,6 +124,20 @@ def test_a_usage_error_is_code_2_also_as_json(args, capsys):
     assert json.loads(capsys.readouterr().out)["status"] == "error"
 
 
+@pytest.mark.parametrize(
+    ("call", "option"),
+    [
+        (["gan-train", "photos", "--minutes"], "--minutes"),
+        (["gan-train", "photos", "--r1-gamma"], "--r1-gamma"),
+        (["distill", "--truncation-psi"], "--truncation-psi"),
+        (["student-train", "labelled", "--colour"], "--colour"),
+    ],
+)
+def test_what_is_no_number_is_wrong_usage_of_every_option(call, option, capsys):
+    assert main([*call, "nan"]) == 2
+    assert capsys.readouterr().err == f"error: {option}: expected a finite number, got nan\n"
+
+
 def test_the_choices_of_a_missing_option_stand_on_its_line(capsys):
     assert main(["predict"]) == 2
     assert "'--for'. Choose from: labelme, cvat" in capsys.readouterr().err
