@@ -73,9 +73,8 @@ def load_gan(
     return _networks(read_gan(path), class_index, device)
 
 
-def load_networks(path: Path) -> tuple[GanModule, nn.Module]:
+def load_networks(gan: GanFile) -> tuple[GanModule, nn.Module]:
     """The same as training continues from them: of all classes. Until it says which, they draw and judge the first."""
-    gan = read_gan(path)
     return _networks(gan, 0 if getattr(gan.config, "c_dim", 0) else None, "cpu")
 
 

@@ -16,6 +16,7 @@ from gseg_cli.app import main
 from gseg_cli.builtin import SMALL, Builtin
 from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
+from gseg_cli.distill.config import WEIGHTS
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.training import stage
 from gseg_cli.gan.training.config import GanTrainConfig
@@ -198,6 +199,27 @@ def test_resume_goes_on_with_the_newest_run(photos, tmp_path):
     assert done.num_images == 48 and len(list(tmp_path.iterdir())) == 2
     longer = resume_gan_train(photos, {"kimg": 0.06, "lr": CONFIG.lr}, tmp_path, CPU)
     assert longer.num_images == 60
+
+
+@pytest.mark.parametrize(
+    ("change", "start", "message"),
+    [
+        ({"held_out": 32}, None, "held_out: expected fewer than the 32 photos, got 32"),
+        ({"precision": "fp16"}, None, "fp16 needs a CUDA device"),
+        ({"discriminator": "projected"}, None, "EfficientNet-Lite0 are not installed"),
+        ({"resolution": 32, "channel_base": 256}, "dcgan", "a GAN of 16 px cannot train at 32 px"),
+    ],
+)
+def test_what_cannot_be_trained_leaves_no_run_to_stumble_over(
+    photos, images, tmp_path, monkeypatch, change, start, message
+):
+    """--resume takes the newest."""
+    monkeypatch.setitem(sys.modules, WEIGHTS, None)
+    if start:
+        start = train(images, replace(CONFIG, arch=start, pl_weight=0.0, kimg=0.004), tmp_path / "start").checkpoint
+    with pytest.raises(GsegError, match=message):
+        run_gan_train(photos, replace(CONFIG, **change), tmp_path / "runs", CPU, init_from=start)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_resume_does_not_pass_over_a_run_that_saved_nothing(photos, tmp_path):

@@ -13,8 +13,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gseg_cli.gan.load import GanModule, load_networks
+from gseg_cli.gan.load import GanFile, GanModule, load_networks, read_gan
 from gseg_cli.gan.networks import ops
+from gseg_cli.gan.networks.config import GanConfig, StyleGAN2Config
 from gseg_cli.gan.networks.discriminator import ConvLayer, Discriminator, DiscriminatorBlock
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2, SynthesisBlock
 from gseg_cli.gan.transparency import as_channels
@@ -27,27 +28,34 @@ NUM_FITTED, MAX_PIXELS = 32, 4096  # pictures that D's new layer is fitted on, a
 def load_start(path: Path, resolution: int) -> tuple[GanModule, nn.Module]:
     """The networks of a checkpoint at this resolution, on the CPU; a fresh discriminator where the file has none.
 
-    ConfigError when the checkpoint is neither of this resolution nor of one that can be grown or shrunk to it.
+    ConfigError as of `check_start`.
     """
-    G, D = load_networks(path)
-    if G.img_resolution != resolution and not _can_change(G, resolution):
-        raise ConfigError(
-            f"{path}: a GAN of {G.img_resolution} px cannot train at {resolution} px",
-            hint=f"train at {G.img_resolution} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that, "
-            "a half, a quarter ...",
-        )
+    gan = read_gan(path)
+    check_start(gan, resolution)
+    G, D = load_networks(gan)
     while G.img_resolution != resolution:
         assert isinstance(G, StyleGAN2) and isinstance(D, Discriminator)
         G, D = grow(G, D) if G.img_resolution < resolution else shrink(G, D)
     return G, D
 
 
-def _can_change(G: GanModule, resolution: int) -> bool:
+def check_start(gan: GanFile, resolution: int) -> None:
+    """ConfigError when the GAN is neither of this resolution nor one that can be grown or shrunk to it."""
+    side = gan.config.img_resolution
+    if side != resolution and not _can_change(gan.config, resolution):
+        raise ConfigError(
+            f"{gan.path}: a GAN of {side} px cannot train at {resolution} px",
+            hint=f"train at {side} px; a StyleGAN2 of the usual architecture also at 2, 4 ... times that, a half, a "
+            "quarter ...",
+        )
+
+
+def _can_change(config: GanConfig, resolution: int) -> bool:
     """Pictures that are sums over all sizes can grow and shrink, and a discriminator with shortcuts."""
-    if not isinstance(G, StyleGAN2):
+    if not isinstance(config, StyleGAN2Config):
         return False
-    architectures = (G.config.architecture, G.config.discriminator.architecture)
-    return architectures == ("skip", "resnet") and math.log2(resolution / G.img_resolution).is_integer()
+    architectures = (config.architecture, config.discriminator.architecture)
+    return architectures == ("skip", "resnet") and math.log2(resolution / config.img_resolution).is_integer()
 
 
 def grow(G: StyleGAN2, D: Discriminator) -> tuple[StyleGAN2, Discriminator]:

@@ -18,10 +18,13 @@ from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
+from gseg_cli.gan.training.grow import check_start
 from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
 from gseg_cli.gan.training.precision import settle_precision
 from gseg_cli.gan.training.sources import open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
+from gseg_cli.gan.training.trainer import check_training
+from gseg_cli.pretrained.lite0 import load_lite0
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, PATIENCE, World
@@ -160,9 +163,12 @@ def run_gan_train(
     Of many processes the first writes the run; only it should be given `say`.
     """
     require_matplotlib()
+    if config.discriminator == "projected":
+        load_lite0()  # its weights are there
     if init_from:
         start = _read_start(init_from, config.num_classes)
         config = config.like(start)
+        check_start(start, config.resolution)
         if not start.has_discriminator:
             why = start.meta.get("discriminator", "none in the file")
             say(f"warning: {init_from}: training begins with a fresh discriminator ({why})")
@@ -171,6 +177,7 @@ def run_gan_train(
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = _load(source, config, crop, fit, runs_dir, world, say)
     classes = _classes_of(source, config, len(images), unreadable, say)
+    check_training(config, len(images), device, world)  # whatever is wrong leaves no run behind
     recorded = {**asdict(config), **about}
     run = world.agree(open_run(runs_dir, KIND, recorded, parents, device) if world.is_first else None)
     assert run is not None

@@ -20,7 +20,7 @@ from gseg_cli.gan.load import GanModule, make_networks
 from gseg_cli.gan.networks.config import make_config
 from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.augment import INTERVAL, adjusted, apply_packed, augment, draw_transforms, packed
-from gseg_cli.gan.training.auto import pick_dtype
+from gseg_cli.gan.training.auto import pick_dtype, pick_precision
 from gseg_cli.gan.training.config import NUM_FP16_RES, GanTrainConfig
 from gseg_cli.gan.training.graphs import Compute, CudaGraphs, Feed, Graphs, Outcome
 from gseg_cli.gan.training.grow import load_start
@@ -58,7 +58,7 @@ class GanTrainer:
         self.chunk_size = config.microbatch or config.batch
         self.num_chunks = config.batch // self.chunk_size
         self.chunks = range(world.rank, self.num_chunks, world.size)
-        _check_world(config, world, self.num_chunks)
+        check_training(config, len(images), device, world)
         seed_step(config.seed, 0)
         if init_from:
             self.G, self.D = load_start(init_from, images.shape[-1])
@@ -317,7 +317,13 @@ def split_rows(num_images: int, held_out: int) -> tuple[Tensor, Tensor]:
     return kept.nonzero()[:, 0], held
 
 
-def _check_world(config: GanTrainConfig, world: World, num_chunks: int) -> None:
+def check_training(config: GanTrainConfig, num_images: int, device: torch.device, world: World) -> None:
+    """ConfigError for what these images, this device or these processes do not allow."""
+    if config.held_out >= num_images:
+        message = f"held_out: expected fewer than the {num_images} photos, got {config.held_out}"
+        raise ConfigError(message, "leave out --held-out, or give a smaller number")
+    pick_precision(config.precision, device)
+    num_chunks = config.batch // (config.microbatch or config.batch)
     if world.size > 1 and config.arch == "dcgan":
         raise ConfigError("arch: dcgan trains in one process, because batch normalisation looks at whole batches")
     if world.size > 1 and config.discriminator == "projected":
