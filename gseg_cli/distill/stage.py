@@ -192,6 +192,9 @@ class _Given:
         """Raises GsegError for whatever does not fit together."""
         generator = load_generator(gan, device, read_meta(teacher).get("gan_class"))
         network, classes, meta = load_teacher_of(gan, teacher, device)
+        if (got := network.config.size) != (side := generator.img_resolution):
+            message = f"{teacher}: labels {got} pixels, and the GAN's samples have {side}"
+            raise CheckpointError(message, "train the teacher again, on label maps of the samples' size")
         taught, train = load_annotated(teacher), config.train
         if taught is None and train.labels == "agreed":
             message = f"{teacher}: holds no annotated samples, which a second opinion learns from"

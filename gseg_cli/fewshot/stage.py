@@ -18,7 +18,7 @@ from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import IGNORE
-from gseg_runtime.errors import ProjectError
+from gseg_runtime.errors import GsegError, ProjectError
 from gseg_runtime.files import sha256_file
 
 
@@ -51,13 +51,20 @@ def run_fewshot_train(
         message = f"{annotations}: its samples come from GAN {labelled.gan_sha256[:12]}, not from {gan}"
         raise ProjectError(message, "use --gan with the GAN that made the samples, or annotate samples of this one")
     check_labels(labelled)
-    config = config.resolved(len(labelled.seeds), labelled.labels.shape[-1])
-    run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
     generator = load_generator(gan, device, labelled.class_index)
+    _check_size(labelled.labels.shape[-1], generator.img_resolution, annotations)
+    config = config.resolved(len(labelled.seeds), generator.img_resolution)
+    run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
     taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, on_step)
     taught = _with_bars_as(IGNORE, generator, taught)
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
+
+
+def _check_size(got: int, expected: int, annotations: Path) -> None:
+    if got != expected:
+        message = f"{annotations}: expected label maps of {expected} pixels like the samples, got {got}"
+        raise GsegError(message, "import them with gseg annotate-import, which fits them to the samples")
 
 
 def _with_bars_as(label: int, generator: Generator, labelled: AnnotationSet) -> AnnotationSet:

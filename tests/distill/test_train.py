@@ -21,7 +21,7 @@ from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.distill.unet import UNet
-from gseg_cli.fewshot.model import load_annotated, load_teacher, save_teacher
+from gseg_cli.fewshot.model import Teacher, TeacherConfig, load_annotated, load_teacher, save_teacher
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
@@ -131,6 +131,15 @@ def test_a_teacher_of_another_gan_is_refused(tiny_gan, teacher, tmp_path):
     with pytest.raises(CheckpointError, match=f"of GAN {sha256_file(tiny_gan)[:12]}, not of .*other") as caught:
         run_distill(other, teacher, SMALL, tmp_path / "runs", CPU)
     assert "train the teacher again" in caught.value.hint and not list(tmp_path.glob("runs/*/*.safetensors"))
+
+
+def test_a_teacher_of_another_size_is_refused_before_a_pair_is_made(tiny_gan, tmp_path):
+    channels = load_generator(tiny_gan).feature_channels
+    small = Teacher(TeacherConfig(model="mlp", channels=channels, num_classes=len(CLASSES), size=8))
+    save_teacher(tmp_path / "small.safetensors", small, CLASSES, {"gan_sha256": sha256_file(tiny_gan)})
+    with pytest.raises(CheckpointError, match="labels 8 pixels, and the GAN's samples have 16"):
+        run_distill(tiny_gan, tmp_path / "small.safetensors", SMALL, tmp_path / "runs", CPU)
+    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.usefixtures("few_held_out")

@@ -19,6 +19,7 @@ from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError
 from gseg_runtime.files import sha256_file
+from gseg_runtime.label_map import resize_labels
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 from tests.tiny import CLASSES, annotate, brightness_labels
 
@@ -179,6 +180,17 @@ def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
 def test_label_maps_that_are_not_square_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, labels[:, :, :12], sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
     with pytest.raises(GsegError, match="expected square label maps like the samples, got 12x16") as caught:
+        run_fewshot_train(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
+    assert "annotate-import" in caught.value.hint and not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize("size", [8, 32])
+def test_label_maps_of_another_size_than_the_samples_are_refused_before_a_run_is_opened(
+    tiny_gan, generator, labels, tmp_path, size
+):
+    maps = np.stack([resize_labels(one, (size, size)) for one in labels])
+    annotate(generator, SEEDS, maps, sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
+    with pytest.raises(GsegError, match=f"expected label maps of 16 pixels like the samples, got {size}") as caught:
         run_fewshot_train(tiny_gan, tmp_path / "a", CONFIG, tmp_path / "runs", CPU)
     assert "annotate-import" in caught.value.hint and not (tmp_path / "runs").exists()
 
