@@ -65,7 +65,7 @@ class DistillConfig:
     labels: Labels = "soft"  # hard: the likeliest class alone; agreed: soft, where a second opinion is the same
     drop: float = 0.1  # share of the pairs left out, those the teacher doubts most
     ignore_below: float = 0.0  # pixels whose first class has less than this share of the two likeliest are ignored
-    annotated: float = 0.25  # share of each step's samples that are the annotated ones, with their labels as drawn
+    annotated: float = 0.25  # share of each step's samples that are the annotated ones, as the teacher was taught
     labelled_share: float | None = None  # of each step, where there are labelled photos; None: `usual_labelled_share`
     loss: Loss = "ce"
     steps: int = 1000

@@ -157,7 +157,7 @@ def _path(folder: Path, number: int) -> Path:
 
 @torch.no_grad()
 def annotated_pairs(generator: Generator, annotated: Annotated) -> PairSet:
-    """The annotated samples themselves, with their label maps as drawn; what was not labelled is ignored."""
+    """The annotated samples themselves, labelled as the teacher was taught; what is 255 there is ignored."""
     device = next(iter(generator.parameters())).device  # type: ignore[attr-defined]
     images = []
     for i, ws in enumerate(annotated.ws):
