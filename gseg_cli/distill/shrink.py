@@ -31,7 +31,7 @@ def _sums(labels: Tensor, factor: int) -> Tensor:
     classes = labels[:, :2].masked_fill(ignored, num_classes)
     shares = torch.stack([labels[:, 2], 255 - labels[:, 2]], dim=1)
     size = labels.shape[-1] // factor
-    sums = torch.zeros(len(labels), num_classes + 1, size, size, dtype=torch.int32)
+    sums = labels.new_zeros(len(labels), num_classes + 1, size, size, dtype=torch.int32)
     for y, x in product(range(factor), repeat=2):
         sums.scatter_add_(1, classes[..., y::factor, x::factor].long(), shares[..., y::factor, x::factor].int())
     return sums
