@@ -47,7 +47,7 @@ def compare_folders(
     Raises GsegError when a prediction is missing, of another shape, or holds an index without a class, and when both
     folders name their classes and the names differ.
     """
-    if not 0 <= tolerance <= 1:  # nan too, which no option's limits keep out
+    if not 0 <= tolerance <= 1:
         raise UsageError(f"--boundary-tolerance: expected a share of the image diagonal, 0 to 1, got {tolerance}")
     if any((truth / name).exists() for name in (IMAGES, *DATASETS)) and (truth / MASKS).is_dir():
         truth = truth / MASKS

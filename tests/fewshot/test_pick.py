@@ -203,7 +203,6 @@ def test_the_teacher_of_another_gan_or_class_is_refused(call, project, teacher, 
         (["--pick", "best"], "'best' is not one of 'random', 'diverse', 'uncertain'"),
         (["--seeds", ""], "expected a number or a range, got ''"),
         (["--teacher", "t.safetensors"], "--teacher only applies to --pick uncertain"),
-        (["--count", "3", "--truncation-psi", "nan"], "truncation_psi: expected 0 to 2"),
     ],
 )
 def test_a_slip_is_a_usage_error(call, args, message):
