@@ -18,6 +18,7 @@ from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
 from gseg_runtime.picture_formats import NUM_BYTES, formats_of, open_photo
 from gseg_runtime.pillow import UNKNOWN, picture_errors
 from gseg_runtime.tiff import decode_tiff
+from gseg_runtime.tiff_pages import MORE, holds_more
 from gseg_runtime.tiff_tags import TiffTags
 from gseg_runtime.to_rgb import BLACK, orientation_of, to_rgb, upright
 from gseg_runtime.truncated import TRUNCATED as TRUNCATED
@@ -140,7 +141,7 @@ def _decode_tiff(data: bytes, how: Decoding) -> Photo:
                 raise
             raise ValueError("; ".join(errors) or f"{tags.kind}: cannot be decoded") from error
     height, width, _ = pixels.shape
-    return Photo(pixels, height, width, "; ".join(errors))
+    return Photo(pixels, height, width, "; ".join([*errors, *([MORE] if holds_more(data) else ())]))
 
 
 def _decode_jpeg(data: bytes, image: Image.Image, num_needed: int | None) -> tuple[Pixels | None, str]:

@@ -578,6 +578,14 @@ def test_numpys_own_integers_in_a_tiff_are_read(ten_samples, tmp_path, name):
     assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), box(64, 8, 8, 16, 16, 2))
 
 
+def test_of_a_stack_of_label_maps_the_first_is_taken_with_a_warning(ten_samples, tmp_path):
+    first = Image.fromarray(box(64, 8, 8, 16, 16, 2))
+    first.save(tmp_path / "000003.tif", save_all=True, append_images=[Image.fromarray(box(64, 0, 0, 9, 9, 1))])
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert np.array_equal(found.all().labels, np.asarray(first)[None])
+    assert any("000003.tif: holds more pictures of this size" in warning for warning in found.warnings)
+
+
 def test_a_broken_tiff_of_64_bits_is_an_error_of_one_line(ten_samples, tmp_path):
     data = (DATA / "int64_zlib.tif").read_bytes()
     refused = 0

@@ -18,6 +18,7 @@ from gseg_cli.app import main
 from gseg_runtime.errors import ImageError
 from gseg_runtime.images import Photo, decode_image
 from gseg_runtime.label_map import Pixels
+from gseg_runtime.tiff_pages import MORE, holds_more
 
 HEIGHT, WIDTH = 37, 53  # no multiples of bytes, tiles or strips
 
@@ -366,3 +367,29 @@ def test_a_jpeg_of_12_bits_is_refused_by_that() -> None:
     data[data.index(b"\xff\xc0") + 4] = 12
     with pytest.raises(ImageError, match=r"x\.jpg: JPEG: cannot handle 12-bit layers"):
         decode_image(bytes(data), Path("x.jpg"))
+
+
+@pytest.mark.parametrize("is_big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(
+    ("second", "options", "is_told"),
+    [
+        (ramps(3, 8), {}, True),
+        (ramps(1, 16), {}, True),
+        (ramps(3, 8)[::2, ::2], {}, False),  # another size, such as a thumbnail
+        (ramps(3, 8), {"subfiletype": 1}, False),
+        (ramps(1, 8) > 127, {"subfiletype": 4, "photometric": "mask"}, False),
+    ],
+)
+def test_slices_of_a_stack_are_told_of_but_no_thumbnails_or_masks(
+    second: np.ndarray, options: dict[str, Any], is_told: bool, order: Any, is_big: bool
+) -> None:
+    file = io.BytesIO()
+    with tifffile.TiffWriter(file, bigtiff=is_big, byteorder=order) as writer:
+        writer.write(ramps(3, 8), photometric="rgb", metadata=None)
+        usual = {"photometric": "rgb" if second.ndim == 3 else "minisblack", "metadata": None}
+        writer.write(second, **{**usual, **options})
+    assert holds_more(file.getvalue()) == is_told
+    assert not any(holds_more(file.getvalue()[:end]) for end in range(0, 200, 7))  # cut off
+    if not (is_big and order == ">"):  # which is not read
+        assert read(file.getvalue()).remark == (MORE if is_told else "")

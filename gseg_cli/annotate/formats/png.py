@@ -26,6 +26,7 @@ from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map
+from gseg_runtime.tiff_pages import MORE, holds_more
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
 _GREY_STEPS = {2: 85, 4: 17}  # Pillow stretches grey of few bits to 0..255
@@ -57,7 +58,7 @@ def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, readi
                 layers, warnings = _layers_of(image, data, classes, where)
             else:
                 layers, warnings = _layers_by_table(image, data, table, where)
-            reading.warnings += warnings
+            reading.warnings += [*warnings, *([f"{where}: {MORE}"] if holds_more(data) else ())]
             reading.add(Drawing(where, (name,), image.size, layers))
 
 
