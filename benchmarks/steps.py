@@ -2,11 +2,11 @@
 
     python -m benchmarks.steps [--rounds 3]
 
-"plain": the maps that a student joins are enlarged first, the pretrained encoder pads and normalises its maps,
-images that ADA leaves in their place are resampled like the others, photos and samples are judged one after the other,
-and freed memory goes back to the system. Each measurement is a process of its own on one thread, because a process
-remembers how it treats memory; both ways take turns. CPU time is measured, because a busy machine makes wall time
-meaningless. Writes this processor's section of steps.md.
+"plain": the maps that a student joins are enlarged first, the pretrained encoder pads and normalises its maps and
+filters single channels in the precision of all else, images that ADA leaves in their place are resampled like the
+others, photos and samples are judged one after the other, and freed memory goes back to the system. Each measurement is
+a process of its own on one thread, because a process remembers how it treats memory; both ways take turns. CPU time is
+measured, because a busy machine makes wall time meaningless. Writes this processor's section of steps.md.
 """
 
 import argparse
@@ -132,13 +132,16 @@ def rows(rounds: int) -> Iterator[str]:
 HEAD = """# A training step on a CPU
 
 CPU milliseconds of a step on one thread, medians of some processes for each figure. Plain: the maps that a student
-joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps, images that ADA leaves in
-their place are resampled like the others, photos and samples are judged one after the other, and freed memory goes back
-to the system. gseg: as its commands train, ADA at p {augment_p}. Gain: plain / gseg, the median of pairs that ran one
-after the other, and the least and the most. Against fp32: how many times as fast as that precision, which differs from
-processor to processor; `--precision auto` measures it where it runs.
+joins are enlarged first, the pretrained encoder of `lite0` pads and normalises its maps and filters single channels in
+the precision of all else, images that ADA leaves in their place are resampled like the others, photos and samples are
+judged one after the other, and freed memory goes back to the system. gseg: as its commands train, ADA at p {augment_p}.
+Gain: plain / gseg, the median of pairs that ran one after the other, and the least and the most. Against fp32: how many
+times as fast as that precision, which differs from processor to processor; `--precision auto` measures it where it
+runs.
 
-The sections of the AMD processors were measured before gseg judged photos and samples together.
+Where the extra `pretrained` is installed, `gseg distill` trains `lite0` and `gseg gan-train` a projected discriminator,
+unless told otherwise. The sections of the AMD processors were measured before gseg judged photos and samples together,
+and before it filtered the single channels of `lite0` in fp32 where all else is bf16.
 """
 SECTION = """Made by `python -m benchmarks.steps --rounds {rounds}`, commit {commit}, {date}.
 
