@@ -1,6 +1,6 @@
 """How a GAN on a CPU should be trained: by which discriminator, begun with what, and how wide.
 
-    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60 120] [--draws 2]
+    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60] [--draws 2]
         [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, one thread each, are looked at after equally
@@ -144,8 +144,8 @@ GAN's, then StyleGAN2's". Each GAN had one core for the minutes above its column
 processor and way.
 
 Mean IoU of `lite0` students of {labels} labelled samples and {pairs} pairs on nine portraits of FASSEG V2 and on 500
-game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}. In brackets thousands of
-images shown, and the sliced Wasserstein distance to held-out photos, times 1000.
+game characters, as in [gan_start.md](gan_start.md); draws of annotated samples: {draws}, if no more are said. In
+brackets thousands of images shown, and the sliced Wasserstein distance to held-out photos, times 1000.
 
 Made by `python -m benchmarks.discriminators DATA`,
 commit {commit}, {date}, {hardware}.
@@ -187,7 +187,8 @@ def rows(domains: Sequence[Domain], found: dict[Row, dict[float, list[Any]]], co
 
 def field(cells: list[Any]) -> str:
     figures = [one["figures"] for one in cells]
-    about = f"({figures[0]['kimg']:.0f}, {figures[0]['distance']:.1f})"
+    draws = f", {len(cells)} draws" if len(cells) > 2 else ""
+    about = f"({figures[0]['kimg']:.0f}, {figures[0]['distance']:.1f}{draws})"
     return f"{spread([one['miou'] for one in figures])} {about}"
 
 
@@ -203,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--minutes", type=float, nargs="*", default=[30.0, 60.0, 120.0], help="for portraits")
-    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0, 120.0])
+    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
