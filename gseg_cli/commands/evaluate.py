@@ -76,7 +76,7 @@ def _table(comparison: "Comparison") -> "Table":
 def _caption(comparison: "Comparison") -> str:
     lines = [f"{comparison.num_images} images; boundaries within {comparison.tolerance:.2%} of the diagonal"]
     if comparison.num_resized:
-        lines.append(f"{comparison.num_resized} predictions were resized to their truth")
+        lines.append(f"predictions resized to the size of the truth: {comparison.num_resized}")
     if comparison.absent:
         lines.append(f"left out, in neither folder: {', '.join(comparison.absent)}")
     if comparison.only_predicted:

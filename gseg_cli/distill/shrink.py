@@ -1,8 +1,7 @@
 """Soft labels of smaller pictures: of each block of pixels the two classes that have most of it.
 
 Pictures are shrunk by means, so labels are too: those of one pixel in each block would lie beside what they label, and
-lose small parts. Of 50 toy faces, shrunk to a half and enlarged again, the mean IoU is 0.876 so, and 0.861 by pixel
-centres; to a quarter 0.765 and 0.757.
+lose small parts.
 """
 
 from itertools import product

@@ -191,12 +191,17 @@ def test_labels_drawn_on_samples_of_another_gan_stay_with_it(project):
     other.close()
 
 
-def test_annotations_that_were_taken_away_stay_away_and_can_be_undone_to(project):
+def lose_annotations(project, index):
+    """After a stroke of that class on two samples."""
     store = opened(project)
     for seed in SEEDS[:2]:
-        dot(store, 1, seed)
+        dot(store, index, seed)
     store.close()
     shutil.rmtree(project.annotations_dir)
+
+
+def test_annotations_that_were_taken_away_stay_away_and_can_be_undone_to(project):
+    lose_annotations(project, 1)
     again = opened(project)
     for seed in SEEDS[:2]:
         assert (again.labels(seed) == IGNORE).all()
@@ -325,11 +330,7 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
 
 
 def test_strokes_of_a_class_that_was_taken_out_are_no_obstacle(project):
-    store = opened(project)
-    for seed in SEEDS[:2]:
-        dot(store, 2, seed)
-    store.close()
-    shutil.rmtree(project.annotations_dir)
+    lose_annotations(project, 2)
     fewer = replace(project, classes=ClassMap(CLASSES.names[:2], CLASSES.colors[:2]))
     again = opened(fewer)
     assert (again.labels(3) == IGNORE).all() and again.undo(3, again.state(3).rev) is None
