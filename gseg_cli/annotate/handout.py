@@ -1,5 +1,6 @@
 """Pictures that people draw on, one per sample. A file that is there already is kept: somebody may have drawn on it."""
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +9,7 @@ from PIL import Image
 
 from gseg_cli.annotate.drawing import SAMPLES
 from gseg_cli.gan.sample_set import SampleSet, sample_name
-from gseg_runtime.errors import UsageError
+from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path
 
 
@@ -52,6 +53,24 @@ def enlarged_sample(samples: SampleSet, seed: int, times: int) -> Image.Image:
         picture = image.convert("RGB")
     size = (picture.width * times, picture.height * times)
     return picture.resize(size, Image.Resampling.LANCZOS) if times > 1 else picture
+
+
+def check_replaced(folder: Path, handed: Sequence[Path], made: tuple[str, float, int | None]) -> None:
+    """GsegError when the samples in `folder` were handed out, and those to come are others of the same numbers.
+
+    handed: the folders of pictures, which would be kept, and of what is said of them. made: GAN's SHA-256,
+    truncation_psi and class of those to come.
+    """
+    try:
+        earlier = SampleSet.load(folder)
+    except GsegError:  # there are none, or broken ones
+        return
+    if (earlier.gan_sha256, earlier.truncation_psi, earlier.class_index) == made:
+        return
+    for place in handed:
+        if count := sum(re.fullmatch(r"\d{6,}\.(png|json)", path.name) is not None for path in place.rglob("*")):
+            message = f"{place}: holds {count} files of the samples in {folder}, which others would replace"
+            raise GsegError(message, f"move {place} away first: what is drawn there are no labels of the new samples")
 
 
 def check_times(resolution: int, times: int) -> None:

@@ -89,6 +89,8 @@ def sample(
     project = open_project() if template or scale or labels_for else None
     if scale:
         _check_scale(gan_path, scale)
+    if overwrite and out is None:
+        _check_replaced(open_project(), gan_path, truncation_psi, class_index)
     if how and how.way == "uncertain":
         teacher = teacher or _newest_teacher()
 
@@ -128,6 +130,14 @@ def _check_scale(gan: Path, scale: int) -> None:
     from gseg_cli.project import gan_resolution
 
     check_times(gan_resolution(gan), scale)
+
+
+def _check_replaced(project: "Project", gan: Path, truncation_psi: float, class_index: int | None) -> None:
+    from gseg_cli.annotate.handout import check_replaced
+    from gseg_runtime.files import sha256_file
+
+    handed = project.templates_dir, project.enlarged_dir, project.predictions_dir
+    check_replaced(project.samples_dir, handed, (sha256_file(gan), truncation_psi, class_index))
 
 
 def _hand_out(

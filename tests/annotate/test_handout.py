@@ -69,6 +69,22 @@ def test_sample_writes_enlarged_pictures_and_keeps_those_that_are_there(project,
     assert "3 were there and are kept" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--scale", "2"], ["--template"]], ids=lambda words: words[0])
+def test_samples_that_were_handed_out_are_not_replaced_by_others_of_the_same_numbers(project, capsys, words):
+    assert run(project, *words) == 0
+    assert run(project, "--overwrite") == 0  # which are the same
+    before = (project.samples_dir / "000001.png").read_bytes()
+    capsys.readouterr()
+    assert run(project, "--overwrite", "--truncation-psi", "1") == 1
+    error = capsys.readouterr().err
+    folder = project.templates_dir if words == ["--template"] else project.enlarged_dir
+    assert f"{folder}: holds 3 files of the samples" in error and f"move {folder} away" in error
+    assert (project.samples_dir / "000001.png").read_bytes() == before
+    folder.rename(project.dir / "old")
+    assert run(project, "--overwrite", "--truncation-psi", "1") == 0
+    assert (project.samples_dir / "000001.png").read_bytes() != before
+
+
 def test_templates_are_enlarged_too_and_come_back_exact(ten_samples, tmp_path):
     write_templates(ten_samples, [3], CLASSES, tmp_path, times=4)
     with Image.open(tmp_path / "000003.png") as image:
