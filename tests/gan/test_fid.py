@@ -3,9 +3,11 @@
 import pytest
 import torch
 
+from gseg_cli.app import main
 from gseg_cli.gan.training import fid
 from gseg_runtime.errors import BackendUnavailable, CheckpointError
 from gseg_runtime.pip_hint import install
+from tests import tiny
 
 CPU = torch.device("cpu")
 
@@ -32,3 +34,15 @@ def test_a_file_that_holds_no_weights_is_refused(tmp_path):
         with pytest.raises(CheckpointError, match=name) as caught:
             fid.Inception(tmp_path / name, CPU)
         assert "weights-inception" in caught.value.hint
+
+
+def test_weights_that_cannot_be_used_leave_no_run_behind(tmp_path, capsys, monkeypatch):
+    """Of a run without a snapshot --resume would say that there is nothing to go on from."""
+    monkeypatch.chdir(tmp_path)
+    tiny.write_photos(tmp_path / "photos")
+    (tmp_path / "junk.pth").write_bytes(b"none")
+    small = ["--resolution", "8", "--channel-base", "64", "--kimg", "0.01", "--batch", "2", "--device", "cpu"]
+    assert main(["gan-train", "photos", *small, "--fid-weights", "junk.pth"]) == 1
+    expected = "junk.pth: its weights cannot be read" if has_torch_fidelity() else "FID needs torch-fidelity"
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
