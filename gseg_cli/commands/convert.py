@@ -23,8 +23,13 @@ def convert(
         raise UsageError(
             f"{out}: expected a name that ends in .safetensors", "gseg recognises its own files by that ending"
         )
-    if out.exists() and not overwrite:
-        raise GsegError(f"{out}: exists already", "use --overwrite to replace it, or choose another name")
+    from gseg_cli.checkpoint import is_ours
+
+    if out.exists():
+        if not is_ours(out):  # perhaps FILE itself, which holds more than is converted
+            raise GsegError(f"{out}: exists already, and gseg did not write it", "choose another name")
+        if not overwrite:
+            raise GsegError(f"{out}: exists already", "use --overwrite to replace it, or choose another name")
 
     from gseg_cli.gan.load import convert_gan
     from gseg_cli.info import describe, format_facts

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from gseg_cli.annotate.formats.png import import_files
 from gseg_cli.app import main
@@ -311,6 +312,18 @@ def test_converting_overwrites_only_when_asked_and_never_converts_twice(state_fi
     assert main(["convert", str(tiny_gan), str(tmp_path / "x.safetensors")]) == 1
     assert "is a GAN of gseg already" in capsys.readouterr().err
     assert main(["convert", str(state_file), str(tmp_path / "x.pkl")]) == 2
+
+
+def test_converting_never_replaces_what_gseg_did_not_write(tmp_path, capsys):
+    """Neither the checkpoint itself, which holds more than is converted, nor a folder."""
+    theirs, folder = tmp_path / "gan.safetensors", tmp_path / "folder.safetensors"
+    save_file(state_dict(), theirs)
+    folder.mkdir()
+    before = sha256_file(theirs)
+    for out in (theirs, folder):
+        assert main(["convert", str(theirs), str(out), "--overwrite"]) == 1
+        assert f"{out}: exists already, and gseg did not write it" in capsys.readouterr().err
+    assert sha256_file(theirs) == before
 
 
 def test_a_full_disk_is_no_bug(state_file, tmp_path, capsys, small_disk):
