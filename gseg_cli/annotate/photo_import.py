@@ -13,7 +13,8 @@ from gseg_cli.annotate.photo_folder import PhotoFolder
 from gseg_cli.annotate.photos import Fit, annotations_of, fit_photos, read_labelled_photos
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.inverter import Inverter
-from gseg_cli.project import gan_resolution
+from gseg_cli.gan.load import read_gan
+from gseg_cli.gan.transparency import has_alpha
 from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -40,9 +41,10 @@ def import_photos(
     partial: without it nothing is inverted where a drawing cannot be taken, for that takes long.
     """
     kind, reading, names = read_drawings(source, classes, mapping, may_add, PHOTOS)
+    size, on_board = _shown_by(gan)
     labelled, work = read_labelled_photos(
-        reading, PhotoFolder.of(photos), names, gan_resolution(gan), fit=options.fit, leave_out=options.leave_out,
-        unlabelled=unlabelled, line_width=line_width,
+        reading, PhotoFolder.of(photos), names, size, fit=options.fit, on_board=on_board,
+        leave_out=options.leave_out, unlabelled=unlabelled, line_width=line_width,
     )  # fmt: skip
     if not labelled or (work.failures and not partial):
         return kind, Import(None, tuple(work.failures), tuple(work.warnings)), []
@@ -55,6 +57,12 @@ def import_photos(
     except GsegError as error:
         return kind, Import(None, (*work.failures, error), tuple(warnings)), fits
     return kind, Import(annotations, tuple(work.failures), tuple(warnings)), fits
+
+
+def _shown_by(gan: Path) -> tuple[int, bool]:
+    """The side of its pictures, and whether they are shown over a checkerboard."""
+    file = read_gan(gan)
+    return file.config.img_resolution, has_alpha(file)
 
 
 def _about(fits: Sequence[Fit]) -> list[str]:

@@ -13,8 +13,9 @@ from gseg_cli.annotate.legend import with_legend
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Painted, paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
-from gseg_cli.gan.framing import frame, frame_labels, mask_of
+from gseg_cli.gan.framing import frame_labels, mask_of
 from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.inversion.square import read_square
 from gseg_cli.picture_files import titled, write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
@@ -55,13 +56,14 @@ def read_labelled_photos(
     size: int,
     *,
     fit: str,
+    on_board: bool = False,
     leave_out: Collection[str] = (),
     unlabelled: int,
     line_width: float,
 ) -> tuple[list[LabelledPhoto], Reading]:
-    """As `paint_photos`, in squares of `size` pixels."""
+    """As `paint_photos`, in squares of `size` pixels. on_board: as of `read_square`."""
     found, work = paint_photos(
-        reading, photos, names, lambda labels, seed: _labelled(photos, seed, labels, size, fit),
+        reading, photos, names, lambda labels, seed: _labelled(photos, seed, labels, size, fit, on_board),
         leave_out=leave_out, unlabelled=unlabelled, line_width=line_width,
     )  # fmt: skip
     return list(found.values()), work
@@ -160,11 +162,9 @@ def _checked(labels: LabelMap, path: Path, where: str) -> LabelMap:
     return labels
 
 
-def _labelled(photos: PhotoFolder, seed: int, labels: LabelMap, size: int, fit: str) -> LabelledPhoto:
-    photo = read_image(photos.image_path(seed), size if fit == "letterbox" else None)
-    framing = frame(photo.height, photo.width, size, fit)
-    name, square = photos.name(seed), framing.apply(photo.pixels)
-    return LabelledPhoto(name, square, frame_labels(labels, framing), mask_of(framing))
+def _labelled(photos: PhotoFolder, seed: int, labels: LabelMap, size: int, fit: str, on_board: bool) -> LabelledPhoto:
+    square, framing = read_square(photos.image_path(seed), size, fit, on_board=on_board)
+    return LabelledPhoto(photos.name(seed), square, frame_labels(labels, framing), mask_of(framing))
 
 
 def _within(on_step: OnStep, start: int, count: int, total: int, steps: int) -> Callable[[int, float], None]:

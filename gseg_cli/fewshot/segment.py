@@ -17,11 +17,12 @@ from gseg_cli.fewshot.segment_config import PhotoSegmentConfig
 from gseg_cli.fewshot.segment_files import RECONSTRUCTION, TABLE, write_sheet, write_table
 from gseg_cli.gan.framing import Framing, frame, mask_of
 from gseg_cli.gan.inversion.inverter import Fitted, Inverter
+from gseg_cli.gan.inversion.square import read_square
+from gseg_cli.gan.transparency import has_alpha
 from gseg_cli.picture_files import write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ImageError
-from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, resize_labels, write_label_png
 from gseg_runtime.manifest import Entry, Stamp, stamp_of
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
@@ -98,7 +99,7 @@ class PhotoSegmenter:
         photos: list[_Photo] = []
         for job in jobs:
             try:
-                photos.append(_load(job, self._inverter.size, fit))
+                photos.append(_load(job, self._inverter.generator, fit))
             except ImageError as error:
                 reason = error.message.removeprefix(f"{job.photo}: ")
                 yield Entry(str(job.photo), str(job.mask), "failed", key, 0.0, None, reason)
@@ -146,8 +147,7 @@ class _Progress:
         self._on_step(Step(self._done + int(step * self._share), self._total, {"distance": gap}))
 
 
-def _load(job: Job, size: int, fit: str) -> _Photo:
+def _load(job: Job, generator: Any, fit: str) -> _Photo:
     stamp = stamp_of(job.photo)  # before reading: a photo that changes meanwhile is done again by --resume
-    photo = read_image(job.photo, size if fit == "letterbox" else None)
-    framing = frame(photo.height, photo.width, size, fit)
-    return _Photo(job, stamp, framing.apply(photo.pixels), framing)
+    square, framing = read_square(job.photo, generator.img_resolution, fit, on_board=has_alpha(generator))
+    return _Photo(job, stamp, square, framing)

@@ -1,5 +1,6 @@
 """GANs with an alpha channel: trained, shown over a checkerboard, kept as they are, and taught over plain colours."""
 
+import csv
 import json
 from dataclasses import replace
 
@@ -12,9 +13,13 @@ from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint
 from gseg_cli.distill.pairs import annotated_pairs, make_pairs
 from gseg_cli.fewshot.config import FewshotConfig
-from gseg_cli.fewshot.model import Annotated
+from gseg_cli.fewshot.model import Annotated, save_teacher
+from gseg_cli.fewshot.segment_files import TABLE
 from gseg_cli.fewshot.train import fit_teacher
+from gseg_cli.gan.framing import mask_of
 from gseg_cli.gan.generator import to_uint8
+from gseg_cli.gan.inversion import drawn_samples
+from gseg_cli.gan.inversion.square import read_square
 from gseg_cli.gan.load import load_generator, save_gan
 from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.discriminator import Discriminator
@@ -27,8 +32,10 @@ from gseg_cli.gan.training.grow import grow, shrink
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train, run_or_resume_gan_train
 from gseg_cli.gan.training.train import STATE, sample_grid
 from gseg_cli.gan.training.trainer import GanTrainer
-from gseg_cli.gan.transparency import plain_colours
+from gseg_cli.gan.transparency import over_board, plain_colours
+from gseg_cli.project import Project
 from gseg_runtime.errors import ConfigError
+from gseg_runtime.files import sha256_file
 from tests import tiny
 
 CPU = torch.device("cpu")
@@ -186,6 +193,61 @@ def test_samples_are_written_over_a_checkerboard_and_as_they_are(gan, tmp_path):
     assert len(list((tmp_path / "samples" / "transparent").iterdir())) == 3
     write_samples(generator, gan, [1], 1.0, tmp_path / "samples", overwrite=True)
     assert [path.name for path in (tmp_path / "samples" / "transparent").iterdir()] == ["000001.png"]
+
+
+@pytest.fixture
+def two_photos(gan, tmp_path):
+    """The same sample twice: with its alpha, and over the checkerboard."""
+    samples = write_samples(load_generator(gan), gan, [3], 1.0, tmp_path / "samples")
+    (tmp_path / "photos").mkdir()
+    pixels = np.array(Image.open(samples.transparent_path(3)))
+    board = to_uint8(over_board(torch.from_numpy(pixels).permute(2, 0, 1)[None] / 127.5 - 1))[0].numpy()
+    Image.fromarray(pixels).save(tmp_path / "photos" / "alpha.png")
+    Image.fromarray(board).save(tmp_path / "photos" / "board.png")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize("fit", ["letterbox", "crop"])
+def test_a_photo_to_invert_lies_over_the_checkerboard_of_samples(two_photos, tmp_path, fit):
+    squares = [read_square(two_photos / name, 16, fit, on_board=True)[0] for name in ("alpha.png", "board.png")]
+    np.testing.assert_allclose(*(square.astype(int) for square in squares), atol=1)
+    Image.new("RGBA", (8, 32)).save(tmp_path / "wide.png", exif=turned())
+    square, framing = read_square(tmp_path / "wide.png", 16, fit, on_board=True)
+    empty, plain = square[framing.window], read_square(tmp_path / "wide.png", 16, fit)[0]
+    assert sorted(np.unique(empty)) == [179, 230] and (plain[framing.window] == 0).all()
+    beside = ~mask_of(framing)
+    assert beside.any() == (fit == "letterbox") and np.array_equal(square[beside], plain[beside])
+
+
+def turned():
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    return exif
+
+
+def test_a_photo_is_inverted_alike_with_its_alpha_and_over_the_checkerboard(gan, two_photos, tmp_path, monkeypatch):
+    monkeypatch.setattr(drawn_samples, "MAX_SAMPLES", 256)
+    generator = load_generator(gan)
+    annotations = tiny.annotate(generator, [0, 1], tiny.brightness_labels(generator, [0, 1]))
+    network = fit_teacher(generator, annotations, FewshotConfig(steps=3, num_heads=1))
+    save_teacher(tmp_path / "teacher.safetensors", network, tiny.CLASSES, {"gan_sha256": sha256_file(gan)})
+    how = ["--gan", str(gan), "--teacher", str(tmp_path / "teacher.safetensors"), "--steps", "2", "--device", "cpu"]
+    assert main(["fewshot-segment", str(two_photos), "-o", str(tmp_path / "out"), *how]) == 0
+    with (tmp_path / "out" / TABLE).open(newline="") as file:
+        first, second = (float(row["error"]) for row in csv.DictReader(file))
+    assert first == pytest.approx(second, abs=0.5)
+
+
+def test_labelled_photos_are_imported_over_the_checkerboard(gan, two_photos, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(drawn_samples, "MAX_SAMPLES", 256)
+    project = Project.create(tmp_path / "p", classes=tiny.CLASSES, gan=str(gan))
+    (tmp_path / "drawn").mkdir()
+    for name in ("alpha", "board"):
+        Image.fromarray(np.eye(16, dtype=np.uint8)).save(tmp_path / "drawn" / f"{name}.png")
+    how = ["--photos", str(two_photos), "--steps", "2", "--device", "cpu", "-C", str(project.dir), "--json"]
+    assert main(["annotate-import", str(tmp_path / "drawn"), *how]) == 0
+    first, second = json.loads(capsys.readouterr().out)["data"]["photos"]
+    assert first["error"] == pytest.approx(second["error"], abs=0.5)
 
 
 def test_a_student_sees_pictures_over_a_plain_colour_each(gan, tmp_path):
