@@ -148,9 +148,10 @@ def _describe_project(path: Path) -> dict[str, Any]:
 
 
 def format_facts(facts: Mapping[str, Any]) -> str:
-    """The facts as aligned lines, long lists shortened."""
+    """The facts as aligned lines, long lists shortened; a line for each, whatever the file says."""
     width = max(map(len, facts))
-    return "\n".join(f"{name:{width}}  {_short(value)}" for name, value in facts.items() if value is not None)
+    lines = (f"{name:{width}}  {_short(value)}" for name, value in facts.items() if value is not None)
+    return "\n".join(line.replace("\n", "\\n") for line in lines)
 
 
 def _short_of(name: str, value: Any) -> str:

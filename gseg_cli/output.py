@@ -46,7 +46,7 @@ class Output:
 
     def say(self, text: str) -> None:
         """A line of talk, on stderr."""
-        print(text, file=sys.stderr, flush=True)
+        print(_by_lines(text), file=sys.stderr, flush=True)
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {_on_one_line(text)}")
@@ -66,6 +66,11 @@ class Output:
 def _on_one_line(text: str) -> str:
     """With escapes for what would end the line or steer the terminal: file names may hold anything."""
     return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def _by_lines(text: str) -> str:
+    """The same of each line: what a checkpoint says of itself may hold anything, too."""
+    return "\n".join(map(_on_one_line, text.split("\n")))
 
 
 def accept_any_name() -> None:
@@ -91,7 +96,7 @@ def new_output() -> Output:
 
 def print_text(text: "RenderableType") -> None:
     if isinstance(text, str):
-        print(text)
+        print(_by_lines(text))
         return
     from rich.console import Console
 

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from gseg_cli.app import main
+from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.options import take_globals
 from gseg_cli.output import Output, new_output, to_plain
 from gseg_cli.progress import progress
@@ -84,6 +85,16 @@ def test_so_it_is_with_warnings_and_hints(capsys):
     output.show_error("no", "use \x1b[2J.png")
     shown = capsys.readouterr().err.splitlines()
     assert shown == [r"warning: a\nerror: no.jpg: unlike others", "error: no", r"hint: use \x1b[2J.png"]
+
+
+def test_so_it_is_with_what_a_checkpoint_says_of_itself_and_with_talk(tmp_path, capsys):
+    path = tmp_path / "gan.safetensors"
+    said = {"kind": "else", "trained": {"on": "a\x1b[2Jb\nkind  stylegan2"}}
+    save_checkpoint(path, {"w": torch.zeros(1)}, said)
+    assert main(["info", str(path)]) == 0
+    assert r"on a\x1b[2Jb\nkind  stylegan2" in capsys.readouterr().out
+    Output().say("classes: 0 \x1b]0;title\x07 (10)\nsecond line")
+    assert capsys.readouterr().err.splitlines() == [r"classes: 0 \x1b]0;title\x07 (10)", "second line"]
 
 
 def test_a_name_that_the_terminal_cannot_show_is_no_bug(tmp_path):
