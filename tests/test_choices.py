@@ -40,7 +40,8 @@ KNOWN = [
 WRONG = [
     ["gan-train", "photos", "--resolution", "48"], ["gan-train", "photos", "--batch", "8", "--microbatch", "3"],
     ["gan-train", "photos", "--augment", "1.5"], ["gan-train", "photos", "--augment", "some"],
-    ["gan-train", "photos", "--crop", "9,9,1,1"], ["distill", "--steps", "5", "--minutes", "1"],
+    ["gan-train", "photos", "--crop", "9,9,1,1"], ["gan-train", "photos", "--crop", "0,0,24,12"],
+    ["distill", "--steps", "5", "--minutes", "1"],
     ["distill", "--batch", "8", "--microbatch", "3"], ["fewshot-train", "--steps", "5", "--schedule", "paper"],
     ["sample", "--seeds", "9-0"], ["predict", "--for", "cvat", "--seeds", "9-0"],
     ["sample", "--count", "2", "--pick", "diverse", "--seed", "1"],

@@ -8,7 +8,14 @@ import typer
 
 from gseg_cli.choices import Arch, Discriminator, Fit, GanPrecision
 from gseg_cli.gan.networks.config import MAX_RESOLUTION
-from gseg_cli.gan.training.config import DEFAULT_FIT, GanTrainConfig, check_given, parse_augment, parse_box
+from gseg_cli.gan.training.config import (
+    DEFAULT_FIT,
+    GanTrainConfig,
+    check_given,
+    check_square,
+    parse_augment,
+    parse_box,
+)
 from gseg_cli.options import (
     DeviceOpt,
     ResumeRunOpt,
@@ -101,7 +108,11 @@ def gan_train(
         bool, typer.Option("--alpha", help="Train transparency as a fourth channel; photos without it are opaque.")
     ] = GanTrainConfig.alpha,
     crop: Annotated[
-        str | None, typer.Option(metavar="LEFT,TOP,RIGHT,BOTTOM", help="Box to cut out of each photo, in pixels.")
+        str | None,
+        typer.Option(
+            metavar="LEFT,TOP,RIGHT,BOTTOM",
+            help="Square to cut out of each photo, in pixels; any box with --fit letterbox.",
+        ),
     ] = None,
     fit: Annotated[
         Fit, typer.Option(help="Cut the centre square out of each photo (crop), or pad it to a square (letterbox).")
@@ -147,6 +158,8 @@ def gan_train(
     given = {name: value for name, value in options.items() if is_given(context, name)}
     given |= {} if augment is None else parse_augment(augment)
     box = None if crop is None else parse_box(crop)
+    if box and not resume:  # which goes on as the run was begun
+        check_square(box, fit)
     check_given(given)
 
     # PyTorch is imported from here on: what is wrong has been refused.

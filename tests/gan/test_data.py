@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from gseg_cli.gan.framing import CenterCrop
-from gseg_cli.gan.training.config import GanTrainConfig, parse_box
+from gseg_cli.gan.training.config import GanTrainConfig, check_square, parse_box
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import count_labels
 from gseg_cli.gan.training.stage import run_gan_train
@@ -224,6 +224,20 @@ def test_training_tells_of_every_photo_it_skips(photos, tmp_path):
 def test_a_crop_that_is_no_box_is_a_usage_error(text):
     with pytest.raises(UsageError, match="--crop"):
         parse_box(text)
+
+
+def test_a_crop_is_not_squeezed_into_a_square(photos):
+    check_square((0, 0, 24, 12), "letterbox")
+    check_square((1, 2, 9, 10), "crop")
+    with pytest.raises(UsageError, match="expected a square, got a box of 24 x 12 pixels") as caught:
+        check_square((0, 0, 24, 12), "crop")
+    assert "--fit letterbox" in caught.value.hint
+
+
+def test_photos_smaller_than_the_crop_are_not_called_broken_alone(photos):
+    with pytest.raises(GsegError, match="0 readable and 20 unreadable, or smaller than the crop") as caught:
+        load_images(photos, 8, crop=(0, 0, 100, 100))
+    assert "--crop that lies in all of them" in caught.value.hint
 
 
 def test_a_letterbox_keeps_the_whole_photo(photos):

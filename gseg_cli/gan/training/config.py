@@ -129,8 +129,16 @@ def parse_box(text: str) -> Box:
     except ValueError as e:
         raise UsageError(f"--crop: expected left,top,right,bottom, got {text!r}") from e
     if not (0 <= left < right and 0 <= top < bottom):
-        raise UsageError(f"--crop: the box {text} is empty")
+        raise UsageError(f"--crop: expected 0 <= left < right and 0 <= top < bottom, got {text}")
     return left, top, right, bottom
+
+
+def check_square(box: Box, fit: Fit) -> None:
+    """UsageError for a box that would be squeezed: whoever segments photos later shows them as they are."""
+    width, height = box[2] - box[0], box[3] - box[1]
+    if width != height and fit == "crop":
+        message = f"--crop: expected a square, got a box of {width} x {height} pixels"
+        raise UsageError(message, "cut out a square, or add --fit letterbox, which puts grey beside the box")
 
 
 def from_saved(saved: Mapping[str, Any]) -> GanTrainConfig:

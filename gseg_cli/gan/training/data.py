@@ -52,8 +52,10 @@ def load_images(
         good, unreadable = _decode_all(photos, pixels, crop, fit, on_image)
     if good < MIN_PHOTOS:
         raise GsegError(
-            f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable",
-            hint="name a folder, zip, tar, LMDB or Parquet of photos of one kind of object",
+            f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable"
+            + (", or smaller than the crop" if crop else ""),
+            hint="name a folder, zip, tar, LMDB or Parquet of photos of one kind of object"
+            + (", and a --crop that lies in all of them" if crop else ""),
         )
     return torch.from_numpy(pixels[:good]), unreadable
 
