@@ -15,11 +15,13 @@ from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.distill.stage import run_distill
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.features import resize_map
-from gseg_cli.fewshot.model import load_teacher
+from gseg_cli.fewshot.model import load_teacher, save_teacher
 from gseg_cli.fewshot.predict import predict
 from gseg_cli.fewshot.stage import run_fewshot_train
+from gseg_cli.fewshot.train import fit_teacher
 from gseg_cli.gan.foreign.checkpoint import ForeignGan, read_bytes
 from gseg_cli.gan.generator import images_at_once
+from gseg_cli.gan.inversion import inverter
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.gan.inversion.drawn_samples import draw_samples
 from gseg_cli.gan.inversion.invert import invert
@@ -259,6 +261,19 @@ def test_photos_are_inverted_in_w_plus_and_f_is_refused_by_name(gan):
     assert min(gaps) < 0.5 * gaps[0]
     with pytest.raises(ConfigError, match="f is for StyleGAN2, this is a stylegan3"):
         invert(generator, photo, samples, None, InvertConfig(space="f", steps=1))
+
+
+def test_f_is_refused_before_samples_are_drawn_and_a_folder_is_claimed(gan, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(inverter, "draw_samples", lambda *_: pytest.fail("an hour of work at 1024 px"))
+    generator = load_generator(gan)
+    taught = annotate(generator, [0, 1], labels_of(generator, [0, 1]))
+    network = fit_teacher(generator, taught, FewshotConfig(steps=3, num_heads=1))
+    save_teacher(tmp_path / "teacher.safetensors", network, CLASSES, {"gan_sha256": sha256_file(gan)})
+    photos, out = write_photos(tmp_path / "photos", 1), tmp_path / "out"
+    how = ["--gan", str(gan), "--teacher", str(tmp_path / "teacher.safetensors"), "--device", "cpu"]
+    assert main(["fewshot-segment", str(photos), "-o", str(out), *how]) == 1
+    assert "space: f is for StyleGAN2, this is a stylegan3" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_gan_train_refuses_to_start_from_it(gan, tmp_path):

@@ -55,6 +55,12 @@ def default_batch(resolution: int, kind: str = "cpu") -> int:
     return max(1, min(MAX_BATCH, (GPU_PIXELS if kind == "cuda" else MAX_PIXELS) // resolution**2))
 
 
+def check_space(kind: str, space: str) -> None:
+    """ConfigError for a space of other kinds of GANs. `invert` finds it too, when all samples are drawn."""
+    if space == "f" and kind != "stylegan2":
+        raise ConfigError(f"space: f is for StyleGAN2, this is a {kind}", "choose w+ or w")
+
+
 def invert(
     generator: Any,
     photos: Tensor,
