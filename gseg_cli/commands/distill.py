@@ -161,6 +161,7 @@ def distill(
     from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.stage import resume_distill, run_distill
+    from gseg_cli.distill.trainer import check_batch
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -193,6 +194,7 @@ def distill(
         else:
             teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
             gan_path = find_gan(gan)
+            check_batch(config.train, world)
             if world.is_first:
                 config = settle_precision(config, gan_resolution(gan_path), torch_device, precision_trials(), say)
             config = world.agree(config)

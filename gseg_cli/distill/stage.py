@@ -29,6 +29,7 @@ from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion, unkno
 from gseg_cli.distill.sheet import draw_pairs
 from gseg_cli.distill.student import Student, save_student, start_student
 from gseg_cli.distill.train import STATE, fit_student
+from gseg_cli.distill.trainer import check_batch
 from gseg_cli.fewshot.model import Annotated, Teacher, load_annotated, load_teacher_of
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import GanModule, load_generator
@@ -114,6 +115,7 @@ def resume_distill(
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)
+    check_batch(config.train, world)
     say(f"{run.dir}: resuming")
     again = _Given.of(gan, teacher, config, device)
     return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)

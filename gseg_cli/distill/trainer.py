@@ -166,6 +166,12 @@ class StudentTrainer:
         return {"net": self.net, "average": self.average}
 
 
+def check_batch(config: DistillConfig, world: World) -> None:
+    """What `StudentTrainer` refuses, before pairs are made for it; ConfigError."""
+    chunk_size = config.microbatch or config.batch // world.size
+    _check_chunks(config, chunk_size, config.batch // max(chunk_size, 1), world)
+
+
 def chunk_counts(shares: Sequence[float], size: int, turn: int) -> list[int]:
     """How many of a chunk of `size` are pairs, then how many of each set that has a share. turn: the chunk's number.
 

@@ -210,3 +210,12 @@ def test_a_batch_that_processes_cannot_share_is_refused(tiny_gan, teacher, tmp_p
     config = replace(CONFIG, train=replace(TRAIN, microbatch=3))
     with pytest.raises(ConfigError, match="batch 8 in microbatches of 3 cannot be shared evenly"):
         run_distill(tiny_gan, teacher, config, tmp_path, CPU)
+
+
+def test_a_microbatch_that_is_no_part_of_the_usual_batch_is_refused_before_a_pair_is_made(
+    tiny_gan, teacher, tmp_path, capsys
+):
+    files = ["--gan", str(tiny_gan), "--teacher", str(teacher), "--runs", str(tmp_path / "runs")]
+    assert main(["distill", *files, "--student", "tiny", "--microbatch", "5", "--device", "cpu"]) == 1
+    assert "batch 16 in microbatches of 5 cannot be shared evenly" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()
