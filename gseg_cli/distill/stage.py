@@ -102,15 +102,16 @@ def resume_distill(
 ) -> TrainedStudent:
     """Resume the newest run as it was started, or tell what it came to.
 
-    given: options of `configure`. gan, teacher: None takes the files it was started with. ConfigError when an option
-    differs, CheckpointError for other files, ProjectError without a run.
+    given: options of `configure`. gan, teacher: None takes the files it was started with, though their project was
+    moved since. ConfigError when an option differs, CheckpointError for other files, ProjectError without a run.
     """
     run = newest_run(runs_dir, KIND)
     saved = read_json(run.dir / "config.json")
-    config = moved(from_saved(saved["config"]), given)
+    config = moved(from_saved(saved["config"]), given, runs_dir)
     check_same(run, config, configure(given, config))
     parents = {parent["kind"]: parent for parent in saved["parents"]}
-    gan, teacher = _same_file(gan, parents["gan"], "--gan"), _same_file(teacher, parents["fewshot"], "--teacher")
+    gan = _same_file(gan, parents["gan"], "--gan", runs_dir)
+    teacher = _same_file(teacher, parents["fewshot"], "--teacher", runs_dir)
     check_labelled(config, saved["parents"])
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
@@ -152,20 +153,34 @@ def check_labelled(config: StudentConfig, parents: Sequence[Mapping[str, str]]) 
         raise GsegError(message, "resume with those, or start another run without --resume")
 
 
-def moved(config: StudentConfig, given: Mapping[str, Any]) -> StudentConfig:
-    """With the labelled photos where they are said to be now, if the run had any."""
-    return replace(config, labelled=given.get("labelled", config.labelled)) if config.labelled else config
+def moved(config: StudentConfig, given: Mapping[str, Any], runs_dir: Path) -> StudentConfig:
+    """With the labelled photos where they are said to be now, or are found, if the run had any."""
+    if not config.labelled:
+        return config
+    return replace(config, labelled=given.get("labelled") or str(_places(Path(config.labelled), runs_dir)[0]))
 
 
-def _same_file(path: Path | None, parent: Mapping[str, str], option: str) -> Path:
+def _places(noted: Path, runs_dir: Path) -> list[Path]:
+    """Where that may be now which a run noted: its project may have been moved, or be called from another folder. Then
+    the end of the path leads to it. The noted path alone if it is nowhere."""
+    names = noted.parts[noted.is_absolute() :]
+    ends = (runs_dir.parent.joinpath(*names[i:]) for i in range(len(names)))
+    return [place for place in (noted, *ends) if place.exists()] or [noted]
+
+
+def _same_file(path: Path | None, parent: Mapping[str, str], option: str, runs_dir: Path) -> Path:
     """The file that a run was begun with, wherever it is now."""
-    path = path or Path(parent["path"])
-    if not path.is_file():
-        raise CheckpointError(f"{path}: the run was started with this file, which is gone", f"name it with {option}")
-    if (got := sha256_file(path)) != parent["sha256"]:
-        message = f"{path}: the run was started with {parent['sha256'][:12]}, this is {got[:12]}"
-        raise CheckpointError(message, f"name the file it was started with: {option}")
-    return path
+    places = [path] if path else _places(Path(parent["path"]), runs_dir)
+    found = {place: sha256_file(place) for place in places if place.is_file()}
+    same = [place for place, sha256 in found.items() if sha256 == parent["sha256"]]
+    if same:
+        return same[0]
+    if not found:
+        message = f"{places[0]}: the run was started with this file, which is gone"
+        raise CheckpointError(message, f"name it with {option}")
+    place, got = next(iter(found.items()))
+    message = f"{place}: the run was started with {parent['sha256'][:12]}, this is {got[:12]}"
+    raise CheckpointError(message, f"name the file it was started with: {option}")
 
 
 @dataclass(frozen=True)

@@ -80,7 +80,8 @@ def resume_student_train(
     """
     run = newest_run(runs_dir, KIND)
     saved = read_json(run.dir / "config.json")
-    config, classes = moved(from_saved(saved["config"]), given), ClassMap.from_json(saved["config"]["classes"])
+    config = moved(from_saved(saved["config"]), given, runs_dir)
+    classes = ClassMap.from_json(saved["config"]["classes"])
     if named and named.names != classes.names:
         was, now = (", ".join(those.names) for those in (classes, named))
         message = f"{run.dir}: classes were {was} when this run started, now {now}"

@@ -1,7 +1,9 @@
 """Labelled photos come into training as `gseg segment` would see them, or are refused by name."""
 
 import json
+import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,10 +17,13 @@ from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, u
 from gseg_cli.distill.labelled_photos import about_labelled, read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
+from gseg_cli.gan.load import load_generator
+from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
+from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import write_label_png
-from tests.tiny import CLASSES
+from tests.tiny import CLASSES, annotate, brightness_labels
 
 CPU = torch.device("cpu")
 
@@ -138,6 +143,27 @@ def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
     write_photo(folder, "c", np.zeros((8, 8), np.uint8))
     with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
         resume_distill({}, tmp_path / "runs", CPU)
+
+
+def test_a_run_of_a_project_that_was_moved_since_finds_its_files_again(tiny_gan, tmp_path, folder, monkeypatch):
+    monkeypatch.setattr(stage, "NUM_HELD_OUT", 4)
+    monkeypatch.chdir(tmp_path)
+    here = Path("project")
+    Project.create(here, classes=CLASSES, gan=str(tiny_gan))
+    shutil.copyfile(tiny_gan, here / "gan.safetensors")
+    folder.rename(here / "labelled")
+    generator = load_generator(tiny_gan)
+    annotations = annotate(generator, [0], brightness_labels(generator, [0]), sha256_file(tiny_gan))
+    annotations.save(here / "annotations", source="a test")
+    how = ["--gan", "project/gan.safetensors", "--device", "cpu"]
+    assert main(["-C", "project", "fewshot-train", *how, "--steps", "5"]) == 0
+    begin = ["--labelled", "project/labelled", "--student", "tiny", "--steps", "3", "--batch", "4", "--pairs", "6"]
+    assert main(["-C", "project", "distill", *how, *begin]) == 0
+    here.rename("moved")
+    monkeypatch.chdir("moved")
+    student = Path("runs/0002-distill/checkpoint.safetensors")
+    student.unlink()
+    assert main(["distill", "--resume", "--device", "cpu"]) == 0 and student.is_file()
 
 
 def test_a_share_of_labelled_photos_without_any_is_wrong_usage(capsys):
