@@ -139,6 +139,20 @@ def find_gan(gan: str | None, option: str = "--gan") -> Path:
     return locate_gan(gan, Path(), source=option) if gan else open_project().gan_path
 
 
+def find_teacher(teacher: Path | None) -> Path:
+    """The checkpoint that the option names, else the project's newest, with a warning when it is outdated."""
+    if teacher:
+        return teacher
+    from gseg_cli.fewshot.outdated import about_teacher
+    from gseg_cli.output import current_output
+
+    project = open_project()
+    newest = project.latest_run("fewshot") / "checkpoint.safetensors"
+    if warning := about_teacher(newest, project.annotations_dir):
+        current_output().warn(warning)
+    return newest
+
+
 def cache_path(name: str) -> Path | None:
     """A place in the user's cache; None where nobody has a home, as a user id without an entry in a container."""
     try:

@@ -31,8 +31,8 @@ from gseg_cli.options import (
     StudentOpt,
     TeacherOpt,
     find_gan,
+    find_teacher,
     is_given,
-    open_project,
     precision_trials,
     project_dir,
     with_usual_student,
@@ -192,7 +192,7 @@ def distill(
                 say=say, on_pairs=on_pairs, on_step=on_step,
             )  # fmt: skip
         else:
-            teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
+            teacher = find_teacher(teacher)
             gan_path = find_gan(gan)
             check_batch(config.train, world)
             if world.is_first:

@@ -19,7 +19,7 @@ from gseg_cli.options import (
     SeedOpt,
     TeacherOpt,
     find_gan,
-    open_project,
+    find_teacher,
 )
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def fewshot_segment(
     from gseg_runtime.sources import Source
 
     gan_path = find_gan(gan)
-    teacher = teacher or open_project().latest_run("fewshot") / "checkpoint.safetensors"
+    teacher = find_teacher(teacher)
     current_output().say("drawing samples to compare with")
     segmenter = load_photo_segmenter(gan_path, teacher, config, pick_device(device), seed=seed, lpips=lpips)
     with progress("fewshot-segment", "photos") as on_step:

@@ -1,6 +1,6 @@
 """gseg fewshot-train: a teacher from one to ten annotated samples."""
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +8,7 @@ import typer
 
 from gseg_cli.choices import Features, Schedule, TeacherModel
 from gseg_cli.fewshot.config import STEPS, FewshotConfig
-from gseg_cli.options import DeviceOpt, GanOpt, RunsOpt, SeedOpt, find_gan, project_dir
+from gseg_cli.options import DeviceOpt, GanOpt, RunsOpt, SeedOpt, find_gan, open_project, project_dir
 from gseg_runtime.errors import UsageError
 
 
@@ -59,13 +59,27 @@ def fewshot_train(
     from gseg_cli.threads import SharedCores
 
     keep_freed_memory()
+    others = _about_classes() if annotations is None else []
     source, torch_device = annotations or project_dir() / "annotations", pick_device(device)
     with progress("fewshot-train", "steps") as on_step:
         on_step = SharedCores(torch_device, current_output().say).watched(on_step)
         trained = run_fewshot_train(
             find_gan(gan), source, config, runs or project_dir() / "runs", torch_device, on_step=on_step
         )
+    trained = replace(trained, warnings=[*others, *trained.warnings])
     out = current_output()
     for warning in trained.warnings:
         out.warn(warning)
     out.result(asdict(trained), f"{trained.checkpoint}: {model} from {trained.annotations} annotations")
+
+
+def _about_classes() -> list[str]:
+    """A warning when the project's annotations have other classes than its gseg.toml, if it has one."""
+    from gseg_cli.fewshot.outdated import about_classes
+    from gseg_cli.project_file import FILE
+
+    if not (project_dir() / FILE).is_file():
+        return []
+    project = open_project()
+    warning = about_classes(project.annotations_dir, project.classes)
+    return [warning] if warning else []

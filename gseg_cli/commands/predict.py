@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gseg_cli.choices import Prefill
-from gseg_cli.options import DeviceOpt, TeacherOpt, open_project
+from gseg_cli.options import DeviceOpt, TeacherOpt, find_teacher, open_project
 from gseg_runtime.errors import GsegError, UsageError
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def predict(
     from gseg_cli.label.samples import check_samples
 
     samples = check_samples(SampleSet.load(project.samples_dir), project.gan_path)
-    teacher = teacher or project.latest_run("fewshot") / "checkpoint.safetensors"
+    teacher = find_teacher(teacher)
     if scale > 1:
         from gseg_cli.annotate.handout import check_times
 

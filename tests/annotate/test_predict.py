@@ -1,6 +1,8 @@
 """What a teacher predicts, in the form people correct it in; what they leave alone comes back as it was."""
 
 import json
+import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -151,6 +153,32 @@ def test_predict_without_a_teacher_or_without_such_samples_says_what_to_do(taugh
     capsys.readouterr()
     assert main(["predict", "--for", "cvat", "-C", str(project.dir)]) == 1
     assert "run gseg fewshot-train first" in capsys.readouterr().err
+
+
+def test_a_teacher_older_than_the_annotations_is_told(taught, tmp_path, capsys):
+    project = Project.open(shutil.copytree(taught.dir, tmp_path / "p"))
+    predict_them = ["predict", "--for", "labelme", "-C", str(project.dir)]
+    assert main(predict_them) == 0 and "warning" not in capsys.readouterr().err
+    there = AnnotationSet.load(project.annotations_dir)
+    corrected = there.labels.copy()
+    corrected[1, :4] = (corrected[1, :4] + 1) % 3
+    for changed in (replace(there, labels=corrected), there.rows([0])):
+        changed.save(project.annotations_dir, source="", overwrite=True)
+        assert main(predict_them) == 0
+        assert "annotations as it is now; gseg fewshot-train makes" in capsys.readouterr().err
+    assert main(["fewshot-train", "--steps", "3", "-C", str(project.dir)]) == 0
+    capsys.readouterr()
+    assert main(predict_them) == 0 and "warning" not in capsys.readouterr().err
+
+
+def test_annotations_of_other_classes_than_the_project_s_are_told_to_whoever_teaches(taught, tmp_path, capsys):
+    project = Project.open(shutil.copytree(taught.dir, tmp_path / "p"))
+    toml = project.path("gseg.toml")
+    toml.write_text(toml.read_text().replace('"dark"', '"night"'))
+    assert main(["fewshot-train", "--steps", "3", "-C", str(project.dir), "--json"]) == 0
+    shown = capsys.readouterr()
+    assert "not those of gseg.toml (without night, with dark)" in shown.err
+    assert len(json.loads(shown.out)["data"]["warnings"]) == 1
 
 
 def test_a_teacher_of_a_class_that_the_project_lacks_is_refused(taught, tmp_path, capsys):
