@@ -15,6 +15,7 @@ from gseg_cli.annotate.paint import Painted, paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
 from gseg_cli.gan.framing import frame_labels, mask_of
 from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.inversion.own_distances import own_distances
 from gseg_cli.gan.inversion.square import read_square
 from gseg_cli.picture_files import titled, write_picture
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -174,14 +175,14 @@ def _within(on_step: OnStep, start: int, count: int, total: int, steps: int) -> 
 def _fit(
     photos: Sequence[LabelledPhoto], inverter: Inverter, max_error: float | None, on_gap: Callable[[int, float], None]
 ) -> list[Fit]:
-    fitted = inverter.fit(
-        np.stack([photo.square for photo in photos]), np.stack([photo.inside for photo in photos]), on_gap
-    )
+    squares, inside = np.stack([photo.square for photo in photos]), np.stack([photo.inside for photo in photos])
+    fitted = inverter.fit(squares, inside, on_gap)
+    distances = own_distances(inverter, squares, inside, fitted)
     ws = fitted.inversion.ws.cpu().numpy()
     fits = []
     for i, photo in enumerate(photos):
         error = float(fitted.errors[i])
-        distance = None if fitted.distances is None else float(fitted.distances[i])
+        distance = None if distances is None else float(distances[i])
         reason = f"error {error:.1f} is beyond {max_error:g}" if max_error is not None and error > max_error else None
         fits.append(Fit(photo, ws[i], fitted.images[i], error, distance, reason))
     return fits

@@ -4,7 +4,7 @@ import hashlib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from gseg_cli.fewshot.segment_config import PhotoSegmentConfig
 from gseg_cli.fewshot.segment_files import RECONSTRUCTION, TABLE, write_sheet, write_table
 from gseg_cli.gan.framing import Framing, frame, mask_of
 from gseg_cli.gan.inversion.inverter import Fitted, Inverter
+from gseg_cli.gan.inversion.own_distances import own_distances
 from gseg_cli.gan.inversion.square import read_square
 from gseg_cli.gan.transparency import has_alpha
 from gseg_cli.picture_files import write_picture
@@ -106,7 +107,9 @@ class PhotoSegmenter:
         if not photos:
             return
         squares = np.stack([photo.square for photo in photos])
-        fitted = self._inverter.fit(squares, np.stack([mask_of(photo.framing) for photo in photos]), progress)
+        inside = np.stack([mask_of(photo.framing) for photo in photos])
+        fitted = self._inverter.fit(squares, inside, progress)
+        fitted = replace(fitted, distances=own_distances(self._inverter, squares, inside, fitted))
         labels = self._label(fitted)
         seconds = round((time.perf_counter() - start_s) / len(photos), 3)
         for i, photo in enumerate(photos):

@@ -20,6 +20,7 @@ from gseg_cli.gan.inversion.drawn_samples import draw_samples, look_at
 from gseg_cli.gan.inversion.image_distance import discriminator_features, lpips_features
 from gseg_cli.gan.inversion.invert import invert
 from gseg_cli.gan.inversion.inverter import Inverter
+from gseg_cli.gan.inversion.own_distances import own_distances
 from gseg_cli.gan.load import load_gan
 from gseg_cli.gan.networks.config import DCGANConfig
 from gseg_cli.gan.networks.dcgan import DCGAN, DCDiscriminator
@@ -161,6 +162,21 @@ def test_the_distance_of_few_vectors_is_that_of_the_full_covariance():
     covariance = z.T @ z / len(z) + 0.1 * torch.eye(6)
     expected = ((z @ torch.linalg.inv(covariance) * z).sum(dim=1) / 6).sqrt()
     torch.testing.assert_close(Gaussian.of(x).distance(x), expected, rtol=1e-3, atol=1e-3)
+
+
+def test_only_the_pixels_of_a_photo_count_in_its_distance(tiny_gan):
+    inverter = Inverter.load(tiny_gan, replace(CONFIG, space="w", steps=1), CPU)
+    whole = to_uint8(inverter.generator.synthesis(ws_for_seeds(inverter.generator, [9000, 9001], 1.0))).numpy()
+    inside = np.zeros((2, 16, 16), bool)
+    inside[:, 4:12] = True
+    of_whole = inverter.fit(whole, np.ones_like(inside))
+    for bars in (128, 255):
+        boxed = np.where(inside[..., None], whole, np.uint8(bars))
+        boxed_fit = inverter.fit(boxed, inside)
+        assert (boxed_fit.distances > of_whole.distances).all()  # the bars count there
+        as_the_photos_go_on = replace(boxed_fit, images=whole)
+        distances = own_distances(inverter, boxed, inside, as_the_photos_go_on)
+        np.testing.assert_allclose(distances, of_whole.distances, rtol=0, atol=1e-5)
 
 
 def test_a_gan_without_discriminator_inverts_by_pixels_and_judges_no_photo(tiny_gan, tmp_path):
