@@ -98,7 +98,11 @@ def list_runs(runs_dir: Path, kind: str | None = None) -> list[Path]:
 
 
 def _new_folder(runs_dir: Path, kind: str) -> Path:
-    runs_dir.mkdir(parents=True, exist_ok=True)
+    try:
+        runs_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        message = f"{runs_dir}: no folder of runs can be made here: {error.strerror}"
+        raise GsegError(message, "name another folder with --runs") from error
     last = max((int(path.name[:4]) for path in list_runs(runs_dir)), default=0)
     for number in range(last + 1, 10_000):
         path = runs_dir / f"{number:04d}-{kind}"

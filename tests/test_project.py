@@ -168,6 +168,13 @@ def test_runs_that_are_opened_at_once_have_numbers_of_their_own(tmp_path, monkey
     assert [open_run(tmp_path, "gan", {}).dir.name for _ in range(2)] == ["0001-gan", "0002-gan"]
 
 
+@pytest.mark.parametrize("name", ["gseg.toml", "gseg.toml/runs"])
+def test_a_folder_of_runs_that_cannot_be_made_is_no_bug(project, name):
+    with pytest.raises(GsegError, match=f"{name}: no folder of runs can be made here") as caught:
+        open_run(project.path(name), "distill", {})
+    assert "--runs" in caught.value.hint
+
+
 @pytest.mark.parametrize(("device", "gpu"), [(None, None), ("cpu", None), ("cuda:1", "the second of cuda")])
 def test_a_run_names_the_gpu_that_it_trains_on(project, monkeypatch, device, gpu):
     monkeypatch.setattr(torch.cuda, "get_device_name", {torch.device("cuda:1"): "the second of cuda"}.get)
