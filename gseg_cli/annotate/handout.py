@@ -5,12 +5,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from PIL import Image
 
 from gseg_cli.annotate.drawing import SAMPLES
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path
+from gseg_runtime.images import read_image
+
+ROUNDING = 2  # levels of 255; another Pillow may round otherwise
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,24 @@ def hand_out(
 
 def write_enlarged(samples: SampleSet, seeds: Sequence[int], times: int, folder: Path) -> Handout:
     return hand_out(samples, seeds, folder, lambda seed, picture: picture, times)
+
+
+def check_enlarged(samples: SampleSet, seeds: Sequence[int], folder: Path) -> None:
+    """GsegError when a picture that `write_enlarged` would keep is not its sample's, but another GAN's for instance."""
+    for path in (folder / sample_name(seed) for seed in seeds):
+        if path.exists() and not _shows(path, samples, int(path.stem)):
+            message = f"{path}: does not show {samples.dir / path.name}"
+            raise GsegError(message, "move it away, or the whole folder; gseg predict --scale writes it anew")
+
+
+def _shows(path: Path, samples: SampleSet, seed: int) -> bool:
+    """Whether it is the sample, enlarged by any whole number, but for rounding."""
+    there = read_image(path).pixels
+    times, rest = divmod(len(there), samples.resolution)
+    if rest or not times or there.shape[0] != there.shape[1]:
+        return False
+    sample = np.asarray(enlarged_sample(samples, seed, times), int)
+    return bool(np.abs(there - sample).max() <= ROUNDING)
 
 
 def enlarged_sample(samples: SampleSet, seed: int, times: int) -> Image.Image:

@@ -52,11 +52,13 @@ def predict(
 
     samples = check_samples(SampleSet.load(project.samples_dir), project.gan_path)
     teacher = find_teacher(teacher)
+    chosen = _chosen(project, samples, wanted)
     if scale > 1:
-        from gseg_cli.annotate.handout import check_times
+        from gseg_cli.annotate.handout import check_enlarged, check_times
 
         check_times(samples.resolution, scale)
-    chosen = _chosen(project, samples, wanted)
+        if way != "template":
+            check_enlarged(samples, chosen, project.enlarged_dir)
     guesses = _predicted(project, samples, chosen, teacher, device)
     _write(way, guesses, samples, project, out or project.predictions_dir / way, scale)
 

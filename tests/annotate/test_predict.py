@@ -155,6 +155,18 @@ def test_predict_without_a_teacher_or_without_such_samples_says_what_to_do(taugh
     assert "run gseg fewshot-train first" in capsys.readouterr().err
 
 
+def test_predictions_are_not_laid_over_enlarged_pictures_of_other_samples(taught, tmp_path, capsys):
+    project = Project.open(shutil.copytree(taught.dir, tmp_path / "p"))
+    shutil.rmtree(project.enlarged_dir, ignore_errors=True)
+    predict_them = ["predict", "--for", "cvat", "--scale", "3", "-C", str(project.dir)]
+    assert main(predict_them) == 0 and main(predict_them) == 0
+    shutil.copyfile(project.enlarged_dir / "000002.png", project.enlarged_dir / "000003.png")
+    shutil.rmtree(project.predictions_dir)
+    capsys.readouterr()
+    assert main(predict_them) == 1 and not project.predictions_dir.exists()
+    assert "000003.png: does not show" in capsys.readouterr().err
+
+
 def test_a_teacher_older_than_the_annotations_is_told(taught, tmp_path, capsys):
     project = Project.open(shutil.copytree(taught.dir, tmp_path / "p"))
     predict_them = ["predict", "--for", "labelme", "-C", str(project.dir)]
