@@ -40,7 +40,7 @@ def predict(
     """Predict further samples, to correct them instead of drawing them.
 
     Writes what the teacher says of samples as shapes for a labelling program, or as PNGs to paint on. annotate-import
-    takes the corrected ones. Files that are there already are kept.
+    takes the corrected ones. Files that are there already are kept, except those for CVAT and Label Studio.
     """
     from gseg_cli.gan.seeds import parse_seeds
 
