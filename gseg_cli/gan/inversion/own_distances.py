@@ -16,8 +16,8 @@ def own_distances(
 ) -> npt.NDArray[np.float32] | None:
     """As `Fitted.distances`; photos, inside: as of `Inverter.fit`, which made `fitted` of them.
 
-    Beside a photo stands what the GAN draws there. It draws no bars of a letterbox: they took 6 of 8 faces of 2:1
-    beyond the limit, none of which was beyond it as a whole.
+    Beside a photo stands what the GAN draws there. It draws no bars of a letterbox: they would take faces beyond the
+    limit that are within it as a whole.
     """
     if inverter.domain is None:
         return None
