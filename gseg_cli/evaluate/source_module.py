@@ -46,11 +46,15 @@ def _within(statement: ast.AST) -> Iterator[ast.stmt]:
 
 
 def _bound(statement: ast.stmt) -> list[str]:
-    """The names that a statement at the top of a module defines; EFFECTS if it only does something."""
+    """The names that a statement at the top of a module defines; EFFECTS if it only does something.
+
+    A docstring does nothing, nor does what is there for a main program.
+    """
     if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return [statement.name]
     if isinstance(statement, ast.Assign | ast.AnnAssign | ast.AugAssign):
         targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
         return [node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)]
+    is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
     is_main = isinstance(statement, ast.If) and ast.unparse(statement.test).startswith("__name__")
-    return [] if is_main else [EFFECTS]
+    return [] if is_docstring or is_main else [EFFECTS]

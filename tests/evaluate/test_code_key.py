@@ -105,6 +105,7 @@ def test_whatever_is_reached_from_the_function_changes_the_key(key, file: str, o
         ("shared", "n % 4", "n % 5"),
         ("steps", '"negative"', '"expected a number from 0"'),
         ("steps", "def count(n):\n", 'def count(n):\n    """Up to the limit."""  # nine\n'),
+        ("lazy", "\ndef", '"""What is imported late."""\n\ndef'),
         ("main", "SCALE = 2", "SCALE   =   2  # why"),
         ("main", "SCALE = 2", 'SCALE = 2\nif __name__ == "__main__":\n    print(figures(1))'),
     ],
