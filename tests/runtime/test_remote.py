@@ -95,6 +95,25 @@ def test_either_side_may_be_a_folder(s3: Any, model: Path, mixed: Path, tmp_path
     assert not list(out.rglob(".gseg-tmp-*"))
 
 
+def test_the_address_of_a_folder_is_that_folder(
+    model: Path, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    address, out = f"file://{mixed}", tmp_path / "out"
+    assert segment(model, source=address, out=str(mixed / "masks")) == 1
+    assert "the output and the input hold each other" in capsys.readouterr().err
+    assert segment(model, source=address, out=f"file://{out}") == 3
+    assert len(masks_below(out)) == NUM_PHOTOS + 2
+    assert segment(model, "--resume", source=address, out=str(out)) == 3
+    assert f"0 masks, {NUM_PHOTOS + 2} were there already" in capsys.readouterr().out
+
+
+def test_a_folder_that_cannot_be_made_is_an_error_and_no_bug(
+    model: Path, photos: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert segment(model, source=f"file://{photos}", out="/proc/masks") == 1
+    assert "error: /proc/masks: cannot be written to: No such file or directory" in capsys.readouterr().err
+
+
 def test_resume_is_the_listing_minus_the_parts(
     s3: Any, model: Path, make_photo: MakePhoto, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -55,7 +55,10 @@ class DiskStore:
 
     def create(self, key: str, data: bytes) -> bool:
         path, temporary = self._path / key, f"{TEMPORARY_PREFIX}{secrets.token_hex(6)}"
-        self._path.mkdir(parents=True, exist_ok=True)
+        try:
+            self._path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise GsegError(f"{self.name}: cannot be written to: {error.strerror}") from error
         write_bytes(path.with_name(temporary), data)
         try:
             os.link(path.with_name(temporary), path)  # unlike renaming, never in place of another

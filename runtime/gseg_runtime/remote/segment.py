@@ -76,8 +76,9 @@ def _check(source: str, out: str, model: LoadedModel, options: FolderOptions) ->
 
 
 def _from_anywhere(place: str) -> str:
-    """As processes know it that work in other folders."""
-    return place if is_address(place) else str(Path(place).resolve())
+    """As processes know it that work in other folders. An address of a folder is the folder: written to as one."""
+    path = place.removeprefix("file://")
+    return path if is_address(path) else str(Path(path).resolve())
 
 
 def threads_for_block(workers: int | None, cores: int) -> int:
