@@ -22,6 +22,7 @@ from gseg_runtime.files import (
 from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.plan import Plan, beside, check_capitals, check_places, plan
+from gseg_runtime.remote.run_file import RUN
 from gseg_runtime.sources import Source
 
 REPORT = "gseg-report.json"
@@ -138,6 +139,11 @@ class MaskFolder:
 
     def _check_untaken(self, todo: Plan, done: Done, contents: Contents) -> None:
         """GsegError when --resume would write among or over what was not written by the same command."""
+        if (self.path / RUN).is_file():
+            message = f"{self.path}: holds a run between addresses, or on Ray, whose masks have other names"
+            raise GsegError(
+                message, "go on with it so (file:// makes an address of a folder), or choose another folder"
+            )
         for marker in MARKERS:
             if marker not in (INCOMPLETE, MANIFEST, REPORT) and (self.path / marker).is_file():
                 message = f"{self.path}: holds {marker}, so it is not a folder of masks"

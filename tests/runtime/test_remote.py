@@ -17,7 +17,7 @@ from PIL import Image
 from s3_server import NUM_PHOTOS, masks_below, masks_in, moody_server, rows_in, upload
 
 from gseg_cli.app import main
-from gseg_runtime import Segmenter
+from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.remote import listing
 from gseg_runtime.remote.objects import ObjectStore
 from gseg_runtime.remote.open_store import open_store
@@ -105,6 +105,17 @@ def test_the_address_of_a_folder_is_that_folder(
     assert len(masks_below(out)) == NUM_PHOTOS + 2
     assert segment(model, "--resume", source=address, out=str(out)) == 3
     assert f"0 masks, {NUM_PHOTOS + 2} were there already" in capsys.readouterr().out
+
+
+def test_a_run_of_addresses_in_a_folder_is_gone_on_with_as_such_only(model: Path, photos: Path, tmp_path: Path) -> None:
+    out, segmenter = tmp_path / "out", Segmenter.load(model, "cpu")
+    segmenter.segment_remote(str(photos), str(out))
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    for options in ({"resume": True}, {"resume": True, "full_names": True}, {"overwrite": True}):
+        with pytest.raises(GsegError, match="holds a run between addresses" if "resume" in options else "not write"):
+            segmenter.segment_folder(photos, out, **options)
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert segmenter.segment_remote(f"file://{photos}", str(out), resume=True).skipped == 4
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_and_no_bug(
