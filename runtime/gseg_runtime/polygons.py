@@ -69,7 +69,10 @@ def yolo_text(outlines: Sequence[Outline], size: tuple[int, int]) -> bytes:
 
 def yolo_table(classes: ClassMap) -> str:
     """data.yaml, as Ultralytics reads it."""
-    names = "".join(f"  {index}: {json.dumps(name)}\n" for index, name in enumerate(classes.names[1:]))
+    # YAML takes the two \u escapes that JSON has for one emoji for two letters.
+    names = "".join(
+        f"  {index}: {json.dumps(name, ensure_ascii=False)}\n" for index, name in enumerate(classes.names[1:])
+    )
     about = "Put the photos, or a link to them, beside labels/ as images/."
     return f"{YAML_SIGN.decode()} {about}\ntrain: images\nval: images\nnames:\n{names}"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from conftest import CLASSES, MakeModel, MakePhoto
 
 from gseg_cli.annotate.formats.labelme import is_labelme
@@ -165,6 +166,11 @@ def test_what_was_corrected_stays_however_it_ends(
     (out / name).write_text(text)
     assert segmenter.segment_folder(photos, out, resume=True, polygons=True).skipped == 4
     assert (out / name).read_text() == text
+
+
+def test_yolo_reads_the_names_of_classes_whatever_they_are() -> None:
+    names = ["background", "😀 𠀀", "Mère", 'a: "b" \\ # c', "yes"]
+    assert list(yaml.safe_load(yolo_table(ClassMap.of_names(names)))["names"].values()) == names[1:]
 
 
 def test_shards_write_the_same_as_one_run(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
