@@ -1,6 +1,7 @@
 """gseg-manifest.jsonl: one line per photo, written as it is done, from which an interrupted run goes on."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -12,7 +13,7 @@ from gseg_runtime.files import atomic_path, is_whole
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
-_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark", "settings")
+_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark", "settings", "way")
 
 
 class Stamp(NamedTuple):
@@ -30,7 +31,8 @@ class Entry:
     displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
     what else was measured of the photo, by name; remark: what its decoder found amiss; cutout: indices of the classes
     that were cut out; instances: as coco, but for each connected part, with --instances only;
-    settings: how the mask was made of photo and model, None for the way of all defaults.
+    settings: how the mask was made of photo and model, None for the way of all defaults; way: from the folder
+    of masks to the photo, where `input` is relative, which means another one in another working folder.
     """
 
     input: str
@@ -49,6 +51,7 @@ class Entry:
     cutout: list[int] | None = None
     instances: list[dict[str, Any]] | None = None
     settings: dict[str, Any] | None = None
+    way: str | None = None
 
     @property
     def name(self) -> str:
@@ -85,14 +88,15 @@ class Done:
 
         Raises GsegError when another model or other settings made them. A folder without manifest has none.
         """
-        self._folder = folder
+        self._folder, top = folder, folder.absolute()
         self._photos: dict[str, tuple[str, Stamp | None]] = {}  # mask -> path and stamp of its photo
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
         for entry in read_manifest(folder):
             if (entry.model_sha256, entry.settings) != (model_sha256, settings):
                 message = f"{folder}: cannot resume: these masks come from another model or other settings"
                 raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
-            self._photos[entry.mask] = (entry.input, entry.stamp)
+            place = os.path.normpath(top / entry.way) if entry.way else entry.input
+            self._photos[entry.mask] = (place, entry.stamp)
             if not is_enough(entry):
                 self._lacking.add(entry.mask)
 
@@ -106,7 +110,7 @@ class Done:
         GsegError when it is of another photo that is still there: a run refuses two that would write the same mask.
         """
         path, stamp = self._photos.get(str(mask), ("", None))
-        if path and path != str(photo) and _are_two(path, photo):
+        if path and path != str(photo.absolute()) and _are_two(path, photo):
             raise GsegError(f"{path} and {photo} would both write {mask}", "give each its own output folder")
         if PurePath(path).name != photo.name or str(mask) in self._lacking or not is_whole(self._folder / mask):
             return False

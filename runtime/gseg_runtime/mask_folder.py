@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -176,7 +176,8 @@ class MaskFolder:
         OutputError when the disk takes no more, or the folder is not there any more.
         """
         self.out.check()
-        self._manifest.add(entry)
+        way = None if Path(entry.input).is_absolute() else os.path.relpath(entry.input, self.path)
+        self._manifest.add(replace(entry, way=way))
         self.num_taken += 1
         if entry.error is None:
             self.num_done += 1

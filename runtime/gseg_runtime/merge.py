@@ -1,8 +1,9 @@
 """One manifest, one report and one of each table from those of several folders of masks, as of shards."""
 
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial, reduce
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def _check_entries(folders: Sequence[Path], tables: set[str]) -> None:
 def _merge_manifests(folders: Sequence[Path], out: Path) -> None:
     with atomic_path(out / MANIFEST) as temporary, temporary.open("w", encoding="utf-8") as file:
         for folder in folders:
-            file.writelines(entry.to_line() for entry in read_entries(folder))
+            for entry in read_entries(folder):
+                way = entry.way and os.path.relpath(folder / entry.way, out)
+                file.write(replace(entry, way=way).to_line())
 
 
 def _report(reports: Sequence[dict[str, Any]], num_masks: int) -> FolderReport:

@@ -103,6 +103,23 @@ def test_masks_of_other_photos_that_are_still_there_are_not_gone_on_with(
     assert fill(others, out, resume=True) == ["a.jpg.png"]  # they were moved, and one of them changed
 
 
+def test_a_relative_name_means_another_photo_from_another_working_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fill(Path("photos"), out := tmp_path / "project" / "out")
+    shutil.copytree(photos, tmp_path / "elsewhere" / "photos")  # with the times of change
+    (tmp_path / "elsewhere" / "photos" / "a.jpg").touch()
+    monkeypatch.chdir("elsewhere")
+    with pytest.raises(GsegError, match=rf"{photos}/a\.jpg and photos/a\.jpg would both write a\.jpg\.png"):
+        open_folder(Path("photos"), out, resume=True)
+    assert fill(photos, out, resume=True) == []  # they are the same, by another path
+    shutil.copytree(tmp_path / "project", tmp_path / "copy" / "project")
+    shutil.copytree(photos, tmp_path / "copy" / "photos")
+    monkeypatch.chdir(tmp_path / "copy")
+    assert fill(Path("photos"), Path("project", "out"), resume=True) == []  # photos and masks were copied together
+
+
 def test_only_what_the_command_wrote_is_written_over(photos: Path, tmp_path: Path) -> None:
     fill(photos, out := tmp_path / "out")
     (out / "table.csv").write_text("its table")

@@ -69,6 +69,17 @@ def test_with_the_masks_beside_them_a_run_goes_on(
     assert (again.skipped, again.done, again.failed) == (4, 0, 1)
 
 
+def test_photos_named_relatively_are_found_from_the_merged_folder(
+    segmenter: Segmenter, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for index in (0, 1):
+        segmenter.segment_folder("photos", f"{index}", shard=(index, 2))
+    merge([Path("0"), Path("1")], merged := Path("deeper", "merged"))
+    found = {(merged / (entry.way or "")).resolve() for entry in read_entries(merged)}
+    assert found == {path for path in photos.rglob("*") if path.is_file()}
+
+
 def test_ids_and_lines_are_counted_anew(shards: list[Path], tmp_path: Path) -> None:
     merge(shards[:2], tmp_path / "merged")
     coco = read_json(tmp_path / "merged" / "gseg-coco.json")
