@@ -91,11 +91,16 @@ class Done:
         self._folder, top = folder, folder.absolute()
         self._photos: dict[str, tuple[str, Stamp | None]] = {}  # mask -> path and stamp of its photo
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
-        for entry in read_manifest(folder):
+        self._failed: set[str] = set()  # masks of photos that failed, and that are still there
+        for entry in read_entries(folder):
+            place = os.path.normpath(top / entry.way) if entry.way else entry.input
+            if entry.status == "failed":
+                if os.path.lexists(place):
+                    self._failed.add(entry.mask)
+                continue
             if (entry.model_sha256, entry.settings) != (model_sha256, settings):
                 message = f"{folder}: cannot resume: these masks come from another model or other settings"
                 raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
-            place = os.path.normpath(top / entry.way) if entry.way else entry.input
             self._photos[entry.mask] = (place, entry.stamp)
             if not is_enough(entry):
                 self._lacking.add(entry.mask)
@@ -123,12 +128,13 @@ class Done:
         """It is to be made anew."""
         self._photos.pop(str(mask), None)
         self._lacking.discard(str(mask))
+        self._failed.discard(str(mask))
 
     def rewrite(self) -> None:
-        """Take what failed or was forgotten out of the manifest. A killed run may also have left half a line."""
+        """Take what was forgotten out of the manifest. A killed run may also have left half a line."""
         with atomic_path(self._folder / MANIFEST) as temporary, temporary.open("w", encoding="utf-8") as file:
-            for entry in read_manifest(self._folder):
-                if self.knows(PurePath(entry.mask)):
+            for entry in read_entries(self._folder):
+                if entry.mask in (self._failed if entry.status == "failed" else self._photos):
                     file.write(entry.to_line())
 
 

@@ -4,12 +4,13 @@ import csv
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.files import atomic_path, write_bytes
-from gseg_runtime.manifest import Entry, read_sorted
+from gseg_runtime.manifest import Entry, read_entries, read_sorted
 
 STATS, COCO, INSTANCES = "gseg-stats.csv", "gseg-coco.json", "gseg-instances.json"
 FAILURES = "gseg-failures.txt"
@@ -31,9 +32,10 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
 
 
 def write_failures(folder: Path, names: Iterable[str]) -> None:
-    """gseg-failures.txt: names as `gseg segment -` reads them, a line each; with null bytes between if one has a line
-    end."""
-    listed = [os.fsencode(name) for name in names]
+    """gseg-failures.txt: these names and the photos that failed, as `gseg segment -` reads them, a line each; with null
+    bytes between if one has a line end."""
+    failed = (entry.input for entry in read_entries(folder) if entry.status == "failed")
+    listed = sorted({os.fsencode(name) for name in chain(names, failed)})
     end = b"\0" if any(set(name) & set(b"\n\r") for name in listed) else b"\n"
     write_bytes(folder / FAILURES, b"".join(name + end for name in listed))
 

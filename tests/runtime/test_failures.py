@@ -11,6 +11,7 @@ from conftest import MakePhoto
 from gseg_cli.app import main
 from gseg_runtime import Segmenter
 from gseg_runtime.files import read_json
+from gseg_runtime.manifest import failed_masks
 from gseg_runtime.merge import merge
 
 BROKEN = b"\xff\xd8\xffno photo"
@@ -66,6 +67,22 @@ def test_a_name_with_a_line_end_makes_a_list_for_null(
     feed(monkeypatch, out / "gseg-failures.txt")
     assert main([*again, "--null", "--json"]) == 1
     assert json.loads(capsys.readouterr().out)["data"]["failed"] == 2
+
+
+def test_failures_that_a_run_is_not_given_stay_known_while_their_photos_are_there(
+    segmenter: Segmenter, some_broken: Path, tmp_path: Path
+) -> None:
+    out, broken = tmp_path / "out", some_broken / "deep" / "broken.jpg"
+    segmenter.segment_folder(some_broken, out, failures=True)
+    listed = (out / "gseg-failures.txt").read_bytes()
+    report = segmenter.segment_files([some_broken / "a.jpg"], out, resume=True)
+    assert report.failures == () and (out / "gseg-failures.txt").read_bytes() == listed
+    assert len(failed_masks(out)) == 2
+    merge([out], tmp_path / "merged")
+    assert (tmp_path / "merged" / "gseg-failures.txt").read_bytes() == listed
+    broken.unlink()
+    segmenter.segment_files([some_broken / "a.jpg"], out, resume=True)
+    assert (out / "gseg-failures.txt").read_bytes() == os.fsencode(some_broken) + b"/\xe9 .jpg\n"
 
 
 def test_without_failures_the_list_is_empty_and_without_the_option_there_is_none(
