@@ -9,7 +9,7 @@ from gseg_export.graph import Model, finish, read_graph
 from gseg_export.parity import QUALITY_KEY, Check
 from gseg_export.precision import Precision, to_fp16, to_int8
 from gseg_export.source import Images, Source, from_model, run_onnx
-from gseg_export.triton import check_repository, write_repository
+from gseg_export.triton import check_alike, check_repository, write_repository
 from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, list_photos, photos
 from gseg_export.web import check_site, write_site
 from gseg_runtime.errors import GsegError, UsageError
@@ -88,13 +88,14 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
     check = Check(source.label, source.judge, pictures)
     model = _verified_model(source, out, options, calibration, check, for_tensorrt=toolchain is not None)
     is_verified = toolchain is None or toolchain.gpu is not None
+    _check_versions(out, out.stem, model, options)
     if toolchain is None:
         write_bytes(out, model.onnx)
     else:
         card = _write_engine(out, model, options, toolchain, check, is_new=model is not source.model)
         model = replace(model, card=card)
     if options.triton:
-        write_repository(options.triton, out.stem, out, model, batch=options.batch, overwrite=options.overwrite)
+        write_repository(options.triton, out.stem, out, model, batch=options.batch)
     if options.web:
         write_site(options.web, model)
     proof = Proof(judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what)
@@ -111,11 +112,18 @@ def _add(origin: Path, name: str, options: Options) -> Exported:
     if options.triton:
         check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
+    _check_versions(origin, name, model, options)
     if options.web:
         write_site(options.web, model)
     if options.triton:
-        write_repository(options.triton, name, origin, model, batch=options.batch, overwrite=options.overwrite)
+        write_repository(options.triton, name, origin, model, batch=options.batch)
     return _exported(origin, model, options)
+
+
+def _check_versions(path: Path, name: str, model: Model, options: Options) -> None:
+    """As of `check_alike`, before anything is written: an export that fails leaves nothing behind."""
+    if options.triton and not options.overwrite:
+        check_alike(options.triton, name, model, is_engine=path.suffix == ".engine")
 
 
 def _exported(path: Path, model: Model, options: Options) -> Exported:

@@ -17,6 +17,8 @@ _ELSE = "use --overwrite to go on all the same, or choose another name with -o"
 def check_repository(repository: Path, name: str, *, overwrite: bool) -> None:
     """GsegError when the repository holds something of that name that gseg did not write, unless `overwrite`."""
     folder, config_file = repository / name, repository / name / CONFIG_FILE
+    if repository.exists() and not repository.is_dir():
+        raise GsegError(f"{repository}: expected a folder of models, but this is a file", "choose another name")
     if not folder.exists():
         return
     if not config_file.is_file():  # nothing shows that it is a model
@@ -25,25 +27,30 @@ def check_repository(repository: Path, name: str, *, overwrite: bool) -> None:
         raise GsegError(f"{folder}: a model that gseg did not write", _ELSE)
 
 
-def write_repository(
-    repository: Path, name: str, path: Path, model: Model, *, batch: int, overwrite: bool = False
-) -> Path:
+def check_alike(repository: Path, name: str, model: Model, *, is_engine: bool) -> None:
+    """GsegError when earlier versions take or give something else: they share one configuration, which clients see."""
+    folder = repository / name
+    if not (folder / CONFIG_FILE).is_file():
+        return
+    if (folder / LABELS_FILE).read_text(encoding="utf-8") != _labels(model):
+        raise GsegError(f"{folder}: holds a model of other classes", _ELSE)
+    text = config(name, model, batch=1, is_engine=is_engine)
+    if _interface((folder / CONFIG_FILE).read_text(encoding="utf-8")) != _interface(text):
+        raise GsegError(f"{folder}: holds a model of another size, kind or with other outputs", _ELSE)
+
+
+def write_repository(repository: Path, name: str, path: Path, model: Model, *, batch: int) -> Path:
     """Add the model in `path`, x.onnx or x.engine, to a model repository as its newest version; the model's folder.
 
-    batch: the most pictures Triton puts together. The configuration is that of all versions, so that GsegError is
-    raised where the earlier ones take or give something else, unless `overwrite`. It comes last: without it Triton does
-    not load.
+    batch: the most pictures Triton puts together. The configuration comes last: without it Triton does not load.
     """
     folder, is_engine = repository / name, path.suffix == ".engine"
     text = config(name, model, batch=batch, is_engine=is_engine, sha256=sha256_file(path))
-    labels = "".join(f"{name}\n" for name in model.card.classes.names)
-    if not overwrite:
-        _check_alike(folder, text, labels)
     version = folder / str(_latest(folder) + 1)
     unfinished = folder / f".{version.name}"  # Triton may be looking on, and reads whatever is named by a number
     write_bytes(unfinished / ("model.plan" if is_engine else "model.onnx"), path.read_bytes())
     unfinished.rename(version)
-    write_text(folder / LABELS_FILE, labels)
+    write_text(folder / LABELS_FILE, _labels(model))
     write_text(folder / CONFIG_FILE, text)
     return folder
 
@@ -53,14 +60,8 @@ def _latest(folder: Path) -> int:
     return max(numbers, default=0)
 
 
-def _check_alike(folder: Path, text: str, labels: str) -> None:
-    """What clients see must be what the earlier versions have."""
-    if not (folder / CONFIG_FILE).is_file():
-        return
-    if (folder / LABELS_FILE).read_text(encoding="utf-8") != labels:
-        raise GsegError(f"{folder}: holds a model of other classes", _ELSE)
-    if _interface((folder / CONFIG_FILE).read_text(encoding="utf-8")) != _interface(text):
-        raise GsegError(f"{folder}: holds a model of another size, kind or with other outputs", _ELSE)
+def _labels(model: Model) -> str:
+    return "".join(f"{name}\n" for name in model.card.classes.names)
 
 
 def _interface(text: str) -> list[str]:

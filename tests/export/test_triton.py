@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from gseg_cli.distill.deploy import export_student
 from gseg_export.export import Options, export_model
-from gseg_export.graph import Model, read_graph
+from gseg_export.graph import LABELS, LOGITS, Model, read_graph
 from gseg_export.triton import config
 from gseg_runtime import GsegError, ModelCard
 from tests.export.student import CLASSES, SIZE
@@ -59,6 +60,18 @@ def test_versions_that_clients_would_take_for_each_other_are_refused(model: Path
         export_model(model, Path("faces.onnx"), Options(triton=tmp_path))
     export_model(model, Path("faces.onnx"), Options(triton=tmp_path, overwrite=True))
     assert (tmp_path / "faces" / "2" / "model.onnx").is_file() and not (tmp_path / "faces" / "3").exists()
+
+
+def test_an_export_that_triton_does_not_get_is_not_written_at_all(
+    checkpoint: Path, model: Path, tmp_path: Path
+) -> None:
+    out, repository, site = tmp_path / "faces.onnx", tmp_path / "repository", tmp_path / "site"
+    export_model(model, out, Options(triton=repository))
+    with pytest.raises(GsegError, match="with other outputs"):
+        export_student(checkpoint, out, Options(triton=repository, web=site), outputs=(LABELS, LOGITS))
+    with pytest.raises(GsegError, match="expected a folder of models, but this is a file"):
+        export_student(checkpoint, out, Options(triton=model, web=site))
+    assert not out.exists() and not site.exists()
 
 
 def test_what_gseg_did_not_write_is_left_alone(model: Path, tmp_path: Path) -> None:
