@@ -82,6 +82,8 @@ def export(
     _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable, web)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or _latest_student()
+    if source.suffix == ".onnx" and precision == "fp32" and not trt:
+        _check_unconverted(out, verify, triton, web)
     out = out or _default_out(source, precision, trt)
     options = Options(
         precision=precision, calibration=int8, verify=verify, seed=seed, batch=batch, triton=triton, web=web,
@@ -123,6 +125,17 @@ def _check_flags(
         raise UsageError("--portable only applies to --trt", "a model.onnx runs everywhere")
     if unverified and not trt:
         raise UsageError("--unverified only applies to --trt", "a model.onnx is always verified")
+
+
+def _check_unconverted(out: Path | None, verify: Path | None, triton: Path | None, web: Path | None) -> None:
+    """UsageError for what would be ignored of a model that is only put somewhere else."""
+    from gseg_runtime.errors import UsageError
+
+    hint = "leave it out, or convert the model with --fp16, --int8 DIR or --trt"
+    if verify and (triton or web):
+        raise UsageError("--verify: the model stays as it is, so there is nothing to verify", hint)
+    if out and web and not triton:
+        raise UsageError(f"{out}: the model stays as it is, and --web gives it a name of its own", hint)
 
 
 def _default_out(source: Path, precision: str, trt: bool) -> Path:

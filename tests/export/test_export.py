@@ -204,6 +204,8 @@ def test_what_cannot_succeed_is_refused(
         ([], "already exported"),
         (["--fp16", "--confidence"], "--confidence and --logits change the network"),
         (["--fp16", "-o", "MODEL"], "is the model to export"),
+        (["--web", "DIR", "-o", "faces.onnx"], "faces.onnx: the model stays as it is"),
+        (["--triton", "DIR", "--verify", "DIR"], "--verify: the model stays as it is"),
     ],
 )
 def test_calls_that_make_no_sense_are_usage_errors(
