@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -16,6 +17,8 @@ from gseg_export.graph import read_graph
 from gseg_runtime import ModelCard, Segmenter
 from gseg_runtime.class_map import parse_color
 from gseg_runtime.files import read_json
+from gseg_runtime.geometry import Letterbox
+from gseg_runtime.images import read_image
 from tests.export.student import SIZE
 
 
@@ -44,20 +47,60 @@ def test_an_engine_is_not_for_browsers(model: Path, tmp_path: Path) -> None:
     assert main(["export", str(model), "--trt", "--web", str(tmp_path)]) == 2
 
 
-@pytest.fixture
-def address(model: Path, tmp_path: Path) -> Iterator[str]:
-    package = os.environ.get("GSEG_ORT_WEB")
-    if not package:
-        pytest.skip("GSEG_ORT_WEB names no folder of onnxruntime-web")
-    site = tmp_path / "site"
+@contextmanager
+def served(model: Path, package: Path, site: Path) -> Iterator[str]:
+    """The address of the page, with `package` as its onnxruntime-web."""
     assert main(["export", str(model), "--web", str(site)]) == 0
     (site / "node_modules").mkdir()
-    (site / "node_modules" / "onnxruntime-web").symlink_to(Path(package).resolve())
+    (site / "node_modules" / "onnxruntime-web").symlink_to(package.resolve())
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=site))
     threading.Thread(target=server.serve_forever).start()
     yield f"http://127.0.0.1:{server.server_port}/"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture
+def address(model: Path, tmp_path: Path) -> Iterator[str]:
+    package = os.environ.get("GSEG_ORT_WEB")
+    if not package:
+        pytest.skip("GSEG_ORT_WEB names no folder of onnxruntime-web")
+    with served(model, Path(package), tmp_path / "site") as address:
+        yield address
+
+
+# In place of onnxruntime-web: keeps what the model would see.
+KEEPS = """
+export class Tensor { constructor(kind, data) { this.data = data; } }
+const run = async ({ images: { data } }) => {
+  window.seen = [...data];
+  return { labels: { data: new Uint8Array(data.length / 3) } };
+};
+export const InferenceSession = { create: async () => ({ run }) };
+"""
+
+
+def test_what_is_transparent_is_black_to_the_model_as_it_is_to_the_runtime(model: Path, tmp_path: Path) -> None:
+    pytest.importorskip("playwright", reason="the package playwright is not installed")
+    from playwright.sync_api import expect
+
+    from tests.label.browser import CHROMIUM, chromium
+
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    pixels = np.random.default_rng(0).integers(0, 256, (SIZE // 2, SIZE, 4), dtype=np.uint8)
+    pixels[..., 3] = np.where(pixels[..., 3] < 128, 0, 255)
+    Image.fromarray(pixels).save(tmp_path / "photo.png")
+    (tmp_path / "package" / "dist").mkdir(parents=True)
+    (tmp_path / "package" / "dist" / "ort.wasm.bundle.min.mjs").write_text(KEEPS)
+    with served(model, tmp_path / "package", tmp_path / "site") as address, chromium() as browser:
+        page = browser.new_page()
+        page.goto(address)
+        page.set_input_files("#file", tmp_path / "photo.png")
+        expect(page.locator("#status")).to_contain_text("photo.png: ", timeout=60_000)
+        seen = np.array(page.evaluate("seen"), np.uint8).reshape(SIZE, SIZE, 3)
+    photo = read_image(tmp_path / "photo.png")
+    assert (seen == Letterbox(photo.height, photo.width, SIZE).apply(photo.pixels)).all()
 
 
 def test_a_browser_labels_as_the_runtime_does(address: str, model: Path, tmp_path: Path) -> None:

@@ -21,6 +21,8 @@ function squareOf(photo, box, card) {
   const context = canvas.getContext("2d");
   context.fillStyle = `rgb(${card.fill.join(" ")})`;
   context.fillRect(0, 0, canvas.width, canvas.height);
+  context.fillStyle = "black"; // behind what is transparent, as gseg segment has it
+  context.fillRect(box.left, box.top, box.width, box.height);
   context.imageSmoothingQuality = "high";
   context.drawImage(photo, box.left, box.top, box.width, box.height);
   const rgba = context.getImageData(0, 0, canvas.width, canvas.height).data;
