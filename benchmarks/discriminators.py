@@ -1,6 +1,6 @@
 """How a GAN on a CPU should be trained: by which discriminator, begun with what, and how wide.
 
-    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60] [--draws 2]
+    python -m benchmarks.discriminators DATA [--minutes 30 60 120] [--sprite-minutes 40 60 120] [--draws 2]
         [--work build/discriminators]
 
 DATA as for pretrained.py. GANs of face photographs and of game characters, one thread each, are looked at after equally
@@ -204,7 +204,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
     parser.add_argument("--minutes", type=float, nargs="*", default=[30.0, 60.0, 120.0], help="for portraits")
-    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0])
+    parser.add_argument("--sprite-minutes", type=float, nargs="*", default=[40.0, 60.0, 120.0])
     parser.add_argument("--draws", type=int, default=2)
     parser.add_argument("--work", type=Path, default=Path("build/discriminators"))
     args = parser.parse_args()
