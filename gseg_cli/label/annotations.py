@@ -43,6 +43,10 @@ class AnnotationFolder:
         if there:
             self._take_over(there)
 
+    def file(self, seed: int) -> Path:
+        """What says how a sample is labelled: its label map, or the list that lacks it."""
+        return self.folder / (sample_name(seed) if seed in self.maps else FILE)
+
     def write(self, seed: int, labels: LabelMap) -> None:
         """The labels of a sample as they are now."""
         is_labelled, was_labelled = bool((labels != IGNORE).any()), seed in self.maps

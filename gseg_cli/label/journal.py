@@ -148,7 +148,7 @@ class Journal:
                 if not self._take(line, is_first=num_bytes == 0):
                     break
                 num_bytes += len(line)
-        if num_bytes:
+        if 0 < num_bytes < self.path.stat().st_size:  # else its time, which says when the newest change was, stays
             os.truncate(self.path, num_bytes)
         return num_bytes > 0
 

@@ -1,6 +1,7 @@
 """labelled/ while somebody paints: a mask for each photo that has labels, as student-train reads them."""
 
 import math
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +35,9 @@ class MaskFolder:
         self.maps: dict[int, LabelMap] = {}
         self._read(photos)
         photos.describe(classes)
+
+    def file(self, seed: int) -> Path:
+        return self.photos.mask(seed)
 
     def write(self, seed: int, labels: LabelMap) -> None:
         path = self.photos.mask(seed)

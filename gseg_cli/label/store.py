@@ -175,7 +175,10 @@ class LabelStore:
             path.unlink()
 
     def _open_journals(self) -> None:
-        """The journals and the folder differ in one picture after a kill; else somebody changed the label maps."""
+        """After a kill the folder lags behind by the newest change of one journal; else somebody changed the labels.
+
+        Those that are newer than the journal are somebody's, too, as when they were imported once more.
+        """
         different = []
         for seed in self.subject.seeds:
             if seed not in self._journals:
@@ -184,13 +187,18 @@ class LabelStore:
                 if not np.array_equal(saved, journal.labels):
                     different.append((seed, journal, saved))
         for seed, journal, saved in different:
-            if len(different) == 1 and np.array_equal(saved, journal.previous):
+            lags = len(different) == 1 and not _is_newer(self.annotations.file(seed), journal.path)
+            if lags and np.array_equal(saved, journal.previous):
                 self.annotations.write(seed, journal.labels)
             else:
                 journal.draw(Rectangle(0, 0, self.size, self.size), saved)
 
     def _path(self, seed: int) -> Path:
         return self.dir / f"{seed:06d}-{self.subject.making(seed)}.journal"
+
+
+def _is_newer(file: Path, other: Path) -> bool:
+    return file.is_file() and other.is_file() and file.stat().st_mtime_ns > other.stat().st_mtime_ns
 
 
 def _newest_is(how: str) -> Callable[[Journal], bool]:

@@ -17,6 +17,9 @@ class LabelFolder(Protocol):
     folder: Path
     maps: dict[int, LabelMap]
 
+    def file(self, seed: int) -> Path:
+        """Says how a picture is labelled; there need be none where it is not."""
+
     def write(self, seed: int, labels: LabelMap) -> None:
         """The labels of a picture as they are now."""
 

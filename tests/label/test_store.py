@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -49,7 +50,8 @@ def imported(project, seed=3, label=1):
     samples = SampleSet.load(project.samples_dir)
     labels = np.full((1, SIZE, SIZE), label, np.uint8)
     made = (project.classes, samples.gan_sha256, samples.truncation_psi)
-    AnnotationSet(labels, samples.ws_of([seed]), (seed,), *made).save(project.annotations_dir, source="test")
+    annotations = AnnotationSet(labels, samples.ws_of([seed]), (seed,), *made)
+    annotations.save(project.annotations_dir, source="test", overwrite=True)
 
 
 def test_a_store_that_is_opened_again_has_every_label_and_every_undo(project):
@@ -135,6 +137,24 @@ def test_labels_that_were_changed_by_another_program_meanwhile_are_taken_and_can
     assert (again.labels(3) == 2).all()
     again.undo(3, again.state(3).rev)
     assert (again.labels(3)[DOT.slices] == 1).all()
+    again.close()
+
+
+@pytest.mark.parametrize("label", [1, None])
+def test_what_was_imported_anew_after_the_newest_stroke_stays(project, label):
+    """It is what was there before the stroke, as after a kill."""
+    imported(project, seed=5)
+    if label is not None:
+        imported(project, label=label)
+    store = opened(project)
+    dot(store, 2)
+    store.close()
+    time.sleep(0.02)  # the clock of a disk is coarse
+    imported(project, seed=5) if label is None else imported(project, label=label)
+    again = opened(project)
+    assert (again.labels(3) == (IGNORE if label is None else label)).all()
+    again.undo(3, again.state(3).rev)
+    assert (again.labels(3)[DOT.slices] == 2).all()
     again.close()
 
 
@@ -246,10 +266,10 @@ def test_a_label_map_that_a_killed_process_did_not_come_to_list_is_no_obstacle(p
     store = opened(project)
     dot(store, 1, seed=5)
     listing = project.annotations_dir / "annotations.json"
-    before = listing.read_bytes()
+    before = shutil.copy2(listing, project.dir / "before")
     dot(store, 1)
     store.lock.release()
-    listing.write_bytes(before)
+    before.replace(listing)
     again = opened(project)
     assert (again.labels(3)[DOT.slices] == 1).all()
     assert AnnotationSet.load(project.annotations_dir).seeds == (3, 5)
