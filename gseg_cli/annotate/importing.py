@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gseg_cli.annotate.annotation_set import FILE, AnnotationSet, annotated_names
 from gseg_cli.annotate.drawing import SAMPLES, Bounds, Reading
-from gseg_cli.annotate.names import Names, unknown_labels, with_classes
+from gseg_cli.annotate.names import Names, new_classes, with_classes
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.preview import write_previews
 from gseg_cli.annotate.recognise import read_source
@@ -49,8 +49,8 @@ def read_drawings(
     """The format's name, what was drawn, and the classes with those that may be added."""
     names = Names(classes, mapping)
     kind, reading = read_source(source, names, bounds)
-    new = [names.class_name(label) for label in unknown_labels(reading.drawings, names)]
-    if new and may_add(list(dict.fromkeys(new))):
+    new = new_classes(reading.drawings, names)
+    if new and may_add(new):
         names = Names(with_classes(classes, new), mapping)
     return kind, reading, names
 

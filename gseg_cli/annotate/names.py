@@ -85,6 +85,14 @@ def unknown_labels(drawings: Sequence[Drawing], names: Names) -> list[str]:
     return [label for label in labels_in(drawings) if not names.is_left_out(label) and names.index(label) is None]
 
 
+def new_classes(drawings: Sequence[Drawing], names: Names) -> list[str]:
+    """What the unknown labels would be called as classes; of those that differ in case and blanks alone the first."""
+    found: dict[str, str] = {}
+    for name in map(names.class_name, unknown_labels(drawings, names)):
+        found.setdefault(_folded(name), name)
+    return [name for folded, name in found.items() if folded not in map(_folded, names.classes.names)]
+
+
 def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
     """Warnings about --map options that met no shape: most likely a slip."""
     found = labels_in(drawings)

@@ -101,6 +101,12 @@ def test_yes_adds_classes_behind_the_others_and_keeps_every_comment(run, project
     assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [3, 1, 4, 0, 0, 0, 0, 0]
 
 
+def test_names_that_differ_in_case_and_blanks_alone_are_one_new_class(run, project, tmp_path):
+    assert run(drawn(tmp_path / "in", "skin", "Hat", "hat", "straw  HAT", "Straw hat"), "--yes") == 0
+    assert Project.open(project.dir).classes.names == ("background", "skin", "hair", "Hat", "straw  HAT")
+    assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [1, 3, 3, 4, 4, 0, 0, 0]
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1)])
 def test_at_a_terminal_the_classes_are_proposed(run, project, tmp_path, monkeypatch, capsys, answer, code):
     terminal = io.StringIO(answer)
