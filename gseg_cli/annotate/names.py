@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing
-from gseg_runtime.class_map import IGNORE, ClassMap, composed, default_color
+from gseg_runtime.class_map import IGNORE, ClassMap, composed, with_default_colors
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
@@ -118,13 +118,7 @@ def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
     if len(classes) + len(added) > IGNORE:
         message = f"{len(added)} names are not classes yet, and there can be at most {IGNORE} classes"
         raise GsegError(message, "--map merges several names into one class: --map 'hair_1=hair'")
-    colors = [_free_color(classes, index) for index in range(len(classes), len(classes) + len(added))]
-    return ClassMap((*classes.names, *added), (*classes.colors, *colors))
-
-
-def _free_color(classes: ClassMap, index: int) -> tuple[int, int, int]:
-    """A default colour that no class has."""
-    return next(color for color in map(default_color, range(index, index + 256)) if color not in classes.colors)
+    return ClassMap((*classes.names, *added), with_default_colors([*classes.colors, *(None for _ in added)]))
 
 
 def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:

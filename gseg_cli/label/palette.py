@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gseg_cli.project_file import extended_project, read_classes
-from gseg_runtime.class_map import ClassMap, default_color, format_color, parse_color
+from gseg_runtime.class_map import ClassMap, format_color, parse_color, with_default_colors
 from gseg_runtime.errors import ConfigError, ProjectError, UsageError
 from gseg_runtime.files import write_text
 
@@ -17,8 +17,8 @@ _ANY_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
 
 def added(classes: ClassMap, name: str, color: str | None = None) -> ClassMap:
     """With one more class at the end; ConfigError when the name or the colour is not usable."""
-    new = parse_color(color) if color else default_color(len(classes))
-    return ClassMap((*classes.names, name.strip()), (*classes.colors, new))
+    new = parse_color(color) if color else None
+    return ClassMap((*classes.names, name.strip()), with_default_colors([*classes.colors, new]))
 
 
 def changed(classes: ClassMap, index: int, name: str | None = None, color: str | None = None) -> ClassMap:

@@ -107,6 +107,13 @@ def test_names_that_differ_in_case_and_blanks_alone_are_one_new_class(run, proje
     assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [1, 3, 3, 4, 4, 0, 0, 0]
 
 
+def test_new_classes_have_colours_of_their_own_after_one_was_taken_out_by_hand(run, project, tmp_path):
+    toml = project.dir / "gseg.toml"
+    toml.write_text(toml.read_text().replace('[[classes]]\nname = "skin"\ncolor = "#3960bf"\n', ""))
+    assert run(drawn(tmp_path / "in", "hair", "hat", "beard"), "--yes") == 0
+    assert len(set(Project.open(project.dir).classes.colors)) == 4
+
+
 @pytest.mark.parametrize(("answer", "code"), [("y\n", 0), ("n\n", 1)])
 def test_at_a_terminal_the_classes_are_proposed(run, project, tmp_path, monkeypatch, capsys, answer, code):
     terminal = io.StringIO(answer)
