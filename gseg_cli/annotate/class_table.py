@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
-from gseg_cli.annotate.drawing import IGNORED
 from gseg_cli.annotate.fields import HINT, check_text, parse_json
 from gseg_cli.annotate.source_files import Files, base_name
-from gseg_runtime.class_map import IGNORE, Color
+from gseg_runtime.class_map import IGNORE, IGNORED, Color
 from gseg_runtime.errors import GsegError
 
 BY_ORDER = ("class_names.txt", "codes.txt")  # names and nothing else: labelme's, and fastai's CamVid

@@ -11,7 +11,7 @@ MAX_LAYERS = 10_000
 MAX_PIXELS = 2**31  # masks times pixels of one picture: 2048 masks at 1024 x 1024
 MAX_FAILURES = 20_000
 MAX_READ = 2**31  # pixels of all pictures that are decoded and of all masks that are kept
-BACKGROUND, IGNORED = "background", "ignore"  # labels that every project knows
+BACKGROUND = "background"  # a label that every project knows, as it does IGNORED
 
 
 @dataclass(frozen=True)

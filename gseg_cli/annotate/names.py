@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing
-from gseg_runtime.class_map import IGNORE, ClassMap, composed, with_default_colors
+from gseg_cli.annotate.drawing import BACKGROUND, Drawing
+from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed, with_default_colors
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"

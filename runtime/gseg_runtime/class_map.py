@@ -12,7 +12,7 @@ from typing import Any
 
 from gseg_runtime.errors import ConfigError
 
-IGNORE = 255
+IGNORE, IGNORED = 255, "ignore"  # the index of pixels that do not count, and what they are called
 IGNORE_COLOR = (224, 224, 224)
 MAX_CLASSES = 255  # label maps are uint8 and 255 means "ignore"
 
@@ -135,6 +135,8 @@ def with_default_colors(colors: Sequence[Color | None]) -> tuple[Color, ...]:
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise ConfigError(f"classes: expected a name of printable characters, got {name!r}")
+    if name.strip().casefold() == IGNORED:  # else the pixels of 255 would be taken for that class
+        raise ConfigError(f"classes: {name!r} means pixels that do not count, and cannot be a class", "rename it")
 
 
 def _name_of(entry: Mapping[str, Any], index: int) -> str:

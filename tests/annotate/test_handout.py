@@ -42,10 +42,6 @@ def test_label_sets_hold_names_and_colours_as_each_program_parses_them(classes):
         assert [(row.get("value"), row.get("background")) for row in rows] == labels
 
 
-def test_a_class_called_ignore_stands_once():
-    assert [name for name, _ in labels_of(ClassMap.of_names(["background", "Ignore"]))] == ["background", "Ignore"]
-
-
 @pytest.mark.parametrize(("tool", "file"), [("labelme", "labelme.yaml"), ("cvat", "cvat.json"),
                                             ("label-studio", "label-studio.xml")])  # fmt: skip
 def test_sample_writes_the_label_set_and_says_where_it_goes(project, capsys, tool, file):

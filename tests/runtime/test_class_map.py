@@ -44,6 +44,7 @@ def test_a_name_is_the_same_however_its_accents_are_encoded() -> None:
         ([{"name": "a"}, {"name": "a"}], "a appears more than once"),
         ([{"name": " "}], "printable"),
         ([{"name": 3}], "printable"),
+        ([{"name": "background"}, {"name": "Ignore"}], "'Ignore' means pixels that do not count"),
         ([{"color": "#ffffff"}], "class 0: no name"),
         ([{"name": "a", "color": "red"}], "class 0: expected a colour like #e6bea0, got 'red'"),
         ("a", "list of tables"),

@@ -15,7 +15,7 @@ from PIL import Image
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.class_table import NAMES, ClassTable, Tables
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
-from gseg_cli.annotate.drawing import IGNORED, Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.shapes import Bitmap, Mask
@@ -23,7 +23,7 @@ from gseg_cli.annotate.source_files import Files, given_files
 from gseg_cli.annotate.template_colors import class_of_shades, is_template_color
 from gseg_cli.annotate.wide_tiff import read_wide_tiff
 from gseg_cli.gan.sample_set import SampleSet
-from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, ClassMap, Color
+from gseg_runtime.class_map import IGNORE, IGNORE_COLOR, IGNORED, ClassMap, Color
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map
 from gseg_runtime.tiff_pages import MORE, holds_more

@@ -13,11 +13,11 @@ from PIL import Image
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import BACKGROUND, IGNORED, Drawing, Layer, Reading, no_picture
+from gseg_cli.annotate.drawing import BACKGROUND, Drawing, Layer, Reading, no_picture
 from gseg_cli.annotate.fields import HINT, check_address, check_number, check_text, check_whole
 from gseg_cli.annotate.shapes import Bitmap, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
-from gseg_runtime.class_map import IGNORE, Color
+from gseg_runtime.class_map import IGNORE, IGNORED, Color
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap
 

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
-from gseg_cli.annotate.drawing import IGNORED
 from gseg_cli.choices import Tool
-from gseg_runtime.class_map import IGNORE_COLOR, ClassMap, Color, format_color
+from gseg_runtime.class_map import IGNORE_COLOR, IGNORED, ClassMap, Color, format_color
 from gseg_runtime.files import write_text
 
 Labels = list[tuple[str, Color]]
@@ -33,9 +32,7 @@ def write_label_set(tool: Tool, classes: ClassMap, folder: Path) -> tuple[Path, 
 
 def labels_of(classes: ClassMap) -> Labels:
     """All classes, and one more for what must not count."""
-    labels = list(zip(classes.names, classes.colors, strict=True))
-    has_one = any(name.casefold() == IGNORED for name in classes.names)
-    return labels if has_one else [*labels, (IGNORED, IGNORE_COLOR)]
+    return [*zip(classes.names, classes.colors, strict=True), (IGNORED, IGNORE_COLOR)]
 
 
 def _for_labelme(labels: Labels) -> str:
