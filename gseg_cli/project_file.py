@@ -32,10 +32,20 @@ path = {gan}
 
 
 def format_project(*, name: str, resolution: int, gan: str, classes: ClassMap) -> str:
-    """The text of a gseg.toml."""
-    # A JSON string of printable characters is a TOML string.
-    quoted = {"name": json.dumps(name, ensure_ascii=False), "gan": json.dumps(gan, ensure_ascii=False)}
-    return TEMPLATE.format(resolution=resolution, classes=classes.to_toml().rstrip(), **quoted)
+    """The text of a gseg.toml; ProjectError when it cannot hold these."""
+    return TEMPLATE.format(
+        resolution=resolution, classes=classes.to_toml().rstrip(), name=_quoted(name), gan=_quoted(gan)
+    )
+
+
+def _quoted(text: str) -> str:
+    """A TOML string: a JSON one, in which the delete character is not escaped. ProjectError when it is not Unicode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        hint = "rename it; or if it is the project's folder, give another --name"
+        raise ProjectError(f"{text!r}: not UTF-8, so {FILE} cannot hold it", hint) from error
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def read_project(path: Path) -> tuple[dict[str, Any], ClassMap]:
@@ -56,7 +66,7 @@ def extended_project(path: Path, classes: ClassMap) -> str:
 
     ProjectError when the file cannot be extended so.
     """
-    text, known = path.read_text(encoding="utf-8"), read_classes(path)
+    text, known = _text_of(path), read_classes(path)
     names, colors = classes.names[len(known) :], classes.colors[len(known) :]
     if not names:
         return text
@@ -90,9 +100,23 @@ def parse_classes(text: str) -> ClassMap:
         message = f"--classes: expected {', '.join(named)}, a file or names separated by commas, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
-    names = text.split(",") if is_list else path.read_text(encoding="utf-8").splitlines()
+    names = text.split(",") if is_list else _lines_of(path)
     names = [name.strip() for name in names if name.strip()]
-    return ClassMap.of_names(names if names[:1] == ["background"] else ["background", *names])
+    has_background = bool(names) and names[0].casefold() == "background"
+    return ClassMap.of_names(names if has_background else ["background", *names])
+
+
+def _text_of(path: Path) -> str:
+    """UTF-8, also behind the mark that editors on Windows put in front."""
+    return path.read_text(encoding="utf-8-sig")
+
+
+def _lines_of(path: Path) -> list[str]:
+    try:
+        return _text_of(path).splitlines()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise ConfigError(f"{path}: cannot be read: {reason}", "save it as plain text in UTF-8") from error
 
 
 def _named_classes() -> dict[str, ClassMap]:
@@ -112,7 +136,7 @@ def nearest(name: str, known: Iterable[str], what: str = "keys") -> str:
 
 def _read_toml(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(_text_of(path))
     except (FileNotFoundError, NotADirectoryError) as error:
         hint = "run gseg init to make a project, or name its folder with -C DIR"
         raise ProjectError(f"{path.parent}: no {path.name} in this folder", hint=hint) from error

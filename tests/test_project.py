@@ -12,6 +12,7 @@ from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.device import autocast, pick_device
 from gseg_cli.info import describe
 from gseg_cli.project import Project
+from gseg_cli.project_file import parse_classes
 from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds
 from gseg_runtime.class_map import ClassMap
@@ -116,6 +117,7 @@ def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
     [
         ("eyes, mouth", ("background", "eyes", "mouth")),
         ("background,hair", ("background", "hair")),
+        ("Background,hair", ("Background", "hair")),
         ("background", ("background",)),
     ],
 )
@@ -133,6 +135,37 @@ def test_init_takes_classes_from_files(project, gan, tmp_path, capsys):
     assert Project.open(tmp_path / "p").classes == CLASSES
     assert main([*init, "nonsense"]) == 1
     assert "got 'nonsense'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("data", ["caf\u00e9\nhair\n".encode("latin-1"), "hair\n".encode("utf-16")])
+def test_init_names_a_list_of_classes_that_is_not_utf_8(gan, tmp_path, capsys, data):
+    (tmp_path / "names.txt").write_bytes(data)
+    words = ["init", str(tmp_path / "p"), "--gan", str(gan), "--classes", str(tmp_path / "names.txt")]
+    assert main(words) == 1
+    assert "names.txt: cannot be read: not UTF-8" in capsys.readouterr().err
+
+
+def test_a_mark_of_utf_8_in_front_is_no_part_of_a_file(project, tmp_path):
+    text = project.path("gseg.toml").read_text("utf-8")
+    project.path("gseg.toml").write_text(text, "utf-8-sig")
+    (tmp_path / "names.txt").write_text("background\nhair\n", "utf-8-sig")
+    assert Project.open(project.dir) == project
+    assert parse_classes(str(tmp_path / "names.txt")).names == ("background", "hair")
+    more = ClassMap.of_names([*CLASSES.names, "hat"])
+    project.write_toml(project.extended(more))
+    assert Project.open(project.dir).classes.names == more.names
+
+
+def test_a_project_is_called_like_its_folder_whatever_is_in_that_name(gan, tmp_path):
+    for name in ("del\x7fete", "new\nline", 'quo"te\\', "😀"):
+        assert Project.create(tmp_path / name, classes=CLASSES, gan=str(gan)).name == name
+
+
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_written(gan, tmp_path, capsys):
+    folder = tmp_path / "a\udcff"
+    assert main(["init", str(folder), "--gan", str(gan)]) == 1
+    assert "not UTF-8" in capsys.readouterr().err and not folder.exists()
+    assert main(["init", str(folder), "--gan", str(gan), "--name", "a"]) == 0
 
 
 def test_init_refuses_a_checkpoint_that_is_no_gan(tmp_path, capsys):
