@@ -18,7 +18,8 @@ class FolderLock:
     def __init__(self, folder: Path) -> None:
         """GsegError when another process holds it."""
         folder.mkdir(parents=True, exist_ok=True)
-        self._file = (folder / FILE).open("a+", encoding="utf-8")
+        self._path = folder / FILE
+        self._file = self._path.open("a+", encoding="utf-8")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -31,6 +32,16 @@ class FolderLock:
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()} on {platform.node()}\n")
         self._file.flush()
+
+    @property
+    def is_held(self) -> bool:
+        return not self._file.closed
+
+    def check(self) -> None:
+        """GsegError when the folder was moved or removed meanwhile: another would be made of what is written then."""
+        if not self._path.exists() or not os.path.samestat(self._path.stat(), os.fstat(self._file.fileno())):
+            message = f"{self._path.parent}: was moved or removed, so nothing more is saved"
+            raise GsegError(message, "move it back; or end gseg label, and start it where the project is now")
 
     def release(self) -> None:
         self._file.close()

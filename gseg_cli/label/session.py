@@ -59,6 +59,7 @@ class Session:
         if not 1 <= count <= MOST_AT_ONCE:
             raise UsageError(f"count: expected 1 to {MOST_AT_ONCE}, got {count}")
         with self._mutex:
+            self.store.lock.check()
             subject = self.teacher.call(lambda: self.subject.more(count))
             self.store.add(subject)
             self.subject = subject

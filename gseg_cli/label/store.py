@@ -132,10 +132,14 @@ class LabelStore:
             self._open_journals()
 
     def close(self) -> None:
-        """Bring up to date what lags behind, and let others in."""
+        """Bring up to date what lags behind, and let others in; once is enough."""
         with self._mutex:
-            self.annotations.refresh()
-            self.lock.release()
+            try:
+                if self.lock.is_held:
+                    self.lock.check()
+                    self.annotations.refresh()
+            finally:
+                self.lock.release()
 
     def _journal(self, seed: int) -> Journal:
         if seed not in self._journals:
@@ -147,6 +151,7 @@ class LabelStore:
     ) -> Patch | None:
         """change: None when there is nothing to be done. is_newest: whether the newest change was the same."""
         with self._mutex:
+            self.lock.check()
             journal = self._journal(seed)
             if rev == journal.rev - 1 and is_newest(journal):
                 assert journal.newest is not None

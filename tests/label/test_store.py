@@ -245,6 +245,19 @@ def test_a_second_process_is_refused_and_told_who_has_it(project):
     opened(project).close()
 
 
+def test_a_project_that_was_moved_is_not_begun_anew_where_it_was(project):
+    store = opened(project)
+    dot(store, 1)
+    moved = project.dir.rename(project.dir.with_name("moved"))
+    for change in (lambda: dot(store, 2), lambda: dot(store, 2, seed=5), lambda: store.undo(3, 1), store.close):
+        with pytest.raises(GsegError, match="was moved or removed, so nothing more is saved"):
+            change()
+    assert not project.dir.exists()
+    again = opened(Project.open(moved))
+    assert (again.labels(3)[DOT.slices] == 1).all()
+    again.close()
+
+
 def test_annotations_of_another_gan_are_refused_and_stay(project):
     imported(project)
     path = project.annotations_dir / "annotations.json"
