@@ -18,6 +18,7 @@ import numpy.typing as npt
 from gseg_cli import latents
 from gseg_cli.folder_description import check_seeds, claim, read_class, read_description, write_description
 from gseg_cli.gan.sample_set import sample_name
+from gseg_cli.label.palette import are_same
 from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
@@ -196,7 +197,7 @@ def _check_joinable(old: AnnotationSet, new: AnnotationSet) -> None:
         raise GsegError(f"the existing annotations come from another GAN, {old.gan_sha256[:12]}, another one", hint)
     if old.has_samples and new.has_samples and old.truncation_psi != new.truncation_psi:
         raise GsegError(f"the existing annotations have truncation_psi {old.truncation_psi:g}", hint)
-    if old.classes.names != new.classes.names[: len(old.classes)]:
+    if not are_same(old.classes.names, new.classes.names):
         raise GsegError(f"the existing annotations have the classes {', '.join(old.classes.names)}", hint)
     if old.labels.shape[1:] != new.labels.shape[1:]:
         raise GsegError(f"the existing annotations have {old.labels.shape[1]} pixels a side", hint)

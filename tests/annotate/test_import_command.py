@@ -191,6 +191,19 @@ def test_a_second_import_is_told_of_add_first_and_of_what_overwrite_loses(run, p
     assert "warning: --overwrite: 1 annotations are gone that this import lacks (000003.png); --add would" in error
 
 
+def test_a_class_that_was_renamed_by_hand_does_not_lock_the_annotations_out(run, project, tmp_path, capsys):
+    toml = project.dir / "gseg.toml"
+    assert run(drawn(tmp_path / "in", "skin", "hair", seeds=[3])) == 0
+    toml.write_text(toml.read_text().replace('"hair"', '"fur"'))
+    assert run(drawn(tmp_path / "more", "fur", seeds=[4]), "--add") == 0
+    there = AnnotationSet.load(project.annotations_dir)
+    assert there.classes.names == ("background", "skin", "fur") and there.seeds == (3, 4)
+    assert there.labels[:, ::8, 0].tolist() == [[1, 2, 0, 0, 0, 0, 0, 0], [2, 0, 0, 0, 0, 0, 0, 0]]
+    toml.write_text(toml.read_text().replace('"skin"', '"fur "').replace('"fur"', '"skin"').replace('"fur "', '"fur"'))
+    assert run(drawn(tmp_path / "swapped", "fur", seeds=[5]), "--add") == 1
+    assert "have the classes background, skin, fur" in capsys.readouterr().err
+
+
 def test_nothing_is_imported_into_what_gseg_label_has_open(run, project, tmp_path, capsys):
     source = drawn(tmp_path / "in", "skin")
     project.label_dir.mkdir()

@@ -362,6 +362,17 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
     opened(Project.open(project.dir)).close()
 
 
+def test_a_class_that_was_renamed_by_hand_does_not_lock_the_annotations_out(project):
+    store = opened(project)
+    dot(store, 1)
+    store.close()
+    names = ("dark", "grey", "light")
+    again = opened(replace(project, classes=replace(project.classes, names=names)))
+    assert again.state(3).can_undo
+    again.close()
+    assert AnnotationSet.load(project.annotations_dir).classes.names == names
+
+
 def test_strokes_of_a_class_that_was_taken_out_are_no_obstacle(project):
     lose_annotations(project, 2)
     fewer = replace(project, classes=ClassMap(CLASSES.names[:2], CLASSES.colors[:2]))
