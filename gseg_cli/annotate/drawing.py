@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
-from gseg_cli.annotate.shapes import Bitmap, Shape, cropped
+from gseg_cli.annotate.shapes import Bitmap, PackedBitmap, Shape, cropped
 from gseg_runtime.errors import GsegError
 
 MAX_LAYERS = 10_000
 MAX_PIXELS = 2**31  # masks times pixels of one picture: 2048 masks at 1024 x 1024
 MAX_FAILURES = 20_000
-MAX_READ = 2**31  # pixels of all pictures that are decoded and of all masks that are kept
+MAX_READ = 2**34  # pixels of all pictures that are decoded, and bits of all masks that wait: time, and 2 GiB
 BACKGROUND = "background"  # a label that every project knows, as it does IGNORED
 
 
@@ -102,12 +102,12 @@ class Reading:
                 raise TooMuchError(f"{error.message}; and {MAX_FAILURES} errors before this", error.hint) from error
 
     def add(self, drawing: Drawing) -> None:
-        """Keep it, its masks cut to what they cover. GsegError when it is too large, as `check_amount` says."""
+        """Keep it, its masks cut to what they cover and packed. GsegError when it is too large; see `check_amount`."""
         masks = [layer.shape for layer in drawing.layers if isinstance(layer.shape, Bitmap)]
         self.check_amount(drawing.size, len(drawing.layers), len(masks), drawing.where)
         layers = [replace(layer, shape=_compact(layer.shape)) for layer in drawing.layers]
-        kept = sum(layer.shape.mask.size for layer in layers if isinstance(layer.shape, Bitmap))
-        self.spend(kept, drawing.where)
+        kept = sum(len(layer.shape.data) for layer in layers if isinstance(layer.shape, PackedBitmap))
+        self.spend(8 * kept, drawing.where)
         self.drawings.append(replace(drawing, layers=layers))
 
     def check_amount(self, size: tuple[int, int] | None, num_shapes: int, num_masks: int, where: str) -> None:
@@ -133,8 +133,8 @@ class Reading:
         self._pixels += num_pixels
         if self._pixels > MAX_READ:
             message = f"{where}: too much to read: more than {MAX_READ // 2**20} megapixels"
-            raise TooMuchError(message, "export only the images that are samples, at their own size")
+            raise TooMuchError(message, "export only the pictures that you labelled, or smaller ones")
 
 
 def _compact(shape: Shape) -> Shape:
-    return cropped(shape) if isinstance(shape, Bitmap) else shape
+    return PackedBitmap.of(cropped(shape)) if isinstance(shape, Bitmap) else shape

@@ -6,7 +6,7 @@ in the middle of each sample's pixel are kept, as `resize_labels` keeps them.
 
 import numpy as np
 
-from gseg_cli.annotate.shapes import Bitmap, Ellipse, PixelPolygon, Polygon, Shape, Stroke
+from gseg_cli.annotate.shapes import Bitmap, Ellipse, PackedBitmap, PixelPolygon, Polygon, Shape, Stroke
 
 
 def reduced(shape: Shape, times: int) -> Shape:
@@ -21,11 +21,11 @@ def reduced(shape: Shape, times: int) -> Shape:
             return Ellipse((x / times, y / times), (radius_x / times, radius_y / times), shape.degrees)
         case Stroke():
             return Stroke(shape.points / times)
-        case Bitmap():
+        case Bitmap() | PackedBitmap():
             return _reduced_bitmap(shape, times)
 
 
-def _reduced_bitmap(bitmap: Bitmap, times: int) -> Bitmap:
+def _reduced_bitmap(bitmap: Bitmap | PackedBitmap, times: int) -> Bitmap:
     corner = np.array(bitmap.corner)
     first = -((times // 2 - corner) // times)  # the sample's first pixel whose middle is not before the mask's corner
     left, top = (first * times + times // 2 - corner).tolist()

@@ -7,6 +7,7 @@ each part half a pixel too large on all sides. A `PixelPolygon` is drawn so, bec
 """
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,28 @@ class Bitmap:
     corner: tuple[int, int] = (0, 0)
 
 
+@dataclass(frozen=True, eq=False)
+class PackedBitmap:
+    """A bitmap that waits to be painted: those of many large photos would fill the memory otherwise.
+
+    data: a bit for each pixel, compressed; size: (height, width).
+    """
+
+    data: bytes
+    size: tuple[int, int]
+    corner: tuple[int, int]
+
+    @classmethod
+    def of(cls, bitmap: Bitmap) -> "PackedBitmap":
+        height, width = bitmap.mask.shape
+        return cls(zlib.compress(np.packbits(bitmap.mask).tobytes(), level=1), (height, width), bitmap.corner)
+
+    @property
+    def mask(self) -> Mask:
+        bits = np.frombuffer(zlib.decompress(self.data), np.uint8)
+        return np.unpackbits(bits, count=math.prod(self.size)).view(np.bool_).reshape(self.size)
+
+
 def cropped(bitmap: Bitmap) -> Bitmap:
     """The same, without empty rows and columns around it."""
     rows, columns = (np.flatnonzero(bitmap.mask.any(axis=axis)) for axis in (1, 0))
@@ -74,7 +97,7 @@ def cropped(bitmap: Bitmap) -> Bitmap:
     return Bitmap(part.copy(), (bitmap.corner[0] + int(columns[0]), bitmap.corner[1] + int(rows[0])))
 
 
-Shape = Polygon | PixelPolygon | Ellipse | Stroke | Bitmap
+Shape = Polygon | PixelPolygon | Ellipse | Stroke | Bitmap | PackedBitmap
 
 
 def discs(points: Points) -> list["Shape"]:
@@ -111,7 +134,7 @@ def extent(shape: Shape) -> float:
             return max(*shape.center, *shape.radii)
         case Stroke():
             return float(shape.points.max())
-        case Bitmap():
+        case Bitmap() | PackedBitmap():
             (height, width), (x, y) = shape.mask.shape, shape.corner
             return max(x + width, y + height)
 
@@ -127,8 +150,8 @@ def cover(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH)
             return _cover_ellipse(shape, height, width)
         case Stroke():
             return _cover_stroke(shape.points, line_width / 2, height, width)
-        case Bitmap():
-            return _cover_bitmap(shape, height, width)
+        case Bitmap() | PackedBitmap():
+            return _cover_bitmap(shape.mask, shape.corner, height, width)
 
 
 def effort(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH) -> int:
@@ -142,7 +165,7 @@ def effort(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH
             return _box_around(shape.rings[0], height, width) + 10 * steps + height * sum(map(len, shape.rings))
         case Stroke():
             return height * width // 8 + _box_pixels(shape.points, line_width / 2, height, width)
-        case Bitmap():
+        case Bitmap() | PackedBitmap():
             return height * width // 8 + shape.mask.size
         case Ellipse():
             return height * width // 8 + 10 * _box_pixels(np.array([shape.center]), max(shape.radii), height, width)
@@ -243,8 +266,8 @@ def _cover_stroke(points: Points, radius: float, height: int, width: int) -> Mas
     return mask
 
 
-def _cover_bitmap(bitmap: Bitmap, height: int, width: int) -> Mask:
-    mask, (x, y) = np.zeros((height, width), bool), bitmap.corner
-    part = bitmap.mask[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
+def _cover_bitmap(bits: Mask, corner: tuple[int, int], height: int, width: int) -> Mask:
+    mask, (x, y) = np.zeros((height, width), bool), corner
+    part = bits[max(0, -y) : max(0, height - y), max(0, -x) : max(0, width - x)]
     mask[max(0, y) : max(0, y) + part.shape[0], max(0, x) : max(0, x) + part.shape[1]] = part
     return mask

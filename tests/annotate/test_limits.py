@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -130,6 +131,18 @@ def test_a_sample_as_large_as_a_photo_and_a_photo_beyond_cameras_are_refused(tmp
         write(tmp_path / "000003.png", huge_png(*size))
         _, reading = read_source(tmp_path, Names(CLASSES), *([bounds] if bounds else []))
         assert expected in reading.failures[0].message
+
+
+def test_masks_of_many_large_photos_do_not_all_lie_in_memory_until_they_are_painted(tmp_path):
+    """Forty of 360 kB, in two classes."""
+    for seed in range(40):
+        write(tmp_path / f"{seed:06d}.png", png(box(600, 10, 10, 590, 590, 2)))
+    tracemalloc.start()
+    _, reading = read_source(tmp_path, Names(CLASSES), PHOTOS)
+    kept, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(reading.drawings) == 40
+    assert kept < 2 * 600**2 and peak < 20 * 600**2, (kept / 600**2, peak / 600**2)
 
 
 def test_masks_are_kept_as_small_as_what_they_cover(ten_samples, tmp_path):
