@@ -86,16 +86,23 @@ def paint_all(
     maps: dict[int, Painted] = {}
     for seed, drawing in sorted(_match(drawings, matcher, work).items()):
         with work.attempt():
-            labels = paint(drawing, size_of(seed), names, unlabelled, line_width)
+            labels = paint(drawing, size_of(seed), names, unlabelled, line_width, work.warnings.append)
             maps[seed] = finish(labels, seed, drawing.where, work)
             work.warnings += _about_lines(drawing, line_width)
     return maps, work
 
 
-def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int, line_width: float) -> LabelMap:
+def paint(
+    drawing: Drawing,
+    size: tuple[int, int],
+    names: Names,
+    unlabelled: int,
+    line_width: float,
+    warn: Callable[[str], None] = lambda text: None,
+) -> LabelMap:
     """[H, W] at the drawing's own size; `size`, (width, height), where it does not tell. Its labels must be known.
 
-    A drawing on an enlarged picture is painted at the size before that.
+    A drawing on an enlarged picture is painted at the size before that. warn: is told of shapes that cover nothing.
     """
     if drawing.size is None:
         _check_within(drawing, max(size))
@@ -108,14 +115,21 @@ def paint(drawing: Drawing, size: tuple[int, int], names: Names, unlabelled: int
         drawing, line_width = replace(drawing, layers=layers), line_width / drawing.times
     labels = np.full((height, width), unlabelled, np.uint8)
     _check_effort(drawing, width, height, line_width)
+    missed = []
     for number, layer in enumerate(drawing.layers):
         index = names.index(layer.label)
         if index is None:  # left out
             continue
         try:
-            labels[cover(layer.shape, height, width, line_width)] = index
+            is_covered = cover(layer.shape, height, width, line_width)
         except GsegError as error:
             raise GsegError(f"{drawing.where}: shape {number}: {error.message}", error.hint) from error
+        labels[is_covered] = index
+        if not is_covered.any():
+            missed.append(layer.label)
+    if missed:
+        called = ", ".join(dict.fromkeys(missed))
+        warn(f"{drawing.where}: {len(missed)} shapes cover no pixel ({called}): too small, or outside of the picture")
     return check_label_map(labels, len(names.classes), drawing.where)
 
 

@@ -10,7 +10,7 @@ from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import tie
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, PixelPolygon, Polygon, Stroke
-from tests.annotate.exports import CLASSES, DATA, box, labelme, labels_of, load, png, via, write
+from tests.annotate.exports import CLASSES, DATA, box, labelme, labels_of, load, png, square, via, write
 
 SCALES = (2, 3, 4, 8)
 
@@ -105,6 +105,16 @@ def test_no_shape_far_outside_passes_where_the_file_does_not_tell_the_size(ten_s
     (failure,) = load(path, ten_samples, CLASSES)[1].failures
     assert f"reaches to {reach}, but the picture has 64 pixels" in failure.message
     assert load(path, ten_samples, CLASSES, scale=8)[1].failures == ()
+
+
+def test_shapes_that_cover_nothing_are_told_where_the_file_tells_the_size(ten_samples, tmp_path):
+    """Outside, and smaller than a pixel; the last one is left out on purpose."""
+    shapes = [("hair", "polygon", square(70, 70, 90, 90)), ("skin", "polygon", square(8, 8, 9, 9)),
+              ("eyes", "polygon", square(8.6, 8.6, 9.4, 9.4)), ("note", "polygon", square(90, 90, 99, 99))]  # fmt: skip
+    write(tmp_path / "000003.json", labelme(*shapes))
+    _, found = load(tmp_path, ten_samples, CLASSES, mapping={"note": "-"})
+    (warning,) = [text for text in found.warnings if "cover no pixel" in text]
+    assert "000003.json: 2 shapes cover no pixel (hair, eyes)" in warning
 
 
 def test_a_mask_outside_of_a_picture_of_unknown_size_is_an_error(ten_samples):
