@@ -8,11 +8,14 @@ from typing import Any
 
 from gseg_cli.annotate.fields import HINT, check_text, parse_json
 from gseg_cli.annotate.source_files import Files, base_name
-from gseg_runtime.class_map import IGNORE, IGNORED, Color
-from gseg_runtime.errors import GsegError
+from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, Color
+from gseg_runtime.errors import ConfigError, GsegError
 
 BY_ORDER = ("class_names.txt", "codes.txt")  # names and nothing else: labelme's, and fastai's CamVid
 NAMES = ("_classes.csv", "classification.txt", "label_classes.json", "label_colors.txt", *BY_ORDER)
+# What gseg itself writes beside label maps; other programs use these names, too.
+OWN = ("annotations.json", "dataset.json", "gseg-report.json", "toy-faces.json")
+_IS_OWN = re.compile(rb'\{\s*"format": \d+,\s*"kind": "(?:annotations|dataset|segment|toy-faces)"')
 MAX_ROWS = 256  # values of a byte
 MAX_LINE = 1100  # a name and some numbers
 _NAME_KEYS = ("name", "title", "label", "class_name", "class")
@@ -39,22 +42,39 @@ class ClassTable:
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables of an export, by the folder they stand in."""
+    """The tables of an export, by the folder they stand in; the classes of what gseg wrote are as in a project."""
 
-    by_folder: Mapping[str, ClassTable]
+    by_folder: Mapping[str, ClassTable | ClassMap]
 
     @classmethod
     def of(cls, files: Files) -> "Tables":
         """GsegError when one of them is broken."""
-        found = [name for name in files.names if base_name(name) in NAMES]
-        return cls({name.rpartition("/")[0]: read_table(name, files) for name in reversed(found)})
+        own = {name: _own_classes(name, files) for name in files.names if base_name(name) in OWN}
+        found = {name: read_table(name, files) for name in files.names if base_name(name) in NAMES}
+        tables = {name: table for name, table in {**own, **found}.items() if table is not None}
+        return cls({name.rpartition("/")[0]: table for name, table in reversed(tables.items())})
 
-    def of_picture(self, name: str) -> ClassTable | None:
+    def of_picture(self, name: str) -> ClassTable | ClassMap | None:
         """The table in the folder of a picture or in one above it; None when there is none."""
         folder = name.rpartition("/")[0]
         while folder and folder not in self.by_folder:
             folder = folder.rpartition("/")[0]
         return self.by_folder.get(folder)
+
+
+def is_own(data: bytes) -> bool:
+    """Whether a file begins as those do that gseg writes beside label maps."""
+    return _IS_OWN.match(data) is not None
+
+
+def _own_classes(name: str, files: Files) -> ClassMap | None:
+    """None when the file is another program's, or names no classes; GsegError when they are broken."""
+    data, where = files.read(name), files.where(name)
+    classes = parse_json(data, where).get("classes") if is_own(data) else None
+    try:
+        return None if classes is None else ClassMap.from_json(classes)
+    except ConfigError as error:
+        raise GsegError(f"{where}: {error.message}", HINT) from error
 
 
 def read_table(name: str, files: Files) -> ClassTable:

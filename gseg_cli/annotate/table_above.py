@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from gseg_cli.annotate.class_table import NAMES
+from gseg_cli.annotate.class_table import NAMES, OWN, is_own
 from gseg_cli.annotate.formats.voc import FOLDERS, TABLES
 from gseg_cli.annotate.source_files import Files, base_name
 
@@ -14,14 +14,22 @@ _PARTS = {"masks", "labels", "annotations", "train", "trainval", "val", "valid",
 
 def with_table(files: Files) -> Files:
     """The files, and the nearest tables above those that hold none: they are found as in the whole data set."""
-    is_complete = files.is_zip or any(base_name(name) in _KNOWN for name in files.names)
+    own = [name for name in files.names if base_name(name) in OWN and is_own(files.read(name))]
+    is_complete = files.is_zip or own or any(base_name(name) in _KNOWN for name in files.names)
     if is_complete or all(name.lower().endswith(_DOCUMENTS) for name in files.names):
         return files
     for folder in _folders(files.root.resolve()):
-        tables = [name for name in sorted(_KNOWN) if (folder / name).is_file()]
+        tables = [name for name in sorted({*_KNOWN, *OWN}) if _is_table(folder / name)]
         if tables:
             return files.seen_from(folder, tables)
     return files
+
+
+def _is_table(path: Path) -> bool:
+    if path.name in _KNOWN or not path.is_file():
+        return path.is_file()
+    with path.open("rb") as file:
+        return is_own(file.read(100))
 
 
 def _folders(masks: Path) -> list[Path]:

@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
+from gseg_runtime.files import write_json
+from gseg_runtime.label_map import write_label_png
 from tests.annotate.exports import CLASSES, DATA, box, labelme, labels_of, load, png, write
 
 MASK = box(64, 8, 8, 16, 16, 2) + box(64, 20, 20, 30, 30, 1)
@@ -30,6 +33,25 @@ def test_a_table_names_values(ten_samples, tmp_path, name):
     write(tmp_path / name, BY_VALUE[name])
     write(tmp_path / "masks/000003.png", png(MASK))
     assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), WANTED)
+
+
+OWN = ClassMap.of_names(["background", "eyes", "skin"])
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "annotations.json", "masks/gseg-report.json", "toy-faces.json"])
+@pytest.mark.parametrize("part", ["", "masks", "masks/000003.png"])
+def test_label_maps_of_gseg_mean_the_classes_that_it_says_they_have(ten_samples, tmp_path, name, part):
+    kind = {"masks/gseg-report.json": "segment"}.get(name, name.removesuffix(".json"))
+    write_json(tmp_path / name, {"format": 1, "kind": kind, "classes": OWN.to_json()})
+    write_label_png(tmp_path / "masks/000003.png", MASK.astype(np.uint8), OWN)
+    assert np.array_equal(labels_of(tmp_path / part, ten_samples, CLASSES), WANTED)
+
+
+def test_a_file_of_another_program_with_a_name_of_gseg_s_is_no_table(ten_samples, tmp_path):
+    write(tmp_path / "dataset.json", '{"classes": [{"name": "background"}, {"name": "eyes"}, {"name": "skin"}]}')
+    write(tmp_path / "masks/000003.png", png(MASK))
+    for source in (tmp_path, tmp_path / "masks"):
+        assert np.array_equal(labels_of(source, ten_samples, CLASSES), MASK)
 
 
 @pytest.mark.parametrize("name", BY_COLOR)

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
-from gseg_cli.annotate.class_table import NAMES, ClassTable, Tables
+from gseg_cli.annotate.class_table import NAMES, OWN, ClassTable, Tables
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
@@ -43,7 +43,7 @@ def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -
 def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, reading: Reading) -> None:
     """One drawing per picture. A table beside the pictures decides what their values and colours mean."""
     tables = Tables.of(files)
-    reading.warnings += files.about_lent(NAMES)
+    reading.warnings += files.about_lent((*NAMES, *OWN))
     for name in names:
         with reading.attempt():
             where = files.where(name)
@@ -51,11 +51,11 @@ def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, readi
             wide = read_wide_tiff(data, where, reading.bounds)
             image = decode_picture(data, where, reading.bounds) if wide is None else _from_wide(wide, where)
             reading.spend(image.width * image.height, where)
-            table = tables.of_picture(name)
-            num_labels = 1 + (len(classes) if table is None else max(len(table.values), len(table.colors)))
+            table = tables.of_picture(name) or classes
+            num_labels = 1 + (len(table) if isinstance(table, ClassMap) else max(len(table.values), len(table.colors)))
             reading.check_amount(image.size, num_labels, num_labels, where)
-            if table is None:
-                layers, warnings = _layers_of(image, data, classes, where)
+            if isinstance(table, ClassMap):
+                layers, warnings = _layers_of(image, data, table, where)
             else:
                 layers, warnings = _layers_by_table(image, data, table, where)
             reading.warnings += [*warnings, *([f"{where}: {MORE}"] if holds_more(data) else ())]
