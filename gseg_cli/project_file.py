@@ -3,11 +3,12 @@
 import difflib
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any
 
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import IGNORED, ClassMap, Color, default_color
 from gseg_runtime.errors import ConfigError, ProjectError
 
 FILE = "gseg.toml"
@@ -84,6 +85,31 @@ def read_classes(path: Path) -> ClassMap:
     return _classes_of(path, _read_toml(path))
 
 
+def project_classes(tables: list[dict[str, Any]]) -> ClassMap:
+    """From the `[[classes]]` tables: a missing colour becomes a default one, which no other class has.
+
+    ConfigError when they are wrong.
+    """
+    classes = ClassMap.from_toml_classes(tables)
+    given = [color if "color" in table else None for table, color in zip(tables, classes.colors, strict=True)]
+    return checked_classes(ClassMap(classes.names, with_default_colors(given)))
+
+
+def with_default_colors(colors: Sequence[Color | None]) -> tuple[Color, ...]:
+    """A default colour in place of each None: that of its index, or the next that no other class has."""
+    filled = list(colors)
+    for index, color in enumerate(colors):
+        filled[index] = color or next(free for free in map(default_color, count(index)) if free not in filled)
+    return tuple(color for color in filled if color)
+
+
+def checked_classes(classes: ClassMap) -> ClassMap:
+    """ConfigError when one is called like the pixels that do not count: those of 255 would be taken for it."""
+    if found := [name for name in classes.names if name.strip().casefold() == IGNORED]:
+        raise ConfigError(f"classes: {found[0]!r} means pixels that do not count, and cannot be a class", "rename it")
+    return classes
+
+
 def parse_classes(text: str) -> ClassMap:
     """The classes that `--classes` means: "toy-faces", a protocol of `gseg dataset`, a TOML file, a text file with a
     name per line, or "name,name".
@@ -103,7 +129,7 @@ def parse_classes(text: str) -> ClassMap:
     names = text.split(",") if is_list else _lines_of(path)
     names = [name.strip() for name in names if name.strip()]
     has_background = bool(names) and names[0].casefold() == "background"
-    return ClassMap.of_names(names if has_background else ["background", *names])
+    return checked_classes(ClassMap.of_names(names if has_background else ["background", *names]))
 
 
 def _text_of(path: Path) -> str:
@@ -153,7 +179,7 @@ def _classes_of(path: Path, data: dict[str, Any]) -> ClassMap:
     for index, table in enumerate(tables):
         _check_keys(f"{path}: [[classes]] {index}", table, ("name", "color"))
     try:
-        return ClassMap.from_toml_classes(tables)
+        return project_classes(tables)
     except ConfigError as error:
         raise ProjectError(f"{path}: [[classes]]: {error.message}", hint=error.hint) from error
 

@@ -15,7 +15,7 @@ from gseg_cli.project import Project
 from gseg_cli.project_file import parse_classes
 from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import ClassMap, default_color, format_color
 from gseg_runtime.errors import BackendUnavailable, GsegError, ProjectError, UsageError
 from gseg_runtime.files import read_json
 
@@ -154,6 +154,26 @@ def test_a_mark_of_utf_8_in_front_is_no_part_of_a_file(project, tmp_path):
     more = ClassMap.of_names([*CLASSES.names, "hat"])
     project.write_toml(project.extended(more))
     assert Project.open(project.dir).classes.names == more.names
+
+
+def test_a_class_without_a_colour_gets_one_that_no_other_has(project):
+    """The class before it was number 3, and the one before that was taken out."""
+    text = project.path("gseg.toml").read_text("utf-8").split("[[classes]]")[0]
+    tables = ['name = "background"', 'name = "a"', f'name = "c"\ncolor = "{format_color(default_color(3))}"']
+    project.path("gseg.toml").write_text(
+        text + "".join(f"[[classes]]\n{table}\n" for table in (*tables, 'name = "d"', 'name = "e"'))
+    )
+    colors = Project.open(project.dir).classes.colors
+    assert colors[:3] == (default_color(0), default_color(1), default_color(3))
+    assert len(set(colors)) == 5
+
+
+def test_no_class_is_called_ignore(project, gan, tmp_path, capsys):
+    assert main(["init", str(tmp_path / "p"), "--gan", str(gan), "--classes", "background,Ignore"]) == 1
+    assert "'Ignore' means pixels that do not count" in capsys.readouterr().err
+    edit(project, "haut-été", "ignore")
+    with pytest.raises(ProjectError, match="means pixels that do not count"):
+        Project.open(project.dir)
 
 
 def test_a_project_is_called_like_its_folder_whatever_is_in_that_name(gan, tmp_path):

@@ -181,6 +181,12 @@ def annotated_names(folder: Path) -> list[str]:
         return []
 
 
+def as_named(annotations: AnnotationSet, classes: ClassMap) -> AnnotationSet:
+    """With the classes of a project now, where one may have got another name and new ones may have come."""
+    is_same = are_same(annotations.classes.names, classes.names)
+    return replace(annotations, classes=classes) if is_same else annotations
+
+
 def _read_photos(path: Path, data: dict[str, Any]) -> dict[int, str]:
     photos = data.get("photos", {})
     is_good = isinstance(photos, dict) and all(
@@ -197,7 +203,7 @@ def _check_joinable(old: AnnotationSet, new: AnnotationSet) -> None:
         raise GsegError(f"the existing annotations come from another GAN, {old.gan_sha256[:12]}, another one", hint)
     if old.has_samples and new.has_samples and old.truncation_psi != new.truncation_psi:
         raise GsegError(f"the existing annotations have truncation_psi {old.truncation_psi:g}", hint)
-    if not are_same(old.classes.names, new.classes.names):
+    if old.classes.names != new.classes.names[: len(old.classes)]:
         raise GsegError(f"the existing annotations have the classes {', '.join(old.classes.names)}", hint)
     if old.labels.shape[1:] != new.labels.shape[1:]:
         raise GsegError(f"the existing annotations have {old.labels.shape[1]} pixels a side", hint)

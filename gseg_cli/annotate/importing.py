@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from gseg_cli.annotate.annotation_set import FILE, AnnotationSet, annotated_names
+from gseg_cli.annotate.annotation_set import FILE, AnnotationSet, annotated_names, as_named
 from gseg_cli.annotate.drawing import SAMPLES, Bounds, Reading
 from gseg_cli.annotate.names import Names, new_classes, with_classes
 from gseg_cli.annotate.paint import Import, tie
@@ -113,7 +113,8 @@ def write_import(
     toml = project.extended(annotations.classes)  # before anything is written, since it may not be possible
     with unpainted(project, folder):
         if add and (folder / FILE).is_file():
-            annotations, overwrite = AnnotationSet.load(folder).joined(annotations), True
+            there = as_named(AnnotationSet.load(folder), annotations.classes)
+            annotations, overwrite = there.joined(annotations), True
         annotations.save(folder, source=str(source), overwrite=overwrite)
         project.write_toml(toml)
     if samples is None and annotations.has_samples and (project.samples_dir / sample_set.FILE).is_file():

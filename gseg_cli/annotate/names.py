@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gseg_cli.annotate.drawing import BACKGROUND, Drawing
-from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed, with_default_colors
+from gseg_cli.project_file import with_default_colors
+from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"

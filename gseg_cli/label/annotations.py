@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from gseg_cli import latents
-from gseg_cli.annotate.annotation_set import FILE, PREVIEWS, AnnotationSet
+from gseg_cli.annotate.annotation_set import FILE, PREVIEWS, AnnotationSet, as_named
 from gseg_cli.annotate.preview import SHEET, write_previews
 from gseg_cli.checkpoint import is_ours
 from gseg_cli.folder_description import claim
@@ -36,7 +36,7 @@ class AnnotationFolder:
         if not has_some:
             self._remove_rest()
         claim(folder, "annotations", overwrite=False, extend=has_some, owned=lambda file: False)
-        there = AnnotationSet.load(folder) if has_some else None
+        there = as_named(AnnotationSet.load(folder), classes) if has_some else None
         finish_folder(folder)
         self.maps: dict[int, LabelMap] = {}  # of the samples that are labelled
         self.others: AnnotationSet | None = None

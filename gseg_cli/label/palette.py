@@ -6,8 +6,14 @@ import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
-from gseg_cli.project_file import extended_project, read_classes
-from gseg_runtime.class_map import ClassMap, format_color, parse_color, with_default_colors
+from gseg_cli.project_file import (
+    checked_classes,
+    extended_project,
+    project_classes,
+    read_classes,
+    with_default_colors,
+)
+from gseg_runtime.class_map import ClassMap, format_color, parse_color
 from gseg_runtime.errors import ConfigError, ProjectError, UsageError
 from gseg_runtime.files import write_text
 
@@ -18,7 +24,7 @@ _ANY_HEADER = re.compile(r"^[ \t]*\[", re.MULTILINE)
 def added(classes: ClassMap, name: str, color: str | None = None) -> ClassMap:
     """With one more class at the end; ConfigError when the name or the colour is not usable."""
     new = parse_color(color) if color else None
-    return ClassMap((*classes.names, name.strip()), with_default_colors([*classes.colors, new]))
+    return checked_classes(ClassMap((*classes.names, name.strip()), with_default_colors([*classes.colors, new])))
 
 
 def changed(classes: ClassMap, index: int, name: str | None = None, color: str | None = None) -> ClassMap:
@@ -28,7 +34,7 @@ def changed(classes: ClassMap, index: int, name: str | None = None, color: str |
     names, colors = list(classes.names), list(classes.colors)
     names[index] = names[index] if name is None else name.strip()
     colors[index] = colors[index] if color is None else parse_color(color)
-    return ClassMap(tuple(names), tuple(colors))
+    return checked_classes(ClassMap(tuple(names), tuple(colors)))
 
 
 def are_same(own: Sequence[str], now: Sequence[str]) -> bool:
@@ -60,7 +66,7 @@ def _edited(table: str, index: int, before: ClassMap, now: ClassMap) -> str:
 
 def _checked(path: Path, text: str, classes: ClassMap) -> str:
     try:
-        if ClassMap.from_toml_classes(tomllib.loads(text)["classes"]) == classes:
+        if project_classes(tomllib.loads(text)["classes"]) == classes:
             return text
     except (ValueError, KeyError, TypeError, ConfigError):
         pass

@@ -7,12 +7,12 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 from typing import Any
 
 from gseg_runtime.errors import ConfigError
 
-IGNORE, IGNORED = 255, "ignore"  # the index of pixels that do not count, and what they are called
+IGNORE = 255
+IGNORED = "ignore"  # what its pixels are called
 IGNORE_COLOR = (224, 224, 224)
 MAX_CLASSES = 255  # label maps are uint8 and 255 means "ignore"
 
@@ -72,8 +72,7 @@ class ClassMap:
         if not isinstance(data, list) or not all(isinstance(entry, dict) for entry in data):
             raise ConfigError("classes: expected a list of tables with name and color")
         colors = [_color_of(entry, index) for index, entry in enumerate(data)]
-        names = tuple(_name_of(entry, index) for index, entry in enumerate(data))
-        return cls(names, with_default_colors(colors))
+        return cls(names=tuple(_name_of(entry, index) for index, entry in enumerate(data)), colors=tuple(colors))
 
     @classmethod
     def from_toml_classes(cls, classes: Sequence[Mapping[str, Any]]) -> "ClassMap":
@@ -92,7 +91,7 @@ class ClassMap:
     @classmethod
     def of_names(cls, names: Sequence[str]) -> "ClassMap":
         """Classes of these names in default colours."""
-        return cls(tuple(names), with_default_colors([None] * len(names)))
+        return cls(tuple(names), tuple(default_color(index) for index in range(len(names))))
 
 
 def composed(name: str) -> str:
@@ -124,19 +123,9 @@ def default_color(index: int) -> Color:
     return round(red * 255), round(green * 255), round(blue * 255)
 
 
-def with_default_colors(colors: Sequence[Color | None]) -> tuple[Color, ...]:
-    """A default colour in place of each None: that of its index, or the next that no other class has."""
-    filled = list(colors)
-    for index, color in enumerate(colors):
-        filled[index] = color or next(free for free in map(default_color, count(index)) if free not in filled)
-    return tuple(color for color in filled if color)
-
-
 def _check_name(name: str) -> None:
     if not isinstance(name, str) or not name.strip() or not name.isprintable():
         raise ConfigError(f"classes: expected a name of printable characters, got {name!r}")
-    if name.strip().casefold() == IGNORED:  # else the pixels of 255 would be taken for that class
-        raise ConfigError(f"classes: {name!r} means pixels that do not count, and cannot be a class", "rename it")
 
 
 def _name_of(entry: Mapping[str, Any], index: int) -> str:
@@ -145,9 +134,9 @@ def _name_of(entry: Mapping[str, Any], index: int) -> str:
     return entry["name"]
 
 
-def _color_of(entry: Mapping[str, Any], index: int) -> Color | None:
+def _color_of(entry: Mapping[str, Any], index: int) -> Color:
     if "color" not in entry:
-        return None
+        return default_color(index)
     try:
         return parse_color(entry["color"])
     except ConfigError as error:

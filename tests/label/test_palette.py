@@ -60,7 +60,7 @@ def test_a_new_class_comes_last_and_all_else_stays(toml):
     assert read_classes(toml).names == ("background", "skin", "hair", '"hat" \\ é')
 
 
-@pytest.mark.parametrize("name", ["", " ", "skin", "a\tb"])
+@pytest.mark.parametrize("name", ["", " ", "skin", "a\tb", "Ignore"])
 def test_a_name_that_cannot_be_is_refused(toml, name):
     classes = read_classes(toml)
     with pytest.raises(GsegError):

@@ -2,7 +2,7 @@ import tomllib
 
 import pytest
 
-from gseg_runtime.class_map import ClassMap, default_color, format_color, parse_color
+from gseg_runtime.class_map import ClassMap, default_color, parse_color
 from gseg_runtime.errors import ConfigError
 
 FACES = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (230, 190, 160), (255, 0, 1)))
@@ -44,7 +44,6 @@ def test_a_name_is_the_same_however_its_accents_are_encoded() -> None:
         ([{"name": "a"}, {"name": "a"}], "a appears more than once"),
         ([{"name": " "}], "printable"),
         ([{"name": 3}], "printable"),
-        ([{"name": "background"}, {"name": "Ignore"}], "'Ignore' means pixels that do not count"),
         ([{"color": "#ffffff"}], "class 0: no name"),
         ([{"name": "a", "color": "red"}], "class 0: expected a colour like #e6bea0, got 'red'"),
         ("a", "list of tables"),
@@ -61,14 +60,6 @@ def test_default_colours_are_far_apart_and_the_background_is_black() -> None:
     assert classes.colors[0] == (0, 0, 0)
     assert len(set(classes.colors)) == 20
     assert default_color(3) == classes.colors[3]
-
-
-def test_a_class_without_a_colour_gets_one_that_no_other_has() -> None:
-    """The class before it was number 3, and the one before that was taken out."""
-    written = [{"name": "background"}, {"name": "a"}, {"name": "c", "color": format_color(default_color(3))}]
-    classes = ClassMap.from_json([*written, {"name": "d"}, {"name": "e"}])
-    assert classes.colors[:3] == (default_color(0), default_color(1), default_color(3))
-    assert len(set(classes.colors)) == 5
 
 
 def test_short_hex_colours() -> None:
