@@ -65,6 +65,11 @@ class Bitmap:
     mask: Mask
     corner: tuple[int, int] = (0, 0)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        height, width = self.mask.shape
+        return height, width
+
 
 @dataclass(frozen=True, eq=False)
 class PackedBitmap:
@@ -79,8 +84,7 @@ class PackedBitmap:
 
     @classmethod
     def of(cls, bitmap: Bitmap) -> "PackedBitmap":
-        height, width = bitmap.mask.shape
-        return cls(zlib.compress(np.packbits(bitmap.mask).tobytes(), level=1), (height, width), bitmap.corner)
+        return cls(zlib.compress(np.packbits(bitmap.mask).tobytes(), level=1), bitmap.size, bitmap.corner)
 
     @property
     def mask(self) -> Mask:
@@ -135,7 +139,7 @@ def extent(shape: Shape) -> float:
         case Stroke():
             return float(shape.points.max())
         case Bitmap() | PackedBitmap():
-            (height, width), (x, y) = shape.mask.shape, shape.corner
+            (height, width), (x, y) = shape.size, shape.corner
             return max(x + width, y + height)
 
 
@@ -166,7 +170,7 @@ def effort(shape: Shape, height: int, width: int, line_width: float = LINE_WIDTH
         case Stroke():
             return height * width // 8 + _box_pixels(shape.points, line_width / 2, height, width)
         case Bitmap() | PackedBitmap():
-            return height * width // 8 + shape.mask.size
+            return height * width // 8 + math.prod(shape.size)
         case Ellipse():
             return height * width // 8 + 10 * _box_pixels(np.array([shape.center]), max(shape.radii), height, width)
 
