@@ -26,7 +26,7 @@ from gseg_runtime.label_map import LabelMap
 
 ROUNDS = 2
 SURE = 0.9
-FIRST = FewshotConfig(steps=200, pixels=1024)
+FIRST = FewshotConfig(steps=200, pixels=1024, balance=0.0)
 
 
 def completed(

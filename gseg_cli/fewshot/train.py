@@ -140,14 +140,31 @@ def _pixel_loss(head: MLPHead, stack: FeatureStack, labels: Tensor, config: Fews
     """Of random labelled pixels, whatever their image. No full map of features is ever made."""
     device = stack.maps[0].device
     pixels = (labels != IGNORE).nonzero()  # [P, 3]: image, row, column
-    wanted, pixels = send(labels[tuple(pixels.unbind(1))], device), send(pixels, device)  # [P]
+    wanted = labels[tuple(pixels.unbind(1))]  # [P]
+    draw = draw_pixels(wanted, config.balance)
+    wanted, pixels = send(wanted, device), send(pixels, device)
     columns_of = _columns(stack, labels.shape[-1], pixels, REPRESENTATIONS[config.features])
 
     def loss() -> Tensor:
-        chosen = send(torch.randint(len(pixels), [config.pixels]), device)
+        chosen = send(draw(config.pixels), device)
         return F.cross_entropy(head.at_pixels(columns_of(chosen)), wanted[chosen])
 
     return loss
+
+
+def draw_pixels(classes: Tensor, balance: float) -> Callable[[int], Tensor]:
+    """Draws indices of pixels at random, so many as one asks for.
+
+    classes: int64 [P], of each pixel. Those of a class of n pixels are drawn in proportion to n ** (1 - balance).
+    """
+    order, counts = classes.argsort(), classes.bincount().double()
+    starts, shares = counts.cumsum(0) - counts, counts ** (1 - balance) * (counts > 0)
+
+    def draw(num: int) -> Tensor:
+        of = shares.multinomial(num, replacement=True)
+        return order[(starts[of] + torch.rand(num, dtype=torch.float64) * counts[of]).long()]
+
+    return draw
 
 
 def _columns(stack: FeatureStack, size: int, pixels: Tensor, how: Representation) -> Callable[[Tensor], Tensor]:

@@ -13,7 +13,8 @@ from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.model import MODELS, Teacher, TeacherConfig, load_teacher, save_teacher
 from gseg_cli.fewshot.predict import Prediction, predict
 from gseg_cli.fewshot.stage import run_fewshot_train
-from gseg_cli.fewshot.train import fit_teacher
+from gseg_cli.fewshot.train import draw_pixels, fit_teacher
+from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_runtime.class_map import IGNORE
@@ -60,6 +61,30 @@ def test_every_model_learns_and_predicts_the_same_after_a_reload(generator, labe
     assert torch.equal(before.probs, after.probs) and torch.equal(before.images, after.images)
     assert (again.config, classes, meta["gan_sha256"]) == (teacher.config, CLASSES, "1" * 64)
     assert not again.training and not any(p.requires_grad for p in again.parameters())
+
+
+def test_pixels_of_small_classes_are_drawn_more_often_than_they_occur():
+    classes = torch.tensor([0, 3, 0, 0] * 400)[torch.randperm(1600)]
+    classes[7] = 1  # of one pixel; nothing is of class 2
+    for balance in (0.0, 0.25, 1.0):
+        chosen = classes[draw_pixels(classes, balance)(200_000)]
+        shares = classes.bincount() ** (1 - balance) * torch.tensor([1, 1, 0, 1])
+        assert torch.allclose(chosen.bincount() / 200_000, shares / shares.sum(), atol=0.01)
+
+
+def test_every_pixel_of_a_class_is_drawn():
+    classes = torch.tensor([2, 0, 2, 0, 0, 2])
+    assert set(draw_pixels(classes, 0.25)(500).tolist()) == set(range(6))
+
+
+def test_a_teacher_is_readier_to_find_small_classes(generator, ws):
+    brightness = to_uint8(generator.synthesis(ws_for_seeds(generator, SEEDS, 1.0))).numpy().mean(axis=3)
+    annotations = annotate(generator, SEEDS, (brightness > np.quantile(brightness, 0.99)).astype(np.uint8))
+    usual, as_they_occur = (
+        predict(generator, fit_teacher(generator, annotations, replace(CONFIG, balance=balance)), ws).probs
+        for balance in (CONFIG.balance, 0.0)
+    )
+    assert usual[:, 1].mean() > 1.5 * as_they_occur[:, 1].mean()
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn-s"])
