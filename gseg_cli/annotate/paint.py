@@ -128,8 +128,9 @@ def paint(
         if not is_covered.any():
             missed.append(layer.label)
     if missed:
+        what = "a shape covers" if len(missed) == 1 else f"{len(missed)} shapes cover"
         called = ", ".join(dict.fromkeys(missed))
-        warn(f"{drawing.where}: {len(missed)} shapes cover no pixel ({called}): too small, or outside of the picture")
+        warn(f"{drawing.where}: {what} no pixel ({called}): too small, or outside of the picture")
     return check_label_map(labels, len(names.classes), drawing.where)
 
 

@@ -10,7 +10,7 @@ STEPS = {"mlp": 400, "cnn-s": 800, "cnn-m": 800, "cnn-l": 800}  # of the short s
 
 @dataclass(frozen=True, kw_only=True)
 class FewshotConfig:
-    """ConfigError for a word that is not one of the choices. Why these defaults: benchmarks/teachers.md.
+    """ConfigError for a word that is not one of the choices. Why these defaults: benchmarks/teachers.md, balance.md.
 
     short: STEPS of a one-cycle schedule, which needs far fewer than a constant rate. paper: the published code's
     1,000 epochs of single images, Adam at 1e-3, times 0.9 every 50 epochs; it overrules steps, batch, pixels, lr
