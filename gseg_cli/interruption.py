@@ -1,4 +1,4 @@
-"""Ctrl-C during a training: the step in hand is finished and saved, and the run can be gone on with."""
+"""Ctrl-C and SIGTERM: a training finishes and saves the step in hand, so that the run can be gone on with."""
 
 import signal
 import threading
@@ -58,3 +58,20 @@ def put_off(*, is_saved: bool = True) -> Iterator[Interruption]:
     finally:
         for number, handler in changed.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def sigterm_as_ctrl_c() -> Iterator[None]:
+    """SIGTERM, as schedulers send it, raises KeyboardInterrupt here, so that locks are let go.
+
+    Without a handler it would end the process on the spot, and be ignored by the first process of a container.
+    """
+    is_usual = signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+    if not is_usual or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -162,6 +162,7 @@ def segment(
         parse_shard,
         read_sources,
     )
+    from gseg_cli.interruption import sigterm_as_ctrl_c
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_cli.steps import Step
@@ -190,7 +191,7 @@ def segment(
         check_one_source(images, base, null=null)
     sources = [] if is_remote else read_sources(images, base, null=null)
     loaded = load_segmenter(model, "cpu" if ray else device, None if ray else batch)
-    with loaded as segmenter, progress("segment", "images") as on_step:
+    with loaded as segmenter, progress("segment", "images") as on_step, sigterm_as_ctrl_c():
         with unheard():
             output.say(f"device: {ray or segmenter.device}" + (f" ({segmenter.why})" if segmenter.why else ""))
         into = (

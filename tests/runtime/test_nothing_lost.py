@@ -21,7 +21,7 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
-from gseg_runtime.files import INCOMPLETE
+from gseg_runtime.files import INCOMPLETE, LOCK
 from gseg_runtime.manifest import Entry, ManifestWriter
 
 # `gseg` with an engine that takes its time, so that a signal finds it at work.
@@ -124,6 +124,15 @@ def test_ctrl_c_does_not_wait_for_a_slow_engine(model: Path, many: Path, tmp_pat
             assert "interrupted" in process.communicate(timeout=60)[1]
             assert process.returncode == 130
     assert main(["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--resume"]) == 0
+
+
+def test_sigterm_ends_a_run_as_ctrl_c_does_and_holds_no_folder(model: Path, many: Path, tmp_path: Path) -> None:
+    with slow(0.02, many, tmp_path / "out", model) as process:
+        wait_for_masks(tmp_path / "out", 2, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=60)[1].endswith("error: interrupted\n")
+        assert process.returncode == 130
+    assert not (tmp_path / "out" / LOCK).exists()  # else another machine would wait for three minutes
 
 
 def test_ctrl_c_does_not_abort_the_process_when_an_engine_is_still_at_work(
