@@ -285,14 +285,18 @@ def _show(output: "Output", report: "FolderReport", out: str) -> None:
 
 
 def _failed(failures: Iterable["Failure"]) -> Iterator[dict[str, str | None]]:
-    """What is said of each; the hint once."""
+    """What is said of each; a hint once."""
+    from gseg_runtime.pillow import is_too_large
     from gseg_runtime.truncated import is_truncated
 
-    hint: str | None = "add --allow-truncated to read such files as far as they go"
+    hints = {
+        is_truncated: "add --allow-truncated to read such files as far as they go",
+        is_too_large: "a larger --max-pixels lets such photos in; count on 16 bytes of memory per pixel",
+    }
     for failure in failures:
-        is_cut = is_truncated(failure.reason)
-        yield {"message": f"{failure.path}: {failure.reason}", "hint": hint if is_cut else None}
-        hint = None if is_cut else hint
+        kind = next((kind for kind in hints if kind(failure.reason)), None)
+        hint = hints.pop(kind) if kind else None
+        yield {"message": f"{failure.path}: {failure.reason}", "hint": hint}
 
 
 def _status(report: "FolderReport") -> "Status":

@@ -29,6 +29,14 @@ class TooLargeError(ValueError):
     """A picture has more pixels than are wanted."""
 
 
+def is_too_large(error: BaseException | str | None) -> bool:
+    """Whether an error, or its text, says that a picture has too many pixels. Pillow has one of its own for its limit,
+    and raises it before anybody learns the size."""
+    if isinstance(error, str):
+        return " pixels, more than " in error or "decompression bomb" in error
+    return isinstance(error, TooLargeError | Image.DecompressionBombError)
+
+
 def check_size(width: int, height: int, max_pixels: int | None) -> None:
     """TooLargeError for a picture of more pixels; None is Pillow's own limit, which is twice what it warns of."""
     if max_pixels is None and Image.MAX_IMAGE_PIXELS:

@@ -270,3 +270,15 @@ def test_max_pixels_on_the_command_line(model: Path, make_photo: MakePhoto, tmp_
     assert read_json(tmp_path / "out" / "gseg-report.json")["failures"] == [
         {"path": str(tmp_path / "in" / "large.jpg"), "reason": "2500 pixels, more than 400"}
     ]
+
+
+def test_a_photo_above_pillows_limit_fails_with_what_lets_it_in(
+    model: Path, make_photo: MakePhoto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    for name in ("1.jpg", "2.png", "3.tif"):
+        make_photo(tmp_path / "in" / name, 50, 50)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)
+    call = ["segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main(call) == 1
+    assert capsys.readouterr().err.count("hint: a larger --max-pixels") == 1
+    assert main([*call, "--resume", "--max-pixels", "2500"]) == 0

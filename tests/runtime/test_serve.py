@@ -133,6 +133,11 @@ def test_a_picture_of_more_pixels_than_agreed_is_refused_before_it_is_decoded(cl
         assert taken.post(f"/segment?as={form}", content=png(100)).status_code == 200
 
 
+def test_a_picture_of_more_pixels_than_pillow_takes_is_refused_alike(client: MakeClient, monkeypatch: Any) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
+    assert client(ServeConfig(max_pixels=20)).post("/segment", content=png(100)).status_code == 413
+
+
 def test_more_pixels_than_pillow_takes_can_be_agreed(client: MakeClient, monkeypatch: Any) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
     asker = client(ServeConfig(max_pixels=64))

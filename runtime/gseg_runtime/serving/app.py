@@ -19,7 +19,7 @@ from starlette.staticfiles import StaticFiles
 from gseg_runtime.errors import GsegError, ImageError, UsageError
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.pillow import TooLargeError
+from gseg_runtime.pillow import is_too_large
 from gseg_runtime.serving.answers import Form, parse_form
 from gseg_runtime.serving.guard import LOOPBACK, Guard, refusal
 from gseg_runtime.serving.metrics import MEDIA_TYPE, Metrics
@@ -131,7 +131,7 @@ def _told(error: GsegError) -> Response:
             return refusal(error.status, error.message, error.hint)
         case UsageError():
             return refusal(400, error.message, error.hint)
-        case ImageError() if isinstance(error.__cause__, TooLargeError):
+        case ImageError() if is_too_large(error.__cause__):
             return _json(413, error.message, "send a smaller picture")
         case ImageError():
             return _json(422, error.message, error.hint or _HOW)
