@@ -281,6 +281,20 @@ def test_voc_boxes_are_drawn_where_there_are_no_masks(labels_in):
     assert np.array_equal(labels_in("000003.xml", xml), box(64, 8, 8, 16, 16, 2))
 
 
+def test_the_polygons_that_roboflow_writes_beside_voc_boxes_are_drawn_instead(labels_in, ten_samples, tmp_path):
+    box_of_all = "<bndbox><xmin>8</xmin><xmax>24</xmax><ymin>8</ymin><ymax>24</ymax></bndbox>"
+    corners = "".join(f"<x{i}>{x}</x{i}><y{i}>{y}</y{i}>" for i, (x, y) in enumerate(square(8, 8, 16, 24), 1))
+    objects = (f"<object><name>hair</name>{box_of_all}<polygon>{corners}</polygon></object>"
+               f"<object><name>skin</name>{box_of_all.replace('8', '32').replace('24', '40')}</object>")  # fmt: skip
+    size = "<size><width>64</width><height>64</height><depth>3</depth></size>"
+    xml = f"<annotation><folder></folder><filename>000003.png</filename>{size}{objects}</annotation>"
+    expected = box(64, 8, 8, 16, 24, 2) + box(64, 32, 32, 40, 40)
+    assert np.array_equal(labels_in("000003_png.rf.0123456789abcdef.xml", xml), expected)
+    broken = write(tmp_path / "b.xml", xml.replace("<x4>8</x4>", ""))
+    (failure,) = load(broken, ten_samples, CLASSES)[1].failures
+    assert "polygon: expected" in failure.message
+
+
 def test_label_studio_regions_are_in_percent_of_the_picture(labels_in):
     polygon = {"points": [[12.5, 12.5], [25, 12.5], [25, 25], [12.5, 25]], "polygonlabels": ["skin"]}
     rectangle = {"x": 50, "y": 50, "width": 12.5, "height": 25, "rotation": 90, "rectanglelabels": ["hair"]}

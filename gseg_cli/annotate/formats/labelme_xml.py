@@ -24,10 +24,10 @@ from gseg_runtime.errors import GsegError
 
 
 def is_labelme_xml(root: object) -> bool:
-    """Pascal VOC has the same root, but neither of these."""
+    """Pascal VOC has the same root, but none of these; its polygons, as Roboflow writes them, hold x1, y1, x2, ..."""
     if not isinstance(root, Element) or root.tag != "annotation" or root.find("filename") is None:
         return False
-    return any(root.find(path) is not None for path in ("imagesize", "object/polygon", "object/segm"))
+    return any(root.find(path) is not None for path in ("imagesize", "object/polygon/pt", "object/segm"))
 
 
 def read_labelme_xml(document: Document, files: Files, reading: Reading) -> None:

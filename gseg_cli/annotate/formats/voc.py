@@ -1,7 +1,7 @@
 """Pascal VOC and CVAT's "Segmentation mask 1.1": SegmentationClass/*.png in colours, and which colour means what.
 
 That stands in labelmap.txt (CVAT, datumaro), in class_names.txt (labelme), or is the table of the VOC devkit. Without
-masks the boxes in Annotations/*.xml are taken.
+masks the boxes in Annotations/*.xml are taken, and the polygons that Roboflow writes beside them.
 """
 
 from functools import partial
@@ -14,8 +14,17 @@ from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
 from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import BACKGROUND, Drawing, Layer, Reading, no_picture
-from gseg_cli.annotate.fields import HINT, check_address, check_number, check_text, check_whole
-from gseg_cli.annotate.shapes import Bitmap, rectangle
+from gseg_cli.annotate.fields import (
+    HINT,
+    check_address,
+    check_count,
+    check_number,
+    check_polygon,
+    check_text,
+    check_whole,
+    points_of,
+)
+from gseg_cli.annotate.shapes import Bitmap, Points, Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, IGNORED, Color
 from gseg_runtime.errors import GsegError
@@ -121,16 +130,27 @@ def read_voc_boxes(document: Document, files: Files, reading: Reading) -> None:
     root, where = document.root, document.where
     name = check_address(root.findtext("filename") or document.name, f"{where}: filename")
     width, height = (check_whole(root.findtext(f"size/{key}"), f"{where}: size/{key}") for key in ("width", "height"))
-    layers = [_box(element, where) for element in root.findall("object")]
+    layers = [
+        Layer(check_text(element.findtext("name") or "", f"{where}: name"), _shape_of(element, where))
+        for element in root.findall("object")
+    ]
     reading.add(Drawing(where, (name, document.name), (width, height), layers, files.picture(name)))
 
 
-def _box(element: Element, where: str) -> Layer:
+def _shape_of(element: Element, where: str) -> Shape:
+    corners = element.find("polygon")
+    if corners is not None and len(corners):
+        return Polygon((check_polygon(_corners(corners, where), f"{where}: polygon"),))
     left, top, right, bottom = (_number(element, f"bndbox/{key}", where) for key in ("xmin", "ymin", "xmax", "ymax"))
-    return Layer(
-        check_text(element.findtext("name") or "", f"{where}: name"),
-        rectangle((left, top), (right - left, bottom - top)),
-    )
+    return rectangle((left, top), (right - left, bottom - top))
+
+
+def _corners(element: Element, where: str) -> Points:
+    """[N, 2] from x1, y1, x2, y2, ..., in whatever order they stand."""
+    check_count(len(element) // 2, where)
+    texts = {child.tag: child.text for child in element}
+    numbers = range(1, (len(element) + 1) // 2 + 1)
+    return points_of([texts.get(f"{axis}{number}") for number in numbers for axis in "xy"], f"{where}: polygon")
 
 
 def _number(element: Element, path: str, where: str) -> float:
