@@ -354,6 +354,17 @@ def test_json_min_of_a_strange_picture_is_not_matched_by_the_time_it_was_made(te
     assert "'/data/upload/1/0a1b2c3d-cat.png', it holds no number" in failure.message
 
 
+def test_json_min_of_some_pictures_that_nobody_drew_on_is_read(ten_samples, tmp_path):
+    """They have no key for the regions at all."""
+    made = {"annotator": 1, "annotation_id": 1, "created_at": "2024-10-03T14:22:31.402938Z", "lead_time": 5.5}
+    region = {**SQUARE, "original_width": 64, "original_height": 64}
+    tasks = [{"image": "/data/upload/1/0a1b2c3d-000008.png", "id": 1, "quality": "bad", **made},
+             {"image": "/data/upload/1/0a1b2c3d-000003.png", "id": 2, "label": [region], **made}]  # fmt: skip
+    kind, found = load(write(tmp_path / "a.json", tasks), ten_samples, CLASSES)
+    assert kind == "Label Studio" and found.all().seeds == (3,)
+    assert "1 pictures without any shape are left out" in found.warnings[0]
+
+
 def test_an_address_without_an_ending_is_a_name_where_there_is_no_other(ten_samples, tmp_path):
     task = label_studio(SQUARE, image="gs://faces/000003")
     assert load(write(tmp_path / "a.json", task), ten_samples, CLASSES)[1].all().seeds == (3,)

@@ -73,7 +73,8 @@ def _is_annotation(content: dict[str, Any]) -> bool:
 def _is_task(task: dict[str, Any]) -> bool:
     made = task.get("annotations", task.get("completions", task.get("predictions")))
     is_full = isinstance(made, list) and isinstance(task.get("data"), dict)
-    return is_full or any(map(_is_regions, task.values()))
+    is_empty = {"annotation_id", "annotator"} <= task.keys()  # JSON-MIN has no key for what nobody drew
+    return is_full or is_empty or any(map(_is_regions, task.values()))
 
 
 def _is_unsubmitted(task: Node) -> bool:
