@@ -101,7 +101,18 @@ def read_source(source: Path, names: Names, bounds: Bounds = SAMPLES) -> tuple[s
     if labels:
         read_yolo(files, labels, reading)
         return "YOLO", reading
+    strange = [document.where for document in documents if _is_strange(document)]
+    if strange:
+        what = f"{len(strange)} JSON or XML files hold no annotations of a known format and were skipped"
+        reading.warnings.append(f"{source}: {what}, for example {strange[0]}")
     return _read_pictures(source, files, names, reading)
+
+
+def _is_strange(document: Document) -> bool:
+    """Neither a table of classes nor what gseg writes beside pictures, which says its kind."""
+    content = document.content
+    is_own = isinstance(content, dict) and {"format", "kind"} <= content.keys()
+    return not is_own and base_name(document.name) not in TABLES
 
 
 def _format_of(document: Document) -> DocumentFormat | None:
@@ -113,9 +124,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if reading.failures and not files.named(*SUFFIXES):
         return "nothing", reading
     if not pictures:
-        smeared = "label maps are PNGs: JPEG smears their edges into other classes"
-        hint = smeared if files.named(".jpg", ".jpeg") else READ
-        raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", hint)
+        raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", _way_out(files))
     if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
         message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
         raise GsegError(message, "export from Label Studio as JSON")
@@ -133,6 +142,17 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
         return "masks of parts", reading
     read_label_maps(files, pictures, names.classes, reading)
     return "label maps", reading
+
+
+def _way_out(files: Files) -> str:
+    """JPEGs beside other files are the photos that belong to these."""
+    if files.named(".xcf", ".kra"):
+        return "save it as OpenRaster (.ora) with a layer per class, called as the class, or each class as a PNG"
+    if files.named(".csv", ".tsv"):
+        return f"export as JSON instead of CSV; {READ}"
+    if files.named(".jpg", ".jpeg") and not files.named(".json", ".xml", ".txt"):
+        return "label maps are PNGs: JPEG smears their edges into other classes"
+    return READ
 
 
 def _masks_of_camvid(files: Files, pictures: list[str]) -> list[str]:

@@ -526,6 +526,34 @@ def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
     assert np.array_equal(labels_of(write(tmp_path / "000003", png(labels)), ten_samples, CLASSES), labels)
 
 
+@pytest.mark.parametrize(
+    ("names", "way_out"),
+    [
+        (["000003.jpg"], "JPEG smears"),
+        (["000003.jpg", "vott.json"], "known: labelme, COCO"),  # photos beside what is unknown are no label maps
+        (["000003.jpg", "via_export_csv.csv"], "export as JSON"),
+        (["000003.xcf", "000003.jpg"], "save it as OpenRaster"),
+    ],
+)
+def test_the_way_out_of_an_unknown_format_fits_what_was_given(ten_samples, tmp_path, names, way_out):
+    for name in names:
+        write(tmp_path / name, {"asset": {}, "regions": []})
+    with pytest.raises(GsegError, match="no annotations of a known format") as caught:
+        load(tmp_path, ten_samples, CLASSES)
+    assert way_out in caught.value.hint
+
+
+def test_annotations_of_no_known_format_beside_pictures_are_not_passed_over_in_silence(ten_samples, tmp_path):
+    """Else the pictures of such an export are called bad label maps, and the reason is nowhere."""
+    write(tmp_path / "000003.png", png(np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)))
+    write(tmp_path / "annotations.json", [{"version": 0, "shapes": [], "tracks": []}])
+    write(tmp_path / "samples.json", {"format": 1, "kind": "samples"})  # of gseg itself
+    _, found = load(tmp_path, ten_samples, CLASSES)
+    assert len(found.failures) == 1
+    assert "1 JSON or XML files hold no annotations of a known format" in found.warnings[0]
+    assert "annotations.json" in found.warnings[0]
+
+
 def test_supervisely_polygons_have_holes_and_bitmaps_a_corner(labels_in):
     ring = {"exterior": square(0, 0, 20, 20), "interior": [square(5, 5, 15, 15)]}
     bitmap = {"data": b64(zlib.compress(png(np.full((2, 3), 255, np.uint8)))), "origin": [29.6, 40.4]}
