@@ -155,6 +155,16 @@ def test_an_id_that_coco_gives_twice_is_an_error_that_names_it(ten_samples, tmp_
     assert f"{rows} {len(document[rows]) - 1}: id {number} is given twice" in failure.message
 
 
+def test_coco_as_via_writes_it_is_read(labels_in, ten_samples, tmp_path):
+    """Classes once per picture, ids of pictures as text, and the numbers of a polygon without a list around them."""
+    document = coco({"image_id": "7", "segmentation": [8, 8, 24, 8, 24, 24, 8, 24], "bbox": [8, 8, 16, 16]})
+    document["categories"] *= 2
+    assert np.array_equal(labels_in("via_export_coco.json", document), box(64, 8, 8, 24, 24))
+    document["annotations"][0]["image_id"] = "8"
+    (failure,) = load(write(tmp_path / "b.json", document), ten_samples, CLASSES)[1].failures
+    assert "image_id '8' is not in the file" in failure.message
+
+
 def test_annotations_may_be_numbered_anew_on_every_picture(ten_samples, tmp_path):
     """As Datumaro does."""
     document = coco({"bbox": [0, 0, 20, 20]}, {"bbox": [0, 0, 20, 20], "image_id": 8, "id": 0})

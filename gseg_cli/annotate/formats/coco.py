@@ -4,6 +4,7 @@ The format defines no order among overlapping annotations; they are painted in t
 tools do.
 """
 
+import re
 from collections.abc import Iterable
 from functools import partial
 from typing import Any, TypeVar
@@ -39,8 +40,7 @@ def read_coco(document: Document, files: Files, reading: Reading) -> None:
     annotations: dict[Any, list[Node]] = {image: [] for image in images}
     for annotation in document.node.nodes("annotations"):
         with reading.attempt():
-            _of_id(images, annotation, "image_id")
-            annotations[annotation.child("image_id").value].append(annotation)
+            annotations[_known_id(images, annotation, "image_id")].append(annotation)
     for image, (name, size) in images.items():
         with reading.attempt():
             where = f"{document.where}: {name}"
@@ -87,10 +87,11 @@ def _check_once(annotations: list[Node]) -> None:
 
 
 def _by_id(rows: Iterable[tuple[Node, Value]]) -> dict[Any, Value]:
-    """GsegError when an id stands twice, as in files that were merged: their shapes would change places."""
+    """GsegError when an id stands twice, as in files that were merged: their shapes would change places. VIA lists each
+    class once per picture; what says the same again does no harm."""
     found: dict[Any, Value] = {}
     for node, value in rows:
-        if _id_of(node) in found:
+        if _id_of(node) in found and (value is None or found[_id_of(node)] != value):
             message = f"{node.where}: id {_id_of(node)!r:.40} is given twice"
             raise GsegError(message, "export it again, or number the rows anew: each needs an id of its own")
         found[_id_of(node)] = value
@@ -105,10 +106,22 @@ def _id_of(node: Node) -> Any:
 
 
 def _of_id(known: dict[Any, Value], node: Node, key: str) -> Value:
+    return known[_known_id(known, node, key)]
+
+
+def _known_id(known: dict[Any, Value], node: Node, key: str) -> Any:
+    """VIA writes ids of pictures as numbers, and as text where annotations refer to them."""
     value = node.child(key).value
-    if not isinstance(value, int | str) or value not in known:
-        raise GsegError(f"{node.where}: {key} {value!r} is not in the file", HINT)
-    return known[value]
+    if isinstance(value, int | str):
+        is_number = isinstance(value, str) and re.fullmatch(r"\d{1,16}", value, re.ASCII)
+        for same in (value, int(value) if is_number else str(value)):
+            if same in known:
+                return same
+    raise GsegError(f"{node.where}: {key} {_told(value)} is not in the file", HINT)
+
+
+def _told(value: Any) -> str:
+    return f"{value!r:.40}" if isinstance(value, int | str | float | None) else type(value).__name__
 
 
 def _layers_of(annotation: Node, categories: dict[Any, str], size: tuple[int, int]) -> list[Layer]:
@@ -128,6 +141,8 @@ def _shapes_of(annotation: Node, size: tuple[int, int]) -> list[Shape]:
         return [read_rle(node, size)]
     if segmentation:
         polygons = annotation.nodes("segmentation")
+        if not isinstance(polygons[0].value, list):  # VIA writes the numbers of its only polygon
+            polygons = [annotation.child("segmentation")]
         return [Polygon((check_polygon(points_of(p.of_type(list), p.where), p.where),)) for p in polygons]
     if annotation.has("bbox"):
         x, y, width, height = _box(annotation)
