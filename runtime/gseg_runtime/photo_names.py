@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Sequence
-from pathlib import PurePath
+from pathlib import PurePath, PurePosixPath
 from typing import TypeVar
 
 from gseg_runtime.files import TEMPORARY_PREFIX
@@ -25,10 +25,16 @@ def is_named_like_a_picture(name: str) -> bool:
 def without_masks(photos: Sequence[Photo], name_of: Callable[[Photo], str]) -> list[Photo]:
     """What lies in masks/ is no photo where there is an images/ beside it, as in what `gseg dataset` writes.
 
-    name_of: with its folders, as seen from the top.
+    name_of: with its folders, as seen from the top; archives have one more of them.
     """
-    is_labelled = any(name_of(photo).startswith(f"{IMAGES}/") for photo in photos)
-    return [photo for photo in photos if not (is_labelled and name_of(photo).startswith(f"{MASKS}/"))]
+    labelled = {before for photo in photos for before in _before(IMAGES, name_of(photo))}
+    return [photo for photo in photos if labelled.isdisjoint(_before(MASKS, name_of(photo)))]
+
+
+def _before(folder: str, name: str) -> set[tuple[str, ...]]:
+    """What stands before each folder of that name."""
+    parts = PurePosixPath(name).parts[:-1]
+    return {parts[:place] for place, part in enumerate(parts) if part == folder}
 
 
 def kind_of(name: str) -> str:

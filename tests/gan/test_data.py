@@ -100,6 +100,15 @@ def test_tar_shards_give_the_same_photos_in_the_same_order(photos, tmp_path):
     assert "unpack it" in caught.value.hint
 
 
+def test_masks_of_labelled_photos_are_not_trained_on_however_they_are_packed(tmp_path):
+    """With their folder in front, as `zip -r set.zip set` and `tar cf set.tar set` pack them, and in shards."""
+    write_photos(tmp_path / "top" / "set" / "images", 20)
+    write_photos(tmp_path / "top" / "set" / "masks", 20)
+    packed = pack(tmp_path / "top", tmp_path / "set.zip")
+    for source in (tmp_path / "top", packed, shards(tmp_path / "top", tmp_path / "shards")):
+        assert count_photos(source) == 20
+
+
 def test_a_tar_beside_photos_is_no_source(photos):
     (photos / "old.tar").write_bytes(b"")
     assert count_photos(photos) == 20

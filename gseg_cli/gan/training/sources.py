@@ -85,7 +85,9 @@ def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[
 
 
 def _in_tars(shards: list[Path], stack: ExitStack) -> list[Photo]:
-    return sorted((photo for shard in shards for photo in _in_tar(shard, stack)), key=lambda photo: photo.name)
+    photos = [photo for shard in shards for photo in _in_tar(shard, stack)]
+    # Without the shard's name: masks may be in other shards than their photos.
+    return sorted(without_masks(photos, lambda photo: photo.name.partition("/")[2]), key=_name)
 
 
 def _in_tar(shard: Path, stack: ExitStack) -> list[Photo]:
