@@ -138,6 +138,8 @@ CASES = {
                                        "data.yaml": "names: [skin]\nkpt_shape: [2, 2]"}), "labels of poses"),
     "aliases in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
                                          "data.yaml": "a: &a [x]\nb: [*a, *a]\nnames: [skin]"}), "has aliases"),
+    "deep YAML, which took PyYAML hours": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
+                                                            "data.yaml": "names: " + "[" * 500_000}), "too deeply"),
     "objects in YAML": ("a.zip", zipped({"labels/000003.txt": "0 0 0 1 0 1 1",
                                          "data.yaml": "names: !!python/object/apply:os.system [ls]"}),
                         "not valid YAML"),

@@ -5,6 +5,8 @@ height. Shapes are painted in the order of the file. The layouts of Ultralytics 
 (train/labels/) differ in folders alone.
 """
 
+from collections.abc import Iterable
+
 from gseg_cli.annotate.class_table import NAMES as TABLES
 from gseg_cli.annotate.documents import MAX_VALUES
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading, TooMuchError, no_picture
@@ -16,6 +18,7 @@ from gseg_runtime.pip_hint import install
 
 _NAME_LISTS = ("classes.txt", "obj.names")
 _MAX_YAML = 2**20  # bytes
+_MAX_DEPTH = 100  # of lists and objects in one another
 _MAX_CLASSES = 10_000
 _FARTHEST = 2.0  # shares; shapes may reach over the edge, pixels are far more
 _PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif")
@@ -118,7 +121,7 @@ def _of_yaml(data: bytes, where: str) -> dict[int, str]:
 
 
 def _parse_yaml(data: bytes, where: str) -> object:
-    """GsegError when it is large or broken, or has aliases: a few lines of them can stand for gigabytes."""
+    """GsegError when it is large, deep or broken, or has aliases: a few lines of them can stand for gigabytes."""
     try:
         import yaml
     except ModuleNotFoundError as error:
@@ -127,9 +130,18 @@ def _parse_yaml(data: bytes, where: str) -> object:
         raise GsegError(f"{where}: more than {_MAX_YAML // 2**20} MiB", HINT)
     try:
         text = data.decode("utf-8-sig")
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
-            raise GsegError(f"{where}: has aliases", "no annotation tool writes them; do not trust this file")
+        _check_tokens((type(token).__name__ for token in yaml.scan(text)), where)
         return yaml.safe_load(text)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
         raise GsegError(f"{where}: not valid YAML: {reason}", "export it again") from error
+
+
+def _check_tokens(kinds: Iterable[str], where: str) -> None:
+    """Each level costs PyYAML time at every token: some hundred kB of brackets would take days."""
+    depth = 0
+    for kind in kinds:
+        depth += kind.endswith("StartToken") - kind.endswith("EndToken")
+        if kind == "AliasToken" or depth > _MAX_DEPTH:
+            what = "has aliases" if kind == "AliasToken" else "nested too deeply"
+            raise GsegError(f"{where}: {what}", "no annotation tool writes them so; do not trust this file")
