@@ -29,7 +29,7 @@ class Step:
 STEPS = (
     Step("tests", 4, marked.measure),
     Step("gan-train", 5, training.measure),
-    Step("teaching", 4, teaching.measure),
+    Step("teaching", 5, teaching.measure),
     Step("segment", 3, serving.measure),
     Step("tensorrt", 1, serving.measure_tensorrt),
     Step("gans", None, gans.measure),

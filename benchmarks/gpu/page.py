@@ -23,15 +23,17 @@ TEXT = """# On a GPU
 ## Training a GAN
 
 `gseg gan-train` as it configures itself for a GPU: batch, widths, path length, lazy regularisers; mean of 16 steps, in
-which every regulariser is due as often as it should be. Augmented: every transform with probability 0.2. Beside it the
-networks and losses of stylegan2-ada-pytorch in a minimal loop, in plain PyTorch, without its compiled operations.
+which every regulariser is due as often as it should be. Augmented: every transform with probability 0.2. Projected: by
+the discriminator on features of ImageNet, in float32, kernel by kernel. Beside it the networks and losses of
+stylegan2-ada-pytorch in a minimal loop, in plain PyTorch, without its compiled operations.
 
 {gan_train}
 
 ## Teachers, pairs, students
 
 With the GANs that come with gseg. Teachers of ten annotations in all their steps; pairs are generated, labelled and
-written; a student is the default one, with batches of 32, augmentation and loss included.
+written; a student's steps are those of its usual batch, with augmentation and loss. A second opinion is trained on ten
+samples, and then looks at pairs.
 
 {teaching}
 
@@ -140,8 +142,13 @@ def _teaching(out: Path) -> str:
     for cell in _of(out, "pairs"):
         rows.append(("pairs", cell["config"]["pixels"], "pairs/s", cell["figures"]["pairs_per_s"]))
     for cell in _of(out, "student"):
-        name = f"student, {cell['config']['precision']}"
-        rows.append((name, cell["config"]["pixels"], "steps/s", cell["figures"]["steps_per_s"]))
+        c, f = cell["config"], cell["figures"]
+        name = f"student {c['student']}, batch {f['batch']} of {f['input']} px, {c['precision']}"
+        rows.append((name, c["pixels"], "steps/s", f["steps_per_s"]))
+    for cell in _of(out, "opinion"):
+        size, f = cell["config"]["pixels"], cell["figures"]
+        rows.append(("second opinion, training", size, "seconds", f["seconds"]))
+        rows.append(("second opinion, looking", size, "pairs/s", f["pairs_per_s"]))
     rows.sort(key=lambda row: (row[0], row[1]))
     return table(("", "pixels", "unit", "figure"), [(*row[:3], f"{row[3]:.1f}") for row in rows])
 

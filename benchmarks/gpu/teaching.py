@@ -1,7 +1,8 @@
-"""Step `teaching`: teachers, pairs, students, and the whole demo, with the GANs that come with gseg."""
+"""Step `teaching`: teachers, pairs, students, second opinions and the demo, with the GANs that come with gseg."""
 
 import shutil
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +11,13 @@ import torch
 from benchmarks.gpu.setting import Figures, Setting, peak_gib, seconds_of
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import BY_SIZE, Builtin
+from gseg_cli.choices import Precision, StudentSize
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import QUICK, DemoSize, run_demo
-from gseg_cli.distill.config import DistillConfig
+from gseg_cli.distill.config import DistillConfig, configure, usual_student
 from gseg_cli.distill.pairs import PairSet, make_pairs
+from gseg_cli.distill.second_opinion import agreed, second_opinion
+from gseg_cli.distill.student import Student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher
@@ -36,9 +40,10 @@ def measure(s: Setting) -> None:
             s.cell("teacher", config, lambda m=model, b=shipped: teacher(s, b, m), shipped.gan_sha256)  # type: ignore[misc]
         s.cell("pairs", {"pixels": size}, lambda b=shipped: pairs(s, b), shipped.gan_sha256)  # type: ignore[misc]
     for size in sizes:
-        for precision in ("fp32", "bf16"):
-            config = {"pixels": size, "precision": precision}
-            s.cell("student", config, lambda z=size, p=precision: student(s, z, p))  # type: ignore[misc]
+        for name, precision in product(students(), ("fp32", "bf16")):
+            config = {"pixels": size, "precision": precision, "student": name}
+            s.cell("student", config, lambda c=config: student(s, **c))  # type: ignore[misc]
+        s.cell("opinion", {"pixels": size}, lambda z=size: opinion(s, z))  # type: ignore[misc]
     s.cell("demo", {"draw": 0}, lambda: demo(s))
 
 
@@ -74,20 +79,41 @@ def pairs(s: Setting, shipped: Builtin) -> Figures:
     return {"pairs_per_s": count / seconds_of(lambda: work(100, count), s.device)}
 
 
-def student(s: Setting, size: int, precision: str) -> Figures:
-    """Steps a second of the default student, losses and augmentation included."""
+def students() -> tuple[StudentSize, ...]:
+    """The one that a bare `gseg distill` trains, last."""
+    return tuple(dict.fromkeys(("default", usual_student())))
+
+
+def made_up(size: int, count: int) -> PairSet:
     random = torch.Generator().manual_seed(0)
-    count, steps = 500, 5 if s.dry_run else 300
     images = torch.randint(0, 256, (count, size, size, 3), dtype=torch.uint8, generator=random)
     labels = torch.randint(0, len(CLASSES), (count, size, size), dtype=torch.uint8, generator=random)
-    made_up = PairSet.exact(images.numpy(), labels.numpy())
+    return PairSet.exact(images.numpy(), labels.numpy())
 
-    def work(number: int) -> None:
-        fit_student(made_up, len(CLASSES), DistillConfig(steps=number, precision=precision), s.device)
+
+def student(s: Setting, *, pixels: int, precision: Precision, student: StudentSize) -> Figures:
+    """Steps a second, losses and augmentation included; input: the side that this student looks at."""
+    learned, steps = made_up(pixels, 500), 5 if s.dry_run else 200
+    config = DistillConfig(student=student, precision=precision)
+
+    def work(number: int) -> Student:
+        return fit_student(learned, len(CLASSES), replace(config, steps=number), s.device)
 
     peak_gib(s.device)
-    work(2 if s.dry_run else WARM_UP)
-    return {"steps_per_s": steps / seconds_of(lambda: work(steps), s.device), "gib": peak_gib(s.device)}
+    net = work(2 if s.dry_run else WARM_UP)
+    steps_per_s = steps / seconds_of(lambda: work(steps), s.device)
+    about = {"batch": config.batch, "input": net.config.input_size}
+    return {**about, "steps_per_s": steps_per_s, "gib": peak_gib(s.device)}
+
+
+def opinion(s: Setting, size: int) -> Figures:
+    """The second opinion of the usual student: its training on ten samples, and then pairs a second."""
+    usual = configure({"student": usual_student()}).train
+    config = replace(usual, steps=4) if s.dry_run else usual
+    samples, pairs = made_up(size, 10), made_up(size, 20 if s.dry_run else 2000)
+    found: list[Student] = []
+    seconds = seconds_of(lambda: found.append(second_opinion(samples, CLASSES, config, s.device)), s.device)
+    return {"seconds": seconds, "pairs_per_s": len(pairs) / seconds_of(lambda: agreed(pairs, found[0]), s.device)}
 
 
 def demo(s: Setting) -> Figures:
