@@ -20,6 +20,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 FAR = torch.device("meta")
 _COPY, _COPY_INTO, _INDEX = (torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default, torch.ops.aten.index.Tensor)
+_IS_CUDA = torch.Tensor.is_cuda.__get__
 _MAKERS = (torch.tensor, torch.as_tensor, torch.from_numpy)
 
 
@@ -47,7 +48,7 @@ class _Copies(TorchDispatchMode):
 
 
 class _Constants(TorchFunctionMode):
-    """Tensors that are made of Python's numbers on the device."""
+    """Tensors that are made of Python's numbers on the device. Code that asks takes the device for a GPU."""
 
     def __init__(self, found: list[str]) -> None:
         super().__init__()
@@ -55,6 +56,8 @@ class _Constants(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
+        if func == _IS_CUDA and not is_here(args[0]):
+            return True
         if func in _MAKERS and not isinstance(args[0], Tensor) and _is_far(kwargs.get("device")):
             self.found.append(f"constant {args[0]}")
         return func(*args, **kwargs)
