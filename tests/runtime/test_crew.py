@@ -103,6 +103,26 @@ def test_what_an_actor_says_ends_the_run_as_it_said_it(ray: Threads) -> None:
         crew_of(ray, do, (2, 2)).run(blocks_of(4), pytest.fail, pytest.fail)
 
 
+def test_nothing_begins_before_an_actor_is_ready(ray: Threads) -> None:
+    told: list[str] = []
+
+    def do(block: Block) -> list[Row]:
+        told.append("block")
+        return done(block)
+
+    crew_of(ray, do, (2, 2)).run(blocks_of(4), lambda rows: None, pytest.fail, lambda: told.append("begin"))
+    assert told == ["begin"] + ["block"] * 4
+
+    def start() -> tuple[Any, Future[str]]:
+        return SimpleNamespace(), ray.pool.submit(refuse)
+
+    def refuse() -> str:
+        raise TaskError(GsegError("no such device here"))
+
+    with pytest.raises(GsegError, match="no such device here"):
+        Crew(ray, start, (1, 1), pytest.fail).run(blocks_of(1), pytest.fail, pytest.fail, pytest.fail)
+
+
 def test_actors_that_die_before_they_begin_are_not_started_forever(ray: Threads) -> None:
     started: list[int] = []
 

@@ -152,6 +152,22 @@ def test_what_ray_cannot_do_is_refused_before_it_is_started(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_cluster_that_cannot_be_reached_leaves_nothing_behind(
+    model: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ray = pytest.importorskip("ray", reason="the extra [ray] is not installed")
+
+    def fail(**_: Any) -> None:
+        raise ConnectionError("no cluster at this address")
+
+    monkeypatch.setattr(ray, "init", fail)
+    call = ["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main([*call, "--engine", "ray", "--address", "head:6379"]) == 1
+    assert "no cluster at this address" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+    assert main(call) == 0
+
+
 def test_without_ray_there_is_a_hint_and_a_folder_needs_none_of_it(model: Path, photos: Path, tmp_path: Path) -> None:
     code = f"REFUSED = ('ray', 'fsspec'){REFUSE}from gseg_cli.app import main; sys.exit(main(sys.argv[1:]))"
     call = [sys.executable, "-c", code, "segment", str(photos), "--model", str(model), "-o"]

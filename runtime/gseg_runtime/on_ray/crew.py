@@ -8,7 +8,7 @@ from typing import Any
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.remote.listing import Block
-from gseg_runtime.remote.segment import NUM_BLOCKS, Take
+from gseg_runtime.remote.segment import NUM_BLOCKS, Begin, Take
 
 MOST_DEATHS = 2  # of actors over the same photos, before these are done one by one, and then given up
 MOST_STILLBORN = 4  # actors that died before they began, one after the other
@@ -70,9 +70,14 @@ class Crew:
             *(error.NodeDiedError, error.ObjectLostError),
         )
 
-    def run(self, blocks: Iterator[Block], take: Take, give_up: Callable[[Block], None]) -> None:
-        """Until all is done or given up. GsegError when an actor says so, or none can start."""
-        todo = Todo(blocks)
+    def run(
+        self, blocks: Iterator[Block], take: Take, give_up: Callable[[Block], None], begin: Begin = lambda: None
+    ) -> None:
+        """Until all is done or given up. begin: called when the first actor is ready, before it gets anything.
+
+        GsegError when an actor says so, or none can start.
+        """
+        todo, self._begin = Todo(blocks), begin
         while todo or self._in_hand:
             while self._places and todo:
                 actor, piece = self._places.pop(), todo.pop()
@@ -111,6 +116,8 @@ class Crew:
                 reason = str(error).strip().splitlines()[-1]
                 raise GsegError(f"Ray: actors die before they begin: {reason}", _NODES) from error
             return
+        if not self.num_started:
+            self._begin()
         self.num_started, self._num_stillborn = self.num_started + 1, 0
         self._ready.append(actor)
         self._places += [actor] * NUM_BLOCKS

@@ -18,7 +18,7 @@ from gseg_runtime.remote.block_work import Task
 from gseg_runtime.remote.listing import Block
 from gseg_runtime.remote.open_store import open_store
 from gseg_runtime.remote.parts import Row, write_part
-from gseg_runtime.remote.segment import NUM_BLOCKS, Take
+from gseg_runtime.remote.segment import NUM_BLOCKS, Begin, Take
 from gseg_runtime.telemetry import no_ray_telemetry
 
 STORE_BYTES = 100 * 2**20  # of a cluster that is started here: it holds the model and lists of names
@@ -54,14 +54,18 @@ class RayEngine:
     def __str__(self) -> str:
         return f"{self.device}, by {self.actors[0]} to {self.actors[1]} actors on Ray"
 
-    def __call__(self, task: Task, blocks: Iterator[Block], take: Take) -> str:
-        """Do all blocks; device and actors in words. GsegError when there is no cluster, or none can work."""
+    def __call__(self, task: Task, blocks: Iterator[Block], take: Take, begin: Begin) -> str:
+        """Do all blocks; device and actors in words.
+
+        GsegError when there is no cluster, or no actor can work; then nothing was written.
+        """
         ray = _import_ray()
         if (first := next(blocks, None)) is None:
+            begin()
             return "none"
         with redirect_stdout(sys.stderr), self._connected(ray):  # Ray writes to stdout what it hears of its machines
             crew = Crew(ray, self._start(ray, task), self.actors, self.say)
-            crew.run(chain([first], blocks), take, partial(_give_up, task, take))
+            crew.run(chain([first], blocks), take, partial(_give_up, task, take), begin)
         return f"{crew.device}, {crew.num_started} actors on Ray"
 
     @contextmanager

@@ -17,21 +17,34 @@ _AGREED = {
 }
 
 
-def begin(out: Store, facts: dict[str, Any], *, resume: bool, warn: Callable[[str], None] | None) -> bool:
-    """Create run.json with these facts, or agree with the one that is there. Whether it was there.
+def look(out: Store, facts: dict[str, Any], *, resume: bool) -> bool:
+    """Whether a run with these facts is there to be gone on with. Nothing is written.
 
     GsegError: `out` holds something else, or a run that is not to be gone on with, or one of other facts.
     """
-    mine = {"format": FORMAT, "kind": "run", "id": secrets.token_hex(8), **facts}
     there = _read(out)
     if there is None and next(iter(out.keys()), None) is not None:
         there = _read(out)  # another process may have come first just now
         if there is None:
             raise GsegError(f"{out.name}: not empty, so no masks are written there", "choose another place")
-    there = there or _create(out, mine, warn)
+    if there is None:
+        return False
+    _check(out, facts, there, resume=resume)
+    return True
+
+
+def begin(out: Store, facts: dict[str, Any], *, resume: bool, warn: Callable[[str], None] | None) -> bool:
+    """Create run.json with these facts, or agree with the one that is there. Whether it was there.
+
+    GsegError as of `look`.
+    """
+    if look(out, facts, resume=resume):
+        return True
+    mine = {"format": FORMAT, "kind": "run", "id": secrets.token_hex(8), **facts}
+    there = _create(out, mine, warn)
     if there == mine:
         return False
-    _check(out, mine, there, resume=resume)
+    _check(out, facts, there, resume=resume)
     return True
 
 
@@ -60,10 +73,10 @@ def _read(out: Store) -> dict[str, Any] | None:
     return there
 
 
-def _check(out: Store, mine: dict[str, Any], there: dict[str, Any], *, resume: bool) -> None:
+def _check(out: Store, facts: dict[str, Any], there: dict[str, Any], *, resume: bool) -> None:
     if not resume:
         raise GsegError(f"{out.name}: holds a run of gseg already", "--resume goes on with it; or choose another place")
     for key, what in _AGREED.items():
-        if there.get(key) != mine[key]:
-            message = f"{out.name}: cannot resume: its {what} is {there.get(key)}, not {mine[key]}"
+        if there.get(key) != facts[key]:
+            message = f"{out.name}: cannot resume: its {what} is {there.get(key)}, not {facts[key]}"
             raise GsegError(message, "use the same as before, or choose another place")

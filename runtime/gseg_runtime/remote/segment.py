@@ -18,7 +18,7 @@ from gseg_runtime.remote.block_work import BlockWork, Task
 from gseg_runtime.remote.listing import Block, Listing
 from gseg_runtime.remote.open_store import open_store
 from gseg_runtime.remote.parts import Done, Row
-from gseg_runtime.remote.run_file import begin
+from gseg_runtime.remote.run_file import begin, look
 from gseg_runtime.remote.store import Store
 from gseg_runtime.workers import num_cores, run_to_completion
 
@@ -26,7 +26,8 @@ NUM_BLOCKS = 2  # in hand at once: while one ends, the other goes on
 THREADS_PER_CORE = 8  # most of them wait for the store
 
 Take = Callable[[list[Row]], None]
-Engine = Callable[[Task, Iterator[Block], Take], str]  # what did it, in words
+Begin = Callable[[], object]  # to be called when the work can begin, and before anything is written
+Engine = Callable[[Task, Iterator[Block], Take, Begin], str]  # what did it, in words
 OnRows = Callable[[int, list[Row]], None]
 
 _NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures")
@@ -53,10 +54,12 @@ def segment_stores(
     source, out = _from_anywhere(source), _from_anywhere(out)
     _check(source, out, model, options)
     listing, store = Listing(open_store(source), options.shard), open_store(out)
-    is_there = begin(store, _facts(source, model, options), resume=options.resume, warn=warn)
+    facts = _facts(source, model, options)
+    is_there = look(store, facts, resume=options.resume)
     tally = _Tally(on_rows)
     blocks = listing.blocks(Done.read(store) if is_there else Done())
-    device = (engine or partial(_here, model))(Task(source, out, options), blocks, tally.take)
+    start = partial(begin, store, facts, resume=options.resume, warn=warn)
+    device = (engine or partial(_here, model))(Task(source, out, options), blocks, tally.take, start)
     report = _report(source, model, device, listing, tally, time.perf_counter() - start_s)
     _write_report(store, options, report)
     return report
@@ -85,7 +88,8 @@ def threads_for_block(workers: int | None, cores: int) -> int:
     return max(1, (workers or THREADS_PER_CORE * cores) // NUM_BLOCKS)
 
 
-def _here(model: LoadedModel, task: Task, blocks: Iterator[Block], take: Take) -> str:
+def _here(model: LoadedModel, task: Task, blocks: Iterator[Block], take: Take, start: Begin) -> str:
+    start()
     work = BlockWork(task, model, threads_for_block(task.options.workers, num_cores()))
     run_to_completion(blocks, work.do, take, NUM_BLOCKS)
     return model.device
