@@ -71,17 +71,19 @@ def fewshot_segment(
     options = PhotoSegmentConfig(fit=fit, batch=batch, overwrite=overwrite, resume=resume, full_names=full_names)
 
     from gseg_cli.device import pick_device
-    from gseg_cli.fewshot.segment_stage import load_photo_segmenter
+    from gseg_cli.fewshot.segment_stage import run_fewshot_segment
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
     from gseg_runtime.sources import Source
 
     gan_path = find_gan(gan)
     teacher = find_teacher(teacher)
-    current_output().say("drawing samples to compare with")
-    segmenter = load_photo_segmenter(gan_path, teacher, config, pick_device(device), seed=seed, lpips=lpips)
+    sources = [Source(Path(text)) for text in photos]
     with progress("fewshot-segment", "photos") as on_step:
-        report = segmenter.segment([Source(Path(text)) for text in photos], out, options, on_step)
+        report = run_fewshot_segment(
+            sources, out, gan_path, teacher, config, options, pick_device(device),
+            seed=seed, lpips=lpips, say=current_output().say, on_step=on_step,
+        )  # fmt: skip
     _show(report, out)
 
 

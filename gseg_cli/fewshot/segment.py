@@ -3,7 +3,7 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -52,12 +52,17 @@ class _Photo:
     framing: Framing
 
 
+def contents_of(made_by: Mapping[str, Any]) -> Contents:
+    key = hashlib.sha256(json.dumps(made_by, sort_keys=True).encode()).hexdigest()
+    return Contents(key=key, suffixes=(RECONSTRUCTION,), tables=(TABLE,), is_ours=is_gseg_png)
+
+
 class PhotoSegmenter:
     """made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it."""
 
-    def __init__(self, inverter: Inverter, teacher: Teacher, classes: ClassMap, made_by: dict[str, Any]) -> None:
+    def __init__(self, inverter: Inverter, teacher: Teacher, classes: ClassMap, made_by: Mapping[str, Any]) -> None:
         self._inverter, self._teacher, self._classes = inverter, teacher, classes
-        self._made_by = {**made_by, **asdict(inverter.config)}
+        self._made_by = made_by
 
     def segment(
         self, sources: Iterable[Source], out: Path, options: PhotoSegmentConfig, on_step: OnStep = ignore_step
@@ -67,9 +72,7 @@ class PhotoSegmenter:
         A photo that cannot be read is reported, and the others are done. GsegError as of `MaskFolder`.
         """
         frame(1, 1, 1, options.fit)  # a slip is answered before anything is written
-        facts = {**self._made_by, "fit": options.fit}
-        key = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-        contents = Contents(key=key, suffixes=(RECONSTRUCTION,), tables=(TABLE,), is_ours=is_gseg_png)
+        contents = contents_of(self._made_by)
         with MaskFolder(
             out,
             sources,
@@ -78,12 +81,12 @@ class PhotoSegmenter:
             resume=options.resume,
             full_names=options.full_names,
         ) as folder:
-            self._fill(folder, options, key, on_step)
+            self._fill(folder, options, contents.key, on_step)
             far = write_table(out)
             write_sheet(out, self._classes)
             num_failed, seconds = len(folder.failures), round(folder.seconds(), 3)
             report = PhotosReport(folder.num_done, num_failed, folder.num_skipped, seconds, far, folder.failures)
-            about = {"format": FORMAT, "kind": "fewshot-segment", **asdict(report), "made_by": facts}
+            about = {"format": FORMAT, "kind": "fewshot-segment", **asdict(report), "made_by": self._made_by}
             folder.finish({**about, "classes": self._classes.to_json()})
         return report
 

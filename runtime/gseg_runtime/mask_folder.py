@@ -14,13 +14,14 @@ from gseg_runtime.files import (
     LOCK,
     MARKERS,
     check_claim,
+    check_owned,
     claim_folder,
     finish_folder,
     is_cut_off,
     write_json,
 )
 from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names
-from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.output_folder import OutputFolder, check_free
 from gseg_runtime.plan import Plan, beside, check_capitals, check_places, plan
 from gseg_runtime.remote.run_file import RUN
 from gseg_runtime.sources import Source
@@ -119,42 +120,12 @@ class MaskFolder:
         if not resume:
             claim_folder(self.path, "masks", overwrite=overwrite, owned=contents.owns)
             return self.jobs
-        self._check_names()
-        done = Done(self.path, contents.key, lambda entry: contents.are_in(self.path, entry), contents.settings)
-        todo = self.jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
-        self._check_untaken(todo, done, contents)
+        todo, done = _go_on(self.path, self.jobs, contents)
         claim_folder(self.path, "masks", overwrite=overwrite, resume=True)
         for job in todo:  # the earlier run's manifest keeps no line of these
             done.forget(job.mask)
         done.rewrite()
         return todo
-
-    def _check_names(self) -> None:
-        """GsegError when --resume would name masks otherwise than those that are there, and make them all again."""
-        is_full = has_full_names(self.path)
-        if is_full is not None and is_full != self.jobs.full_names:
-            there, hint = ("x.jpg.png, as with", "add") if is_full else ("x.png, as without", "leave out")
-            message = f"{self.path}: its masks are named {there} --full-names"
-            raise GsegError(message, f"{hint} --full-names, or choose another folder")
-
-    def _check_untaken(self, todo: Plan, done: Done, contents: Contents) -> None:
-        """GsegError when --resume would write among or over what was not written by the same command."""
-        if (self.path / RUN).is_file():
-            message = f"{self.path}: holds a run between addresses, or on Ray, whose masks have other names"
-            raise GsegError(
-                message, "go on with it so (file:// makes an address of a folder), or choose another folder"
-            )
-        for marker in MARKERS:
-            if marker not in (INCOMPLETE, MANIFEST, REPORT) and (self.path / marker).is_file():
-                message = f"{self.path}: holds {marker}, so it is not a folder of masks"
-                raise GsegError(message, "choose another folder")
-        for job in todo:
-            is_known = done.knows(job.mask)
-            for name in (job.mask, *(beside(job.mask, suffix) for suffix in contents.suffixes)):
-                path = self.path / name
-                if os.path.lexists(path) and not contents.owns(path) and not (is_known and contents.is_cut(path)):
-                    message = f"{path}: exists and was not written by gseg"
-                    raise GsegError(message, "move it away, or choose another folder")
 
     def __enter__(self) -> Self:
         return self
@@ -193,3 +164,53 @@ class MaskFolder:
         self.out.check()
         write_json(self.path / REPORT, report)
         finish_folder(self.path)
+
+
+def check_mask_folder(
+    path: Path, sources: Iterable[Source], contents: Contents, *, overwrite: bool, resume: bool, full_names: bool
+) -> None:
+    """Raise what opening this `MaskFolder` would, before work that takes long; nothing is changed."""
+    jobs = plan(sources, full_names=full_names, suffixes=contents.suffixes)
+    check_places(jobs, path)
+    if path.is_dir():
+        check_free(path)
+    check_claim(path, "masks", overwrite=overwrite, resume=resume)
+    if resume:
+        _go_on(path, jobs, contents)
+    elif path.is_dir():
+        check_owned(path, contents.owns)
+
+
+def _go_on(path: Path, jobs: Plan, contents: Contents) -> tuple[Plan, Done]:
+    """What --resume has still to do, and what is done. GsegError when it cannot go on; nothing is changed."""
+    _check_names(path, jobs)
+    done = Done(path, contents.key, lambda entry: contents.are_in(path, entry), contents.settings)
+    todo = jobs.filtered(lambda job: not done.holds(job.photo, job.mask))
+    _check_untaken(path, todo, done, contents)
+    return todo, done
+
+
+def _check_names(path: Path, jobs: Plan) -> None:
+    """GsegError when --resume would name masks otherwise than those that are there, and make them all again."""
+    is_full = has_full_names(path)
+    if is_full is not None and is_full != jobs.full_names:
+        there, hint = ("x.jpg.png, as with", "add") if is_full else ("x.png, as without", "leave out")
+        message = f"{path}: its masks are named {there} --full-names"
+        raise GsegError(message, f"{hint} --full-names, or choose another folder")
+
+
+def _check_untaken(folder: Path, todo: Plan, done: Done, contents: Contents) -> None:
+    """GsegError when --resume would write among or over what was not written by the same command."""
+    if (folder / RUN).is_file():
+        message = f"{folder}: holds a run between addresses, or on Ray, whose masks have other names"
+        raise GsegError(message, "go on with it so (file:// makes an address of a folder), or choose another folder")
+    for marker in MARKERS:
+        if marker not in (INCOMPLETE, MANIFEST, REPORT) and (folder / marker).is_file():
+            message = f"{folder}: holds {marker}, so it is not a folder of masks"
+            raise GsegError(message, "choose another folder")
+    for job in todo:
+        is_known = done.knows(job.mask)
+        for name in (job.mask, *(beside(job.mask, suffix) for suffix in contents.suffixes)):
+            path = folder / name
+            if os.path.lexists(path) and not contents.owns(path) and not (is_known and contents.is_cut(path)):
+                raise GsegError(f"{path}: exists and was not written by gseg", "move it away, or choose another folder")

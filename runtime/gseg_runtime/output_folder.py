@@ -26,7 +26,7 @@ class OutputFolder:
         self.path, self.is_new = path, not path.is_dir()
         try:
             if not self.is_new:
-                _check_free(path)
+                check_free(path)
             check_claim()
             path.mkdir(parents=True, exist_ok=True)
             self._handle = os.open(path, os.O_RDONLY)  # while it is open, its number is not given to another folder
@@ -102,7 +102,8 @@ def _take_lock(path: Path, handle: int) -> FolderLock:
     return lock
 
 
-def _check_free(path: Path) -> None:
+def check_free(path: Path) -> None:
+    """GsegError when a living process holds the folder. Nothing is changed."""
     handle = os.open(path, os.O_RDONLY)
     try:
         FolderLock(path, handle).check_free()

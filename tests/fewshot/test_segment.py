@@ -142,3 +142,25 @@ def test_a_teacher_of_another_gan_and_a_slip_are_refused_before_anything_is_writ
     assert "teacher.safetensors: was trained on the features of GAN" in capsys.readouterr().err
     assert run("--space", "z") == 2 and run("--fit", "squeeze") == 2
     assert not (tmp_path / "out").exists()
+
+
+def test_what_is_wrong_with_the_folder_is_said_before_samples_are_drawn(run, photos, tmp_path, monkeypatch, capsys):
+    assert run() == 3
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("mine")
+    monkeypatch.setattr("gseg_cli.gan.inversion.inverter.draw_samples", lambda *_: pytest.fail("drew samples"))
+    for args, out, message in (
+        ([], "out", "not empty; masks need an empty folder"),
+        (["--overwrite"], "mine", "not written by gseg, so it stays as it is"),
+        (["--resume", "--space", "w"], "out", "cannot resume"),
+        (["--resume", "--full-names"], "out", "without --full-names"),
+        ([], "photos/masks", "the output is inside the input"),
+    ):
+        capsys.readouterr()
+        assert run(*args, out=tmp_path / out) == 1, args
+        assert message in capsys.readouterr().err
+    assert run("--overwrite", "--resume") == 2
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    assert run("--overwrite") == 1
+    assert "holds 1 files that gseg did not write" in capsys.readouterr().err
+    assert not (photos / "masks").exists()
