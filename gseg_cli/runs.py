@@ -3,14 +3,15 @@
 config.json, env.json, log.txt, metrics.jsonl, previews/*.png and checkpoint.safetensors.
 """
 
+import fcntl
 import json
 import math
 import os
 import platform
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
+LOG = "log.txt"
 
 
 @dataclass(frozen=True)
@@ -41,9 +43,28 @@ class Run:
     def checkpoint(self) -> Path:
         return self.dir / CHECKPOINT
 
+    @contextmanager
+    def held(self, *, is_needed: bool = True) -> Iterator[None]:
+        """Keep other processes from training here until the `with` ends, or this process does, however it goes.
+
+        is_needed: False in all but the first of processes that train together. GsegError when another one is at it.
+        """
+        if not is_needed:
+            yield
+            return
+        with (self.dir / LOG).open("ab") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                hint = "wait until it has ended; --resume goes on only where it was interrupted"
+                raise GsegError(f"{self.dir}: another process is training in this run", hint) from error
+            except OSError:  # some network drives know no locks
+                pass
+            yield
+
     def log(self, text: str) -> None:
         """A line of log.txt, with the time."""
-        _append(self.dir / "log.txt", f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {text}")
+        _append(self.dir / LOG, f"{datetime.now(UTC):%Y-%m-%d %H:%M:%SZ} {text}")
 
     def metric(self, step: int, **values: float) -> None:
         """A line of metrics.jsonl: the step, the seconds since the run was opened, and the named values."""

@@ -85,7 +85,8 @@ def run_distill(
         num_samples = config.pairs.count + _num_held_out(run.dir / HELD_OUT, given.generator.img_resolution)
         for line in forecast(given.generator, given.network, config, given.size, num_samples, world.size):
             say(line)
-    return _distill(given, run, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
+    with run.held(is_needed=world.is_first):
+        return _distill(given, run, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
 
 
 def resume_distill(
@@ -117,9 +118,10 @@ def resume_distill(
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)
     check_batch(config.train, world)
-    say(f"{run.dir}: resuming")
-    again = _Given.of(gan, teacher, config, device)
-    return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
+    with run.held(is_needed=world.is_first):
+        say(f"{run.dir}: resuming")
+        again = _Given.of(gan, teacher, config, device)
+        return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
 
 
 def newest_run(runs_dir: Path, kind: str) -> Run:

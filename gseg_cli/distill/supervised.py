@@ -61,7 +61,8 @@ def run_student_train(
     run = open_run(runs_dir, KIND, how, parents_of(config.labelled), device)
     run.picture(SHEET, draw_labelled(photos, classes))
     say(f"look at {run.dir / SHEET}.png: the photos as the student sees them, with their labels")
-    return _train(photos, classes, config, run, device, say=say, on_step=on_step)
+    with run.held():
+        return _train(photos, classes, config, run, device, say=say, on_step=on_step)
 
 
 def resume_student_train(
@@ -91,8 +92,9 @@ def resume_student_train(
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run)
-    say(f"{run.dir}: resuming")
-    return _train(_read(classes, config), classes, config, run, device, resume=True, say=say, on_step=on_step)
+    with run.held():
+        say(f"{run.dir}: resuming")
+        return _train(_read(classes, config), classes, config, run, device, resume=True, say=say, on_step=on_step)
 
 
 def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:

@@ -21,7 +21,7 @@ from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.train import STATE
 from gseg_cli.distill.trainer import one_cycle
 from gseg_cli.interruption import Interrupted
-from gseg_runtime.errors import CheckpointError, ConfigError, ProjectError, UsageError
+from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError, UsageError
 from tests.tiny import write_gan
 
 CPU = torch.device("cpu")
@@ -124,6 +124,18 @@ def test_a_distillation_killed_in_its_steps_goes_on_as_if_it_had_not_been(tiny_g
     assert metrics(run) == metrics(whole[0].run) and not (run / STATE).exists()
     again = resume_distill({}, tmp_path / "runs", CPU, on_step=steps.append)
     assert again == done and len(steps) == len(got)  # nothing was left to do
+
+
+def test_a_run_that_still_trains_is_not_resumed_beside_it(tiny_gan, teacher, tmp_path):
+    process, run = start(tmp_path, tiny_gan, teacher, pause_s=0.1), tmp_path / "runs" / "0001-distill"
+    while not (run / STATE).is_file():
+        assert process.poll() is None, process.communicate()[1]
+        time.sleep(0.02)
+    with pytest.raises(GsegError, match="0001-distill: another process is training in this run"):
+        resume_distill({}, tmp_path / "runs", CPU)
+    process.kill()
+    process.communicate()
+    assert resume_distill({}, tmp_path / "runs", CPU).checkpoint.is_file()
 
 
 def test_two_processes_distil_what_one_does(tiny_gan, teacher, whole, tmp_path):

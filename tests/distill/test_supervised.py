@@ -86,6 +86,14 @@ def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_p
         resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
 
 
+def test_a_run_that_still_trains_is_not_resumed_beside_it(folder, tmp_path):
+    def resume(step):
+        with pytest.raises(GsegError, match="0001-student: another process is training in this run"):
+            resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
+
+    assert run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU, on_step=resume).checkpoint.is_file()
+
+
 def test_photos_that_are_painted_on_meanwhile_are_told_as_they_were(folder, tmp_path):
     def paint(step):
         write_label_png(folder / "masks" / "0.png", np.ones((16, 16), np.uint8), CLASSES)

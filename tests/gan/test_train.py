@@ -222,6 +222,20 @@ def test_what_cannot_be_trained_leaves_no_run_to_stumble_over(
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_run_that_still_trains_is_not_resumed_beside_it(photos, tmp_path):
+    """Nor called stopped, with the advice to delete it, while it has saved nothing yet."""
+    tried = []
+
+    def resume(step):
+        tried.append(step)
+        with pytest.raises(GsegError, match="0001-gan: another process is training in this run"):
+            resume_gan_train(photos, {}, tmp_path, CPU)
+
+    first = run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0, on_step=resume)
+    resume_gan_train(photos, {"kimg": CONFIG.kimg}, tmp_path, CPU, on_step=resume)
+    assert len(tried) >= 1 and first.num_images == 4
+
+
 def test_resume_does_not_pass_over_a_run_that_saved_nothing(photos, tmp_path):
     run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0)
     killed = open_run(tmp_path, "gan", {})

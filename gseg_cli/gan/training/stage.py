@@ -183,7 +183,8 @@ def run_gan_train(
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
     how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
-    return _train(images, unreadable, config, run, device, classes=classes, init_from=init_from, **how)
+    with run.held(is_needed=world.is_first):
+        return _train(images, unreadable, config, run, device, classes=classes, init_from=init_from, **how)
 
 
 def resume_gan_train(
@@ -204,6 +205,16 @@ def resume_gan_train(
     """
     require_matplotlib()
     run = newest_run(runs_dir)
+    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
+    with run.held(is_needed=world.is_first):  # from here on: it takes minutes to decode many photos
+        return _go_on(source, given, run, runs_dir, device, **how)
+
+
+def _go_on(
+    source: Path, given: Mapping[str, Any], run: Run, runs_dir: Path, device: torch.device, **how: Any
+) -> TrainedGan:
+    """how: of `resume_gan_train`."""
+    world, say = how["world"], how["say"]
     saved = {"fit": DEFAULT_FIT, **read_json(run.dir / "config.json")["config"]}
     config = from_saved(saved)
     known = {**saved, **asdict(config)}
@@ -222,7 +233,6 @@ def resume_gan_train(
         say(f"warning: {source}: other photos than when this run started; it goes on with those that are there now")
     classes = _classes_of(source, config, len(images), unreadable, say)
     say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
-    how = {"minutes": minutes, "fid_weights": fid_weights, "world": world, "say": say, "on_step": on_step}
     return _train(images, unreadable, config, run, device, classes=classes, resume=True, **how)
 
 
@@ -245,6 +255,8 @@ def newest_run(runs_dir: Path) -> Run:
             f"{runs_dir}: no gan run with a saved state to resume", "run it without --resume to start one"
         )
     if not (runs[-1] / STATE).is_file():
+        with Run(runs[-1]).held():
+            pass  # one that still trains was not stopped
         message = f"{runs[-1]}: was stopped before its first snapshot, so there is nothing to resume"
         raise ProjectError(
             message, "run it without --resume to start again, or delete this run to resume the one before it"
