@@ -5,6 +5,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -53,21 +54,27 @@ class Server(triton.service_pb2_grpc.GRPCInferenceServiceServicer):
         names = [output.name for output in request.outputs]
         answer = pb.ModelInferResponse(model_name="faces")
         for name, plane in zip(names, self.session.run(names, {"images": images}), strict=True):
-            answer.outputs.add(name=name, datatype="UINT8", shape=plane.shape)
+            answer.outputs.add(name=name, datatype="FP32" if name == "logits" else "UINT8", shape=plane.shape)
             answer.raw_output_contents.append(plane.tobytes())
         return answer
 
 
-@pytest.fixture
-def server(model_with_confidence: Path) -> Iterator[Server]:
+@contextmanager
+def serving(model: Path) -> Iterator[Server]:
     pool = ThreadPoolExecutor(4)
-    servicer, listening = Server(model_with_confidence), grpc.server(pool)
+    servicer, listening = Server(model), grpc.server(pool)
     triton.service_pb2_grpc.add_GRPCInferenceServiceServicer_to_server(servicer, listening)
     servicer.address = f"triton://127.0.0.1:{listening.add_insecure_port('127.0.0.1:0')}/faces"
     listening.start()
     yield servicer
     listening.stop(None).wait()
     pool.shutdown()
+
+
+@pytest.fixture
+def server(model_with_confidence: Path) -> Iterator[Server]:
+    with serving(model_with_confidence) as servicer:
+        yield servicer
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -84,6 +91,17 @@ def test_a_folder_gets_the_masks_of_the_same_model_here(
     assert main(["segment", str(photos), "-o", str(tmp_path / "here"), *here]) == 0
     assert files(tmp_path / "there") == files(tmp_path / "here")
     assert server.batches == [BATCH, BATCH]  # the first is the trial, of zeros
+
+
+def test_edges_and_tiles_come_of_the_logits_that_the_server_has(
+    model_with_logits: Path, photos: Path, tmp_path: Path
+) -> None:
+    how = ["--edges", "smooth", "--tile", "40", "--confidence"]
+    with serving(model_with_logits) as server:
+        assert main(["segment", str(photos), "-o", str(tmp_path / "there"), "--device", server.address, *how]) == 0
+    here = ["--model", str(model_with_logits), "--device", "cpu", *how]
+    assert main(["segment", str(photos), "-o", str(tmp_path / "here"), *here]) == 0
+    assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
 def test_one_photo_is_sent_alone_and_the_card_comes_from_the_server(server: Server) -> None:

@@ -8,8 +8,7 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, Backend
-from gseg_runtime.enlarged import Plane
+from gseg_runtime.backends.base import INPUT, OUTPUTS, Answer, Backend
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
@@ -39,7 +38,7 @@ class TritonBackend(Backend):
         config = self._config(address)
         self.card, self.sha256 = _card(config, address)
         self.batch = max(1, min(_MOST, config.max_batch_size))
-        self.outputs = tuple(name for name in (LABELS, CONFIDENCE) if name in {each.name for each in config.output})
+        self.outputs = tuple(name for name in OUTPUTS if name in {each.name for each in config.output})
 
     def _config(self, address: str) -> Any:
         client = self._clients.get()
@@ -51,8 +50,8 @@ class TritonBackend(Backend):
         finally:
             self._clients.put(client)
 
-    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        """uint8 [N, S, S] per output, of images uint8 [N, S, S, 3]. GsegError when the server does not answer so."""
+    def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
+        """As of `Backend`. GsegError when the server does not answer so."""
         tensor = self._grpc.InferInput(INPUT, list(images.shape), "UINT8")
         tensor.set_data_from_numpy(images)
         wanted = [self._grpc.InferRequestedOutput(name) for name in outputs]
