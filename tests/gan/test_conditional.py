@@ -165,9 +165,7 @@ def test_a_resumed_conditional_training_takes_the_steps_of_an_uninterrupted_one(
 
 def test_a_run_goes_on_with_its_classes_alone(by_folder, tmp_path):
     run_gan_train(by_folder, CONFIG, tmp_path / "runs", CPU)
-    (by_folder / "dark").rename(by_folder / "a")
-    resume_gan_train(by_folder, {"kimg": 0.05}, tmp_path / "runs", CPU)
-    (by_folder / "a" / "inner").rename(by_folder / "third")
+    (by_folder / "dark" / "inner").rename(by_folder / "third")
     with pytest.raises(ConfigError, match="expected 2 classes of 20 photos, got 3 classes of 20 photos"):
         resume_gan_train(by_folder, {}, tmp_path / "runs", CPU)
     with pytest.raises(ConfigError, match="num_classes was 2 when this run started, now 3"):
@@ -216,3 +214,16 @@ def test_gan_train_sample_and_info_agree_on_the_classes(by_folder, tmp_path, cap
     assert main(["sample", "--gan", gan, "--seeds", "0-1", "--class", "1", "-o", "out"]) == 0
     assert main(["sample", "--gan", gan, "--seeds", "0-1", "-o", "none"]) == 2
     assert "a conditional GAN with 2 classes" in capsys.readouterr().err
+
+
+def test_classes_that_have_other_names_when_a_run_goes_on_are_named(by_folder, tmp_path):
+    run_gan_train(by_folder, CONFIG, tmp_path / "runs", CPU)
+    (by_folder / "dark").rename(by_folder / "dim")
+    said = []
+    done = resume_gan_train(by_folder, {"kimg": 0.05}, tmp_path / "runs", CPU, say=said.append)
+    assert f"warning: {by_folder}: class dark of this run is now called dim, and learned on as the same" in said
+    (by_folder / "dim").rename(by_folder / "a")
+    with pytest.raises(ConfigError, match="bright was class 0 when this run started, now it is class 1") as caught:
+        resume_gan_train(by_folder, {"kimg": 0.06}, tmp_path / "runs", CPU)
+    assert "order of their folders' names" in caught.value.hint
+    assert read_meta(done.checkpoint)["class_names"] == ["bright", "dim"]

@@ -3,7 +3,7 @@
 import secrets
 import socket
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -232,6 +232,8 @@ def _go_on(
     if saved.get("photos") not in (None, _key_of(source)):
         say(f"warning: {source}: other photos than when this run started; it goes on with those that are there now")
     classes = _classes_of(source, config, len(images), unreadable, say)
+    if classes and classes.names:
+        _compare_names(source, read_meta(run.checkpoint).get("class_names") or (), classes.names, say)
     say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
     return _train(images, unreadable, config, run, device, classes=classes, resume=True, **how)
 
@@ -308,6 +310,17 @@ def _classes_of(
         raise ConfigError(message, "give the photos and classes that the training was started with")
     say(f"{source}: {classes}")
     return classes
+
+
+def _compare_names(source: Path, before: Sequence[str], now: Sequence[str], say: Say) -> None:
+    """Say which classes have other names than when a run started; ConfigError when one has another's number."""
+    for i, name in enumerate(now):
+        if name in before and (was := before.index(name)) != i:
+            message = f"{source}: {name} was class {was} when this run started, now it is class {i}"
+            raise ConfigError(message, "classes are numbered in the order of their folders' names; name them as before")
+    for old, new in zip(before, now, strict=False):
+        if old != new:
+            say(f"warning: {source}: class {old} of this run is now called {new}, and learned on as the same")
 
 
 def _key_of(source: Path) -> str:
