@@ -43,6 +43,16 @@ def test_a_folder_of_others_is_left_alone_and_a_page_replaced_when_asked(model: 
     assert (tmp_path / "mine" / "index.html").read_bytes() == b""
 
 
+def test_a_folder_with_a_card_of_another_kind_is_no_page_of_gseg(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "card.json").write_text('{"name": "Anna", "phone": 3}')
+    (tmp_path / "index.html").write_text("Anna")
+    assert main(["export", str(model), "--web", str(tmp_path), "--overwrite"]) == 1
+    assert "holds something that gseg did not write" in capsys.readouterr().err
+    assert (tmp_path / "index.html").read_text() == "Anna"
+
+
 def test_an_engine_is_not_for_browsers(model: Path, tmp_path: Path) -> None:
     assert main(["export", str(model), "--trt", "--web", str(tmp_path)]) == 2
 
