@@ -34,9 +34,13 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     photos: dict[Path, list[Path]] = {}
     for path in list_images(images):
         photos.setdefault(path.relative_to(images).with_suffix(""), []).append(path)
-    found = {path.relative_to(masks).with_suffix(""): path for path in list_images(masks) if path.suffix == ".png"}
+    label_maps = [path for path in list_images(masks) if path.suffix.lower() == ".png"]
+    found = {path.relative_to(masks).with_suffix(""): path for path in label_maps}
     if not found:
         raise GsegError(f"{masks}: no label map (PNG)", "a mask has the name of its photo")
+    if len(found) < len(label_maps):
+        twice = next(path for path in label_maps if path not in found.values())
+        raise GsegError(f"{twice}: another mask has this name in other capitals", "keep one of them")
     for name, mask in found.items():
         if name not in photos:
             raise GsegError(f"{mask}: no photo of this name in {images}", "a mask has the name of its photo")

@@ -143,3 +143,5 @@ def test_resuming_renders_only_what_is_missing_and_never_mixes_two_datasets(tmp_
     assert kept.stat().st_mtime_ns == stamp
     with pytest.raises(GsegError, match="seed"):
         write_dataset(out, count=4, size=24, resume=True)
+    with pytest.raises(GsegError, match="started with 4 faces, not with 3"):
+        write_dataset(out, count=3, size=16, resume=True)

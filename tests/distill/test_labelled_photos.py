@@ -98,6 +98,10 @@ def write_mask(folder, labels):
         (lambda f: (f / "images" / "a.png").unlink(), r"a\.png: no photo of this name"),
         (lambda f: [p.unlink() for p in (f / "masks").rglob("*.png")], "no label map"),
         (lambda f: Image.new("RGB", (10, 20)).save(f / "images" / "a.jpg"), r"a\.png: belongs to a.jpg and a.png"),
+        (
+            lambda f: shutil.copyfile(f / "masks" / "a.png", f / "masks" / "a.PNG"),
+            r"a\.(png|PNG): another mask has this name",
+        ),
         (lambda f: (f / "masks").rename(f / "labels"), "masks: no such folder"),
         (
             lambda f: write_mask(f, np.zeros((10, 20))),
@@ -110,6 +114,13 @@ def test_what_does_not_fit_together_is_refused_by_name(folder, harm, match):
     harm(folder)
     with pytest.raises(GsegError, match=match):
         read_labelled(folder, CLASSES, 16)
+
+
+def test_a_mask_may_have_its_ending_in_capitals(folder):
+    before = read_labelled(folder, CLASSES, 16)
+    (folder / "masks" / "a.png").rename(folder / "masks" / "a.PNG")
+    after = read_labelled(folder, CLASSES, 16)
+    assert torch.equal(before.images, after.images) and torch.equal(before.first, after.first)
 
 
 @pytest.mark.parametrize(("share", "expected"), [(None, [6, 2, 8]), (0.25, [9, 3, 4])])

@@ -75,7 +75,7 @@ def write_dataset(
     """
     claim_folder(out, "toy faces", overwrite=overwrite, resume=resume, owned=partial(_is_ours, out))
     if resume and (out / CONFIG).exists():
-        _check_same(out / CONFIG, seed=seed, size=size)
+        _check_same(out / CONFIG, count=count, seed=seed, size=size)
     config = {"format": FORMAT, "kind": "toy-faces", "count": count, "seed": seed, "size": size}
     write_json(out / CONFIG, {**config, "classes": CLASSES.to_json()})
     for folder in ("images", "masks"):
@@ -122,9 +122,11 @@ def _is_ours(out: Path, file: Path) -> bool:
     return is_face or file == out / CONFIG
 
 
-def _check_same(config_path: Path, *, seed: int, size: int) -> None:
+def _check_same(config_path: Path, *, count: int, seed: int, size: int) -> None:
     config = read_json(config_path)
     found = (config.get("seed"), config.get("size")) if isinstance(config, dict) else (None, None)
     if found != (seed, size):
         message = f"{config_path}: started with seed {found[0]} at {found[1]} px, not with seed {seed} at {size} px"
         raise GsegError(message, "resume with the same --seed and --size, or choose another folder")
+    if isinstance(known := config.get("count"), int) and known > count:
+        raise GsegError(f"{config_path}: started with {known} faces, not with {count}", "resume with as many or more")
