@@ -16,7 +16,7 @@ class Detail:
     the edges of the photo. tile: photos with a longer side than this are cut into overlapping squares of so many
     pixels; None looks at all photos as a whole.
 
-    UsageError for another word.
+    UsageError for another word, and for what is no whole number of pixels.
     """
 
     edges: Edges = "nearest"
@@ -25,6 +25,8 @@ class Detail:
     def __post_init__(self) -> None:
         if self.edges not in get_args(Edges):
             raise UsageError(f"edges: expected {' or '.join(get_args(Edges))}, got {self.edges!r}")
+        if self.tile is not None and not isinstance(self.tile, int):
+            raise UsageError(f"tile: expected a whole number, got {self.tile!r}")
         if self.is_guided and self.tile is not None:
             raise UsageError("edges: guided does not go with tiles", "use smooth edges with them")
 

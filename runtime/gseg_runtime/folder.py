@@ -68,9 +68,11 @@ class FolderOptions:
             raise UsageError(f"shard: expected I/N with I from 0 to N - 1, got {self.shard[0]}/{self.shard[1]}")
         at_least_one("workers", self.workers)
         at_least_one("max_pixels", self.max_pixels)
+        if isinstance(self.parts, str):  # of which each letter would be a name
+            raise UsageError(f"parts: expected a list of classes, got {self.parts!r}", f"write [{self.parts!r}]")
         if self.parts and not (self.cutout or self.binary):
             raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
-        _ = self.detail
+        _ = self.detail, self.decoding
 
     @property
     def detail(self) -> Detail:

@@ -3,6 +3,7 @@
 import os
 import stat
 import threading
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ import simplejpeg
 from PIL import Image
 
 from gseg_runtime.class_map import Color
+from gseg_runtime.errors import UsageError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.libtiff import heard_errors
 from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
@@ -42,6 +44,13 @@ class Decoding:
     background: Color = BLACK
     allow_truncated: bool = False
     max_pixels: int | None = None
+
+    def __post_init__(self) -> None:
+        """UsageError for a background that is none."""
+        is_color = isinstance(self.background, Sequence) and len(self.background) == 3
+        if not (is_color and all(isinstance(value, int) and 0 <= value <= 255 for value in self.background)):
+            message = f"background: expected three numbers from 0 to 255, got {self.background!r}"
+            raise UsageError(message, "PIL.ImageColor.getrgb gives those of a name")
 
 
 @dataclass(frozen=True)

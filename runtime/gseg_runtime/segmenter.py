@@ -170,8 +170,8 @@ class Segmenter:
 
     def segment_remote(
         self,
-        source: str,
-        out: str,
+        source: Path | str,
+        out: Path | str,
         *,
         engine: "Engine | None" = None,
         on_rows: "OnRows | None" = None,
@@ -206,6 +206,9 @@ class Segmenter:
 
 
 def _check_pixels(image: Pixels) -> Pixels:
+    hint = "give a list of arrays; that of a Pillow image is np.asarray(image.convert('RGB'))"
+    if not isinstance(image, np.ndarray):
+        raise GsegError(f"expected an image uint8 [H, W, 3], got {type(image).__name__}", hint)
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise GsegError(f"expected an image uint8 [H, W, 3], got {image.dtype} {list(image.shape)}")
+        raise GsegError(f"expected an image uint8 [H, W, 3], got {image.dtype} {list(image.shape)}", hint)
     return image

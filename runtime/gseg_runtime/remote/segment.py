@@ -34,8 +34,8 @@ _NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures")
 
 
 def segment_stores(
-    source: str,
-    out: str,
+    source: Path | str,
+    out: Path | str,
     model: LoadedModel,
     options: FolderOptions,
     engine: Engine | None = None,
@@ -78,9 +78,14 @@ def _check(source: str, out: str, model: LoadedModel, options: FolderOptions) ->
         raise GsegError(f"{without_credentials(out)}: the output and the input hold each other", "choose another place")
 
 
-def _from_anywhere(place: str) -> str:
-    """As processes know it that work in other folders. An address of a folder is the folder: written to as one."""
-    path = place.removeprefix("file://")
+def _from_anywhere(place: Path | str) -> str:
+    """As processes know it that work in other folders. An address of a folder is the folder: written to as one.
+
+    UsageError for an address that was made a path: of its two slashes one is lost, and it would be a folder.
+    """
+    if isinstance(place, Path) and place.parts and is_address(f"{place.parts[0]}//"):
+        raise UsageError(f"{place}: an address cannot be a Path", "give it as text")
+    path = str(place).removeprefix("file://")
     return path if is_address(path) else str(Path(path).resolve())
 
 
