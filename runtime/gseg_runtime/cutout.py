@@ -1,13 +1,11 @@
 """Parts of a photo on nothing."""
 
-import io
 from collections.abc import Sequence
 
 import numpy as np
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
 
 from gseg_runtime.label_map import LabelMap, Pixels
+from gseg_runtime.png import encode_color_png
 
 
 def encode_cutout(photo: Pixels, labels: LabelMap, shown: Sequence[int]) -> bytes:
@@ -15,13 +13,11 @@ def encode_cutout(photo: Pixels, labels: LabelMap, shown: Sequence[int]) -> byte
 
     photo: uint8 [H, W, 3]; labels: [H, W] of the same size.
     """
-    is_shown = np.zeros(256, bool)
-    is_shown[list(shown)] = True
-    pixels = np.zeros((*labels.shape, 4), np.uint8)
-    pixels[..., :3] = photo
-    pixels[..., 3] = 255
-    pixels[~is_shown[labels]] = 0
-    info, file = PngInfo(), io.BytesIO()
-    info.add_text("Software", "gseg")
-    Image.fromarray(pixels).save(file, "PNG", pnginfo=info, compress_level=1)
-    return file.getvalue()
+    opaque = bytes(255 * (label in shown) for label in range(256))
+    # numpy would take eight bytes for each pixel to look them up.
+    alpha = np.frombuffer(labels.tobytes().translate(opaque), np.uint8).reshape(labels.shape)
+    pixels = np.empty((*labels.shape, 4), np.uint8)
+    pixels[..., 3] = alpha
+    for channel in range(3):  # of 255 no bit of the photo is lost, of 0 all are
+        np.bitwise_and(photo[..., channel], alpha, out=pixels[..., channel])
+    return encode_color_png(pixels)

@@ -25,7 +25,7 @@ from gseg_runtime.model_card import ModelCard
 from gseg_runtime.outlines import outlines
 from gseg_runtime.photo_files import PhotoFiles
 from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, YOLO, Job, beside
-from gseg_runtime.png import encode_png, encode_rgb_png
+from gseg_runtime.png import encode_color_png, encode_png
 from gseg_runtime.polygons import labelme_json, yolo_text
 from gseg_runtime.prediction import Inference, Prediction
 from gseg_runtime.tiles import Tiled
@@ -215,6 +215,6 @@ def overlay_file(pixels: Pixels, labels: LabelMap, classes: ClassMap, suffix: st
     """The photo in class colours, as the file that ends in `suffix`. Of a large one hold `large_lock`."""
     mixed = overlay(pixels, labels, classes)
     if suffix == LARGE_OVERLAY:
-        return encode_rgb_png(mixed)
+        return encode_color_png(mixed)
     jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
     return jpeg[:2] + JPEG_COMMENT + jpeg[2:]
