@@ -14,7 +14,7 @@ from gseg_cli.annotate.reduce import reduced
 from gseg_cli.annotate.shapes import LINE_WIDTH, Stroke, cover, effort, enlarged, extent
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
-from gseg_runtime.label_map import LabelMap, check_label_map, resize_labels
+from gseg_runtime.label_map import LabelMap, resize_labels
 
 Painted = TypeVar("Painted")
 MAX_TOLD = 20  # unknown names
@@ -131,7 +131,7 @@ def paint(
         what = "a shape covers" if len(missed) == 1 else f"{len(missed)} shapes cover"
         called = ", ".join(dict.fromkeys(missed))
         warn(f"{drawing.where}: {what} no pixel ({called}): too small, or outside of the picture")
-    return check_label_map(labels, len(names.classes), drawing.where)
+    return labels
 
 
 def _before(drawing: Drawing) -> tuple[int, int] | None:

@@ -25,9 +25,9 @@ def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: st
     """`array` itself if it is a label map of `num_classes` classes; GsegError naming `source` otherwise."""
     if array.dtype != np.uint8 or array.ndim != 2:
         raise GsegError(f"{source}: expected a label map uint8 [H, W], got {array.dtype} {list(array.shape)}")
-    wrong = np.flatnonzero(np.bincount(array.ravel(), minlength=256)[num_classes:IGNORE])
+    wrong = array[(array >= num_classes) & (array != IGNORE)]
     if len(wrong):
-        message = f"{source}: class index {wrong[0] + num_classes}, but there are {num_classes} classes"
+        message = f"{source}: class index {wrong.min()}, but there are {num_classes} classes"
         raise GsegError(message, "correct the label map, or add the class to gseg.toml")
     return array  # type: ignore[return-value]
 
@@ -62,7 +62,7 @@ def has_shape(label_map: tuple[int, ...], photo: tuple[int, ...]) -> bool:
 
 def colorize(labels: LabelMap, classes: ClassMap) -> Pixels:
     """The label map in its class colours, uint8 [H, W, 3]."""
-    return _palette_array(classes)[labels]
+    return _palette_array(classes).take(labels, axis=0)  # indexing takes twice as long
 
 
 def overlay(image: Pixels, labels: LabelMap, classes: ClassMap, alpha: float = 0.5) -> Pixels:

@@ -77,6 +77,15 @@ def test_check_names_the_index_that_has_no_class() -> None:
         check_label_map(labels.astype(np.int64), 3, "x.png")
 
 
+def test_a_large_label_map_is_checked_in_little_memory() -> None:
+    labels = np.zeros((1000, 1000), np.uint8)
+    tracemalloc.start()
+    check_label_map(labels, 3, "x.png")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 4 * labels.nbytes
+
+
 def test_resizing_is_nearest_by_pixel_centres() -> None:
     labels = np.array([[1, 2], [3, 4]], np.uint8)
     up = [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]]
