@@ -25,11 +25,12 @@ def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: st
     """`array` itself if it is a label map of `num_classes` classes; GsegError naming `source` otherwise."""
     if array.dtype != np.uint8 or array.ndim != 2:
         raise GsegError(f"{source}: expected a label map uint8 [H, W], got {array.dtype} {list(array.shape)}")
-    wrong = array[(array >= num_classes) & (array != IGNORE)]
+    labels: LabelMap = array  # type: ignore[assignment]
+    wrong = labels[(labels >= num_classes) & (labels != IGNORE)]
     if len(wrong):
         message = f"{source}: class index {wrong.min()}, but there are {num_classes} classes"
         raise GsegError(message, "correct the label map, or add the class to gseg.toml")
-    return array  # type: ignore[return-value]
+    return labels
 
 
 def read_label_png(path: Path) -> LabelMap:
