@@ -26,9 +26,12 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
         table = csv.writer(file, lineterminator="\n")
+        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         table.writerow([*_ABOUT, *_class_columns(classes)])
         for entry in read_sorted(folder):
-            table.writerow([entry.name, entry.height, entry.width, *(entry.areas or [])])
+            row = [entry.name, entry.height, entry.width, *(entry.areas or [])]
+            # Before 3.13 Python quotes no lone \r, at which readers end the row.
+            (quoted if "\r" in entry.name else table).writerow(row)
 
 
 def write_failures(folder: Path, names: Iterable[str]) -> None:

@@ -119,6 +119,16 @@ def test_stats_count_the_pixels_of_the_masks(segmenter: Segmenter, photos: Path,
         ]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="no name has a carriage return there")
+def test_a_name_with_a_carriage_return_is_one_row(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
+    (photos / "b.png").rename(photos / "b\r1.png")
+    segmenter.segment_folder(photos, tmp_path / "out", stats=True)
+    with (tmp_path / "out" / "gseg-stats.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.reader(file))
+    assert [row[0] for row in rows[1:3]] == ["a.jpg", "b\r1.png"]
+    assert {len(row) for row in rows} == {3 + len(CLASSES)}
+
+
 def test_resume_adds_what_an_earlier_run_was_not_asked_for(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     segmenter.segment_folder(photos, out)
