@@ -54,7 +54,7 @@ def coco_instances(plane: Enlarged) -> list[dict[str, Any]]:
     """As `coco_annotations`, but one for each connected part of a class; parts may touch at a corner."""
     parts = connected_parts(plane.shown, diagonal=True)
     areas, boxes = _extents(plane, parts)
-    runs = _runs_of_parts(parts.numbers.repeat(np.diff(plane.column_starts, append=plane.width), axis=1), plane)
+    runs = _runs_of_parts(_widened(parts.numbers, plane), plane)
     return [
         {
             "category_id": int(parts.labels[part]),
@@ -66,6 +66,13 @@ def coco_instances(plane: Enlarged) -> list[dict[str, Any]]:
         for part in np.argsort(parts.labels, kind="stable").tolist()
         if parts.labels[part] not in (0, 255)
     ]
+
+
+def _widened(numbers: Numbers, plane: Enlarged) -> Numbers:
+    """All columns."""
+    if numbers.shape[1] == plane.width:
+        return numbers
+    return numbers.repeat(np.diff(plane.column_starts, append=plane.width), axis=1)
 
 
 def _runs_of_parts(rows: Numbers, plane: Enlarged) -> list[str]:
@@ -122,10 +129,13 @@ def compress(counts: Counts) -> str:
 def _changes(rows: npt.NDArray[Any], plane: Enlarged) -> _Changes:
     """Of the plane's rows, or of others in their place. Looks at each small row once; where a label reaches down over
     repeated rows, nothing changes."""
-    down = rows.T.ravel()  # the columns after each other
-    index = np.flatnonzero(down[1:] != down[:-1]) + 1
-    column, row = np.divmod(index, len(plane.row_starts))
-    return _Changes(column * plane.height + plane.row_starts[row], down[index - 1], down[index])
+    is_change = np.zeros(rows.shape, bool)
+    np.not_equal(rows[1:], rows[:-1], out=is_change[1:])
+    np.not_equal(rows[0, 1:], rows[-1, :-1], out=is_change[0, 1:])  # a column goes on at the top of the next one
+    row, column = np.divmod(np.flatnonzero(is_change), rows.shape[1])
+    column, row = np.divmod(np.sort(column * len(rows) + row), len(rows))  # to turn the map is far slower
+    before = rows[row - 1, column - (row == 0)]
+    return _Changes(column * plane.height + plane.row_starts[row], before, rows[row, column])
 
 
 def _counts(changes: _Changes, label: int, first: int, plane: Enlarged) -> Counts:

@@ -14,18 +14,19 @@ Places = npt.NDArray[np.intp]
 
 @dataclass(frozen=True, eq=False)
 class Parts:
-    """numbers: of the part that each pixel belongs to, [H, W]; labels: of each part, uint8 [number of parts]."""
+    """numbers: of the part that each pixel belongs to, [H, W]; labels: of each part, uint8 [number of parts]; starts:
+    where runs of equal pixels in a row begin, row by row."""
 
     numbers: Numbers
     labels: Plane
+    starts: Places
 
     @cached_property
     def runs(self) -> tuple[Places, Places, Places, Numbers]:
         """Row, first column, column behind the last one, and part of each run of equal pixels."""
-        height, width = self.numbers.shape
-        at = np.flatnonzero(_starts(self.numbers))
-        rows, lefts = np.divmod(at, width)
-        return rows, lefts, np.append(at[1:], height * width) - rows * width, self.numbers.ravel()[at]
+        rows, lefts = np.divmod(self.starts, self.numbers.shape[1])
+        lengths = np.diff(self.starts, append=self.numbers.size)
+        return rows, lefts, lefts + lengths, self.numbers.ravel()[self.starts]
 
 
 def connected_parts(labels: Plane, *, diagonal: bool) -> Parts:
@@ -34,11 +35,12 @@ def connected_parts(labels: Plane, *, diagonal: bool) -> Parts:
     Parts are numbered in the order of their first pixels.
     """
     is_start = _starts(labels)
-    runs = (np.cumsum(is_start, dtype=np.int32) - 1).reshape(labels.shape)
+    starts = np.flatnonzero(is_start)  # of runs: there are far fewer of them than of pixels
     steps = (-1, 0, 1) if diagonal else (0,)
-    links = np.concatenate([_touching(labels, runs, is_start, step) for step in steps], axis=1)
-    first, numbers = np.unique(_roots(int(runs[-1, -1]) + 1, links), return_inverse=True)
-    return Parts(numbers.astype(np.int32)[runs], labels[is_start][first])
+    links = np.concatenate([_touching(labels, starts, is_start, step) for step in steps], axis=1)
+    first, numbers = np.unique(_roots(len(starts), links), return_inverse=True)
+    of_pixels = numbers.astype(np.int32).repeat(np.diff(starts, append=labels.size))
+    return Parts(of_pixels.reshape(labels.shape), labels.ravel()[starts[first]], starts)
 
 
 def _starts(labels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
@@ -48,7 +50,7 @@ def _starts(labels: npt.NDArray[np.generic]) -> npt.NDArray[np.bool_]:
     return is_start
 
 
-def _touching(labels: Plane, runs: Numbers, is_start: npt.NDArray[np.bool_], step: int) -> Numbers:
+def _touching(labels: Plane, starts: Places, is_start: npt.NDArray[np.bool_], step: int) -> Numbers:
     """[2, N]: runs of a row and those of the row below that they touch `step` columns further right.
 
     Each pair where it begins, and at the edge of the map, where nothing tells whether it did before.
@@ -59,7 +61,10 @@ def _touching(labels: Plane, runs: Numbers, is_start: npt.NDArray[np.bool_], ste
     is_link = is_start[:-1, here] | is_start[1:, there]
     is_link[:, :1] = True
     is_link &= labels[:-1, here] == labels[1:, there]
-    return np.stack([runs[:-1, here][is_link], runs[1:, there][is_link]])
+    row, column = np.divmod(np.flatnonzero(is_link), is_link.shape[1])
+    at = row * width + column
+    pixels = np.stack([at + here.start, at + width + there.start])
+    return (np.searchsorted(starts, pixels, "right") - 1).astype(np.int32)
 
 
 def _roots(count: int, links: Numbers) -> Numbers:

@@ -63,7 +63,7 @@ class Enlarged:
 
         Its pixels are the rectangles of the large map between these starts.
         """
-        return self.rows[:, self.column_starts]
+        return self.small if self._is_full else self.rows[:, self.column_starts]
 
     def areas(self, num_values: int) -> list[int]:
         """How many pixels of the large map have each of the values 0 .. num_values - 1."""

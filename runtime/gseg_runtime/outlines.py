@@ -62,11 +62,13 @@ def outlines(plane: Enlarged, tolerance: float | None = None) -> list[Outline]:
         tolerance = TOLERANCE * max(1, max(shown.shape) / _LARGE_SIDE)
     parts = connected_parts(shown, diagonal=False)
     around = np.pad(parts.numbers, 1, constant_values=_OUTSIDE)
-    rings, nodes = list(_rings(around)), _nodes(around)
+    edges = _edges(around)
+    rings, nodes = list(_rings(around, edges)), _nodes(edges, around.shape[1] - 1)
     pieces = _Pieces(around.shape[1] - 1, tolerance)
     found = _assemble(rings, nodes, pieces)
     if tolerance:
-        sizes = np.bincount(parts.numbers.ravel())
+        _, lefts, rights, of_runs = parts.runs
+        sizes = np.bincount(of_runs, rights - lefts)
         pieces.exact = {part for part, its_rings in found.items() if _size(its_rings) < sizes[part] / 2}
         found = _assemble(rings, nodes, pieces) if pieces.exact else found
     to_photo = partial(_to_photo, plane)
@@ -87,33 +89,39 @@ def _size(rings: list[Points]) -> float:
     return sum(map(area_in, rings))
 
 
-def _pixels(around: Numbers, place: tuple[int, int]) -> Numbers:
-    """[H + 1, W + 1]: of each corner the pixel at lower right, or `place` (row, column) from there."""
-    row, column = place
-    height, width = around.shape
-    return around[1 + row : height + row, 1 + column : width + column]
+def _edges(around: Numbers) -> tuple[Places, Places]:
+    """Between pixels of two parts, the corners that edges to the right begin at, and those to below; ascending."""
+    stride = around.shape[1] - 1
+    level = np.flatnonzero(around[1:, 1:-1] != around[:-1, 1:-1])
+    upright = np.flatnonzero(around[1:-1, 1:] != around[1:-1, :-1])
+    return level + level // (stride - 1), upright  # a row has a corner for each upright edge, one more than level ones
 
 
-def _nodes(around: Numbers) -> set[int]:
-    """Corners at which more than two steps meet."""
-    lower_right, lower_left, upper_left, upper_right = (_pixels(around, place) for place in _OWN)
-    meeting = np.zeros(lower_right.shape, np.uint8)
-    for one, other in pairwise((lower_right, lower_left, upper_left, upper_right, lower_right)):
-        meeting += one != other
-    return set(np.flatnonzero(meeting > 2).tolist())
+def _nodes(edges: tuple[Places, Places], stride: int) -> set[int]:
+    """Corners at which more than two edges meet; `stride` corners are in a row."""
+    level, upright = edges
+    ends = np.concatenate([level, level + 1, upright, upright + stride])
+    corners, counts = np.unique(ends, return_counts=True)
+    return set(corners[counts > 2].tolist())
 
 
-def _rings(around: Numbers) -> Iterator[_Ring]:
+def _rings(around: Numbers, edges: tuple[Places, Places]) -> Iterator[_Ring]:
     """All rings, in no order; each keeps its part at its right hand. around: the parts' numbers within _OUTSIDE."""
-    is_step = _steps(around)
-    steps = np.flatnonzero(is_step)
-    way, start = np.divmod(steps, is_step.shape[1])
-    row, column = np.divmod(start, around.shape[1] - 1)
+    stride = around.shape[1] - 1
+    num_corners = stride * (around.shape[0] - 1)
+    steps = _steps(edges, stride, num_corners)
+    way, start = np.divmod(steps, num_corners)
     owners, others = (
-        around[row + 1 + np.array(place)[way, 0], column + 1 + np.array(place)[way, 1]].tolist()
+        around[start // stride + 1 + np.array(place)[way, 0], start % stride + 1 + np.array(place)[way, 1]]
         for place in (_OWN, _OTHER)
     )
-    corners, after = start.tolist(), np.searchsorted(steps, _next(is_step, steps, around.shape[1] - 1)).tolist()
+    is_owned = owners != _OUTSIDE
+    steps, corners, owners, others = (found[is_owned] for found in (steps, start, owners, others))
+    yield from _joined(corners.tolist(), owners.tolist(), others.tolist(), _next(steps, stride, num_corners).tolist())
+
+
+def _joined(corners: list[int], owners: list[int], others: list[int], after: list[int]) -> Iterator[_Ring]:
+    """after: of each step the number of the next."""
     is_left = [True] * len(after)
     for first in range(len(after)):
         step, ring = first, []
@@ -125,22 +133,25 @@ def _rings(around: Numbers) -> Iterator[_Ring]:
             yield _Ring(owners[first], [corners[step] for step in ring], [others[step] for step in ring])
 
 
-def _steps(around: Numbers) -> npt.NDArray[np.bool_]:
-    """[4 ways, corners]: whether an outline goes this way from a corner."""
-    pixels = [(_pixels(around, own), _pixels(around, other)) for own, other in zip(_OWN, _OTHER, strict=True)]
-    return np.stack([((own != other) & (own != _OUTSIDE)).ravel() for own, other in pixels])
+def _steps(edges: tuple[Places, Places], stride: int, num_corners: int) -> Places:
+    """Each edge both ways; numbered way by way by the corners where they begin, ascending."""
+    level, upright = edges
+    right, down, left, up = level, upright, level + 1, upright + stride
+    return np.concatenate([way * num_corners + start for way, start in enumerate((right, down, left, up))])
 
 
-def _next(is_step: npt.NDArray[np.bool_], steps: Places, stride: int) -> Places:
-    """The step after each; steps are numbered way by way, and `stride` corners are in a row.
+def _next(steps: Places, stride: int, num_corners: int) -> Places:
+    """The place among `steps` of the one after each; `stride` corners are in a row.
 
     The sharpest turn to the right stays with the pixel, so that diagonal neighbours stay apart.
     """
-    num_corners = is_step.shape[1]
     way, start = np.divmod(steps, num_corners)
     end = start + np.array([1, stride, -1, -stride])[way]
-    turn_right, ahead, turn_left = ((way + turn) % 4 * num_corners + end for turn in (1, 0, 3))
-    return np.where(is_step.flat[turn_right], turn_right, np.where(is_step.flat[ahead], ahead, turn_left))
+    wanted = np.stack([(way + turn) % 4 * num_corners + end for turn in (1, 0, 3)])
+    places = np.searchsorted(steps, wanted)
+    right, ahead, left = places
+    is_right, is_ahead, _ = steps.take(places, mode="clip") == wanted
+    return np.where(is_right, right, np.where(is_ahead, ahead, left))
 
 
 class _Pieces:

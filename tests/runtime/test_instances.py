@@ -1,5 +1,7 @@
 """Connected parts as COCO annotations of their own."""
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -15,6 +17,7 @@ from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.files import read_json
 from gseg_runtime.label_map import read_label_png
 from gseg_runtime.merge import merge
+from gseg_runtime.outlines import outlines
 
 SIZES = [((24, 32), (96, 128)), ((24, 32), (61, 90)), ((24, 32), (7, 300)), ((9, 5), (9, 5)), ((1, 1), (4, 3))]
 
@@ -70,3 +73,16 @@ def test_the_file_is_read_by_pycocotools_and_made_anew_by_resume_and_merge(
     merge([tmp_path / "0", tmp_path / "1"], tmp_path / "merged")
     assert read_json(tmp_path / "merged" / "gseg-instances.json") == read_json(out / "gseg-instances.json")
     assert not (tmp_path / "merged" / "gseg-coco.json").exists()
+
+
+@pytest.mark.parametrize(("work", "bytes_per_pixel"), [(coco_instances, 7), (outlines, 12)])
+def test_a_map_as_large_as_its_photo_takes_memory_for_its_edges_not_for_each_pixel(
+    work: Callable[[Enlarged], object], bytes_per_pixel: int
+) -> None:
+    y, x = np.mgrid[:1000, :1000]
+    labels = ((y - 500) ** 2 + (x - 400) ** 2 < 300**2).astype(np.uint8) + (x + y < 300)
+    tracemalloc.start()
+    work(Enlarged(labels, 1000, 1000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < bytes_per_pixel * labels.size
