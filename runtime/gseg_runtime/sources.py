@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gseg_runtime.errors import GsegError, UsageError
-from gseg_runtime.photo_names import SUFFIXES
+from gseg_runtime.photo_names import MASKS, SUFFIXES, without_masks
 from gseg_runtime.walk import Search, match_images, walk_images
 
 _NUM_KINDS = 5  # that a line names
+IN_MASKS = f"in {MASKS}/"  # how label maps beside photos are counted that are passed over
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +89,12 @@ def _folder(path: str, search: Search, source: Source) -> list[str]:
     names = list(walk_images(path, search))
     if path in search.unlisted and not source.is_listed:
         raise search.cannot_list(path)
-    return names
+    if not any(MASKS in name for name in names):
+        return names
+    photos = without_masks(names, str)
+    if len(photos) < len(names):
+        search.passed_over[IN_MASKS] += len(names) - len(photos)
+    return photos
 
 
 def _file(path: str, source: Source) -> tuple[str, list[str]]:

@@ -76,3 +76,15 @@ def test_a_folder_without_photos_says_what_it_holds(tmp_path: Path) -> None:
     for source in (tmp_path, tmp_path / "*"):
         with pytest.raises(GsegError, match=r"no image .*; passed over 2 \.nef, 1 \.mov$"):
             plan([Source(source)])
+
+
+def test_masks_beside_labelled_photos_are_passed_over_unless_they_are_named(
+    model: Path, make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("images/a.png", "images/masks.png", "masks/a.png", "masks/b.png"):
+        make_photo(tmp_path / "labelled" / name)
+    call = ["segment", str(tmp_path / "labelled"), "-o", str(tmp_path / "out"), "--model", str(model)]
+    assert main(call) == 0
+    assert capsys.readouterr().out.rstrip().endswith("; passed over 2 in masks/")
+    assert sorted(path.name for path in (tmp_path / "out").rglob("*.png")) == ["a.png", "masks.png"]
+    assert len(plan([Source(tmp_path / "labelled" / name, tmp_path) for name in ("masks", "images")])) == 4
