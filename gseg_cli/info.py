@@ -87,6 +87,9 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
         raise GsegError(f"{path}: left unfinished by an interrupted command", "run the command again with --overwrite")
+    if path.resolve().name == "exports" and (path.resolve().parent / FILE).is_file():
+        models = sorted(file.name for file in path.iterdir() if file.suffix in (".onnx", ".engine"))
+        return {"kind": "exports", "path": path, "models": models}
     check_folder(path)
     raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
 

@@ -258,7 +258,17 @@ def test_info_tells_of_the_project_and_its_folders(project, capsys):
     assert main(["info", str(project.samples_dir)]) == 0
     assert "samples" in capsys.readouterr().out
     with pytest.raises(GsegError, match="not a folder that gseg wrote"):
-        describe(project.exports_dir)
+        describe(project.annotations_dir)
+
+
+def test_info_names_the_models_in_exports(project, monkeypatch, capsys):
+    for name in ("model.onnx", "model-fp16.engine", "tensorrt.timing-cache"):
+        (project.exports_dir / name).touch()
+    facts = describe(project.exports_dir)
+    assert (facts["kind"], facts["models"]) == ("exports", ["model-fp16.engine", "model.onnx"])
+    monkeypatch.chdir(project.exports_dir)
+    assert main(["info", "."]) == 0
+    assert "model-fp16.engine, model.onnx" in capsys.readouterr().out
 
 
 def test_one_seed_is_one_latent_whatever_the_batch():
