@@ -44,7 +44,7 @@ from gseg_cli.commands.toy_faces import toy_faces
 from gseg_cli.interruption import EXIT_CODE as INTERRUPTED
 from gseg_cli.options import GLOBAL_HELP, settings, take_globals
 from gseg_cli.output import Output, accept_any_name, current_output, new_output
-from gseg_cli.streams import as_far_as_heard
+from gseg_cli.streams import as_far_as_heard, is_stdout_full, open_closed_streams
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.pip_hint import install
 
@@ -141,6 +141,7 @@ def root(
 
 def run() -> NoReturn:
     """The program `gseg`: `main`, and the end of its process."""
+    open_closed_streams()
     code = main()
     if code == INTERRUPTED and any(thread.daemon for thread in threading.enumerate()):
         # Ctrl-C does not wait for a thread that is inside an engine, and one that comes back from C++ while Python is
@@ -186,7 +187,8 @@ def _report(error: BaseException, out: Output) -> int:
         case MemoryError():
             return _fail(out, "not enough memory", "end other programs, or give this one more", 1)
         case OSError() if error.errno in DISK_ERRORS:
-            return _fail(out, f"{error.filename or 'disk'}: {error.strerror}", "check the disk and its permissions", 1)
+            place = error.filename or ("standard output" if is_stdout_full() else "disk")  # Typer shows help by itself
+            return _fail(out, f"{place}: {error.strerror}", "check the disk and its permissions", 1)
         case _:
             hint = None if settings.debug else "this is a bug in gseg; run it again with --debug to see where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)

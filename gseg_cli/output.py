@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from gseg_cli.options import settings
+from gseg_cli.streams import to_stdout
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -39,10 +40,11 @@ class Output:
         self.exit_code = EXIT_CODES[status]
         for error in errors:
             self.show_error(error["message"] or "", error.get("hint"))
-        if settings.json:
-            self.envelope(status, data, errors)
-        elif text is not None:
-            print_text(text)
+        with to_stdout():
+            if settings.json:
+                self.envelope(status, data, errors)
+            elif text is not None:
+                print_text(text)
 
     def say(self, text: str) -> None:
         """A line of talk, on stderr."""

@@ -7,6 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gseg_runtime.errors import OutputError
+
 
 def open_closed_streams() -> None:
     """Point to nothing what was closed: the next file that is opened would have its number, and get its text."""
@@ -35,6 +37,30 @@ def unheard() -> Iterator[None]:
         for number in (1, 2):
             if _is_broken(number):
                 _give_up(number)
+
+
+@contextmanager
+def to_stdout() -> Iterator[None]:
+    """For what a command has to say: OutputError when stdout leads to a full disk. Who stopped listening lost nothing.
+    """
+    try:
+        with unheard():
+            yield
+            sys.stdout.flush()  # later, Python would say it in words of its own
+    except OSError as error:
+        _give_up(1)
+        message = f"standard output: {error.strerror}"
+        raise OutputError(message, "what the command says could not be written; its work is done") from error
+
+
+def is_stdout_full() -> bool:
+    """Whether something waits there that it does not take; it is given up then."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _give_up(1)
+        return True
+    return False
 
 
 @contextmanager

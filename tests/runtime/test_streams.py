@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,10 +79,34 @@ def test_without_a_home_masks_are_made_all_the_same(
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a full disk is simulated by /dev/full")
-@pytest.mark.parametrize("flags", [[], ["--json"]])
-def test_what_a_full_disk_does_not_take_is_one_error_and_no_bug(tmp_path: Path, flags: list[str]) -> None:
+@pytest.mark.parametrize("call", [["init", "{}"], ["init", "{}", "--json"], ["--help"], ["--json", "info", "missing"]])
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_what_a_full_disk_does_not_take_of_stdout_is_one_error_that_says_so(
+    tmp_path: Path, call: list[str], unbuffered: str
+) -> None:
+    command = [sys.executable, "-m", "gseg_cli", *(word.format(tmp_path / "project") for word in call)]
+    env = {**os.environ, "PYTHONUNBUFFERED": unbuffered}
     with Path("/dev/full").open("wb") as full:
-        command = [sys.executable, "-m", "gseg_cli", "init", str(tmp_path / "project"), *flags]
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60)
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, timeout=60, env=env, text=True)
     assert done.returncode == 1
-    assert b"No space left" in done.stderr and b"Traceback" not in done.stderr and b"ignored" not in done.stderr
+    errors = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    said = "missing: no such file" if "missing" in call else "standard output: No space left on device"
+    if unbuffered and "--help" in call:
+        said = "No space left on device"  # it is Typer that writes
+    assert len(errors) == 1 and said in errors[0]
+    assert "Traceback" not in done.stderr and "ignored" not in done.stderr
+
+
+def test_a_result_that_nobody_reads_is_no_error(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "gseg_cli", "init", str(tmp_path / "project")]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, timeout=60, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_an_error_as_json_for_a_closed_stdout_is_no_traceback() -> None:
+    command = f"exec {shlex.quote(sys.executable)} -m gseg_cli --json info missing >&-"
+    done = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, timeout=60, text=True)
+    assert done.returncode == 1 and "Traceback" not in done.stderr
