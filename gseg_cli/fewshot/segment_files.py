@@ -1,6 +1,5 @@
 """What `gseg fewshot-segment` tells of all photos at once, made from the manifest: a table, and a sheet to look at."""
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +12,7 @@ from gseg_runtime.images import read_image
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay, read_label_png, resize_labels
 from gseg_runtime.manifest import Entry, read_sorted
 from gseg_runtime.plan import beside
+from gseg_runtime.tables import write_row
 
 TABLE, SHEET = "gseg-fewshot.csv", "gseg-sheet.png"
 RECONSTRUCTION = ".reconstruction.png"  # what stands in its name instead of .png
@@ -27,13 +27,12 @@ def write_table(folder: Path) -> list[str]:
         atomic_path(folder / TABLE) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        table = csv.writer(file, lineterminator="\n")
-        table.writerow(["image", "error", "distance", "far"])
+        write_row(file, ["image", "error", "distance", "far"])
         for entry in read_sorted(folder):
             figures = entry.figures or {}
             distance = figures.get("distance")
             is_far = distance is not None and distance > LIMIT
-            table.writerow([entry.name, figures.get("error"), distance, "" if distance is None else int(is_far)])
+            write_row(file, [entry.name, figures.get("error"), distance, "" if distance is None else int(is_far)])
             far += [entry.input] if is_far else []
     return far
 

@@ -3,7 +3,7 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any
@@ -25,13 +25,16 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
         atomic_path(folder / STATS) as temporary,
         temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="") as file,
     ):
-        table = csv.writer(file, lineterminator="\n")
-        quoted = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
-        table.writerow([*_ABOUT, *_class_columns(classes)])
+        write_row(file, [*_ABOUT, *_class_columns(classes)])
         for entry in read_sorted(folder):
-            row = [entry.name, entry.height, entry.width, *(entry.areas or [])]
-            # Before 3.13 Python quotes no lone \r, at which readers end the row.
-            (quoted if "\r" in entry.name else table).writerow(row)
+            write_row(file, [entry.name, entry.height, entry.width, *(entry.areas or [])])
+
+
+def write_row(file: IO[str], row: Sequence[object]) -> None:
+    """A row of CSV. Before 3.13 Python quotes no lone \\r, at which readers end the row."""
+    has_return = any(isinstance(cell, str) and "\r" in cell for cell in row)
+    quoting = csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL
+    csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
 
 
 def write_failures(folder: Path, names: Iterable[str]) -> None:
