@@ -16,6 +16,7 @@ from torch import Tensor
 from gseg_cli.gan.foreign.allowance import Allowance
 from gseg_cli.gan.foreign.archive import limit_of, unpack
 from gseg_cli.gan.foreign.contents import Contents, list_contents, plain
+from gseg_cli.gan.foreign.errors import shown
 from gseg_cli.gan.foreign.known import NumpyArray
 from gseg_cli.gan.foreign.namings import NAMINGS, is_transposed
 from gseg_cli.gan.foreign.nvidia import repository, settings
@@ -111,6 +112,7 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
     if networks := find_networks(value):
         gan = read_networks(networks, allowance)
         unread = tuple(allowance.unread)
+        _check_finite(gan.generator)
         return ForeignGan("tensorflow", gan.generator, gan.discriminator, gan.hints, None, gan.origin, unread=unread)
     contents = list_contents(value)
     naming, prefix = _find_generator(contents.tensors, list(allowance.unread))
@@ -129,9 +131,11 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
     generator = stored(prefix, d_prefix)
     if naming == "rosinality" and _is_paddle(generator):
         naming = "paddle"
+    weights = state_dict(generator)
+    _check_finite(weights)
     return ForeignGan(
         naming=naming,
-        generator=state_dict(generator),
+        generator=weights,
         discriminator={} if d_prefix is None else state_dict(stored(d_prefix, prefix)),
         hints=_hints(value, contents, prefix, d_prefix),
         latent_avg=None if latent_avg is None else to_tensor(contents.tensors[latent_avg], allowance),
@@ -139,6 +143,14 @@ def _find_gan(value: Any, kind: str, allowance: Allowance) -> ForeignGan:
         left_out=tuple(_left_out(contents.tensors, prefix, d_prefix)),
         unread=tuple(allowance.unread),
     )
+
+
+def _check_finite(tensors: Mapping[str, Tensor]) -> None:
+    """CheckpointError when a network draws nothing but black because its training had come apart."""
+    broken = [name for name, tensor in tensors.items() if not bool(tensor.isfinite().all())]
+    if broken:
+        what = f"nan or infinity among the numbers of {shown(broken[0])}, in {len(broken)} of {len(tensors)} tensors"
+        raise CheckpointError(f"{what}: its pictures would be black", "give a checkpoint from before training diverged")
 
 
 def _left_out(names: Iterable[str], prefix: str, d_prefix: str | None) -> Iterable[str]:

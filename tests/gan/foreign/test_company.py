@@ -138,3 +138,15 @@ def test_numbers_of_an_unknown_type_are_refused_only_where_they_are_needed():
     g, _ = whole_tensors()
     with pytest.raises(CheckpointError, match="without its first layer"):
         read_bytes(memoryview(torch_bytes({**g, "synthesis.b4.const": torch.zeros(1, dtype=torch.complex64)})))
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_a_generator_whose_training_came_apart_is_refused(value, tmp_path, capsys):
+    """Its pictures would all be black, and nothing else would be wrong."""
+    torn = whole_tensors()[0]["synthesis.b8.conv0.weight"]
+    torn[0] = value
+    (tmp_path / "gan.pkl").write_bytes(whole_pickle(synthesis__b8__conv0__weight=torn))
+    assert main(["info", str(tmp_path / "gan.pkl")]) == 1
+    error = capsys.readouterr().err
+    assert "gan.pkl: nan or infinity among the numbers of synthesis.b8.conv0.weight, in 1 of" in error
+    assert "before training diverged" in error
