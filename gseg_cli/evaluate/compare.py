@@ -10,16 +10,17 @@ from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts
 from gseg_cli.evaluate.comparison import Comparison
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_runtime.class_map import MAX_CLASSES, ClassMap
+from gseg_runtime.class_map import IGNORE, MAX_CLASSES, ClassMap, Color
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
-from gseg_runtime.label_map import has_shape, read_label_png, resize_labels
+from gseg_runtime.label_map import LabelMap, has_shape, read_label_png, resize_labels
 from gseg_runtime.manifest import failed_masks
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
 from gseg_runtime.photo_names import IMAGES, MASKS
+from gseg_runtime.pillow import open_picture, picture_errors
 from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY
 from gseg_runtime.workers import num_cores, run_to_completion
 
@@ -44,14 +45,15 @@ def compare_folders(
     truth: a folder of label PNGs, or one that holds them in masks/ and photos in images/.
     classes: None takes those that the folders say of themselves, else numbers them.
     tolerance: how far boundaries may lie apart, as share of the image diagonal.
-    Raises GsegError when a prediction is missing, of another shape, or holds an index without a class, and when both
-    folders name their classes and the names differ.
+    Raises GsegError when a prediction is missing, of another shape, or holds an index without a class, when both
+    folders name their classes and the names differ, and without `classes` when their palettes have another order.
     """
     if not 0 <= tolerance <= 1:
         raise UsageError(f"--boundary-tolerance: expected a share of the image diagonal, 0 to 1, got {tolerance}")
     if any((truth / name).exists() for name in (IMAGES, *DATASETS)) and (truth / MASKS).is_dir():
         truth = truth / MASKS
     pairs = _match(predicted, truth)
+    is_told = classes is not None
     classes = classes or _agreed_classes(predicted, truth)
     num_classes = len(classes) if classes else MAX_CLASSES
     matrix = np.zeros((num_classes, num_classes + 1), np.int64)
@@ -64,7 +66,7 @@ def compare_folders(
         num_resized += counts[2]
         on_step(Step(done, len(pairs)))
 
-    work = partial(_compare, num_classes=num_classes, tolerance=tolerance)
+    work = partial(_compare, num_classes=num_classes, tolerance=tolerance, by_color=not is_told)
     run_to_completion(pairs, work, take, min(num_cores(), len(pairs)))
     if classes is None:
         matrix, boundary, classes = _numbered(matrix, boundary)
@@ -146,20 +148,53 @@ def _missing(missing: list[Path], predicted: Path, num_truths: int) -> GsegError
     )
 
 
-def _compare(pair: tuple[Path, Path], num_classes: int, tolerance: float) -> tuple[Matrix, Counts, bool]:
-    """The counts, and whether the prediction was resized."""
+def _compare(
+    pair: tuple[Path, Path], num_classes: int, tolerance: float, *, by_color: bool
+) -> tuple[Matrix, Counts, bool]:
+    """The counts, and whether the prediction was resized. by_color: whether to look at the palettes, too."""
     prediction, truth = pair
     try:
         ours, theirs = read_label_png(prediction), read_label_png(truth)
         is_resized = ours.shape != theirs.shape and has_shape(ours.shape, theirs.shape)
         if is_resized:
             ours = resize_labels(ours, theirs.shape)
+        if by_color:
+            _check_palettes(prediction, truth, theirs)
         matrix = confusion_matrix(ours, theirs, num_classes)
         return matrix, boundary_counts(ours, theirs, num_classes, tolerance=tolerance), is_resized
     except GsegError as error:
         if error.message.startswith((str(prediction), str(truth))):
             raise
         raise GsegError(f"{prediction} against {truth}: {error.message}", error.hint) from error
+
+
+def _check_palettes(prediction: Path, truth: Path, labels: LabelMap) -> None:
+    """GsegError when the colours of the truth are the prediction's, but mean other indices.
+
+    Programs that optimise pictures sort the palette; all looks right, and every class is another.
+    """
+    ours, theirs = _palette(prediction), _palette(truth)
+    used = [index for index in np.unique(labels).tolist() if index < min(len(theirs), IGNORE)]
+    places = {index: place for index in used if (place := _place(theirs[index], ours)) is not None}
+    moved = next((index for index, place in places.items() if index != place), None)
+    if moved is not None and 1 < len(places) == len(set(places.values())):
+        which = f"index {moved} of the truth looks like {places[moved]} of the prediction"
+        message = f"{prediction} and {truth}: the same colours stand in their palettes in another order, so {which}"
+        hint = "gseg annotate-import reads label maps by colour; if the indices are right, give --classes"
+        raise GsegError(message, hint)
+
+
+def _place(color: Color, palette: list[Color]) -> int | None:
+    """Where it stands first; None where it is not, or fills the places behind the classes."""
+    place = palette.index(color) if color in palette else None
+    return None if place is None or palette[place + 1 : place + 2] == [color] else place
+
+
+def _palette(path: Path) -> list[Color]:
+    """The colours of an indexed PNG; of any other none."""
+    with picture_errors(path), open_picture(path.read_bytes(), formats=["PNG"]) as image:
+        colors = (image.getpalette() or []) if image.mode == "P" else []
+    return list(zip(colors[::3], colors[1::3], colors[2::3], strict=True))
 
 
 def _numbered(matrix: Matrix, boundary: Counts) -> tuple[Matrix, Counts, ClassMap]:

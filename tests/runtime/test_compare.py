@@ -91,6 +91,24 @@ def test_a_prediction_as_large_as_its_photo_is_compared_at_the_size_of_a_smaller
     assert figures["mean_iou"] == 1 and figures["resized"] == 1
 
 
+def test_a_truth_whose_palette_another_program_sorted_is_refused(folders: tuple[Path, Path]) -> None:
+    """It looks the same, and index 1 is another class."""
+    colors = CLASSES.colors
+    sorted_anew = ClassMap(CLASSES.names, (colors[1], colors[0], colors[2]))
+    write_label_png(folders[1] / "a.png", np.array([[1, 1, 0, 0]], np.uint8), sorted_anew)
+    with pytest.raises(GsegError, match=r"truth/a\.png: the same colours .* so index 0 of the truth looks like 1"):
+        compare_folders(*folders)
+    assert compare_folders(*folders, CLASSES).to_json()["images"] == 2  # whoever names the classes knows what they mean
+
+
+def test_colours_of_the_truths_own_say_nothing_of_its_order(folders: tuple[Path, Path]) -> None:
+    """Black fills the palette of the prediction behind its classes."""
+    grey = ClassMap(CLASSES.names, ((38, 42, 51), *CLASSES.colors[1:]))
+    write_label_png(folders[0] / "a.png", np.array([[0, 1, 1, 1]], np.uint8), grey)
+    write_label_png(folders[0] / "deep" / "b.png", np.array([[1, 0, 2, 2]], np.uint8), grey)
+    assert compare_folders(*folders).to_json()["mean_iou"] == pytest.approx((1 / 3 + 3 / 6) / 2)
+
+
 def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
     (folders[0] / "deep" / "b.png").unlink()
     with pytest.raises(GsegError, match=r"1 of 2 predictions are missing: deep/b\.png"):
