@@ -12,6 +12,8 @@ from gseg_runtime.class_map import IGNORED, ClassMap, Color, default_color
 from gseg_runtime.errors import ConfigError, ProjectError
 
 FILE = "gseg.toml"
+_BACKGROUNDS = {"_background_", "__background__"}  # labelme's and ISAT's, as in gseg_cli.annotate.names
+_IGNORED = "__ignore__"
 KEYS: dict[str, dict[str, type]] = {"project": {"name": str, "resolution": int}, "gan": {"path": str}}
 TYPE_NAMES = {str: "text in quotes", int: "a whole number"}
 
@@ -114,7 +116,8 @@ def parse_classes(text: str) -> ClassMap:
     """The classes that `--classes` means: "toy-faces", a protocol of `gseg dataset`, a TOML file, a text file with a
     name per line, or "name,name".
 
-    Bare names get a background in front unless they start with one: index 0 is always the background.
+    Bare names get a background in front unless they start with one: index 0 is always the background. What labelme
+    writes for background and ignored pixels into such lists is no class.
     ConfigError or ProjectError when it is none of these.
     """
     path = Path(text)
@@ -128,6 +131,7 @@ def parse_classes(text: str) -> ClassMap:
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
     names = text.split(",") if is_list else _lines_of(path)
     names = [name.strip() for name in names if name.strip()]
+    names = ["background" if name in _BACKGROUNDS else name for name in names if name != _IGNORED]
     has_background = bool(names) and names[0].casefold() == "background"
     return checked_classes(ClassMap.of_names(names if has_background else ["background", *names]))
 

@@ -119,6 +119,7 @@ def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
         ("background,hair", ("background", "hair")),
         ("Background,hair", ("Background", "hair")),
         ("background", ("background",)),
+        ("__ignore__,_background_,hair", ("background", "hair")),  # the first lines of a labels.txt of labelme
     ],
 )
 def test_init_takes_class_names(gan, tmp_path, text, names):
