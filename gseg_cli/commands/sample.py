@@ -89,8 +89,8 @@ def sample(
     project = open_project() if template or scale or labels_for else None
     if scale:
         _check_scale(gan_path, scale)
-    if overwrite and out is None:
-        _check_replaced(open_project(), gan_path, truncation_psi, class_index)
+    if overwrite:
+        _check_replaced(folder, gan_path, truncation_psi, class_index)
     if how and how.way == "uncertain":
         teacher = teacher or _newest_teacher()
 
@@ -132,12 +132,23 @@ def _check_scale(gan: Path, scale: int) -> None:
     check_times(gan_resolution(gan), scale)
 
 
-def _check_replaced(project: "Project", gan: Path, truncation_psi: float, class_index: int | None) -> None:
+def _drawn_on(folder: Path) -> tuple[Path, ...]:
+    """templates/, enlarged/ and predictions/ of the samples in `folder`, which may not be there.
+
+    Others than the project's have their own: a picture that is there is kept, and its name does not tell what it shows.
+    Not within `folder`, where --overwrite would remove what people painted.
+    """
+    real, root = folder.resolve(), project_dir()
+    if real == (root / "samples").resolve():
+        return root / "templates", root / "enlarged", root / "predictions"
+    return tuple(real.with_name(f"{real.name}-{what}") for what in ("templates", "enlarged", "predictions"))
+
+
+def _check_replaced(folder: Path, gan: Path, truncation_psi: float, class_index: int | None) -> None:
     from gseg_cli.annotate.handout import check_replaced
     from gseg_runtime.files import sha256_file
 
-    handed = project.templates_dir, project.enlarged_dir, project.predictions_dir
-    check_replaced(project.samples_dir, handed, (sha256_file(gan), truncation_psi, class_index))
+    check_replaced(folder, _drawn_on(folder), (sha256_file(gan), truncation_psi, class_index))
 
 
 def _hand_out(
@@ -150,12 +161,13 @@ def _hand_out(
     from gseg_cli.output import current_output
 
     made: dict[str, Any] = {}
+    to_paint, to_draw, _ = _drawn_on(samples.dir)
     if template:
-        templates = write_templates(samples, seeds, project.classes, project.templates_dir, scale)
+        templates = write_templates(samples, seeds, project.classes, to_paint, scale)
         current_output().say(templates.told(f"templates to paint on, and {PALETTE} with the class colours"))
         made["templates"] = templates.written
     if scale > 1:
-        enlarged = write_enlarged(samples, seeds, scale, project.enlarged_dir)
+        enlarged = write_enlarged(samples, seeds, scale, to_draw)
         current_output().say(enlarged.told(f"pictures of {scale * samples.resolution} px to draw on"))
         made["enlarged"] = enlarged.written
     if tool:

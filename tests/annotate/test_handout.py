@@ -81,6 +81,22 @@ def test_samples_that_were_handed_out_are_not_replaced_by_others_of_the_same_num
     assert (project.samples_dir / "000001.png").read_bytes() != before
 
 
+def test_samples_elsewhere_are_drawn_on_beside_them(project, tmp_path, capsys):
+    """In the project they would stand for samples of the same number, and be drawn on in their place."""
+    other = tmp_path / "other"
+    assert run(project, "--scale", "2", "--template", "--truncation-psi", "0", "-o", str(other)) == 0
+    made = json.loads(capsys.readouterr().out)["data"]
+    assert Path(made["enlarged"][0]).parent == tmp_path / "other-enlarged"
+    assert (tmp_path / "other-templates" / "classes.gpl").is_file()
+    assert not project.enlarged_dir.exists() and not project.templates_dir.exists()
+    assert run(project, "--truncation-psi", "1", "-o", str(other), "--overwrite") == 1
+    assert "other-templates" in capsys.readouterr().err
+    assert run(project, "--truncation-psi", "0", "-o", str(other), "--overwrite") == 0  # the same pictures once more
+    assert len(list((tmp_path / "other-enlarged").iterdir())) == 3
+    assert run(project, "--scale", "2", "-o", str(project.samples_dir)) == 0
+    assert len(list(project.enlarged_dir.iterdir())) == 3
+
+
 def test_templates_are_enlarged_too_and_come_back_exact(ten_samples, tmp_path):
     write_templates(ten_samples, [3], CLASSES, tmp_path, times=4)
     with Image.open(tmp_path / "000003.png") as image:
