@@ -32,9 +32,10 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
 
 def write_row(file: IO[str], row: Sequence[object]) -> None:
     """A row of CSV. Before 3.13 Python quotes no lone \\r, at which readers end the row."""
-    has_return = any(isinstance(cell, str) and "\r" in cell for cell in row)
-    quoting = csv.QUOTE_NONNUMERIC if has_return else csv.QUOTE_MINIMAL
-    csv.writer(file, lineterminator="\n", quoting=quoting).writerow(row)
+    if any(isinstance(cell, str) and "\r" in cell for cell in row):
+        csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC).writerow(row)
+    else:
+        csv.writer(file, lineterminator="\n").writerow(row)
 
 
 def write_failures(folder: Path, names: Iterable[str]) -> None:
