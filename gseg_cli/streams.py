@@ -41,7 +41,7 @@ def unheard() -> Iterator[None]:
 
 @contextmanager
 def to_stdout() -> Iterator[None]:
-    """For what a command has to say: OutputError when stdout leads to a full disk. Who stopped listening lost nothing."""
+    """For a result: OutputError when stdout leads to a full disk. Who stopped listening lost nothing."""
     try:
         with unheard():
             yield
