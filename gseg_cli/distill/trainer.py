@@ -19,7 +19,7 @@ from gseg_cli.device import autocast
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import DistillConfig, usual_labelled_share
 from gseg_cli.distill.lite_net import ENCODER_RATE, LiteNet
-from gseg_cli.distill.loss import class_shares, make_loss
+from gseg_cli.distill.loss import class_shares, counted_shares, make_loss
 from gseg_cli.distill.net_config import NetConfig, usual_input_size
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.student import Student, start_student
@@ -60,14 +60,15 @@ class StudentTrainer:
         seed_step(config.seed, 0)
         size = config.input_size or usual_input_size(config.student, pairs.images.shape[1])
         net = start_student(NetConfig(size=config.student, num_classes=num_classes, input_size=size))
-        _expect(net, self._shares())
+        shares = self._shares()
+        _expect(net, counted_shares(config.loss, shares))
         self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
         self.average = AveragedModel(self.net)  # its tensors and their names; _average moves them
         self.optimizer = torch.optim.AdamW(
             _groups(self.net), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
         self.augmentation = Augmentation(config.augment, device)
-        self.loss = make_loss(config.loss, pairs, num_classes)
+        self.loss = make_loss(config.loss, shares)
         self.num_steps = 0
         self.elapsed_s = 0.0
 
@@ -220,9 +221,9 @@ class _Statistics:
 
 @torch.no_grad()
 def _expect(net: Student, shares: Tensor) -> None:
-    """Let an untrained network expect each class as often as it occurs: large areas are then no news to it.
+    """Let an untrained network expect each class as often as it counts: large areas are then no news to it.
 
-    As the prior of Lin et al. 2017 (focal loss), for every class. shares: [C], of the pixels.
+    As the prior of Lin et al. 2017 (focal loss), for every class. shares: [C], of the pixels as they are weighted.
     """
     cast(Tensor, net.head.bias).copy_(shares.clamp_min(LEAST_SHARE).log())
 

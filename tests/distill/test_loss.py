@@ -8,7 +8,15 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from gseg_cli.distill.augment import Batch
-from gseg_cli.distill.loss import LOSSES, class_weights, make_loss, soft_cross_entropy, soft_dice
+from gseg_cli.distill.loss import (
+    LOSSES,
+    class_shares,
+    class_weights,
+    counted_shares,
+    make_loss,
+    soft_cross_entropy,
+    soft_dice,
+)
 from gseg_cli.distill.pairs import PairSet
 from gseg_runtime.class_map import IGNORE
 
@@ -61,7 +69,7 @@ def test_class_weights_and_focus_are_as_published_on_hard_labels(target):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_ignored_pixels_do_not_matter_to_any_loss(target, pairs, name):
-    loss, logits = make_loss(name, pairs, 5), torch.randn(3, 5, 8, 8)
+    loss, logits = make_loss(name, class_shares(pairs, 5)), torch.randn(3, 5, 8, 8)
     changed = logits.masked_fill((target.first == IGNORE)[:, None], 1e4)
     other = replace(target, second=torch.where(target.first == IGNORE, 3, target.second))
     assert torch.equal(loss(logits, target), loss(changed, other)) and loss(logits, target) > 0
@@ -88,7 +96,10 @@ def test_dice_counts_a_small_class_as_much_as_a_large_one(pairs):
     assert soft_dice(blind, target) > 0.49 and soft_cross_entropy(blind, target) < 0.21
 
 
-def test_rare_classes_weigh_more_by_the_root_of_their_rarity(pairs):
-    weights = class_weights(pairs, 3)
-    assert weights[1] / weights[0] == pytest.approx(99**0.5) and weights.isfinite().all()
+def test_rare_classes_weigh_more_by_the_fourth_root_of_their_rarity(pairs):
+    shares = class_shares(pairs, 3)
+    weights = class_weights(shares)
+    assert weights[1] / weights[0] == pytest.approx(99**0.25) and weights.isfinite().all()
     assert (weights[0] * 99 + weights[1]) / 100 == pytest.approx(1)
+    assert counted_shares("ce", shares).tolist() == shares.tolist()
+    assert counted_shares("balanced", shares).sum() == pytest.approx(1)

@@ -64,6 +64,12 @@ def test_before_training_classes_are_told_apart_and_expected_as_often_as_they_ar
     assert torch.allclose(trainer.student.head.bias.softmax(dim=0), shares, atol=1e-3)
 
 
+def test_a_loss_that_counts_rare_classes_more_expects_them_as_often_as_it_counts_them(exact):
+    trainer = StudentTrainer(exact, 3, replace(CONFIG, loss="balanced"), CPU)
+    expected = torch.bincount(exact.first.flatten(), minlength=3) ** 0.75
+    assert torch.allclose(trainer.student.head.bias.softmax(dim=0), expected / expected.sum(), atol=1e-3)
+
+
 def test_the_same_seed_gives_the_same_student(exact):
     config = replace(CONFIG, steps=3, augment=AugmentConfig())
     first, same, other = (fit_student(exact, 3, replace(config, seed=seed), CPU) for seed in (0, 0, 1))

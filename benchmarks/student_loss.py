@@ -1,0 +1,150 @@
+"""Should a student that knows ImageNet weigh pixels of rare classes more?
+
+    python -m benchmarks.student_loss DATA --faces GAN --sprites GAN [--draws 2]
+
+DATA as for pretrained.py; GANs of discriminators.py, 64 px; toy faces come with gseg. Every training is a cell; writes
+student_loss.md.
+"""
+
+import argparse
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from benchmarks import distill, teachers
+from benchmarks.cells import ROOT, cell, hardware, made
+from benchmarks.discriminators import TimedGan
+from benchmarks.gan_start import NUM_LABELS, NUM_PAIRS, PHOTOS, SIDE, samples_of
+from benchmarks.pretrained import Domain, Setting, distilled, faces, game_characters, judged, spread, squares
+from benchmarks.toy_data import TOY
+from gseg_cli.choices import Loss
+from gseg_cli.datasets.toy_faces.dataset import CLASSES
+from gseg_cli.device import pick_device
+from gseg_cli.distill.config import PRETRAINED_LOSS, PRETRAINED_STEPS, PairsConfig, configure
+from gseg_cli.distill.loss import BALANCE
+from gseg_cli.distill.net_config import PRETRAINED
+from gseg_cli.distill.pairs import annotated_pairs
+from gseg_cli.distill.second_opinion import agreed, second_opinion
+from gseg_cli.distill.stage import choose_pairs
+from gseg_cli.distill.train import fit_student
+from gseg_cli.fewshot.train import taught
+from gseg_cli.memory import keep_freed_memory
+from gseg_cli.progress import progress
+from gseg_runtime.files import sha256_file, write_text
+
+LOSSES: tuple[Loss, ...] = ("ce", PRETRAINED_LOSS)
+SMALL = ("eyes", "mouth", "nose", "beard", "hat")
+NUM_PHOTOS = {"faces": 5, "sprites": 10}  # of students without a GAN
+Figures = dict[str, Any]
+
+
+def of_samples(setting: Setting, domain: Domain, gan: Path, data: Path, loss: Loss, draw: int) -> Figures:
+    """The cell of a student as `gseg distill` trains it, on labelled photos."""
+    usual = configure({"student": PRETRAINED}).train
+    config = setting.config(domain, draw, student=PRETRAINED, labels=usual.labels, annotated=usual.annotated, loss=loss)
+    about = {
+        "domain": domain.key, "draw": draw, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "train": asdict(config),
+        "on": hardware(),
+    }  # fmt: skip
+
+    def compute() -> Figures:
+        samples = samples_of(setting, TimedGan(domain, "usual", data / PHOTOS[domain.name], gan.parent, ()), gan, data)
+        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
+        return judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)
+
+    return cell("student-loss", about, compute, sha256_file(gan))["figures"]
+
+
+def of_photos(setting: Setting, domain: Domain, loss: Loss, draw: int) -> Figures:
+    """The cell of a student as `gseg student-train` trains it, on other labelled photos."""
+    config = setting.config(domain, draw, student=PRETRAINED, input_size=SIDE, loss=loss)
+    count = NUM_PHOTOS[domain.name]
+    about = {"domain": domain.key, "photos": count, "draw": draw, "train": asdict(config), "on": hardware()}
+
+    def compute() -> Figures:
+        train, test = domain.split(draw, count)
+        with progress(f"{count} {domain.title}, {loss}, draw {draw}", "steps") as on_step:
+            pairs = squares(train[:count], SIDE)
+            net = fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
+        return judged(net, test, SIDE, domain.classes)
+
+    return cell("student-loss-photos", about, compute)["figures"]
+
+
+def of_toys(loss: Loss, draw: int) -> Figures:
+    """The cell of a student of ten annotated samples, on fresh toy faces."""
+    config = replace(configure({"student": PRETRAINED}).train, input_size=SIDE, loss=loss, seed=draw)
+    about = {"train": asdict(config), "draw": draw, "pairs": NUM_PAIRS, "toys": TOY.reference_sha256, "on": hardware()}
+
+    def compute() -> Figures:
+        annotated = annotated_pairs(teachers.generator(), taught(teachers.drawn(NUM_LABELS, draw)))
+        pairs = distill.pairs(NUM_LABELS, 1, draw, NUM_PAIRS)
+        pairs = agreed(pairs, second_opinion(annotated, CLASSES, config, pick_device()))
+        found = distill.trained(choose_pairs(pairs, config), config, f"toy faces, {loss}, draw {draw}", annotated)
+        return {"miou": found["faces"], "per_class_iou": found["faces_per_class"]}
+
+    return cell("student-loss-toys", about, compute, gan=TOY.gan_sha256)["figures"]
+
+
+TEXT = """# What the loss of a pretrained student should count
+
+`lite0` takes few steps, and small parts have few pixels. `ce` counts every pixel alike; `balanced` counts those of a
+class in proportion to the {power:g}th power of its rarity, and is what `gseg distill` takes for `lite0` by itself.
+
+Mean IoU and that of small classes, on the same photos: nine portraits of FASSEG V2, others in each draw, 500 game
+characters, 200 toy faces with exact labels. Draws: {draws}.
+
+- samples: `gseg distill` with {labels} labelled samples and {pairs} pairs, a second opinion included. Samples of
+  portraits and characters are labelled as in [discriminators.md](discriminators.md), whose GANs these are{gans}.
+- photos: `gseg student-train` with as many labelled photos, of other people and characters.
+
+Made by `python -m benchmarks.student_loss DATA --faces GAN --sprites GAN --draws {draws}`,
+commit {commit}, {date}, {hardware}.
+
+| photos | labelled | loss | mean IoU | small classes |
+|---|---|---|---:|---|
+{rows}
+"""
+
+
+def rows(title: str, labelled: str, names: list[str], compute: Callable[[Loss, int], Figures], draws: int) -> list[str]:
+    return [row(title, labelled, loss, names, [compute(loss, draw) for draw in range(draws)]) for loss in LOSSES]
+
+
+def row(title: str, labelled: str, loss: Loss, names: list[str], figures: list[Figures]) -> str:
+    small = [name for name in SMALL if name in names]
+    told = ", ".join(f"{name} {spread([one['per_class_iou'][name] or 0.0 for one in figures])}" for name in small)
+    return f"| {title} | {labelled} | `{loss}` | {spread([one['miou'] for one in figures])} | {told} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("--faces", type=Path, metavar="GAN", required=True)
+    parser.add_argument("--sprites", type=Path, metavar="GAN", required=True)
+    parser.add_argument("--draws", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    table = []
+    for domain, gan in ((faces(args.data), args.faces), (game_characters(args.data), args.sprites)):
+        setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
+        names = domain.classes.names
+        sampled = partial(of_samples, setting, domain, gan, args.data)
+        table += rows(domain.title, f"{NUM_LABELS} samples", names, sampled, args.draws)
+        photos = f"{NUM_PHOTOS[domain.name]} photos"
+        table += rows(domain.title, photos, names, partial(of_photos, setting, domain), args.draws)
+    table += rows("toy faces", f"{NUM_LABELS} samples", CLASSES.names, of_toys, args.draws)
+    gans = f" (`{sha256_file(args.faces)[:12]}` and `{sha256_file(args.sprites)[:12]}`)"
+    about = {"power": BALANCE, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "draws": args.draws, "gans": gans}
+    text = TEXT.format(**made(), **about, rows="\n".join(table))
+    write_text(ROOT / "student_loss.md", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
