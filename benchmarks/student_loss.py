@@ -16,10 +16,11 @@ from typing import Any
 import torch
 
 from benchmarks import distill, teachers
+from benchmarks.balance import told
 from benchmarks.cells import ROOT, cell, hardware, made
 from benchmarks.discriminators import TimedGan
 from benchmarks.gan_start import NUM_LABELS, NUM_PAIRS, PHOTOS, SIDE, samples_of
-from benchmarks.pretrained import Domain, Setting, distilled, faces, game_characters, judged, spread, squares
+from benchmarks.pretrained import Domain, Setting, distilled, faces, game_characters, judged, squares
 from benchmarks.toy_data import TOY
 from gseg_cli.choices import Loss
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
@@ -37,7 +38,6 @@ from gseg_cli.progress import progress
 from gseg_runtime.files import sha256_file, write_text
 
 LOSSES: tuple[Loss, ...] = ("ce", PRETRAINED_LOSS)
-SMALL = ("eyes", "mouth", "nose", "beard", "hat")
 NUM_PHOTOS = {"faces": 5, "sprites": 10}  # of students without a GAN
 Figures = dict[str, Any]
 
@@ -111,14 +111,9 @@ commit {commit}, {date}, {hardware}.
 """
 
 
-def rows(title: str, labelled: str, names: list[str], compute: Callable[[Loss, int], Figures], draws: int) -> list[str]:
-    return [row(title, labelled, loss, names, [compute(loss, draw) for draw in range(draws)]) for loss in LOSSES]
-
-
-def row(title: str, labelled: str, loss: Loss, names: list[str], figures: list[Figures]) -> str:
-    small = [name for name in SMALL if name in names]
-    told = ", ".join(f"{name} {spread([one['per_class_iou'][name] or 0.0 for one in figures])}" for name in small)
-    return f"| {title} | {labelled} | `{loss}` | {spread([one['miou'] for one in figures])} | {told} |"
+def rows(title: str, labelled: str, compute: Callable[[Loss, int], Figures], draws: int) -> list[str]:
+    by_loss = {loss: [compute(loss, draw) for draw in range(draws)] for loss in LOSSES}
+    return [f"| {title} | {labelled} | `{loss}` | {told(figures)} |" for loss, figures in by_loss.items()]
 
 
 def main() -> None:
@@ -133,12 +128,11 @@ def main() -> None:
     table = []
     for domain, gan in ((faces(args.data), args.faces), (game_characters(args.data), args.sprites)):
         setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
-        names = domain.classes.names
         sampled = partial(of_samples, setting, domain, gan, args.data)
-        table += rows(domain.title, f"{NUM_LABELS} samples", names, sampled, args.draws)
+        table += rows(domain.title, f"{NUM_LABELS} samples", sampled, args.draws)
         photos = f"{NUM_PHOTOS[domain.name]} photos"
-        table += rows(domain.title, photos, names, partial(of_photos, setting, domain), args.draws)
-    table += rows("toy faces", f"{NUM_LABELS} samples", CLASSES.names, of_toys, args.draws)
+        table += rows(domain.title, photos, partial(of_photos, setting, domain), args.draws)
+    table += rows("toy faces", f"{NUM_LABELS} samples", of_toys, args.draws)
     gans = f" (`{sha256_file(args.faces)[:12]}` and `{sha256_file(args.sprites)[:12]}`)"
     about = {"power": BALANCE, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "draws": args.draws, "gans": gans}
     text = TEXT.format(**made(), **about, rows="\n".join(table))

@@ -12,8 +12,9 @@ from gseg_runtime.class_map import IGNORED, ClassMap, Color, default_color
 from gseg_runtime.errors import ConfigError, ProjectError
 
 FILE = "gseg.toml"
-_BACKGROUNDS = {"_background_", "__background__"}  # labelme's and ISAT's, as in gseg_cli.annotate.names
-_IGNORED = "__ignore__"
+# What annotation programs call these in lists of classes: labelme, and ISAT.
+BACKGROUND_WORDS = {"_background_", "__background__"}
+IGNORED_WORD = "__ignore__"
 KEYS: dict[str, dict[str, type]] = {"project": {"name": str, "resolution": int}, "gan": {"path": str}}
 TYPE_NAMES = {str: "text in quotes", int: "a whole number"}
 
@@ -131,7 +132,7 @@ def parse_classes(text: str) -> ClassMap:
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
     names = text.split(",") if is_list else _lines_of(path)
     names = [name.strip() for name in names if name.strip()]
-    names = ["background" if name in _BACKGROUNDS else name for name in names if name != _IGNORED]
+    names = ["background" if name in BACKGROUND_WORDS else name for name in names if name != IGNORED_WORD]
     has_background = bool(names) and names[0].casefold() == "background"
     return checked_classes(ClassMap.of_names(names if has_background else ["background", *names]))
 

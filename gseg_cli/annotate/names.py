@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gseg_cli.annotate.drawing import BACKGROUND, Drawing
-from gseg_cli.project_file import with_default_colors
+from gseg_cli.project_file import BACKGROUND_WORDS, IGNORED_WORD, with_default_colors
 from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
 ANY = "*"  # --map "*=-": every name that is no class, and for which there is no other entry
-_IGNORED = {IGNORED, "void", "unlabeled", "unlabelled", "__ignore__"}  # the last one in labelme and its kin
-_BACKGROUND = {BACKGROUND, "_background_", "__background__"}  # the last one in ISAT
+_IGNORED = {IGNORED, "void", "unlabeled", "unlabelled", IGNORED_WORD}
+_BACKGROUND = {BACKGROUND, *BACKGROUND_WORDS}
 
 
 @dataclass(frozen=True)

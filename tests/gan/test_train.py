@@ -18,7 +18,7 @@ from gseg_cli.checkpoint import load_checkpoint, read_meta, save_checkpoint
 from gseg_cli.device import cpu_has_bf16
 from gseg_cli.distill.config import WEIGHTS
 from gseg_cli.gan.load import load_generator
-from gseg_cli.gan.training import stage
+from gseg_cli.gan.training import photo_store, stage
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.data import load_images
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
@@ -305,8 +305,8 @@ def test_trainings_that_begin_at_once_do_not_mix_their_photos(photos, tmp_path, 
             run_gan_train(others, CONFIG, runs, CPU, minutes=0.0)
         return loaded
 
-    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
-    monkeypatch.setattr(stage, "load_images", load_while_another_begins)
+    monkeypatch.setattr(photo_store, "needs_store", lambda *args: True)
+    monkeypatch.setattr(photo_store, "load_images", load_while_another_begins)
     trained = []
     monkeypatch.setattr(
         stage, "train_gan", lambda images, *args, **how: trained.append(images) or train_gan(images, *args, **how)
@@ -317,8 +317,8 @@ def test_trainings_that_begin_at_once_do_not_mix_their_photos(photos, tmp_path, 
 
 
 def test_the_photos_of_a_killed_training_are_removed_and_those_of_a_living_one_are_not(photos, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
-    killed, living = (tmp_path / f"{stage.STORE}{name}.npy" for name in ("killed", "living"))
+    monkeypatch.setattr(photo_store, "needs_store", lambda *args: True)
+    killed, living = (tmp_path / f"{photo_store.STORE}{name}.npy" for name in ("killed", "living"))
     for store in (killed, living):
         store.touch()
     os.utime(killed, (0, 0))
@@ -331,8 +331,8 @@ def test_ctrl_c_while_photos_are_read_leaves_nothing_behind(photos, tmp_path, mo
         store.touch()
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(stage, "needs_store", lambda *args: True)
-    monkeypatch.setattr(stage, "load_images", interrupted)
+    monkeypatch.setattr(photo_store, "needs_store", lambda *args: True)
+    monkeypatch.setattr(photo_store, "load_images", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_gan_train(photos, CONFIG, tmp_path, CPU)
     assert not list(tmp_path.iterdir())

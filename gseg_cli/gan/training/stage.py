@@ -1,10 +1,6 @@
 """The stage `gseg gan-train`: configuration, photos and run folder, and a training that begins or goes on."""
 
-import secrets
-import socket
-import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +13,10 @@ from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
-from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
+from gseg_cli.gan.training.data import count_photos
 from gseg_cli.gan.training.grow import check_start
-from gseg_cli.gan.training.photo_classes import LABELS, PhotoClasses, count_labels, read_classes
+from gseg_cli.gan.training.photo_classes import PhotoClasses, read_classes
+from gseg_cli.gan.training.photo_store import load_photos
 from gseg_cli.gan.training.precision import settle_precision
 from gseg_cli.gan.training.sources import open_photos, photos_key
 from gseg_cli.gan.training.train import STATE, train_gan
@@ -27,16 +24,14 @@ from gseg_cli.gan.training.trainer import check_training
 from gseg_cli.pretrained.lite0 import load_lite0
 from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
-from gseg_cli.world import ALONE, PATIENCE, World
-from gseg_runtime.errors import ConfigError, GsegError, ProjectError
-from gseg_runtime.files import TEMPORARY_PREFIX, read_json
-from gseg_runtime.photo_names import IMAGES, MASKS
+from gseg_cli.world import ALONE, World
+from gseg_runtime.errors import ConfigError, ProjectError
+from gseg_runtime.files import read_json
 
 KIND = "gan"
 PROJECTED = "discriminator: projected; StyleGAN2's takes over if samples become too alike"
 # How a run may be changed when it goes on: its length, and how often it is saved.
 FREE = {"kimg", "snapshot_minutes"}
-STORE = f"{TEMPORARY_PREFIX}photos-"
 
 
 @dataclass(frozen=True)
@@ -175,7 +170,7 @@ def run_gan_train(
     about = {"crop": list(crop) if crop else None, "fit": fit, "init_from": str(init_from) if init_from else None}
     about["photos"] = _key_of(source)
     parents = [parent_of(init_from, config.arch)] if init_from else []
-    images, unreadable = _load(source, config, crop, fit, runs_dir, world, say)
+    images, unreadable = load_photos(source, config, crop, fit, runs_dir, world, say)
     classes = _classes_of(source, config, len(images), unreadable, say)
     check_training(config, len(images), device, world)  # whatever is wrong leaves no run behind
     recorded = {**asdict(config), **about}
@@ -224,7 +219,7 @@ def _go_on(
             raise ConfigError(message, hint="resume with the same options, or without any")
     config = replace(config, **{key: value for key, value in given.items() if key in FREE})
     crop = tuple(saved["crop"]) if saved.get("crop") else None
-    images, unreadable = _load(source, config, crop, saved["fit"], runs_dir, world, say)
+    images, unreadable = load_photos(source, config, crop, saved["fit"], runs_dir, world, say)
     num_photos = read_meta(run.checkpoint)["trained"]["num_photos"]
     if len(images) != num_photos:
         message = f"{run.dir}: started with {num_photos} photos, {source} now has {len(images)}"
@@ -276,27 +271,6 @@ def _outcome(run: Run, images: Tensor, unreadable: list[str]) -> TrainedGan:
     return TrainedGan(run.dir, run.checkpoint, meta["num_images"], len(images), unreadable, meta["figures"])
 
 
-def _load(
-    source: Path, config: GanTrainConfig, crop: Box | None, fit: str, runs_dir: Path, world: World, say: Say
-) -> tuple[Tensor, list[str]]:
-    """The photos, in memory or, where they are many or for many processes, in a file that vanishes with them."""
-    resolution, channels = config.resolution, 4 if config.alpha else 3
-    if world.size == 1 and not needs_store(count_photos(source), resolution, channels):
-        images, unreadable = load_images(source, resolution, crop=crop, fit=fit, alpha=config.alpha)
-    else:
-        images, unreadable = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
-    for name in unreadable:
-        say(f"warning: {name}: cannot be read, skipped")
-    if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
-        say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
-    if world.is_first and not config.alpha and has_transparent(source):
-        say(f"warning: {source}: some photos are transparent in part; they are shown over black (--alpha trains alpha)")
-    if not config.num_classes and (num_labels := count_labels(source)):
-        what = f"{LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind"
-        say(f"warning: {source}: {what} (--conditional trains on the classes)")
-    return images, unreadable
-
-
 def _classes_of(
     source: Path, config: GanTrainConfig, num_photos: int, unreadable: list[str], say: Say
 ) -> PhotoClasses | None:
@@ -326,50 +300,3 @@ def _compare_names(source: Path, before: Sequence[str], now: Sequence[str], say:
 def _key_of(source: Path) -> str:
     with open_photos(source) as photos:
         return photos_key(photos)
-
-
-def _new_store(runs_dir: Path, world: World) -> Path:
-    """A file of this run's own for the pixels of photos, the same for all processes of a machine."""
-    if world.local_rank == 0:
-        _remove_old_stores(runs_dir)
-    return runs_dir / f"{STORE}{world.agree(secrets.token_hex(6))}-{socket.gethostname()}.npy"
-
-
-def _remove_old_stores(runs_dir: Path) -> None:
-    """What killed processes left: nobody waits so long for a store that is being filled."""
-    for store in runs_dir.glob(f"{STORE}*.npy"):
-        with suppress(OSError):
-            if time.time() - store.stat().st_mtime > PATIENCE.total_seconds():
-                store.unlink()
-
-
-def _load_once(
-    source: Path, config: GanTrainConfig, crop: Box | None, fit: str, store: Path, world: World
-) -> tuple[Tensor, list[str]]:
-    """One process of each machine decodes; the others map what it wrote."""
-    found: tuple[int, list[str]] | GsegError = (0, [])
-    try:
-        if world.local_rank == 0:
-            found = _decode_into(store, source, config, crop, fit)
-        found = world.agree(found)  # the same on every machine, and an error is every process's
-        if isinstance(found, GsegError):
-            raise found
-        num_photos, unreadable = found
-        images = map_images(store, num_photos)
-        world.wait()
-        return images, unreadable
-    finally:
-        with suppress(OSError):  # mapped files may stay until they are closed; some systems insist
-            store.unlink(missing_ok=True)
-
-
-def _decode_into(
-    store: Path, source: Path, config: GanTrainConfig, crop: Box | None, fit: str
-) -> tuple[int, list[str]] | GsegError:
-    """How many photos are in the store then, and which could not be read; or why there are none."""
-    try:
-        store.parent.mkdir(parents=True, exist_ok=True)
-        images, unreadable = load_images(source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store)
-    except GsegError as error:
-        return error
-    return len(images), unreadable
