@@ -1,6 +1,7 @@
 """Blocks of photos on a cluster of Ray's. Ray carries names, counts and failures, and neither photos nor masks."""
 
 import logging
+import socket
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
@@ -22,6 +23,7 @@ from gseg_runtime.remote.segment import NUM_BLOCKS, Begin, Take
 from gseg_runtime.telemetry import no_ray_telemetry
 
 STORE_BYTES = 100 * 2**20  # of a cluster that is started here: it holds the model and lists of names
+REACH_S = 10
 CORES_WITH_GPU = 4  # Python runs one thread of a process at a time, which leaves more of them idle
 _CLUSTER = "ray status tells of a cluster; without an address one is started on this machine"
 
@@ -77,6 +79,7 @@ class RayEngine:
         own = {"address": "local", "object_store_memory": STORE_BYTES, "include_dashboard": False}
         there = {"address": self.address} if self.address else own
         try:
+            _reach(self.address or "")
             ray.init(**there, log_to_driver=False, logging_level=logging.ERROR)
         except Exception as error:
             raise GsegError(f"Ray: {self.address or 'no cluster can be started'}: {error}", _CLUSTER) from error
@@ -97,6 +100,13 @@ class RayEngine:
             return actor, actor.start.remote(model, Load(self.device, self.batch, cores), task)
 
         return start
+
+
+def _reach(address: str) -> None:
+    """OSError if nothing answers at a HOST:PORT: Ray itself would try for ten minutes, and not say so."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if host and port.isdecimal():
+        socket.create_connection((host.strip("[]"), int(port)), REACH_S).close()
 
 
 def share(num_cpus: float, num_gpus: float) -> tuple[int, float]:
