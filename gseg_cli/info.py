@@ -87,11 +87,18 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
         raise GsegError(f"{path}: left unfinished by an interrupted command", "run the command again with --overwrite")
-    if path.resolve().name == "exports" and (path.resolve().parent / FILE).is_file():
-        models = sorted(file.name for file in path.iterdir() if file.suffix in (".onnx", ".engine"))
-        return {"kind": "exports", "path": path, "models": models}
+    if (path.resolve().parent / FILE).is_file() and path.resolve().name in ("exports", "runs"):
+        return _describe_part(path)
     check_folder(path)
     raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
+
+
+def _describe_part(path: Path) -> dict[str, Any]:
+    """Of a project's folders those that hold no file which describes them."""
+    if path.resolve().name == "runs":
+        return {"kind": "runs", "path": path, "runs": [run.name for run in list_runs(path)]}
+    models = sorted(file.name for file in path.iterdir() if file.suffix in (".onnx", ".engine"))
+    return {"kind": "exports", "path": path, "models": models}
 
 
 def _completeness(path: Path) -> dict[str, Any]:

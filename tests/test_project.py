@@ -272,6 +272,14 @@ def test_info_names_the_models_in_exports(project, monkeypatch, capsys):
     assert "model-fp16.engine, model.onnx" in capsys.readouterr().out
 
 
+def test_info_names_the_trainings_in_runs(project, capsys):
+    """Of a project it does, and `gseg init` made the folder."""
+    assert describe(project.runs_dir) == {"kind": "runs", "path": project.runs_dir, "runs": []}
+    (project.runs_dir / "0001-gan").mkdir()
+    assert main(["info", str(project.runs_dir)]) == 0
+    assert "0001-gan" in capsys.readouterr().out
+
+
 def test_one_seed_is_one_latent_whatever_the_batch():
     z = z_for_seeds([3, 0, 3], 8)
     assert z.dtype == torch.float32 and z.shape == (3, 8)
