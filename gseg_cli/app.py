@@ -65,6 +65,14 @@ EXTRAS = {
     "uvicorn": "label",
     "prometheus_client": "serve",
 }
+# Commands that need less than that: they have an extra of their own.
+OWN_EXTRAS = {
+    ("annotate-import", "safetensors"): "annotate",
+    ("label", "torch"): "label",
+    ("export", "torch"): "export",
+    ("serve", "starlette"): "serve",
+    ("serve", "uvicorn"): "serve",
+}
 # The user's disk, not our mistake: full, read-only, or not permitted.
 DISK_ERRORS = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT)
 
@@ -202,9 +210,9 @@ def _memory_hint() -> str:
 
 
 def _install_hint(package: str) -> str:
-    is_for_serve = settings.command == "serve" and EXTRAS[package] == "label"
-    hint = install("serve" if is_for_serve else EXTRAS[package])
-    return f"{hint}; for a model that is exported already, pip install onnx is enough" if package == "onnx" else hint
+    hint = install(OWN_EXTRAS.get((settings.command, package), EXTRAS[package]))
+    is_export = (settings.command, package) == ("export", "onnx")
+    return f"{hint}; for a model that is exported already, pip install onnx is enough" if is_export else hint
 
 
 def _usage_hint(error: typer.TyperException) -> str | None:

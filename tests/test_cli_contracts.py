@@ -262,3 +262,26 @@ def test_a_missing_package_is_not_a_bug_and_the_hint_installs_its_extra(module, 
     describe_raises(ModuleNotFoundError(f"No module named {module!r}", name=module))
     assert main(["info", "x"]) == 1
     assert install(extra) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        (["annotate-import", "drawn"], "safetensors", "annotate"),
+        (["label"], "torch", "label"),
+        (["export"], "torch", "export"),
+        (["serve"], "starlette", "serve"),
+        (["demo"], "onnx", "export"),
+    ],
+)
+def test_the_hint_for_a_missing_package_names_the_extra_of_the_command_and_no_larger_one(
+    command, module, extra, monkeypatch, capsys
+):
+    """safetensors comes with `annotate` and with `train`, which brings PyTorch, too."""
+
+    def missing(*args, **kwargs):
+        raise ModuleNotFoundError(f"No module named {module!r}", name=module)
+
+    monkeypatch.setattr("gseg_cli.app.app", missing)
+    assert main(command) == 1
+    assert capsys.readouterr().err.splitlines()[1] == f"hint: {install(extra)}"
