@@ -12,11 +12,13 @@ import torch
 from PIL import Image
 
 from gseg_cli.app import main
-from gseg_cli.demo import QUICK, DemoFigures, DemoSize, run_demo
+from gseg_cli.builtin import Builtin
+from gseg_cli.demo import QUICK, DemoFigures, DemoSize, run_demo, supervised_figures
 from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.progress import format_step
 from gseg_cli.steps import OnStep, Step
+from gseg_runtime.files import sha256_file
 
 TINY = DemoSize(
     num_photos=8,
@@ -67,6 +69,14 @@ def test_the_contact_sheet_shows_photo_mask_and_overlay(demo: Any) -> None:
     _, figures, _ = demo
     with Image.open(figures.contact_sheet) as sheet:
         assert sheet.width > 3 * 128 and sheet.height > 3 * 128
+
+
+def test_only_a_demo_of_the_same_size_is_compared_with_the_network_on_exact_labels(demo: Any) -> None:
+    """Its figures were measured at 128 px; the quick demo's faces have 64."""
+    _, figures, _ = demo
+    assert supervised_figures(figures) is not None
+    quick = replace(figures, gan_sha256=sha256_file(Builtin(QUICK.gan).gan))
+    assert supervised_figures(quick) is None
 
 
 def test_the_demo_folder_is_not_overwritten_unasked(demo: Any, capsys: pytest.CaptureFixture[str]) -> None:

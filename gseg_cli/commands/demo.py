@@ -28,7 +28,7 @@ def demo(
     Starts from the GAN and the annotations that come with gseg. Ends with a model that segments faces it never saw.
     """
     from gseg_cli.builtin import Builtin
-    from gseg_cli.demo import QUICK, DemoSize, run_demo, shipped_figures
+    from gseg_cli.demo import QUICK, DemoSize, run_demo, supervised_figures
     from gseg_cli.device import pick_device
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.memory import keep_freed_memory
@@ -50,7 +50,7 @@ def demo(
             yield cores.watched(on_step)
 
     measured = run_demo(out, size, torch_device, stage, seed=seed, overwrite=overwrite)
-    figures = {**asdict(measured), "supervised": shipped_figures()["supervised"]}
+    figures = {**asdict(measured), "supervised": supervised_figures(measured)}
     current_output().result(figures, _report(figures))
 
 
@@ -62,7 +62,8 @@ def _report(figures: dict[str, Any]) -> "Group":
     stages.add_column("s", justify="right")
     for name, seconds in figures["seconds"].items():
         stages.add_row(name, f"{seconds:.1f}")
-    return Group(stages, _quality(figures), _supervised(figures["supervised"]), *_ends(figures))
+    supervised = [_supervised(figures["supervised"])] if figures["supervised"] else []
+    return Group(stages, _quality(figures), *supervised, *_ends(figures))
 
 
 def _quality(figures: dict[str, Any]) -> Any:
