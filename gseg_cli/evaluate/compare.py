@@ -42,7 +42,8 @@ def compare_folders(
 
     A prediction of the truth's shape is compared at the truth's size.
 
-    truth: a folder of label PNGs, or one that holds them in masks/ and photos in images/.
+    truth: a folder of label PNGs, or one that holds them in masks/ and photos in images/. Of the latter `predicted` may
+        hold the masks in images/, as when the whole folder was segmented.
     classes: None takes those that the folders say of themselves, else numbers them.
     tolerance: how far boundaries may lie apart, as share of the image diagonal.
     Raises GsegError when a prediction is missing, of another shape, or holds an index without a class, when both
@@ -125,11 +126,19 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     if not relative:
         raise GsegError(f"{truth}: no label map (PNG) found")
     failed = failed_masks(predicted)
-    masks = [path.with_suffix(".png") for path in relative]
+    below = _where_masks_lie(predicted, truth)
+    masks = [below / path.with_suffix(".png") for path in relative]
     missing = [mask for mask in masks if str(mask) in failed or not (predicted / mask).is_file()]
     if missing:
         raise _missing(missing, predicted, len(masks))
     return [(predicted / mask, truth / path) for mask, path in zip(masks, relative, strict=True)]
+
+
+def _where_masks_lie(predicted: Path, truth: Path) -> Path:
+    """From `predicted`: in images/ when photos and truth lie side by side, and all of that was segmented."""
+    is_beside_photos = truth.name == MASKS and (truth.parent / IMAGES).is_dir()
+    is_of_the_whole = (predicted / IMAGES).is_dir() and not (predicted / MASKS).is_dir()
+    return Path(IMAGES) if is_beside_photos and is_of_the_whole else Path()
 
 
 def _label_map_of(path: Path) -> Path:

@@ -91,6 +91,21 @@ def test_a_prediction_as_large_as_its_photo_is_compared_at_the_size_of_a_smaller
     assert figures["mean_iou"] == 1 and figures["resized"] == 1
 
 
+def test_labelled_photos_that_were_segmented_as_a_whole_are_compared_with_their_own_masks(
+    model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`gseg segment test -o out` keeps the tree, so that the mask of test/images/a.jpg is out/images/a.png."""
+    out, labelled = tmp_path / "out", tmp_path / "test"
+    shutil.copytree(photos, labelled / "images")
+    assert main(["segment", str(labelled / "images"), "-o", str(labelled / "masks"), "--model", str(model)]) == 0
+    assert main(["segment", str(labelled), "-o", str(out), "--model", str(model)]) == 0
+    for truth in (labelled, labelled / "masks"):
+        assert compare_folders(out, truth).to_json()["accuracy"] == 1
+    (out / "images" / "a.png").unlink()
+    with pytest.raises(GsegError, match=r"1 of 4 predictions are missing: images/a\.png"):
+        compare_folders(out, labelled)
+
+
 def test_a_truth_whose_palette_another_program_sorted_is_refused(folders: tuple[Path, Path]) -> None:
     """It looks the same, and index 1 is another class."""
     colors = CLASSES.colors
