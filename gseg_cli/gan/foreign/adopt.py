@@ -13,10 +13,10 @@ from torch import Tensor
 
 from gseg_cli.choices import GanKind
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
+from gseg_cli.gan.foreign.filters import check_filter
 from gseg_cli.gan.foreign.namings import discriminator_to_nvidia, generator_to_nvidia
 from gseg_cli.gan.foreign.shapes import discriminator_config, generator_config
 from gseg_cli.gan.foreign.stylegan3 import stylegan3_config, without_filters
-from gseg_cli.gan.networks import ops
 from gseg_cli.gan.networks.build import build
 from gseg_cli.gan.networks.config import StyleGAN2Config, StyleGAN3Config
 from gseg_cli.gan.networks.discriminator import Discriminator
@@ -142,16 +142,10 @@ def _plain(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     kept = {}
     for name, tensor in tensors.items():
         if name.endswith("resample_filter"):
-            _check_filter(name, tensor)
+            check_filter(name, tensor)
         elif not name.endswith("num_batches_tracked"):
             kept[name] = tensor.contiguous()
     return kept
-
-
-def _check_filter(name: str, tensor: Tensor) -> None:
-    expected = ops.resample_filter()
-    if tensor.shape != expected.shape or not torch.allclose(tensor, expected, atol=1e-5):
-        raise CheckpointError(f"{name}: expected the filter [1, 3, 3, 1], got one of shape {list(tensor.shape)}")
 
 
 def _complete_w_avg(g: dict[str, Tensor], latent_avg: Tensor | None, config: StyleGAN2Config | StyleGAN3Config) -> str:

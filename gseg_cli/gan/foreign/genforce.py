@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from gseg_cli.gan.foreign.filters import check_filter
 from gseg_cli.gan.foreign.rosinality import layer_name
 from gseg_runtime.errors import CheckpointError
 
@@ -25,6 +26,8 @@ _FILTER = re.compile(r".*\.kernel")
 
 def generator_to_nvidia(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of G under NVIDIA's names, without filters; CheckpointError for a name that has none."""
+    for name in filter(_FILTER.fullmatch, tensors):
+        check_filter(name, tensors[name], gain=4)
     names = {name: _name(name) for name in tensors if not _FILTER.fullmatch(name)}
     return {nvidia: _value(nvidia, tensors[name]) for name, nvidia in names.items()}
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from gseg_cli.gan.foreign.filters import check_filter
 from gseg_runtime.errors import CheckpointError
 
 _LAYER = {
@@ -34,20 +35,43 @@ _DISCRIMINATOR_END = {
     "final_linear.1.bias": "b4.out.bias",
 }
 _FILTER = re.compile(r"(.*\.)?kernel")
+_ENLARGING = re.compile(r"(convs\.\d?[02468]\.conv\.)weight")
 
 
 def generator_to_nvidia(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The state dict of g_ema under NVIDIA's names, without filters; CheckpointError for a name that has none."""
+    """The state dict of g_ema under NVIDIA's names, without filters; CheckpointError for a name that has none.
+
+    Filters are those of [1, 3, 3, 1], or the generator is not StyleGAN2's.
+    """
+    _check_filters(tensors, gain=4)  # an upsampled pixel spreads over four
+    _check_upsampling(tensors)
     return {_generator_name(name): _reshaped(name, t) for name, t in tensors.items() if not _FILTER.fullmatch(name)}
 
 
 def discriminator_to_nvidia(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """The state dict of d under NVIDIA's names, without filters; CheckpointError for a name that has none."""
+    _check_filters(tensors, gain=1)
     # convs.0 reads the colours, convs.1 is the block of the picture's size, the last one that of 8 x 8.
     blocks = {int(found[1]) for name in tensors if (found := re.match(r"convs\.(\d{1,2})\.", name))}
     resolution = 4 * 2 ** max(blocks, default=0)
     names = [name for name in tensors if not _FILTER.fullmatch(name)]
     return {_discriminator_name(name, resolution): tensors[name] for name in names}
+
+
+def _check_filters(tensors: Mapping[str, Tensor], gain: float) -> None:
+    for name in filter(_FILTER.fullmatch, tensors):
+        check_filter(name, tensors[name], gain)
+
+
+def _check_upsampling(tensors: Mapping[str, Tensor]) -> None:
+    """CheckpointError when a file keeps filters, but a layer that enlarges has none: it does so in another way.
+
+    MMGeneration's networks for positional encodings are such; nothing else tells them from StyleGAN2.
+    """
+    filters = [name for name in tensors if _FILTER.fullmatch(name)]
+    for layer in (found[1] for name in tensors if (found := _ENLARGING.fullmatch(name))):
+        if filters and not any(name.startswith(layer) for name in filters):
+            raise CheckpointError(f"{layer[:-1]}: enlarges without the filter [1, 3, 3, 1], otherwise than StyleGAN2")
 
 
 def _generator_name(name: str) -> str:

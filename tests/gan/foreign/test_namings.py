@@ -47,6 +47,8 @@ NAMES = {
         "noises.noise{n}",
     ),
 }
+BLUR = {"rosinality": "conv.blur", "mmgeneration": "conv.blur", "basicsr": "modulated_conv.smooth"}
+FILTER = torch.outer(torch.tensor([1.0, 3.0, 3.0, 1.0]), torch.tensor([1.0, 3.0, 3.0, 1.0])) / 64
 
 
 def generator(w_dim: int = 8) -> dict[str, Tensor]:
@@ -80,7 +82,7 @@ def renamed(program: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
             out[bias.format(part=part)] = own["bias"]
             out[strength.format(part=part)] = own["noise_strength"][None]
             out[noise.format(n=number)] = own["noise_const"][None, None]
-    return {**out, f"{prefix}convs.0.conv.blur.kernel": torch.ones(4, 4)}
+    return {**out, f"{prefix}convs.0.{BLUR[program]}.kernel": FILTER * 4}
 
 
 def genforce(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -96,7 +98,7 @@ def genforce(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         out[f"{part}.style.bias"] = own["affine.bias"] - 1
         if "torgb" not in layer:
             out |= {f"{part}.noise": own["noise_const"][None, None], f"{part}.noise_strength": own["noise_strength"]}
-    return {**out, "synthesis.layer1.filter.kernel": torch.ones(1, 1, 4, 4)}
+    return {**out, "synthesis.layer1.filter.kernel": FILTER[None, None] * 4}
 
 
 def opened(data: bytes, tmp_path) -> GanFile:
@@ -116,6 +118,36 @@ def test_programs_that_began_with_rosinalitys_code(program, tmp_path):
     tensors = generator()
     gan = opened(torch_bytes({"g_ema": renamed(program, tensors), "latent_avg": torch.zeros(8)}), tmp_path)
     assert_same(gan, tensors)
+
+
+@pytest.mark.parametrize("program", [*NAMES, "genforce"])
+def test_a_filter_that_is_not_stylegan2s_is_refused_under_any_names(program, tmp_path):
+    state = genforce(generator()) if program == "genforce" else renamed(program, generator())
+    (name,) = [name for name in state if name.endswith("kernel")]
+    for other in (torch.ones(4, 4) / 4, torch.ones(3, 3), FILTER, torch.ones(())):
+        with pytest.raises(CheckpointError, match=r"kernel: expected the filter \[1, 3, 3, 1\], got one"):
+            opened(torch_bytes({"g_ema": {**state, name: other}}), tmp_path)
+
+
+def test_a_network_that_enlarges_in_another_way_is_refused(tmp_path):
+    """MMGeneration's for positional encodings have the same names and shapes, and filters for the colours alone."""
+    state = renamed("mmgeneration", generator())
+    state["to_rgbs.0.upsample.kernel"] = state.pop("convs.0.conv.blur.kernel")
+    with pytest.raises(CheckpointError, match=r"convs\.0\.conv: enlarges without the filter"):
+        opened(torch_bytes({"g_ema": state}), tmp_path)
+
+
+def test_a_discriminator_of_another_filter_is_left_out(tmp_path):
+    state = {f"g_ema.{name}": tensor for name, tensor in renamed("rosinality", generator()).items()}
+    state |= {"d.final_linear.0.weight": torch.zeros(8, 64), "d.convs.1.conv2.0.kernel": torch.ones(4, 4)}
+    assert "filter [1, 3, 3, 1]" in opened(torch_bytes(state), tmp_path).meta["discriminator"]
+
+
+def test_files_whose_filters_were_left_out_are_opened(tmp_path):
+    for program in NAMES:  # BasicSR's code never saves them
+        tensors = generator()
+        state = {name: t for name, t in renamed(program, tensors).items() if not name.endswith("kernel")}
+        assert_same(opened(torch_bytes({"g_ema": state}), tmp_path), tensors)
 
 
 def test_genforces_names(tmp_path):
