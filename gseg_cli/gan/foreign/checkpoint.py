@@ -5,6 +5,7 @@ Whatever the file is, it is read into nested dictionaries, every tensor in them 
 """
 
 import mmap
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -176,11 +177,16 @@ def _is_paddle(tensors: Mapping[str, StoredTensor]) -> bool:
 
 
 def _prefix(names: Iterable[str], anchor: str) -> str | None:
-    """What stands before `anchor`; of several networks the moving average (G_ema, g_ema), else the first."""
+    """What stands before `anchor`; of several networks the moving average, else the first."""
     if not anchor:
         return None
     found = [name.removesuffix(anchor) for name in names if name == anchor or name.endswith(f".{anchor}")]
-    return min(found, key=lambda prefix: "ema" not in prefix.lower(), default=None)
+    return min(found, key=lambda prefix: not _is_average(prefix), default=None)
+
+
+def _is_average(prefix: str) -> bool:
+    """By its name: G_ema, generator_smooth (genforce), g_running, Gs (as NVIDIA's TensorFlow code calls it)."""
+    return re.search(r"(?i)ema|smooth|running|avg|average|shadow|(^|\.)gs\.", prefix) is not None
 
 
 def _hints(value: Any, contents: Contents, prefix: str, d_prefix: str | None) -> dict[str, Any]:
@@ -205,6 +211,6 @@ def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
     if prefix.lower() in ("g.", "state_dict.g."):
         return f"{what}, G itself, as there is no moving average"
     others = [name for name in contents.tensors if name.endswith(f".{NAMINGS[naming].generator}")]
-    if len(others) > 1 and "ema" not in prefix.lower():
+    if len(others) > 1 and not _is_average(prefix):
         what += f", the first of {len(others)} generators, none of which is called a moving average"
     return what

@@ -152,7 +152,7 @@ def test_files_whose_filters_were_left_out_are_opened(tmp_path):
 
 def test_genforces_names(tmp_path):
     tensors = generator()
-    gan = opened(torch_bytes({"generator_smooth": genforce(tensors)}), tmp_path)
+    gan = opened(torch_bytes({"generator": genforce(tensors)}), tmp_path)
     assert_same(gan, tensors)
     assert torch.equal(gan.tensors["G_ema.mapping.w_avg"], tensors["mapping.w_avg"])
     assert gan.meta["origin"].startswith("state dict (genforce names)")
@@ -180,6 +180,16 @@ def test_mmgenerations_discriminator_comes_with_it_and_its_colours_are_said(tmp_
     gan = opened(torch_bytes({"meta": {"mmgen_version": "0.7"}, "state_dict": state}), tmp_path)
     assert gan.meta["discriminator"] == "of the file" and "blue, green, red" in gan.meta["origin"]
     assert all(torch.equal(gan.tensors[f"D.{nvidia}"], judge[nvidia]) for nvidia, _ in pairs)
+
+
+@pytest.mark.parametrize("average", ["generator_smooth", "g_running", "Gs", "G_ema", "ema_generator", "netG_shadow"])
+def test_of_several_generators_the_moving_average_is_taken_whatever_it_is_called(average, tmp_path):
+    tensors = generator()
+    others = {name: tensor + 1 for name, tensor in genforce(tensors).items() if not name.endswith("kernel")}
+    state = {"models": {"generator": others, average: genforce(tensors), "logs": others}}
+    gan = opened(torch_bytes(state), tmp_path)
+    assert_same(gan, tensors)
+    assert "the first of" not in gan.meta["origin"] and "models.generator" in gan.meta["left_out"]
 
 
 def paddle(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
