@@ -17,8 +17,10 @@ from gseg_runtime.errors import CheckpointError
 MAX_GROWTH, FREE_BYTES = 4, 16 * 2**20
 MAX_MEMBERS = 10_000
 _BLOCK = 512  # bytes of a tar
+_MAX_NAME = 4096  # bytes
 _DEFLATE, _GZIP = -15, 31  # how zlib calls the two
-_CHECKPOINT = re.compile(r"(?i)(?!(.*/)?(\.|__MACOSX/)).*\.(pkl|pt|pth|ckpt|safetensors|pdparams|tar|gz)")
+# Nothing hidden, as a Mac's ._gan.pt is; but ./gan.pt, as tar writes a folder that it is called in.
+_CHECKPOINT = re.compile(r"(?i)(?!(.*/)?(\.(?!\.?/)|__MACOSX/)).*\.(pkl|pt|pth|ckpt|safetensors|pdparams|tar|gz)")
 
 
 def limit_of(num_bytes: int) -> int:
@@ -76,9 +78,9 @@ def _inflate(data: memoryview, kind: int, limit: int) -> memoryview:
 
 
 def _read_tar(data: memoryview) -> dict[str, memoryview]:
-    """The files by name, as views. A name beyond 100 letters is cut off in some kinds of tar, which does not matter."""
+    """The files by name, as views."""
     files: dict[str, memoryview] = {}
-    position, num_entries = 0, 0
+    position, num_entries, long_name = 0, 0, None
     while position + _BLOCK <= len(data) and data[position]:
         header = bytes(data[position : position + _BLOCK])
         size = _octal(header[124:136])
@@ -86,10 +88,22 @@ def _read_tar(data: memoryview) -> dict[str, memoryview]:
         num_entries += 1
         if start + size > len(data) or num_entries > MAX_MEMBERS:
             raise damaged("a tar archive that was cut short, or holds more files than any with a checkpoint")
-        if header[156:157] in (b"0", b"\0"):
-            files[header[:100].partition(b"\0")[0].decode("latin1")] = data[start : start + size]
+        kind, content = header[156:157], data[start : start + size]
+        if kind in (b"0", b"\0"):
+            name = long_name or header[:100].partition(b"\0")[0]
+            files[name.decode("latin1")] = content
+        long_name = _long_name(kind, content)
         position = start + -(-size // _BLOCK) * _BLOCK
     return files
+
+
+def _long_name(kind: bytes, content: memoryview) -> bytes | None:
+    """What an entry of GNU's or POSIX's tar says that the next one is called; None when it says nothing of that."""
+    if kind == b"L":
+        return bytes(content[:_MAX_NAME]).partition(b"\0")[0]
+    if kind == b"x" and (found := re.search(rb"(?:^|\n)\d+ path=([^\n]+)\n", bytes(content[:_MAX_NAME]))):
+        return found[1]
+    return None
 
 
 def _octal(digits: bytes) -> int:

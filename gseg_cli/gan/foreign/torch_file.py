@@ -41,10 +41,11 @@ class Storages(dict[str, Storage]):
 
 def read_zip(data: memoryview, allowance: Allowance) -> Any:
     """The object in a zip of torch.save. CheckpointError when it is none."""
-    members = {name: member.stored() for name, member in read_members(data).items()}
-    pickles = [name for name in members if name.endswith("/data.pkl")]
-    if len(pickles) != 1 or any(name.endswith("/constants.pkl") for name in members):
-        raise unknown_zip(list(members))
+    found = read_members(data)
+    pickles = [name for name in found if name.endswith("/data.pkl")]
+    if len(pickles) != 1 or any(name.endswith("/constants.pkl") for name in found):
+        raise unknown_zip(list(found))  # before anything is unpacked: TorchScript packs its code
+    members = {name: member.stored() for name, member in found.items()}
     folder = pickles[0].removesuffix("data.pkl")
     _check_order(bytes(members.get(f"{folder}byteorder", b"little")[:8]) == b"little")
     storages = Storages()

@@ -47,6 +47,20 @@ ARCHIVES = {
 NAMES = {"nvidia-4": "gan.pkl", "zip": "gan.pt", "older": "gan.pth", "safetensors": "gan.safetensors"}
 
 
+@pytest.mark.parametrize("kind", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
+@pytest.mark.parametrize("name", ["gan.pt", "é/gan.pt", "00012-cars-gpus8-batch32/" * 8 + "gan.pt"])
+@pytest.mark.parametrize("top", ["models/", "./", "./models/", "../models/"])
+def test_a_tar_of_long_names_or_made_of_the_folder_it_lay_in_is_opened(top, name, kind, tmp_path):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
+        for member, content in ((f"{top}._{name}", b"resource fork"), (top + name, whole_files()["zip"])):
+            entry = tarfile.TarInfo(member)
+            entry.size, entry.mtime = len(content), 0.5  # a fraction of a second asks for an extended header
+            archive.addfile(entry, io.BytesIO(content))
+    (tmp_path / "gan.tar").write_bytes(buffer.getvalue())
+    assert read_gan(tmp_path / "gan.tar").has_discriminator
+
+
 @pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("archive", ARCHIVES)
 def test_the_one_checkpoint_in_an_archive_is_opened_in_place(archive, kind, tmp_path):
