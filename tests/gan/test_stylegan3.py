@@ -157,6 +157,7 @@ def test_a_state_dict_alone_is_opened_by_its_names_and_filters(tmp_path):
         ({"synthesis.L9_52_16.weight": torch.ones(16, 16, 3, 3)}, "expected layers L0, L1, L2"),
         ({"mapping.fc0.weight": torch.ones(16, 20)}, "mapping network takes 20 numbers, expected 16"),
         ({"mapping.embed_proj.weight": torch.ones(16, 20)}, "StyleGAN-XL"),
+        ({"mapping.embed.weight": torch.ones(1000, 320)}, "StyleGAN-XL"),
         ({"synthesis.L0_36_16.weight": torch.ones(16, 16, 3, 5)}, "do not fit"),
         ({"synthesis.L0_36_16.weight": torch.ones(16)}, "expected a tensor of 4 axes"),
         ({"synthesis.input.affine.weight": torch.ones(4)}, "expected a tensor of 2 axes"),
@@ -168,6 +169,12 @@ def test_tensors_of_another_network_are_refused(changed, message):
     with pytest.raises(CheckpointError, match=message):
         adopted = networks.adopt(ForeignGan(**{**vars(foreign), "hints": {"generator": {"z_dim": 16}}}))
         networks._build(networks.GanFile(Path("x"), adopted.kind, adopted.config, adopted.tensors, {}), "G_ema.")
+
+
+def test_rectangular_ones_of_stylegan_human_are_refused_by_name():
+    foreign = read_bytes(memoryview(snapshot(make(SMALL), square=False)))
+    with pytest.raises(CheckpointError, match="StyleGAN3 of rectangular pictures"):
+        networks.adopt(foreign)
 
 
 @pytest.mark.parametrize(

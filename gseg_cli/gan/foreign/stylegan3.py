@@ -28,8 +28,11 @@ _SETTINGS = (
 
 def stylegan3_config(tensors: Tensors, hints: Mapping[str, Any]) -> dict[str, Any]:
     """The fields of StyleGAN3Config but `discriminator`. CheckpointError for what no StyleGAN3 has."""
-    if any(name.startswith("mapping.embed_proj.") for name in tensors):
+    is_table = "mapping.embed.weight" in tensors and "mapping.embed.bias" not in tensors  # XL's, classes or not
+    if is_table or any(name.startswith("mapping.embed_proj.") for name in tensors):
         raise CheckpointError("a generator of StyleGAN-XL with StyleGAN3's layers, which is not read")
+    if hints.get("square") is False:  # StyleGAN-Human's
+        raise CheckpointError("a StyleGAN3 of rectangular pictures, which is not read; rectangular StyleGAN2s are")
     if hints.get("lrelu_upsampling", LRELU_UPSAMPLING) != LRELU_UPSAMPLING:
         raise CheckpointError(f"lrelu_upsampling: expected {LRELU_UPSAMPLING}, got {hints['lrelu_upsampling']}")
     sizes, channels = _layers(tensors)
