@@ -73,6 +73,9 @@ def read_annotation(path: Path) -> list[Annotated]:
     """The objects of one .mat file; GsegError when it cannot be read or holds something else."""
     from scipy.io import loadmat
 
+    if not path.is_file():
+        hint = "the lists of VOC 2010 name photos that PASCAL-Part has; those of later years name others, too"
+        raise GsegError(f"{path}: no such file", hint)
     try:
         annotation = loadmat(path, variable_names=["anno"])["anno"][0, 0]
         return [_object(item) for item in annotation["objects"].ravel()]

@@ -49,10 +49,10 @@ def write_protocol(
     split = split or protocol.splits[0]
     photos = protocol.photos(source, split)[:limit]
     if resume:
-        _check_same(out / DESCRIPTION, protocol, split)
+        _check_same(out / DESCRIPTION, protocol, split, len(photos))
     claim_folder(out, "labelled photos", overwrite=overwrite, resume=resume, owned=partial(_is_ours, out))
     facts: dict[str, Any] = {"protocol": protocol.name, "split": split, "classes": protocol.classes.to_json()}
-    facts |= {"source": str(source)}
+    facts |= {"source": str(source), "photos": len(photos)}
     write_description(out / DESCRIPTION, KIND, facts)  # so that an interrupted run can be told apart from others
     outcomes: Counter[str] = Counter()
     done = 0
@@ -64,7 +64,7 @@ def write_protocol(
         on_step(Step(done, len(photos)))
 
     run_to_completion(photos, partial(_write_photo, protocol, source, out), take, min(num_cores(), len(photos)))
-    facts |= {"photos": len(photos), "examples": outcomes.pop("", 0), "dropped": dict(sorted(outcomes.items()))}
+    facts |= {"examples": outcomes.pop("", 0), "dropped": dict(sorted(outcomes.items()))}
     write_description(out / DESCRIPTION, KIND, facts)
     finish_folder(out)
     return facts
@@ -95,10 +95,13 @@ def _is_ours(out: Path, file: Path) -> bool:
     return is_example or file == out / DESCRIPTION
 
 
-def _check_same(path: Path, protocol: Protocol, split: str) -> None:
+def _check_same(path: Path, protocol: Protocol, split: str, num_photos: int) -> None:
     if not path.exists():  # nothing begun, or not by us: claim_folder tells
         return
     begun = read_description(path, KIND, {"protocol": str, "split": str}, hint="choose another folder")
     if (begun["protocol"], begun["split"]) != (protocol.name, split):
         message = f"{path}: started with {begun['protocol']}, {begun['split']}, not with {protocol.name}, {split}"
         raise GsegError(message, "resume with the same protocol and --split, or choose another folder")
+    if isinstance(known := begun.get("photos"), int) and known > num_photos:  # it would say that there are fewer
+        message = f"{path}: started with {known} photos, not with {num_photos}"
+        raise GsegError(message, "resume with as many or more, or choose another folder")

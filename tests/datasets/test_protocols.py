@@ -167,6 +167,9 @@ def test_what_is_wrong_with_the_annotations_is_said_with_the_file(voc: Path) -> 
     (voc / "Annotations_Part/2008_000001.mat").write_bytes(b"not a MATLAB file" * 20)
     with pytest.raises(GsegError, match=r"2008_000001\.mat: not an annotation"):
         list(PASCAL_CAR.read(voc))
+    (voc / "Annotations_Part/2008_000001.mat").unlink()
+    with pytest.raises(GsegError, match=r"2008_000001\.mat: no such file"):
+        list(PASCAL_CAR.read(voc))
     with pytest.raises(GsegError, match=r"horse_val\.txt: no such file"):
         PASCAL_HORSE.photos(voc)
     with pytest.raises(UsageError, match="has val, train and all, got 'test'"):
@@ -208,6 +211,8 @@ def test_resuming_writes_what_is_missing_and_never_mixes_two_datasets(faces: Pat
     for protocol, split in ((CELEBAMASK_3, "all"), (CELEBAMASK_10, "train")):
         with pytest.raises(GsegError, match="started with celebamask-10, all"):
             write_protocol(protocol, faces, out, split=split, resume=True)
+    with pytest.raises(GsegError, match="started with 3 photos, not with 2"):  # three would be there, and two said
+        write_protocol(CELEBAMASK_10, faces, out, split="all", resume=True, limit=2)
     write_protocol(CELEBAMASK_3, faces, out, split="val", overwrite=True)
     assert [path.name for path in (out / "masks").iterdir()] == ["02001.png"]
     assert read_json(out / "dataset.json")["split"] == "val"
