@@ -12,12 +12,15 @@ from gseg_runtime.errors import GsegError, UsageError
 def convert(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Checkpoint of another program's GAN.")],
     out: Annotated[Path, typer.Argument(metavar="OUT.safetensors", help="File to write.")],
+    bgr: Annotated[
+        bool, typer.Option("--bgr", help="Its colours are blue, green, red, as where MMGeneration trained; turn them.")
+    ] = False,
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Convert a GAN checkpoint of another program to gseg's format.
 
-    The GAN draws the same images. Every command also takes the original file; the converted one loads faster, holds
-    nothing but weights, and has what the original lacked.
+    The GAN draws the same images, with --bgr in their true colours. Every command also takes the original file; the
+    converted one loads faster, holds nothing but weights, and has what the original lacked.
     """
     if out.suffix != ".safetensors":
         raise UsageError(
@@ -35,6 +38,6 @@ def convert(
     from gseg_cli.info import describe, format_facts
     from gseg_cli.output import current_output
 
-    convert_gan(file, out)
+    convert_gan(file, out, is_bgr=bgr)
     facts = describe(out)
     current_output().result(facts, format_facts(facts))

@@ -12,6 +12,7 @@ from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, save_checkp
 from gseg_cli.choices import GanKind
 from gseg_cli.gan.foreign.adopt import adopt
 from gseg_cli.gan.foreign.checkpoint import read_foreign
+from gseg_cli.gan.foreign.colours import turned
 from gseg_cli.gan.foreign.errors import shown
 from gseg_cli.gan.networks.build import build
 from gseg_cli.gan.networks.config import GanConfig, make_config
@@ -90,13 +91,18 @@ def read_gan(path: Path) -> GanFile:
     return _read_own(path) if is_ours(path) else _read_foreign(path)
 
 
-def convert_gan(path: Path, out: Path) -> GanFile:
-    """Write the foreign checkpoint `path` as gseg's own to `out`; returns what was read."""
+def convert_gan(path: Path, out: Path, *, is_bgr: bool = False) -> GanFile:
+    """Write the foreign checkpoint `path` as gseg's own to `out`; returns what was read.
+
+    is_bgr: its colours are blue, green, red; they are turned round.
+    """
     if is_ours(path):
         raise CheckpointError(f"{path}: is a GAN of gseg already", "use it as it is")
     gan = _read_foreign(path)
     meta = {**gan.meta, "kind": gan.kind, "config": asdict(gan.config), "parents": [parent_of(path, "foreign gan")]}
-    save_checkpoint(out, gan.tensors, meta)
+    if is_bgr:
+        meta["origin"] = f"{gan.meta['origin'].partition(';')[0]}; colours turned from blue, green, red"
+    save_checkpoint(out, turned(gan.tensors) if is_bgr else gan.tensors, meta)
     return gan
 
 

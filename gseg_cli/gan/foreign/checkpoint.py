@@ -207,7 +207,7 @@ def _origin(contents: Contents, naming: str, prefix: str, kind: str) -> str:
     else:
         what = f"{kind} ({NAMINGS[naming].program} names)"
     if naming == "mmgeneration":
-        what += "; where its code trained, the colours are blue, green, red"
+        what += "; where its code trained, the colours are blue, green, red: gseg convert --bgr"
     if prefix.lower() in ("g.", "state_dict.g."):
         return f"{what}, G itself, as there is no moving average"
     others = [name for name in contents.tensors if name.endswith(f".{NAMINGS[naming].generator}")]

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from gseg_cli.app import main
 from gseg_cli.gan.foreign.checkpoint import ForeignGan
-from gseg_cli.gan.load import GanFile, make_networks, read_gan
+from gseg_cli.gan.foreign.colours import turned
+from gseg_cli.gan.load import GanFile, load_generator, make_networks, read_gan
 from gseg_cli.gan.networks.config import StyleGAN2Config
-from gseg_runtime.errors import CheckpointError
+from gseg_runtime.errors import CheckpointError, UsageError
 from tests.gan.foreign.files import torch_bytes
 
 # The layers of a generator of 8 px, by NVIDIA's names: the parts of their names, and the number of their noise.
@@ -190,6 +192,27 @@ def test_of_several_generators_the_moving_average_is_taken_whatever_it_is_called
     gan = opened(torch_bytes(state), tmp_path)
     assert_same(gan, tensors)
     assert "the first of" not in gan.meta["origin"] and "models.generator" in gan.meta["left_out"]
+
+
+def test_colours_that_mmgeneration_trained_in_another_order_are_turned(tmp_path, capsys):
+    (tmp_path / "mm.pth").write_bytes(torch_bytes({"g_ema": renamed("mmgeneration", generator())}))
+    for name, more in (("same", []), ("turned", ["--bgr"])):
+        assert main(["convert", str(tmp_path / "mm.pth"), str(tmp_path / f"{name}.safetensors"), *more]) == 0
+    shown = capsys.readouterr().out
+    assert "blue, green, red: gseg convert --bgr" in shown and "names); colours turned from blue, green, red" in shown
+    z = torch.ones(1, 8)
+    same, turned = (load_generator(tmp_path / f"{name}.safetensors") for name in ("same", "turned"))
+    images = [gan.draw(gan.mapping(z)) for gan in (same, turned)]
+    assert torch.equal(images[0].flip(1), images[1]) and not torch.equal(*images)
+
+
+def test_colours_are_turned_for_the_discriminator_too_and_alpha_stays():
+    tensors = {"G_ema.synthesis.b4.torgb.bias": torch.arange(4.0), "D.b8.fromrgb.weight": torch.arange(8.0).view(2, 4)}
+    found = turned(tensors)
+    assert found["G_ema.synthesis.b4.torgb.bias"].tolist() == [2, 1, 0, 3]
+    assert found["D.b8.fromrgb.weight"].tolist() == [[2, 1, 0, 3], [6, 5, 4, 7]]
+    with pytest.raises(UsageError, match="three colours"):
+        turned({"G_ema.synthesis.b4.torgb.bias": torch.zeros(1)})
 
 
 def paddle(tensors: dict[str, Tensor]) -> dict[str, np.ndarray]:
