@@ -3,6 +3,8 @@
 Whoever knows the fact raises; the command line turns them into text in one place.
 """
 
+from numbers import Integral
+
 
 class GsegError(Exception):
     """Something went wrong that is not a bug.
@@ -27,7 +29,11 @@ class UsageError(GsegError):
 
 def at_least_one(name: str, number: int | None) -> None:
     """UsageError for a number of something of which there must be one; None is no number, but a default."""
-    if number is not None and number < 1:
+    if number is None:
+        return
+    if not isinstance(number, Integral):  # numpy's whole numbers are some, too
+        raise UsageError(f"{name}: expected a whole number, got {number!r}")
+    if number < 1:
         raise UsageError(f"{name}: expected 1 or more, got {number}")
 
 

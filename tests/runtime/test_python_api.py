@@ -40,6 +40,8 @@ def test_what_is_no_array_of_pixels_is_refused_with_the_way_to_one(segmenter: Se
         ({"background": None}, "background: expected three numbers"),
         ({"background": (0, 0, 256)}, "background: expected three numbers"),
         ({"tile": 150.5}, "tile: expected a whole number, got 150.5"),
+        ({"workers": "2"}, "workers: expected a whole number, got '2'"),
+        ({"max_pixels": 1e6}, "max_pixels: expected a whole number, got 1000000.0"),
     ],
 )
 def test_an_option_of_another_type_is_wrong_usage_before_anything_is_written(
@@ -48,6 +50,11 @@ def test_an_option_of_another_type_is_wrong_usage_before_anything_is_written(
     with pytest.raises(UsageError, match=says):
         segmenter.segment_folder(photos, tmp_path / "out", **options)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_batch_that_is_no_whole_number_is_wrong_usage_before_the_model_is_loaded() -> None:
+    with pytest.raises(UsageError, match=r"batch: expected a whole number, got 2\.5"):
+        Segmenter.load("no-such-model.onnx", batch=2.5)  # type: ignore[arg-type]
 
 
 def test_between_folders_segment_remote_takes_paths_as_segment_folder_does(
