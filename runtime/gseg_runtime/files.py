@@ -49,7 +49,7 @@ def atomic_path(path: Path, top: Path | None = None) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
             raise
     except OSError as error:
-        raise GsegError(f"{path}: cannot be written: {error}") from error
+        raise GsegError(f"{path}: cannot be written: {error.strerror or error}") from error  # not the temporary name
     except Exception as error:  # safetensors has an error of its own for it, and the number only in its text
         if found := re.search(r"\(os error (\d{1,5})\)", str(error)):
             raise GsegError(f"{path}: cannot be written: {os.strerror(int(found[1]))}") from error

@@ -1,6 +1,7 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,11 @@ from typing import Any
 from gseg_runtime.batches import segment_photos
 from gseg_runtime.class_map import ClassMap, Color
 from gseg_runtime.detail import Detail, Edges
-from gseg_runtime.errors import ConfigError, UsageError, at_least_one
+from gseg_runtime.errors import ConfigError, GsegError, OutputError, UsageError, at_least_one
 from gseg_runtime.extras import Extras, binary_suffixes, is_cut_gseg_file, is_gseg_file
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.manifest import Entry
+from gseg_runtime.manifest import RESUME_HINT, Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
 from gseg_runtime.photo_files import FolderFiles
 from gseg_runtime.photo_work import PhotoWork, settings_of
@@ -180,16 +181,33 @@ def segment_into(
     model.require(confidence=options.confidence, logits=options.detail.needs_logits)
     with _open_folder(out, model, sources, options, extras) as folder:
         _fill(folder, model, options, extras, on_image)
-        folder.out.check()
-        if options.polygons:
-            folder.out.write(YOLO_TABLE, yolo_table(model.card.classes).encode())
-        for table in options.tables:
-            TABLES[table](out, model.card.classes)
-        report = _report(folder, model)
-        if options.failures:
-            write_failures(out, (failure.path for failure in report.failures))
-        folder.finish(report.to_json())
+        with _as_output_errors():
+            return _finish(folder, model, options)
+
+
+def _finish(folder: MaskFolder, model: LoadedModel, options: FolderOptions) -> FolderReport:
+    """Write what is told of all photos at once."""
+    folder.out.check()
+    if options.polygons:
+        folder.out.write(YOLO_TABLE, yolo_table(model.card.classes).encode())
+    for table in options.tables:
+        TABLES[table](folder.path, model.card.classes)
+    report = _report(folder, model)
+    if options.failures:
+        write_failures(folder.path, (failure.path for failure in report.failures))
+    folder.finish(report.to_json())
     return report
+
+
+@contextmanager
+def _as_output_errors() -> Iterator[None]:
+    """A disk that takes no more ends the run here as it does in the middle: with what is safe, and what to do."""
+    try:
+        yield
+    except GsegError as error:
+        if isinstance(error, OutputError) or not isinstance(error.__cause__, OSError):
+            raise
+        raise OutputError(error.message, RESUME_HINT) from error
 
 
 def _open_folder(

@@ -13,10 +13,12 @@ from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.polygons import path_from
 
+_HANDLE_ERRORS = errno.EMFILE, errno.ENFILE
+_HANDLES_HINT = "allow more open files (ulimit -n), or fewer --workers, and run it again with --resume"
 # The disk's fault, and not that of one file's name: the next photo would fare no better.
 _DISK_ERRORS = (
     *(errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOENT),
-    *(errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
+    *(*_HANDLE_ERRORS, errno.ENOMEM, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE),
 )
 
 
@@ -52,7 +54,12 @@ class FolderFiles:
         return stamp_of(photo)
 
     def read(self, photo: Path) -> bytes:
-        return read_picture(photo)
+        try:
+            return read_picture(photo)
+        except ImageError as error:
+            if _is_out_of_handles(error):  # no fault of the photo: the next one would fare no better
+                raise GsegError(error.message, _HANDLES_HINT) from error
+            raise
 
     def write(self, name: Path, data: bytes) -> None:
         try:
@@ -76,4 +83,8 @@ def write_error(name: Path, error: GsegError) -> GsegError:
     """What a file that could not be written costs: an ImageError one photo, an OutputError the run."""
     if isinstance(cause := error.__cause__, OSError) and cause.errno not in _DISK_ERRORS:
         return ImageError(f"its file {name.name} cannot be written: {cause.strerror}")
-    return OutputError(error.message, RESUME_HINT)
+    return OutputError(error.message, _HANDLES_HINT if _is_out_of_handles(error) else RESUME_HINT)
+
+
+def _is_out_of_handles(error: GsegError) -> bool:
+    return isinstance(cause := error.__cause__, OSError) and cause.errno in _HANDLE_ERRORS

@@ -21,8 +21,12 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.errors import ImageError, OutputError
 from gseg_runtime.files import INCOMPLETE, LOCK
+from gseg_runtime.folder import Progress
 from gseg_runtime.manifest import Entry, ManifestWriter
+from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.photo_files import FolderFiles
 
 # `gseg` with an engine that takes its time, so that a signal finds it at work.
 SLOW = """
@@ -178,6 +182,51 @@ def test_a_manifest_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
     with pytest.raises(GsegError, match=os.strerror(errno.ENOSPC)) as caught, ManifestWriter(tmp_path) as manifest:
         manifest.add(entry)
     assert "--resume" in str(caught.value.hint)
+
+
+def test_a_disk_that_is_full_when_the_tables_are_written_ends_the_run_as_it_does_before(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    segmenter = Segmenter.load(model, device="cpu")
+
+    def fill_up(progress: Progress) -> None:
+        if progress.done == progress.total:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OutputError) as caught:
+            segmenter.segment_folder(photos, tmp_path / "out", stats=True, on_image=fill_up)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    reason = os.strerror(errno.EFBIG)  # and nothing of a temporary name
+    assert str(caught.value) == f"{tmp_path}/out/gseg-stats.csv: cannot be written: {reason}; 4 masks are safe"
+    assert "--resume" in str(caught.value.hint)
+    assert segmenter.segment_folder(photos, tmp_path / "out", resume=True, stats=True).skipped == 4
+
+
+@contextmanager
+def no_more_files() -> Iterator[None]:
+    """This process may open no file beside those that it has open."""
+    with Path(os.devnull).open() as file:
+        next_number = file.fileno()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (next_number, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_too_many_open_files_end_the_run_instead_of_costing_each_photo(photos: Path, tmp_path: Path) -> None:
+    with OutputFolder(tmp_path / "out") as out:
+        files = FolderFiles(out)
+        with no_more_files(), pytest.raises(GsegError, match=os.strerror(errno.EMFILE)) as reading:
+            files.read(photos / "a.jpg")
+        with no_more_files(), pytest.raises(OutputError, match=os.strerror(errno.EMFILE)) as writing:
+            files.write(Path("a.png"), b"")
+    assert not isinstance(reading.value, ImageError)
+    assert all("ulimit -n" in str(error.value.hint) for error in (reading, writing))
 
 
 def test_a_pipe_named_like_a_photo_is_not_waited_for(model: Path, photos: Path, tmp_path: Path) -> None:
