@@ -12,7 +12,7 @@ demo: $(STAMP)
 	$(GSEG) demo -o demo --overwrite
 
 test: $(STAMP)
-	$(VENV)/bin/pytest -q
+	$(VENV)/bin/pytest -q -n logical --maxprocesses 4 --dist worksteal
 
 check: $(STAMP)
 	$(VENV)/bin/ruff check .
