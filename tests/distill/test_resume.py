@@ -185,7 +185,7 @@ def test_resume_with_other_options_or_files_is_refused_by_name(interrupted, tiny
 
 
 def test_time_instead_of_steps_ends_the_schedule_when_it_is_over(tiny_gan, teacher, tmp_path):
-    config = replace(CONFIG, train=replace(TRAIN, minutes=0.01, steps=1))
+    config = replace(CONFIG, train=replace(TRAIN, minutes=0.03, steps=1))
     steps = []
     run_distill(tiny_gan, teacher, config, tmp_path, CPU, on_step=steps.append)
     assert steps[-1].done == steps[-1].total > 1
