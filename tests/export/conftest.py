@@ -4,15 +4,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 from PIL import Image
 
 from gseg_cli.distill.deploy import export_student
+from gseg_cli.distill.lite_net import LiteNet
+from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.student import load_student, save_student
 from gseg_export.graph import CONFIDENCE, LABELS, LOGITS, Model, finish
 from gseg_export.source import Source
-from gseg_export.to_onnx import from_network
+from gseg_export.to_onnx import from_network, trace
 from gseg_export.verification_images import clouds
 from gseg_runtime.telemetry import no_telemetry
 from tests.export.student import CLASSES, GAN, SIZE, plain_card, trained_net
@@ -49,6 +52,14 @@ def full_source(checkpoint: Path) -> Source:
 @pytest.fixture(scope="session")
 def full_model(full_source: Source) -> Model:
     return finish(full_source.graph, full_source.card)
+
+
+@pytest.fixture(scope="session")
+def lite0() -> tuple[LiteNet, onnx.ModelProto]:
+    """A pretrained student's network that nobody trained, and its graph with labels and logits."""
+    torch.manual_seed(0)
+    net = LiteNet(NetConfig(size="lite0", num_classes=len(CLASSES), input_size=SIZE)).eval()
+    return net, trace(net, SIZE, (LABELS, LOGITS))
 
 
 @pytest.fixture(scope="session")

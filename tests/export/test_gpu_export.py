@@ -3,8 +3,8 @@
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
-import torch
 from PIL import Image
 
 from gseg_cli.app import main
@@ -12,14 +12,12 @@ from gseg_cli.builtin import DEFAULT, Builtin
 from gseg_cli.datasets.toy_faces.dataset import render
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.lite_net import LiteNet
-from gseg_cli.distill.net_config import NetConfig
 from gseg_export.export import Options, export_model
 from gseg_export.graph import CONFIDENCE, LABELS, Model, finish
-from gseg_export.to_onnx import trace
 from gseg_export.verification_images import clouds
 from gseg_runtime import Segmenter
 from gseg_runtime.backends import choose
-from tests.export.student import CLASSES, SIZE, plain_card
+from tests.export.student import SIZE, plain_card
 from tests.gpu import only_with_a_gpu_engine
 
 
@@ -32,10 +30,10 @@ def test_a_student_labels_on_a_gpu_as_on_a_cpu(engine_device: str, full_model: M
     assert np.abs(confidence[0].astype(int) - confidence[1]).max() <= 1
 
 
-def test_a_lite0_student_labels_on_a_gpu_as_on_a_cpu(engine_device: str, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    net = LiteNet(NetConfig(size="lite0", num_classes=len(CLASSES), input_size=SIZE)).eval()
-    (tmp_path / "model.onnx").write_bytes(finish(trace(net, SIZE), plain_card()).onnx)
+def test_a_lite0_student_labels_on_a_gpu_as_on_a_cpu(
+    engine_device: str, lite0: tuple[LiteNet, onnx.ModelProto], tmp_path: Path
+) -> None:
+    (tmp_path / "model.onnx").write_bytes(finish(lite0[1], plain_card()).onnx)
     images = clouds(size=SIZE, seed=5, count=40).images
     here, there = (choose(tmp_path / "model.onnx", device, batch=32).run(images) for device in ("cpu", engine_device))
     assert (here == there).mean() >= 0.999 and len(np.unique(there)) > 1

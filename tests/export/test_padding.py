@@ -8,14 +8,10 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 
 from gseg_cli.distill.lite_net import LiteNet
-from gseg_cli.distill.net_config import NetConfig
 from gseg_export.graph import finish
 from gseg_export.padding import pad_alike
-from gseg_export.to_onnx import trace
 from gseg_export.verification_images import clouds
-from tests.export.student import plain_card
-
-SIZE = 64
+from tests.export.student import SIZE, plain_card
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
@@ -35,10 +31,10 @@ def test_uneven_padding_becomes_even_and_the_results_stay(kernel: int) -> None:
     np.testing.assert_allclose(y, expected, atol=1e-5)
 
 
-def test_the_graph_of_a_lite0_student_has_even_padding_and_the_logits_of_pytorch() -> None:
-    torch.manual_seed(0)
-    net = LiteNet(NetConfig(size="lite0", num_classes=3, input_size=SIZE)).eval()
-    graph = trace(net, SIZE, ("labels", "logits"))
+def test_the_graph_of_a_lite0_student_has_even_padding_and_the_logits_of_pytorch(
+    lite0: tuple[LiteNet, onnx.ModelProto],
+) -> None:
+    net, graph = lite0
     assert not any(uneven_pads(graph))
     finish(graph, plain_card())  # its check compares all shapes
     pictures = clouds(size=SIZE, count=2).images
