@@ -20,7 +20,7 @@ from gseg_cli.datasets.splits import TEST_SEEDS
 from gseg_cli.demo import DemoSize, run_demo
 from gseg_cli.device import pick_device
 from gseg_cli.progress import progress
-from gseg_runtime.files import write_json, write_text
+from gseg_runtime.files import write_json
 
 SHOTS = (1, 10)
 SHIPPED = Builtin(DEFAULT)
@@ -97,19 +97,6 @@ def _per_class(rows: list[dict[str, Any]]) -> list[str]:
     return [*lines, ""]
 
 
-def update_readme(rows: list[dict[str, Any]], exact: list[dict[str, Any]]) -> None:
-    """Put the table between the README's figure marks."""
-    path = ROOT.parent / "README.md"
-    by_count = {r["labels"]: r["miou"] for r in exact}
-    lines = ["| annotated samples | student on fresh faces | same UNet on as many exact labels |", "|---:|---:|---:|"]
-    lines += [f"| {r['annotations']} | {r['miou_student']:.3f} | {by_count[r['annotations']]:.3f} |" for r in rows]
-    page_link = "[benchmarks/autoshot.md](benchmarks/autoshot.md)"
-    source = f"Mean IoU, {rows[0]['draws']} draw, {page_link}, GAN `{SHIPPED.gan_sha256[:12]}`."
-    start, end = "<!-- figures:start -->", "<!-- figures:end -->"
-    head, _, rest = path.read_text().partition(start)
-    write_text(path, "\n".join([head + start, "", *lines, "", source, "", end + rest.partition(end)[2]]))
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--draws", type=int, default=3)
@@ -123,7 +110,6 @@ def main() -> None:
     hashes = {"gan_sha256": SHIPPED.gan_sha256, "reference_sha256": SHIPPED.reference_sha256}
     write_json(assets() / "figures.json", {**hashes, "supervised": table, "autoshot": figures})
     (ROOT / "autoshot.md").write_text(page(rows, exact))
-    update_readme(rows, exact)
     print(page(rows, exact))
 
 

@@ -15,11 +15,20 @@ import torch
 
 from benchmarks import teachers
 from benchmarks.cells import ROOT, cell, hardware, made
-from benchmarks.discriminators import TimedGan
-from benchmarks.gan_start import NUM_LABELS, NUM_PAIRS, PHOTOS, SIDE, samples_of
-from benchmarks.pretrained import Domain, Setting, faces, game_characters, judged, spread
+from benchmarks.gan_start import NUM_LABELS
+from benchmarks.pretrained import (
+    NUM_PAIRS,
+    SIDE,
+    Domain,
+    faces,
+    game_characters,
+    judged,
+    pretrained_config,
+    samples_of,
+    spread,
+)
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PRETRAINED_STEPS, PairsConfig
+from gseg_cli.distill.config import PairsConfig
 from gseg_cli.distill.pairs import annotated_pairs
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.train import fit_student
@@ -33,16 +42,16 @@ BALANCES = (0.0, FewshotConfig.balance)
 SMALL = ("eyes", "mouth", "nose", "beard", "hat")
 
 
-def student(setting: Setting, domain: Domain, gan: Path, draw: int, balance: float, data: Path) -> dict[str, Any]:
+def student(domain: Domain, gan: Path, draw: int, balance: float, data: Path) -> dict[str, Any]:
     """The cell of a `lite0` student: its figures on labelled photos."""
-    config, fewshot = setting.config(domain, draw, student="lite0"), FewshotConfig(seed=draw, balance=balance)
+    config, fewshot = pretrained_config(domain, draw, student="lite0"), FewshotConfig(seed=draw, balance=balance)
     about = {
         "domain": domain.key, "draw": draw, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "fewshot": asdict(fewshot),
         "train": asdict(config), "on": hardware(),
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
-        samples = samples_of(setting, TimedGan(domain, "usual", data / PHOTOS[domain.name], gan.parent, ()), gan, data)
+        samples = samples_of(domain, gan, data)
         annotations, generator = samples.labelled(draw, NUM_LABELS), samples.generator
         teacher = fit_teacher(generator, annotations, fewshot)
         with TemporaryDirectory() as folder, progress(f"{domain.name}, {balance:g}, draw {draw}", "pairs") as on_step:
@@ -114,9 +123,8 @@ def main() -> None:
     for name, gan in (("faces", args.faces), ("sprites", args.sprites)):
         if gan:
             domain = domains[name](args.data)
-            setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
             for balance in BALANCES:
-                cells = [student(setting, domain, gan, draw, balance, args.data) for draw in range(args.draws)]
+                cells = [student(domain, gan, draw, balance, args.data) for draw in range(args.draws)]
                 rows.append(row(domain, gan, balance, cells))
     about = {"usual": FewshotConfig.balance, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "draws": args.draws}
     toys = [toy_row(balance, args.draws) for balance in BALANCES]

@@ -27,10 +27,9 @@ import torch
 from PIL import Image
 
 from benchmarks.cells import CELLS, ROOT, cell, hardware, made
-from benchmarks.gan_start import CPU, NUM_LABELS, NUM_PAIRS, PHOTOS, STARTS, Training, figures_of_student, shown_samples
-from benchmarks.pretrained import Domain, Setting, faces, game_characters, spread
+from benchmarks.gan_start import CPU, NUM_LABELS, PHOTOS, STARTS, Training, figures_of_student, shown_samples
+from benchmarks.pretrained import NUM_PAIRS, Domain, faces, game_characters, pretrained_config, spread
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.distill.config import PRETRAINED_STEPS
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.stage import newest_run, run_or_resume_gan_train
 from gseg_cli.interruption import Interrupted
@@ -119,18 +118,18 @@ class TimedGan(Training):
             )  # fmt: skip
 
 
-def judge(setting: Setting, gan: TimedGan, minutes: float, draw: int, data: Path) -> dict[str, Any]:
+def judge(gan: TimedGan, minutes: float, draw: int, data: Path) -> dict[str, Any]:
     """The cell of a student: its figures on labelled photos, the GAN's distance, kimg and hash."""
     about = {
         "domain": gan.domain.key, "way": WAYS[gan.way].title, "minutes": minutes, "draw": draw, "labels": NUM_LABELS,
-        "pairs": NUM_PAIRS, "train": asdict(setting.config(gan.domain, draw, student="lite0")), "on": hardware(),
+        "pairs": NUM_PAIRS, "train": asdict(pretrained_config(gan.domain, draw, student="lite0")), "on": hardware(),
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
         checkpoint = gan.checkpoint(minutes)
         meta = read_meta(checkpoint)
         seen = {"kimg": meta["num_images"] / 1000, "distance": meta["figures"]["swd"]}
-        return {**figures_of_student(setting, gan, checkpoint, draw, data), **seen}
+        return {**figures_of_student(gan, checkpoint, draw, data), **seen}
 
     return cell("discriminators", about, compute)
 
@@ -161,10 +160,10 @@ commit {commit}, {date}, {hardware}.
 Row = tuple[str, str, str]  # key of the domain, title of the way, processor
 
 
-def cells_of(setting: Setting, gans: list[TimedGan], draws: int, data: Path) -> dict[Row, dict[float, list[Any]]]:
+def cells_of(gans: list[TimedGan], draws: int, data: Path) -> dict[Row, dict[float, list[Any]]]:
     """The cells of each row by minutes: those of these GANs, and all that were computed before by the same code."""
     codes = {
-        judge(setting, gan, minutes, draw, data)["code"]
+        judge(gan, minutes, draw, data)["code"]
         for gan in gans for minutes in gan.minutes for draw in range(draws)
     }  # fmt: skip
     found: dict[Row, dict[float, list[Any]]] = {}
@@ -211,13 +210,12 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     domains = (faces(args.data), game_characters(args.data))
-    setting = Setting(domains, {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
     gans = []
     for domain, minutes in zip(domains, (args.minutes, args.sprite_minutes), strict=True):
         for way in COMPARED[domain.name]:
             runs, looks = args.work / f"{domain.name}-{way}", tuple(m for m in minutes if m <= WAYS[way].most)
             gans.append(TimedGan(domain, way, args.data / PHOTOS[domain.name], runs, looks))
-    found = cells_of(setting, gans, args.draws, args.data)
+    found = cells_of(gans, args.draws, args.data)
     columns = sorted({minutes for cells in found.values() for minutes in cells})
     table = list(rows(domains, found, columns))
     picture(gans, args.work / "samples.jpg")

@@ -14,7 +14,6 @@ only stay out of the repository.
 import argparse
 import shutil
 from dataclasses import asdict, dataclass
-from functools import cache
 from itertools import product
 from pathlib import Path
 from statistics import mean
@@ -25,25 +24,19 @@ from PIL import Image
 
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.pretrained import (
+    NUM_PAIRS,
     SIDE,
     Domain,
-    Samples,
-    Setting,
     distilled,
     faces,
     game_characters,
     judged,
+    pretrained_config,
+    samples_of,
     spread,
-    sprites_by_reference,
-    squares,
 )
-from benchmarks.sprites import Labelling, annotated_by
-from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.builtin import SMALL, Builtin
-from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig
-from gseg_cli.distill.student import Student
-from gseg_cli.distill.train import fit_student
+from gseg_cli.distill.config import PRETRAINED_STEPS, PairsConfig
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
@@ -58,7 +51,7 @@ from gseg_runtime.label_map import Pixels, contact_sheet
 
 NOTES = ROOT / "gan_start_notes.md"
 KIMG = (30, 60, 120)  # shown when a GAN is looked at
-NUM_LABELS, NUM_PAIRS = 10, 1000
+NUM_LABELS = 10
 STARTS = {"anew": None, "toy faces": Builtin(SMALL).start}
 PHOTOS = {"faces": "faces/celeba_10k.zip", "sprites": "sprites/train.zip"}
 CPU = torch.device("cpu")
@@ -105,47 +98,25 @@ class Gan(Training):
         return float(values[abs(shown - kimg).argmin()])
 
 
-def samples_of(setting: Setting, gan: Training, checkpoint: Path, data: Path) -> Samples:
-    """Of a checkpoint, as the domain's annotator labels them."""
-    if gan.domain.name == "sprites":
-        return sprites_by_reference(Labelling(data / "sprites", checkpoint))
-
-    def labelled(draw: int, count: int) -> AnnotationSet:
-        config = setting.config(gan.domain, draw, student="lite0", input_size=SIDE)
-        net = annotator(gan.domain, config)
-        return annotated_by(net, gan.domain.classes, samples.generator, samples.gan_sha256, count, draw)
-
-    samples = Samples(checkpoint, lambda _: {}, labelled)
-    return samples
-
-
-@cache
-def annotator(domain: Domain, config: DistillConfig) -> Student:
-    """A network that learned from the five portraits that are not measured on in the draw of config.seed."""
-    pairs = squares(domain.split(config.seed, 5)[0], SIDE)
-    with progress(f"annotator, draw {config.seed}", "steps") as on_step:
-        return fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
-
-
-def judge(setting: Setting, gan: Gan, kimg: int, draw: int, data: Path) -> dict[str, Any]:
+def judge(gan: Gan, kimg: int, draw: int, data: Path) -> dict[str, Any]:
     """The cell of a student: its figures on labelled photos, the GAN's distance and its hash."""
-    domain, config = gan.domain, setting.config(gan.domain, draw, student="lite0")
+    domain, config = gan.domain, pretrained_config(gan.domain, draw, student="lite0")
     about = {
         "domain": domain.key, "way": gan.way, "kimg": kimg, "draw": draw, "labels": NUM_LABELS, "pairs": NUM_PAIRS,
         "train": asdict(config), "start": sha256_file(start) if (start := STARTS[gan.way]) else None,
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
-        figures = figures_of_student(setting, gan, gan.checkpoint(kimg), draw, data)
+        figures = figures_of_student(gan, gan.checkpoint(kimg), draw, data)
         return {**figures, "distance": gan.distance(kimg)}
 
     return cell("gan_start", about, compute)["figures"]
 
 
-def figures_of_student(setting: Setting, gan: Training, checkpoint: Path, draw: int, data: Path) -> dict[str, Any]:
+def figures_of_student(gan: Training, checkpoint: Path, draw: int, data: Path) -> dict[str, Any]:
     """Of a student of a checkpoint's samples, on labelled photos; and the checkpoint's hash."""
-    domain, config = gan.domain, setting.config(gan.domain, draw, student="lite0")
-    samples = samples_of(setting, gan, checkpoint, data)
+    domain, config = gan.domain, pretrained_config(gan.domain, draw, student="lite0")
+    samples = samples_of(domain, checkpoint, data)
     net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
     return {**judged(net, domain.split(draw, 5)[1], SIDE, domain.classes), "gan_sha256": samples.gan_sha256}
 
@@ -172,10 +143,10 @@ commit {commit}, {date}, {hardware}.
 """
 
 
-def row(setting: Setting, gan: Gan, draws: int, data: Path) -> str:
+def row(gan: Gan, draws: int, data: Path) -> str:
     fields = []
     for kimg in KIMG:
-        cells = [judge(setting, gan, kimg, draw, data) for draw in range(draws)]
+        cells = [judge(gan, kimg, draw, data) for draw in range(draws)]
         distance = mean(one["distance"] for one in cells)
         fields.append(f"{spread([one['miou'] for one in cells])} ({distance:.1f})")
     return f"| {gan.domain.title} | {gan.way} | {' | '.join(fields)} |"
@@ -198,11 +169,11 @@ def shown_samples(checkpoint: Path) -> list[Pixels]:
     return list(to_uint8(generator.synthesis(ws_for_seeds(generator, SHOWN, Recipe.truncation_psi))).numpy())
 
 
-def page(setting: Setting, gans: list[Gan], draws: int, data: Path) -> str:
-    table = "\n".join(row(setting, gan, draws, data) for gan in gans)
+def page(gans: list[Gan], draws: int, data: Path) -> str:
+    table = "\n".join(row(gan, draws, data) for gan in gans)
     return TEXT.format(
         **made(), table=table, notes=NOTES.read_text(encoding="utf-8").strip(),
-        labels=NUM_LABELS, pairs=NUM_PAIRS, steps=setting.fewer, draws=draws,
+        labels=NUM_LABELS, pairs=NUM_PAIRS, steps=PRETRAINED_STEPS, draws=draws,
         heads=" | ".join(f"{kimg} kimg" for kimg in KIMG), line="---:|" * len(KIMG),
     )  # fmt: skip
 
@@ -215,12 +186,11 @@ def main() -> None:
     args = parser.parse_args()
     keep_freed_memory()
     domains = (faces(args.data), game_characters(args.data))
-    setting = Setting(domains, {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
     gans = [
         Gan(domain, way, args.data / PHOTOS[domain.name], args.work / f"{domain.name}-{way.replace(' ', '-')}")
         for domain, way in product(domains, STARTS)
     ]
-    text = page(setting, gans, args.draws, args.data)
+    text = page(gans, args.draws, args.data)
     picture(gans, args.work / "samples.jpg")
     write_text(ROOT / "gan_start.md", text)
     print(text)

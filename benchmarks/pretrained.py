@@ -1,11 +1,13 @@
 """What a network that knows ImageNet brings where labels are few, on photographs and on game characters.
 
-    python -m benchmarks.pretrained DATA [--faces CHECKPOINT --label-maps DIR] [--sprites CHECKPOINT ...]
+    python -m benchmarks.pretrained DATA --faces GAN --sprites GAN
 
 DATA holds faces/fasseg_dev (portraits labelled by hand) and sprites/train.zip and test.zip (game characters with exact
 maps). Networks learn from a few labelled photos alone: the UNet of `gseg distill`, a linear and a two-layer head on
-frozen features of EfficientNet-Lite0, and the student lite0. With a GAN also the students of its labelled samples, and
-those of samples and photos together. Every training is a cell; writes pretrained.md.
+frozen features of EfficientNet-Lite0, and the student lite0. Then the students of labelled samples of GANs, 64 px, as
+of discriminators.py, and those of samples and photos together. The samples' labels are an annotator's: of faces a
+network that learned from five portraits which are not measured on, of characters one that learned from all exact maps.
+Every training is a cell. Writes pretrained.md and the table in the README.
 """
 
 import argparse
@@ -13,7 +15,6 @@ import atexit
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import cache, cached_property
-from itertools import chain, islice, repeat
 from pathlib import Path
 from statistics import mean, stdev
 from tempfile import TemporaryDirectory, mkdtemp
@@ -27,35 +28,44 @@ from benchmarks import photos, sprites
 from benchmarks.align import read_labelled
 from benchmarks.cells import ROOT, cell, made
 from gseg_cli.annotate.annotation_set import AnnotationSet
-from gseg_cli.checkpoint import read_meta
+from gseg_cli.choices import Loss
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
-from gseg_cli.distill.config import PRETRAINED_STEPS, DistillConfig, PairsConfig, configure, find_geometry
+from gseg_cli.distill.config import (
+    PRETRAINED_LOSS,
+    PRETRAINED_STEPS,
+    DistillConfig,
+    PairsConfig,
+    configure,
+    find_geometry,
+)
 from gseg_cli.distill.loss import soft_cross_entropy
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
+from gseg_cli.distill.student import Student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher, taught
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.gan.load import GanModule, load_generator
-from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.memory import keep_freed_memory
 from gseg_cli.pretrained.lite0 import WIDTHS, load_lite0
 from gseg_cli.progress import progress
-from gseg_cli.recipe import Recipe
 from gseg_cli.reproduce.scoring import score_unet
 from gseg_cli.reproduce.subject import Photo, ScoredPhotos, Task
 from gseg_cli.seeding import seed_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.files import sha256_file, write_text
-from gseg_runtime.label_map import LabelMap, Pixels, read_label_png
+from gseg_runtime.label_map import LabelMap, Pixels
 
 NOTES = ROOT / "pretrained_notes.md"
 HIDDEN = 256  # of the two-layer head
 SIDE = 128  # of what a pretrained network sees
+STEPS = 600  # of a network that starts from nothing
+NUM_PAIRS = 1000  # for one student
+NUM_SAMPLES, NUM_PHOTOS = (0, 1, 10), (0, 1, 5)  # together, in the second table
 Labelled = list[tuple[Pixels, LabelMap]]
 
 
@@ -112,23 +122,9 @@ def game_characters(data: Path) -> Domain:
     return Domain("sprites", "game characters", sprites.CLASSES, (1, 5, 10), 64, "aligned", key, split)
 
 
-@dataclass(frozen=True)
-class Setting:
-    """draws: by domain. steps: of networks that start from nothing; fewer: of those that know ImageNet.
-
-    pairs: for one student.
-    """
-
-    domains: tuple[Domain, ...]
-    draws: dict[str, int]
-    steps: int
-    fewer: int
-    pairs: int
-
-    def config(self, domain: Domain, draw: int, **changes: Any) -> DistillConfig:
-        """Of a network that knows ImageNet."""
-        augment = find_geometry(domain.geometry)
-        return DistillConfig(steps=self.fewer, seed=draw, augment=augment, **changes)
+def pretrained_config(domain: Domain, draw: int, **changes: Any) -> DistillConfig:
+    """Of a network that knows ImageNet."""
+    return DistillConfig(steps=PRETRAINED_STEPS, seed=draw, augment=find_geometry(domain.geometry), **changes)
 
 
 class Frozen(nn.Module):
@@ -186,12 +182,14 @@ def judged(net: Any, test: Labelled, size: int, classes: ClassMap) -> dict[str, 
     return score_unet(net, scored, task)
 
 
-def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> dict[str, Any]:
-    """The cell of a network that learned from so many labelled photos alone."""
+def learned(domain: Domain, network: str, count: int, draw: int, loss: Loss = PRETRAINED_LOSS) -> dict[str, Any]:
+    """The cell of a network that learned from so many labelled photos alone. loss: of lite0."""
     size = domain.size if network == "unet" else SIDE
-    config = s.config(domain, draw, student="default" if network == "unet" else "lite0", input_size=size)
+    config = pretrained_config(domain, draw, student="default" if network == "unet" else "lite0", input_size=size)
     if network == "unet":
-        config = replace(config, steps=s.steps)
+        config = replace(config, steps=STEPS)
+    if network == "lite0":
+        config = replace(config, loss=loss)
     about = {"domain": domain.key, "network": network, "count": count, "draw": draw, "train": asdict(config)}
 
     def compute() -> dict[str, Any]:
@@ -209,67 +207,64 @@ def learned(s: Setting, domain: Domain, network: str, count: int, draw: int) -> 
 
 @dataclass(frozen=True)
 class Samples:
-    """Of a GAN of the domain, labelled. key: says how so many are. labelled: for a draw, so many of them."""
+    """Of a GAN of the domain. labelled: for a draw, so many of them as an annotator labels them."""
 
     gan: Path
-    key: Callable[[int], dict[str, Any]]
     labelled: Callable[[int, int], AnnotationSet]
 
     @cached_property
     def gan_sha256(self) -> str:
         return sha256_file(self.gan)
 
-    @property
-    def kimg(self) -> str:
-        return f"{read_meta(self.gan)['num_images'] / 1000:.0f}"
-
     @cached_property
     def generator(self) -> GanModule:
         return load_generator(self.gan, pick_device())
 
 
-def drawn_faces(gan: Path, folder: Path) -> Samples:
-    """The label maps SEED.png of a folder, drawn on ten samples. A single one is another in each draw."""
-    paths = sorted(folder.glob("*.png"), key=lambda path: int(path.stem))
-
-    def pool(count: int) -> list[Path]:
-        return paths[: max(count, 5)]
+def samples_of(domain: Domain, gan: Path, data: Path) -> Samples:
+    """As the domain's annotator labels them."""
+    if domain.name == "sprites":
+        inner = sprites.Labelling(data / "sprites", gan)
+        return Samples(gan, lambda draw, count: inner.annotations(draw).rows(range(count)))
 
     def labelled(draw: int, count: int) -> AnnotationSet:
-        known = pool(count)
-        chosen = [known[(draw + i) % len(known)] for i in range(count)]
-        seeds, psi = tuple(int(path.stem) for path in chosen), Recipe.truncation_psi
-        ws = ws_for_seeds(samples.generator, seeds, psi).cpu().numpy()
-        labels = np.stack([read_label_png(path) for path in chosen])
-        return AnnotationSet(labels, ws, seeds, photos.CLASSES, samples.gan_sha256, psi)
+        net = annotator(domain, pretrained_config(domain, draw, student="lite0", input_size=SIDE))
+        return sprites.annotated_by(net, domain.classes, samples.generator, samples.gan_sha256, count, draw)
 
-    samples = Samples(gan, lambda count: {"label_maps": photos.digest(pool(count))}, labelled)
+    samples = Samples(gan, labelled)
     return samples
 
 
-def sprites_by_reference(inner: sprites.Labelling) -> Samples:
-    """As a network that learned from all exact maps labels them."""
-    key = {"reference_steps": sprites.REFERENCE_STEPS}
-    return Samples(inner.gan, lambda _: key, lambda draw, count: inner.annotations(draw).rows(range(count)))
+@cache
+def annotator(domain: Domain, config: DistillConfig) -> Student:
+    """A network that learned from the five portraits that are not measured on in the draw of config.seed."""
+    pairs = squares(domain.split(config.seed, 5)[0], SIDE)
+    with progress(f"annotator, draw {config.seed}", "steps") as on_step:
+        return fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
 
 
-def autoshot(s: Setting, domain: Domain, samples: Samples, kind: "Kind", count: int, draw: int) -> dict[str, Any]:
-    """The cell of a student of so many labelled samples."""
-    network, num_photos = kind.network, kind.num_photos
+def autoshot(
+    domain: Domain, samples: Samples, network: str, count: int, num_photos: int, draw: int,
+    loss: Loss | None = None,
+) -> dict[str, Any]:  # fmt: skip
+    """The cell of a student of so many labelled samples and photos. loss: the usual one, if none is given."""
     usual = configure({"student": network}).train
-    config = s.config(domain, draw, student=network, labels=usual.labels, annotated=usual.annotated)
+    size = domain.size if network == "default" else SIDE
+    config = pretrained_config(
+        domain, draw, student=network, labels=usual.labels, annotated=usual.annotated, loss=loss or usual.loss
+    )
     if network == "default":
-        config = replace(config, steps=s.steps)
+        config = replace(config, steps=STEPS)
     about = {
         "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
-        "pairs": s.pairs, **samples.key(count),
+        "pairs": NUM_PAIRS,
     }  # fmt: skip
 
     def compute() -> dict[str, Any]:
-        train, test = domain.split(draw, count)
-        labelled = squares(train[:num_photos], domain.size if network == "default" else SIDE) if num_photos else None
-        net = distilled(samples, PairsConfig(count=s.pairs), config, count, draw, labelled)
-        return judged(net, test, domain.size if network == "default" else SIDE, domain.classes)
+        train, test = domain.split(draw, 5)
+        labelled = squares(train[:num_photos], size) if num_photos else None
+        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, count, draw, labelled)
+        return judged(net, test, size, domain.classes)
 
     return cell(f"pretrained-autoshot-{domain.name}", about, compute, samples.gan_sha256)["figures"]
 
@@ -318,41 +313,53 @@ def spread(values: list[float]) -> str:
     return f"{mean(values):.3f}" + (f" ± {stdev(values):.3f}" if len(values) > 1 else "")
 
 
-def row(title: str, cells: list[list[dict[str, Any]]]) -> str:
-    return f"| {title} | " + " | ".join(spread([figures["miou"] for figures in draws]) for draws in cells) + " |"
-
-
 @dataclass(frozen=True)
-class Kind:
-    """Of a student of samples. num_photos: labelled ones beside them."""
+class Measured:
+    """A domain's figures. draws: how many of them are taken the mean of."""
 
-    title: str
-    network: str
-    num_photos: int = 0
+    domain: Domain
+    samples: Samples
+    draws: int
+
+    def photos(self, network: str, count: int) -> str:
+        return self._spread(lambda draw: learned(self.domain, network, count, draw))
+
+    def samples_and_photos(self, count: int, num_photos: int, network: str = "lite0") -> str:
+        """Of photos alone where count is 0."""
+        if not count:
+            return self.photos(network, num_photos) if num_photos else ""
+        return self._spread(lambda draw: autoshot(self.domain, self.samples, network, count, num_photos, draw))
+
+    def _spread(self, figures: Callable[[int], dict[str, Any]]) -> str:
+        return spread([figures(draw)["miou"] for draw in range(self.draws)])
+
+    def of_photos(self) -> str:
+        """The table of networks that learn from photos alone."""
+        heads = [_counted(count, "photo") for count in self.domain.counts]
+        rows = [
+            [title, *(self.photos(network, count) for count in self.domain.counts)]
+            for network, title in NETWORKS.items()
+        ]
+        return _table([self.domain.title, *heads], rows)
+
+    def of_both(self) -> str:
+        """The table of samples and photos together."""
+        heads = [_counted(count, "sample") for count in NUM_SAMPLES]
+        rows = [
+            [_counted(num_photos, "photo"), *(self.samples_and_photos(count, num_photos) for count in NUM_SAMPLES)]
+            for num_photos in NUM_PHOTOS
+        ]
+        unet = ["no photo, UNet", *(self.samples_and_photos(count, 0, "default") for count in NUM_SAMPLES)]
+        return _table([self.domain.title, *heads], [*rows, unet])
 
 
-KINDS = (
-    Kind("auto-shot, UNet", "default"),
-    Kind("auto-shot, `lite0`", "lite0"),
-    Kind("auto-shot, `lite0`, and 1 photo", "lite0", 1),
-    Kind("auto-shot, `lite0`, and 5 photos", "lite0", 5),
-)
+def _counted(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}" + ("s" if count > 1 else "")
 
 
-def table(s: Setting, domain: Domain, samples: list[Samples]) -> str:
-    heads = [f"{count} label{'s' if count > 1 else ''}" for count in domain.counts]
-    lines = [f"| {domain.title} | {' | '.join(heads)} |", f"|---|{'---:|' * len(heads)}"]
-    for network, title in NETWORKS.items():
-        cells = [[learned(s, domain, network, n, draw) for draw in range(s.draws[domain.name])] for n in domain.counts]
-        lines.append(row(title, cells))
-    return "\n".join([*lines, *(samples_rows(s, domain, samples) if samples else ())])
-
-
-def samples_rows(s: Setting, domain: Domain, samples: list[Samples]) -> Iterator[str]:
-    """samples: of each draw; the last of all that follow."""
-    draws = list(enumerate(islice(chain(samples, repeat(samples[-1])), s.draws[domain.name])))
-    for kind in KINDS:
-        yield row(kind.title, [[autoshot(s, domain, of, kind, n, draw) for draw, of in draws] for n in domain.counts])
+def _table(heads: list[str], rows: list[list[str]]) -> str:
+    line = "|---|" + "---:|" * (len(heads) - 1)
+    return "\n".join([f"| {' | '.join(heads)} |", line, *(f"| {' | '.join(row)} |" for row in rows)])
 
 
 TEXT = """# A network that knows ImageNet
@@ -360,90 +367,73 @@ TEXT = """# A network that knows ImageNet
 What few labels are worth to a network that has seen a million photographs before, and to one that starts from nothing.
 All learn from labelled photos or from labelled samples of a GAN, with the same augmentation, and are measured on the
 same other photos, at each photo's own size: mean IoU from one confusion matrix, background included. Each draw has
-other labelled photos and another seed.
+other labelled photos and samples and another seed; draws: {draws}.
 
-{domains}
+- Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw, and four in the
+  column of ten photos. `--geometry paper`.
+- Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
 
-The UNet trains for {steps} steps at the domain's {size} px, the others for {fewer} steps at {side} px, of {batch}
-pictures each.{auto}
+The UNet trains for {steps} steps at 64 px, the others for {fewer} steps at {side} px, of {batch} pictures each.
 
-Made by `python -m benchmarks.pretrained DATA{options}`,
+Made by `python -m benchmarks.pretrained DATA --faces GAN --sprites GAN --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
-{tables}
+## Photos alone
+
+{alone}
+
+## Samples and photos
+
+The student of so many labelled samples and {pairs} pairs, as `gseg distill` trains it, with photos by `--labelled`; the
+first column has photos alone. `lite0` has a second opinion and `--loss {loss}`. Samples are those of the GANs of
+[discriminators.md](discriminators.md){gans}; no person labels them, but of portraits a network that learned from five
+portraits which are not measured on, of game characters one that learned from 4,000 exact maps.
+
+{both}
 
 ## What decides, and what was tried
 
 {notes}
 """
-AUTO = """
 
-*Auto-shot*: the student of so many labelled samples and {pairs} pairs, as `gseg distill` trains it. `lite0` ignores
-what a second network, which learned from drawn labels alone, labels otherwise than the teacher. Photos, where there are
-any, have their usual share of each step: of one photo a third, of five five sevenths.
-
-{gans}"""
-ABOUT = {
-    "faces": "- Portraits (draws: {draws}): FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held "
-    "out in each\n  draw, and four in the column of ten labels. `--geometry paper`.",
-    "sprites": "- Game characters (draws: {draws}): 64 px, exact maps of nine classes; 500 others to measure on.\n"
-    "  `--geometry aligned`.",
-}
-GANS = {
-    "faces": "- Portraits: a GAN of 10,000 photographs of other people, the middle square of each (`gseg gan-train "
-    "--resolution 64\n  --channel-base 1024 --batch 16 --r1-gamma 1 --seed 1`), after {kimg} kimg. Label maps were "
-    "drawn on ten of its\n  samples by looking at them: one, which is another in each draw, always the same "
-    "five, or all.",
-    "sprites": "- Game characters: a GAN of 4,000 others (`gseg gan-train --seed 1` on a CPU), after {kimg} kimg. A "
-    "network that\n  learned from all exact maps labels its samples, others in each draw.",
-}
+README = [(1, 0), (10, 0), (0, 1), (1, 1), (0, 5), (10, 5)]  # samples and photos
 
 
-def page(s: Setting, samples: dict[str, list[Samples]], options: str) -> str:
-    """samples: by domain. options: what the command was given."""
-    tables = "\n\n".join(table(s, domain, samples.get(domain.name, [])) for domain in s.domains)
-    domains = "\n".join(ABOUT[domain.name].format(draws=s.draws[domain.name]) for domain in s.domains)
-    gans = [GANS[name].format(kimg=" and ".join(of.kimg for of in each)) for name, each in samples.items()]
-    auto = AUTO.format(pairs=s.pairs, gans="\n".join(gans)) if samples else ""
-    notes = NOTES.read_text(encoding="utf-8").strip()
-    return TEXT.format(
-        **made(), domains=domains, steps=s.steps, fewer=s.fewer,
-        batch=DistillConfig.batch, side=SIDE, size=s.domains[0].size, auto=auto, tables=tables, options=options,
-        notes=notes,
-    )  # fmt: skip
+def update_readme(domains: list[Measured]) -> None:
+    """Put the table between the README's figure marks."""
+    rows = []
+    for count, num_photos in README:
+        named = [_counted(n, what) for n, what in ((count, "generated sample"), (num_photos, "photo")) if n]
+        rows.append([" and ".join(named), *(domain.samples_and_photos(count, num_photos) for domain in domains)])
+    lines = _table(["you label", *(domain.domain.title for domain in domains)], rows)
+    source = f"Mean IoU of `lite0`, {domains[0].draws} draws, [benchmarks/pretrained.md](benchmarks/pretrained.md)."
+    path, (start, end) = ROOT.parent / "README.md", ("<!-- figures:start -->", "<!-- figures:end -->")
+    head, _, rest = path.read_text(encoding="utf-8").partition(start)
+    write_text(path, f"{head}{start}\n\n{lines}\n\n{source}\n\n{end}{rest.partition(end)[2]}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, metavar="DATA")
-    parser.add_argument("--faces", type=Path, metavar="CHECKPOINT", help="a GAN of face photographs, 64 px")
-    parser.add_argument("--label-maps", type=Path, metavar="DIR", help="SEED.png, drawn on its samples")
-    parser.add_argument(
-        "--sprites", type=Path, nargs="+", default=[], metavar="CHECKPOINT",
-        help="a GAN of game characters for each draw; the last for all that follow",
-    )  # fmt: skip
-    parser.add_argument("--draws", type=int, default=3, help="of portraits")
-    parser.add_argument("--sprite-draws", type=int, default=1, help="of game characters; 0 leaves them out")
-    parser.add_argument("--steps", type=int, default=600, help="of networks that start from nothing")
-    parser.add_argument("--fewer", type=int, default=PRETRAINED_STEPS, help="steps of networks that know ImageNet")
-    parser.add_argument("--pairs", type=int, default=1000, help="for each student of samples")
+    parser.add_argument("--faces", type=Path, metavar="GAN", required=True)
+    parser.add_argument("--sprites", type=Path, metavar="GAN", required=True)
+    parser.add_argument("--draws", type=int, default=3)
     args = parser.parse_args()
-    if bool(args.faces) != bool(args.label_maps):
-        parser.error("--faces and --label-maps go together")
+    torch.set_num_threads(1)
     keep_freed_memory()
-    draws = {"faces": args.draws, "sprites": args.sprite_draws}
-    domains = tuple(one for one in (faces(args.data), game_characters(args.data)) if draws[one.name])
-    setting = Setting(domains, draws, args.steps, args.fewer, args.pairs)
-    samples = {}
-    if args.faces:
-        samples["faces"] = [drawn_faces(args.faces, args.label_maps)]
-    if args.sprites:
-        folder = args.data / "sprites"
-        samples["sprites"] = [sprites_by_reference(sprites.Labelling(folder, gan)) for gan in args.sprites]
-    given = (" --faces CHECKPOINT --label-maps DIR", " --sprites" + " CHECKPOINT" * len(args.sprites))
-    options = "".join(text for name, text in zip(GANS, given, strict=True) if name in samples)
-    text = page(setting, samples, f"{options} --draws {args.draws} --sprite-draws {args.sprite_draws}")
+    domains = [
+        Measured(domain, samples_of(domain, gan, args.data), args.draws)
+        for domain, gan in ((faces(args.data), args.faces), (game_characters(args.data), args.sprites))
+    ]
+    gans = " and ".join(f"`{one.samples.gan_sha256[:12]}`" for one in domains)
+    text = TEXT.format(
+        **made(), draws=args.draws, steps=STEPS, fewer=PRETRAINED_STEPS, batch=DistillConfig.batch, side=SIDE,
+        pairs=NUM_PAIRS, loss=PRETRAINED_LOSS, gans=f" ({gans})",
+        alone="\n\n".join(one.of_photos() for one in domains), both="\n\n".join(one.of_both() for one in domains),
+        notes=NOTES.read_text(encoding="utf-8").strip(),
+    )  # fmt: skip
     write_text(ROOT / "pretrained.md", text)
+    update_readme(domains)
     print(text)
 
 

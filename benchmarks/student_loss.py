@@ -18,23 +18,20 @@ import torch
 from benchmarks import distill, teachers
 from benchmarks.balance import told
 from benchmarks.cells import ROOT, cell, hardware, made
-from benchmarks.discriminators import TimedGan
-from benchmarks.gan_start import NUM_LABELS, NUM_PAIRS, PHOTOS, SIDE, samples_of
-from benchmarks.pretrained import Domain, Setting, distilled, faces, game_characters, judged, squares
+from benchmarks.gan_start import NUM_LABELS
+from benchmarks.pretrained import NUM_PAIRS, SIDE, autoshot, faces, game_characters, learned, samples_of
 from benchmarks.toy_data import TOY
 from gseg_cli.choices import Loss
 from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PRETRAINED_LOSS, PRETRAINED_STEPS, PairsConfig, configure
+from gseg_cli.distill.config import PRETRAINED_LOSS, configure
 from gseg_cli.distill.loss import BALANCE
 from gseg_cli.distill.net_config import PRETRAINED
 from gseg_cli.distill.pairs import annotated_pairs
 from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import choose_pairs
-from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.train import taught
 from gseg_cli.memory import keep_freed_memory
-from gseg_cli.progress import progress
 from gseg_runtime.files import sha256_file, write_text
 
 LOSSES: tuple[Loss, ...] = ("ce", PRETRAINED_LOSS)
@@ -42,40 +39,7 @@ NUM_PHOTOS = {"faces": 5, "sprites": 10}  # of students without a GAN
 Figures = dict[str, Any]
 
 
-def of_samples(setting: Setting, domain: Domain, gan: Path, data: Path, loss: Loss, draw: int) -> Figures:
-    """The cell of a student as `gseg distill` trains it, on labelled photos."""
-    usual = configure({"student": PRETRAINED}).train
-    config = setting.config(domain, draw, student=PRETRAINED, labels=usual.labels, annotated=usual.annotated, loss=loss)
-    about = {
-        "domain": domain.key, "draw": draw, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "train": asdict(config),
-        "on": hardware(),
-    }  # fmt: skip
-
-    def compute() -> Figures:
-        samples = samples_of(setting, TimedGan(domain, "usual", data / PHOTOS[domain.name], gan.parent, ()), gan, data)
-        net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, NUM_LABELS, draw, None)
-        return judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)
-
-    return cell("student-loss", about, compute, sha256_file(gan))["figures"]
-
-
-def of_photos(setting: Setting, domain: Domain, loss: Loss, draw: int) -> Figures:
-    """The cell of a student as `gseg student-train` trains it, on other labelled photos."""
-    config = setting.config(domain, draw, student=PRETRAINED, input_size=SIDE, loss=loss)
-    count = NUM_PHOTOS[domain.name]
-    about = {"domain": domain.key, "photos": count, "draw": draw, "train": asdict(config), "on": hardware()}
-
-    def compute() -> Figures:
-        train, test = domain.split(draw, count)
-        with progress(f"{count} {domain.title}, {loss}, draw {draw}", "steps") as on_step:
-            pairs = squares(train[:count], SIDE)
-            net = fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
-        return judged(net, test, SIDE, domain.classes)
-
-    return cell("student-loss-photos", about, compute)["figures"]
-
-
-def of_toys(loss: Loss, draw: int) -> Figures:
+def of_toys(draw: int, loss: Loss) -> Figures:
     """The cell of a student of ten annotated samples, on fresh toy faces."""
     config = replace(configure({"student": PRETRAINED}).train, input_size=SIDE, loss=loss, seed=draw)
     about = {"train": asdict(config), "draw": draw, "pairs": NUM_PAIRS, "toys": TOY.reference_sha256, "on": hardware()}
@@ -111,8 +75,8 @@ commit {commit}, {date}, {hardware}.
 """
 
 
-def rows(title: str, labelled: str, compute: Callable[[Loss, int], Figures], draws: int) -> list[str]:
-    by_loss = {loss: [compute(loss, draw) for draw in range(draws)] for loss in LOSSES}
+def rows(title: str, labelled: str, compute: Callable[[int, Loss], Figures], draws: int) -> list[str]:
+    by_loss = {loss: [compute(draw, loss) for draw in range(draws)] for loss in LOSSES}
     return [f"| {title} | {labelled} | `{loss}` | {told(figures)} |" for loss, figures in by_loss.items()]
 
 
@@ -127,11 +91,14 @@ def main() -> None:
     keep_freed_memory()
     table = []
     for domain, gan in ((faces(args.data), args.faces), (game_characters(args.data), args.sprites)):
-        setting = Setting((domain,), {}, 0, PRETRAINED_STEPS, NUM_PAIRS)
-        sampled = partial(of_samples, setting, domain, gan, args.data)
-        table += rows(domain.title, f"{NUM_LABELS} samples", sampled, args.draws)
-        photos = f"{NUM_PHOTOS[domain.name]} photos"
-        table += rows(domain.title, photos, partial(of_photos, setting, domain), args.draws)
+        samples, count = samples_of(domain, gan, args.data), NUM_PHOTOS[domain.name]
+        table += rows(
+            domain.title,
+            f"{NUM_LABELS} samples",
+            partial(autoshot, domain, samples, PRETRAINED, NUM_LABELS, 0),
+            args.draws,
+        )
+        table += rows(domain.title, f"{count} photos", partial(learned, domain, PRETRAINED, count), args.draws)
     table += rows("toy faces", f"{NUM_LABELS} samples", of_toys, args.draws)
     gans = f" (`{sha256_file(args.faces)[:12]}` and `{sha256_file(args.sprites)[:12]}`)"
     about = {"power": BALANCE, "labels": NUM_LABELS, "pairs": NUM_PAIRS, "draws": args.draws, "gans": gans}
