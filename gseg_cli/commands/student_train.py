@@ -11,7 +11,7 @@ from gseg_cli.options import (
     BackgroundOpt,
     ColourOpt,
     DeviceOpt,
-    GeometryOpt,
+    GeometryOfPhotosOpt,
     LossOpt,
     MinutesOpt,
     MirrorOpt,
@@ -46,13 +46,13 @@ def student_train(
     ] = None,
     student: StudentOpt = None,
     input_size: Annotated[
-        int, typer.Option(min=8, help="Side of the student's input in pixels; photos are shrunk to it.")
+        int, typer.Option(min=8, help="Side of the pictures it learns from, in pixels; photos are shrunk to it.")
     ] = SUPERVISED_SIZE,
     loss: LossOpt = DistillConfig.loss,
     steps: StepsOpt = DistillConfig.steps,
     minutes: MinutesOpt = DistillConfig.minutes,
     batch: Annotated[int, typer.Option(min=2, help="Photos per training step.")] = DistillConfig.batch,
-    geometry: GeometryOpt = "aligned",
+    geometry: GeometryOfPhotosOpt = "aligned",
     mirror: MirrorOpt = AugmentConfig.mirror,
     colour: ColourOpt = AugmentConfig.colour,
     background: BackgroundOpt = AugmentConfig.background,

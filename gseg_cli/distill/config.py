@@ -18,7 +18,8 @@ PRETRAINED_LOSS: Loss = "balanced"  # in so few steps it hardly learns small par
 PRETRAINED_PAIRS = 2000  # each is seen once
 # Of a student that learns from labelled photos alone.
 SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
-SUPERVISED_SIZE = 128  # side of its input
+SUPERVISED_SIZE = 128  # side of the pictures it learns from
+SUPERVISED_GEOMETRY = "paper"  # of a pretrained student: benchmarks/input_size.md
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +131,9 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
 
 def configure_supervised(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
     """As `configure`, for a student of labelled photos alone."""
-    usual = {} if base else {"input_size": SUPERVISED_SIZE}
+    usual: dict[str, Any] = {} if base else {"input_size": SUPERVISED_SIZE}
+    if not base and given.get("student") == PRETRAINED:
+        usual["geometry"] = SUPERVISED_GEOMETRY
     return configure({**usual, **given, **SUPERVISED}, base)
 
 

@@ -10,12 +10,14 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.distill.config import configure_supervised
+from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.labelled_photos import parents_of
 from gseg_cli.distill.student import load_student
-from gseg_cli.distill.supervised import resume_student_train, run_student_train
+from gseg_cli.distill.supervised import resume_student_train, run_student_train, segmented_size
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.label_map import read_label_png, write_label_png
+from gseg_runtime.onnx_file import read_card
 
 CPU = torch.device("cpu")
 CLASSES = ClassMap.of_names(["background", "light"])
@@ -57,6 +59,15 @@ def test_a_project_exports_its_newest_student_however_it_was_taught(folder, tmp_
     assert main(["-C", str(project), "student-train", str(folder), *SMALL, "--steps", "2"]) == 0
     assert main(["-C", str(project), "export"]) == 0
     assert (project / "exports" / "model.onnx").is_file()
+
+
+def test_one_that_knows_imagenet_segments_larger_pictures_than_it_learned_from(folder, tmp_path):
+    config, model = config_of(folder, student="lite0", input_size=128, batch=2, steps=1), tmp_path / "model.onnx"
+    done = run_student_train(CLASSES, config, tmp_path / "runs", CPU)
+    export_student(done.checkpoint, model)
+    assert read_card(model).input_size == load_student(done.checkpoint)[0].config.input_size == 160
+    others = [{"student": "lite0", "geometry": "aligned"}, {"student": "default"}]
+    assert all(segmented_size(config_of(folder, input_size=128, **other).train) == 128 for other in others)
 
 
 def test_its_file_says_what_it_learned_from(folder, tmp_path):
