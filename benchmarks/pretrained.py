@@ -45,6 +45,7 @@ from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.student import Student
+from gseg_cli.distill.supervised import fit_supervised
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher, taught
@@ -199,8 +200,8 @@ def learned(domain: Domain, network: str, count: int, draw: int, loss: Loss = PR
             net: Any = fit_frozen(pairs, num_classes, config, HIDDEN if network == "mlp" else None)
         else:
             with progress(f"{network}, {count} {domain.title}, draw {draw}", "steps") as on_step:
-                net = fit_student(pairs, num_classes, config, pick_device(), on_step=on_step)
-        return judged(net, test, size, domain.classes)
+                net = fit_supervised(pairs, num_classes, config, pick_device(), on_step=on_step)
+        return judged(net, test, net.config.input_size, domain.classes)
 
     return cell(f"pretrained-{domain.name}", about, compute)["figures"]
 
