@@ -1,6 +1,5 @@
 """What a file or folder that gseg wrote says of itself. Needs no PyTorch."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from gseg_cli.project import Project
 from gseg_cli.project_file import FILE
 from gseg_cli.runs import CHECKPOINT, list_runs
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import INCOMPLETE, read_json, sha256_file
+from gseg_runtime.files import INCOMPLETE, parse_json, read_json, sha256_file
 
 # The file in which a folder describes itself, and what the folder is.
 DESCRIBED_BY = {
@@ -134,7 +133,7 @@ def _last_metrics(path: Path) -> dict[str, Any] | None:
         return None
     for line in reversed(path.read_text(encoding="utf-8").splitlines()):
         try:
-            return json.loads(line)
+            return parse_json(line)
         except ValueError:
             continue
     return None

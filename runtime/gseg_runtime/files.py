@@ -73,10 +73,18 @@ def write_json(path: Path, data: Any) -> None:
     write_text(path, json.dumps(data, indent=2, allow_nan=False) + "\n")
 
 
+def parse_json(data: bytes | str) -> Any:
+    """What JSON holds. ValueError for all that is none, also where it is nested more deeply than Python can go."""
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; GsegError when it is missing or broken."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except OSError as error:
         raise GsegError(f"{path}: cannot be read: {error.strerror}") from error
     except ValueError as error:  # both broken JSON and broken UTF-8

@@ -15,7 +15,7 @@ from datetime import datetime
 from pathlib import Path
 
 from gseg_runtime.errors import GsegError, OutputError
-from gseg_runtime.files import LOCK, TEMPORARY_PREFIX
+from gseg_runtime.files import LOCK, TEMPORARY_PREFIX, parse_json
 
 BEAT_S = 15.0
 STALE_S = 180.0  # without a beat; a drive may tell other hosts of one a minute later
@@ -42,7 +42,7 @@ class Holder:
     def of(cls, text: str) -> "Holder":
         """The one that a lock names; one unknown where it says nothing, as when it is just being written."""
         try:
-            data = json.loads(text)
+            data = parse_json(text)
             return cls(**{name: type(default)(data[name]) for name, default in vars(cls()).items()})
         except (ValueError, TypeError, KeyError):
             return cls()

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 from gseg_runtime.errors import GsegError, ImageError, OutputError
-from gseg_runtime.files import atomic_path, is_whole
+from gseg_runtime.files import atomic_path, is_whole, parse_json
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
@@ -64,6 +64,12 @@ class Entry:
 
     @classmethod
     def from_json(cls, data: Any) -> "Entry":
+        """Raises TypeError, ValueError or KeyError for what `to_line` did not write."""
+        for name in (data["input"], data["mask"]):
+            if b"\0" in os.fsencode(name):
+                raise ValueError("no name of a file")
+        if not all(isinstance(data.get(side), int | None) for side in ("height", "width")):
+            raise TypeError("expected whole numbers")
         return cls(**{**data, "stamp": data["stamp"] and Stamp(**data["stamp"])})
 
 
@@ -222,8 +228,8 @@ def has_full_names(folder: Path) -> bool | None:
 
 
 def _parse(line: bytes) -> Entry | None:
-    """None for half a line: that photo is done again."""
+    """None for half a line, or one that was changed by hand: that photo is done again."""
     try:
-        return Entry.from_json(json.loads(line))
+        return Entry.from_json(parse_json(line))
     except (ValueError, TypeError, KeyError):
         return None

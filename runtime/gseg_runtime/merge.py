@@ -76,7 +76,27 @@ def _read(folder: Path) -> _Shard:
     if kind != "segment" or report.get("format") != FORMAT:
         message = f"{folder / REPORT}: expected kind segment and format {FORMAT}, got {kind}"
         raise GsegError(message, "only folders of gseg segment are merged")
+    if not _is_complete(report):
+        message = f"{folder / REPORT}: not as gseg segment wrote it; something is missing or of another type"
+        raise GsegError(message, "gseg segment --resume writes it again")
     return _Shard(folder, report)
+
+
+def _is_complete(report: dict[str, Any]) -> bool:
+    """Whether all that is merged is there, and of its type: somebody may have edited the file."""
+    try:
+        ClassMap.from_json(report["classes"])
+        failures, passed_over = report["failures"], report.get("passed_over", {})
+        texts = [report["device"], report["model_sha256"], *(text for failure in failures for text in failure.values())]
+        numbers = [report["done"], *passed_over.values()]
+        return (
+            all(failure.keys() == {"path", "reason"} for failure in failures)
+            and all(isinstance(text, str) for text in texts)
+            and all(isinstance(number, int) for number in numbers)
+            and isinstance(report["seconds"], int | float)
+        )
+    except (GsegError, AttributeError, KeyError, TypeError):
+        return False
 
 
 def _check_alike(shards: Sequence[_Shard]) -> None:

@@ -1,13 +1,13 @@
 """The metadata of an ONNX file, read without an engine: only the outermost fields of the protocol buffer matter."""
 
 import io
-import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
 from gseg_runtime.errors import GsegError, ModelCardError
+from gseg_runtime.files import parse_json
 from gseg_runtime.model_card import METADATA_KEY, ModelCard
 
 _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2  # field numbers in onnx.proto: ModelProto, StringStringEntryProto
@@ -20,7 +20,7 @@ def read_card(model: Path) -> ModelCard:
     if text is None:
         raise ModelCardError(f"{model}: has no gseg model card", "export the model with gseg export")
     try:
-        return ModelCard.from_json(json.loads(text))
+        return ModelCard.from_json(parse_json(text))
     except ValueError as error:
         raise ModelCardError(f"{model}: the model card is not valid JSON: {error}") from error
     except GsegError as error:

@@ -34,6 +34,9 @@ def test_json_survives_and_broken_json_is_named(tmp_path: Path) -> None:
     write_text(tmp_path / "b.json", "{")
     with pytest.raises(GsegError, match=r"b\.json: not valid JSON"):
         read_json(tmp_path / "b.json")
+    (tmp_path / "nested.json").write_text("[" * 100_000 + "]" * 100_000)
+    with pytest.raises(GsegError, match=r"nested\.json: not valid JSON: nested too deeply"):
+        read_json(tmp_path / "nested.json")
     with pytest.raises(GsegError, match=r"c\.json: cannot be read"):
         read_json(tmp_path / "c.json")
 

@@ -183,3 +183,32 @@ def test_what_an_earlier_run_made_counts_as_made(segmenter: Segmenter, photos: P
     segmenter.segment_files([Source(photos / "a.jpg", photos)], masks, resume=True)
     report = merge([masks], tmp_path / "merged")
     assert (report.done, report.skipped) == (1, 3)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("done", None), ("seconds", "1"), ("classes", [{}]), ("device", None), ("failures", [{}]), ("passed_over", 1)],
+)
+def test_a_report_that_was_edited_is_named_and_what_was_merged_before_stays(
+    key: str, value: Any, shards: list[Path], tmp_path: Path
+) -> None:
+    merge(shards, tmp_path / "merged")
+    report = read_json(shards[1] / "gseg-report.json")
+    (shards[1] / "gseg-report.json").write_text(json.dumps({**report, key: value}))
+    with pytest.raises(GsegError, match=r"masks-1/gseg-report\.json: not as gseg segment wrote it"):
+        merge(shards, tmp_path / "merged", overwrite=True)
+    assert (tmp_path / "merged" / "gseg-report.json").is_file()
+
+
+@pytest.mark.parametrize(
+    "edited", [{"input": None}, {"input": "a\0b"}, {"mask": []}, {"height": "x"}, {"mask": "\ud800"}]
+)
+def test_a_line_of_the_manifest_that_was_edited_is_no_line_and_its_photo_is_done_again(
+    edited: dict[str, Any], segmenter: Segmenter, photos: Path, tmp_path: Path
+) -> None:
+    whole = segmenter.segment_folder(photos, tmp_path / "masks")
+    first, *rest = (tmp_path / "masks" / MANIFEST).read_text().splitlines(keepends=True)
+    lines = [json.dumps({**json.loads(first), **edited}) + "\n", "[" * 100_000 + "\n", *rest]
+    (tmp_path / "masks" / MANIFEST).write_text("".join(lines))
+    report = segmenter.segment_folder(photos, tmp_path / "masks", resume=True)
+    assert (report.done, report.skipped) == (1, whole.done - 1)

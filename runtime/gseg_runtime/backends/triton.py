@@ -1,6 +1,5 @@
 """A model on an NVIDIA Triton Inference Server, asked over gRPC: `gseg export --triton` puts it there."""
 
-import json
 import re
 from collections.abc import Sequence
 from hashlib import sha256
@@ -10,6 +9,7 @@ from typing import Any
 
 from gseg_runtime.backends.base import INPUT, OUTPUTS, Answer, Backend
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
+from gseg_runtime.files import parse_json
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.pip_hint import install
@@ -87,7 +87,7 @@ def _card(config: Any, address: str) -> tuple[ModelCard, str]:
     if not text:
         raise ModelCardError(f"{address}: has no gseg model card", "put the model there with gseg export --triton DIR")
     try:
-        card = ModelCard.from_json(json.loads(text))
+        card = ModelCard.from_json(parse_json(text))
     except ValueError as error:
         raise ModelCardError(f"{address}: the model card is not valid JSON: {error}") from error
     return card, config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gseg_runtime.errors import GsegError, ImageError, OutputError
+from gseg_runtime.files import parse_json
 from gseg_runtime.manifest import RESUME_HINT
 from gseg_runtime.remote.store import Item, Store
 
@@ -93,7 +94,7 @@ def _pairs(out: Store, name: str) -> npt.NDArray[np.uint64]:
 def _parse(line: bytes) -> tuple[np.uint64, np.uint64] | None:
     """None for what is no row: that photo is done again."""
     try:
-        row = json.loads(line)
+        row = parse_json(line)
         key, stamp = _numbers(row["key"], {name: row[name] for name in ("etag", "size", "time") if name in row})
         return key, stamp if row["status"] == "done" else np.uint64(_FAILED)
     except (ValueError, TypeError, KeyError, AttributeError):

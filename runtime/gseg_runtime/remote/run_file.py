@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gseg_runtime.errors import GsegError
+from gseg_runtime.files import parse_json
 from gseg_runtime.remote.store import Store
 
 RUN = "_gseg/run.json"
@@ -59,7 +60,7 @@ def _create(out: Store, mine: dict[str, Any], warn: Callable[[str], None] | None
 
 def _read(out: Store) -> dict[str, Any] | None:
     try:
-        there = json.loads(out.read(RUN))
+        there = parse_json(out.read(RUN))
     except FileNotFoundError:
         return None
     except ValueError as error:
