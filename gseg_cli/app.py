@@ -13,6 +13,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -194,12 +195,24 @@ def _report(error: BaseException, out: Output) -> int:
             return _fail(out, str(error).partition(". ")[0], _memory_hint(), 1)
         case MemoryError():
             return _fail(out, "not enough memory", "end other programs, or give this one more", 1)
+        case FileNotFoundError() if not _is_somewhere():
+            message = "the current folder is not there any more"
+            return _fail(out, message, "change to another folder, or to the new one of the same name: cd .", 1)
         case OSError() if error.errno in DISK_ERRORS:
             place = error.filename or ("standard output" if is_stdout_full() else "disk")  # Typer shows help by itself
             return _fail(out, f"{place}: {error.strerror}", "check the disk and its permissions", 1)
         case _:
             hint = None if settings.debug else "this is a bug in gseg; run it again with --debug to see where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
+
+
+def _is_somewhere() -> bool:
+    """Whether the current folder is still there: nothing has an absolute path otherwise."""
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _memory_hint() -> str:
