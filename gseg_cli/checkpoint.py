@@ -62,7 +62,16 @@ def load_checkpoint(path: Path, kind: str | None = None) -> tuple[dict[str, "Ten
     try:
         return load_file(path), meta
     except SafetensorError as error:
-        raise CheckpointError(f"{path}: {error}", hint="the file is damaged; make or copy it again") from error
+        raise CheckpointError(f"{path}: {error}", hint=_hint_for(path)) from error
+
+
+def _hint_for(path: Path) -> str:
+    """What helps when safetensors does not load a file whose header can be read."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "it is whole, but safetensors takes no such name: rename the folder or the file, or call gseg inside it"
+    return "the file is damaged; make or copy it again"
 
 
 def read_meta(path: Path) -> dict[str, Any]:

@@ -134,3 +134,11 @@ def test_metadata_of_another_type_are_one_line(tmp_path, wrong):
     save_checkpoint(tmp_path / "x.safetensors", {"a": torch.zeros(1)}, {"kind": "student", **wrong})
     with pytest.raises(CheckpointError, match="of another type"):
         read_meta(tmp_path / "x.safetensors")
+
+
+def test_in_a_folder_whose_name_is_not_utf8_no_file_is_called_damaged(checkpoint, tmp_path):
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    checkpoint.parent.rename(folder)
+    with pytest.raises(CheckpointError) as caught:
+        load_checkpoint(folder / checkpoint.name)
+    assert "rename the folder" in (caught.value.hint or "") and "damaged" not in (caught.value.hint or "")

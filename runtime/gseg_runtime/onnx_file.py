@@ -27,6 +27,15 @@ def read_card(model: Path) -> ModelCard:
         raise ModelCardError(f"{model}: {error.message}", error.hint) from error
 
 
+def path_or_content(model: Path) -> str | bytes:
+    """What an engine takes: the path, or all of the file where its name is not UTF-8, which no engine opens."""
+    try:
+        str(model).encode()
+    except UnicodeEncodeError:
+        return model.read_bytes()
+    return str(model)
+
+
 def read_metadata(model: Path) -> dict[str, str]:
     """All of its metadata; GsegError when the file is missing or not ONNX. Weights are passed over, not read."""
     try:

@@ -1,3 +1,5 @@
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +8,7 @@ import pytest
 from conftest import MakeModel, brightness_graph
 
 from gseg_runtime.backends import choose
+from gseg_runtime.backends.base import LABELS
 from gseg_runtime.backends.ort import OrtBackend, has_cuda_provider
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
 
@@ -90,3 +93,17 @@ def test_capital_letters_in_a_device_and_in_a_suffix_are_no_others(model: Path, 
         assert choose(tmp_path / "model.ONNX", device).name.startswith("ONNX Runtime")
     with pytest.raises(GsegError, match=r"no such engine|NVIDIA driver"):
         choose(tmp_path / "model.ENGINE")
+
+
+@pytest.mark.parametrize("device", ["cpu", "openvino"])
+def test_a_model_below_a_folder_whose_name_is_not_utf8_labels_as_any_other(
+    device: str, model: Path, tmp_path: Path
+) -> None:
+    if device == "openvino":
+        pytest.importorskip("openvino")
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    old = Path(shutil.copy(model, folder))
+    images = np.random.default_rng(0).integers(0, 256, (1, 32, 32, 3), np.uint8)
+    answers = [choose(path, device).infer(images, [LABELS])[0] for path in (old, model)]
+    np.testing.assert_array_equal(*answers)

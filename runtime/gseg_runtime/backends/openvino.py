@@ -8,7 +8,7 @@ from typing import Any
 from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
-from gseg_runtime.onnx_file import read_card
+from gseg_runtime.onnx_file import path_or_content, read_card
 from gseg_runtime.pip_hint import install
 from gseg_runtime.telemetry import no_telemetry
 from gseg_runtime.workers import num_cores
@@ -31,7 +31,8 @@ class OpenVinoBackend(Backend):
             "INFERENCE_NUM_THREADS": str(num_cores()),  # each in one thread
         }
         try:
-            self._model = openvino.Core().compile_model(str(model), "CPU", config)
+            core = openvino.Core()
+            self._model = core.compile_model(core.read_model(path_or_content(model)), "CPU", config)
         except Exception as error:  # its exceptions are RuntimeErrors of any text
             raise GsegError(f"{model}: OpenVINO cannot load it: {error}") from error
         names = {name for output in self._model.outputs for name in output.get_names()}

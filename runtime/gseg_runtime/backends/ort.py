@@ -14,7 +14,7 @@ from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
-from gseg_runtime.onnx_file import read_card
+from gseg_runtime.onnx_file import path_or_content, read_card
 from gseg_runtime.pip_hint import install
 from gseg_runtime.telemetry import no_telemetry
 
@@ -116,7 +116,11 @@ def _open_session(ort: ModuleType, model: Path, providers: list[Any]) -> Any:
     try:
         # Its own fallback would print to stdout and go on with another device, also in the middle of a run.
         return ort.InferenceSession(
-            model, options, providers=providers, enable_fallback=0, disabled_optimizers=_disabled(providers)
+            path_or_content(model),
+            options,
+            providers=providers,
+            enable_fallback=0,
+            disabled_optimizers=_disabled(providers),
         )
     except Exception as error:  # its exceptions share no base class
         message = f"{model}: ONNX Runtime cannot load it: {error}"
