@@ -18,6 +18,9 @@ Status = Literal["success", "partial", "error"]
 EXIT_CODES: dict[Status, int] = {"success": 0, "partial": 3, "error": 1}
 
 
+_WIDEST = 1000  # columns
+
+
 class Output:
     """The two streams of one command. A command ends by calling `result` once."""
 
@@ -102,7 +105,11 @@ def print_text(text: "RenderableType") -> None:
         return
     from rich.console import Console
 
-    Console(file=sys.stdout, highlight=False).print(text)
+    console = Console(file=sys.stdout, highlight=False)
+    # A terminal that is narrower breaks the lines; Rich would leave out the ends of words and numbers.
+    needed = console.measure(text, options=console.options.update(width=_WIDEST)).maximum
+    console.width = max(console.width, needed)
+    console.print(text)
 
 
 def to_plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from rich.table import Table
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import save_checkpoint
@@ -285,3 +286,22 @@ def test_the_hint_for_a_missing_package_names_the_extra_of_the_command_and_no_la
     monkeypatch.setattr("gseg_cli.app.app", missing)
     assert main(command) == 1
     assert capsys.readouterr().err.splitlines()[1] == f"hint: {install(extra)}"
+
+
+def test_a_current_folder_that_was_removed_is_named_and_no_bug(tmp_path, monkeypatch, capsys):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert main(["init"]) == 1
+    monkeypatch.chdir(tmp_path)
+    assert "error: the current folder is not there any more\nhint: change to another" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("columns", ["0", "20"])
+def test_tables_are_whole_however_narrow_the_terminal_is(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", columns)
+    table = Table("class", "IoU", caption="of ten faces")
+    table.add_row("left eyebrow, upper half", "0.7654321")
+    Output().result({}, table)
+    shown = capsys.readouterr().out
+    assert "left eyebrow, upper half │ 0.7654321" in shown and "of ten faces" in shown
