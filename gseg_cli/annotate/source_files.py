@@ -157,7 +157,7 @@ def _members(
     try:
         archive = zipfile.ZipFile(file)
         infos = [info for info in archive.infolist() if not info.is_dir()]
-    except (OSError, NotImplementedError, ValueError, *_ZIP_ERRORS) as error:
+    except (OSError, NotImplementedError, ValueError, IndexError, *_ZIP_ERRORS) as error:  # IndexError: an empty name
         raise GsegError(f"{path}: not a zip that can be read: {error}", "download it again") from error
     _check_count(len(infos), path)
     members: dict[str, zipfile.ZipInfo] = {}

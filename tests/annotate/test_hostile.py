@@ -77,6 +77,7 @@ CASES = {
     "traversal in a zip": ("a.zip", zipped({"../../000003.json": "{}"}), "would land outside its folder"),
     "absolute path in a zip": ("a.zip", zipped({"/etc/000003.json": "{}"}), "would land outside its folder"),
     "drive in a zip": ("a.zip", zipped({"C:\\000003.json": "{}"}), "would land outside its folder"),
+    "empty name in a zip": ("a.zip", zipped({"Q": "{}"}).replace(b"Q", b"\0"), "not a zip that can be read"),
     "truncated zip": ("a.zip", ZIP[:-30], "not a zip that can be read"),
     "broken member": ("a.zip", ZIP[:60] + b"\xff" * 20 + ZIP[80:], "cannot be read"),
     "name in a zip that is no UTF-8": ("a.zip", ACCENT[:30] + b"\xff" + ACCENT[31:], "cannot be read"),
