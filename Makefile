@@ -34,7 +34,7 @@ bench: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/pip install -q --no-compile --progress-bar off $(PIP_FLAGS) -c constraints.txt -e '.[$(ENGINE),fast,train,pretrained,annotate,label,export,dev]'
-	$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true # on all cores; pip does it on one
+	$(VENV)/bin/python -m compileall -qq -j 0 $(VENV)/lib || true # on all cores, pip uses one; what is no Python is passed over, as pip does
 	touch $@
 
 clean:

@@ -350,7 +350,7 @@ class Measured:
             [_counted(num_photos, "photo"), *(self.samples_and_photos(count, num_photos) for count in NUM_SAMPLES)]
             for num_photos in NUM_PHOTOS
         ]
-        if self.domain.name == "faces":
+        if self.domain.name == "faces":  # photographs, on which a pretrained network has to be worth its extra
             rows.append(["no photo, UNet", *(self.samples_and_photos(count, 0, "default") for count in NUM_SAMPLES)])
         return _table([self.domain.title, *heads], rows)
 

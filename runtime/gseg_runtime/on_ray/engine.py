@@ -23,7 +23,7 @@ from gseg_runtime.remote.segment import NUM_BLOCKS, Begin, Take
 from gseg_runtime.telemetry import no_ray_telemetry
 
 STORE_BYTES = 100 * 2**20  # of a cluster that is started here: it holds the model and lists of names
-REACH_S = 10
+REACH_S = 10  # for an answer from a cluster
 CORES_WITH_GPU = 4  # Python runs one thread of a process at a time, which leaves more of them idle
 _CLUSTER = "ray status tells of a cluster; without an address one is started on this machine"
 
