@@ -16,9 +16,9 @@ import torch
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.pretrained import SIDE, Domain, faces, game_characters, judged, pretrained_config, spread, squares
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PRETRAINED_LOSS, PRETRAINED_STEPS, configure_supervised, find_geometry
-from gseg_cli.distill.net_config import PRETRAINED
-from gseg_cli.distill.supervised import segmented_size
+from gseg_cli.distill.config import PHOTOS_GEOMETRY, PRETRAINED_LOSS, PRETRAINED_STEPS, find_geometry
+from gseg_cli.distill.larger_input import segmented_size
+from gseg_cli.distill.net_config import PRETRAINED, NetConfig
 from gseg_cli.distill.train import fit_student
 from gseg_cli.memory import keep_freed_memory
 from gseg_cli.progress import progress
@@ -98,9 +98,10 @@ def main() -> None:
         for count in NUM_PHOTOS[domain.name]
         for geometry in GEOMETRIES
     ]
-    usual = configure_supervised({"student": PRETRAINED})
+    net = NetConfig(size=PRETRAINED, num_classes=2, input_size=SIDE)
+    seen = segmented_size(net, find_geometry(PHOTOS_GEOMETRY))
     text = TEXT.format(
-        **made(), side=SIDE, seen=segmented_size(usual.train), steps=PRETRAINED_STEPS, draws=args.draws,
+        **made(), side=SIDE, seen=seen, steps=PRETRAINED_STEPS, draws=args.draws,
         rows="\n".join(rows),
         heads=" | ".join(f"{side} px" for side in SIDES), line="---:|" * len(SIDES),
     )  # fmt: skip

@@ -32,6 +32,7 @@ from gseg_cli.choices import Loss
 from gseg_cli.device import pick_device
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import (
+    PHOTOS_GEOMETRY,
     PRETRAINED_LOSS,
     PRETRAINED_STEPS,
     DistillConfig,
@@ -39,13 +40,13 @@ from gseg_cli.distill.config import (
     configure,
     find_geometry,
 )
+from gseg_cli.distill.larger_input import with_larger_input
 from gseg_cli.distill.loss import soft_cross_entropy
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.second_opinion import agreed, second_opinion
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.student import Student
-from gseg_cli.distill.supervised import fit_supervised
 from gseg_cli.distill.train import fit_student
 from gseg_cli.fewshot.config import FewshotConfig
 from gseg_cli.fewshot.train import fit_teacher, taught
@@ -190,7 +191,7 @@ def learned(domain: Domain, network: str, count: int, draw: int, loss: Loss = PR
     if network == "unet":
         config = replace(config, steps=STEPS)
     if network == "lite0":
-        config = replace(config, loss=loss)
+        config = replace(config, loss=loss, augment=find_geometry(PHOTOS_GEOMETRY))
     about = {"domain": domain.key, "network": network, "count": count, "draw": draw, "train": asdict(config)}
 
     def compute() -> dict[str, Any]:
@@ -200,7 +201,8 @@ def learned(domain: Domain, network: str, count: int, draw: int, loss: Loss = PR
             net: Any = fit_frozen(pairs, num_classes, config, HIDDEN if network == "mlp" else None)
         else:
             with progress(f"{network}, {count} {domain.title}, draw {draw}", "steps") as on_step:
-                net = fit_supervised(pairs, num_classes, config, pick_device(), on_step=on_step)
+                net = fit_student(pairs, num_classes, config, pick_device(), on_step=on_step)
+            net = with_larger_input(net, config.augment)
         return judged(net, test, net.config.input_size, domain.classes)
 
     return cell(f"pretrained-{domain.name}", about, compute)["figures"]
@@ -256,6 +258,8 @@ def autoshot(
     )
     if network == "default":
         config = replace(config, steps=STEPS)
+    elif num_photos:
+        config = replace(config, augment=find_geometry(PHOTOS_GEOMETRY))
     about = {
         "domain": domain.key, "count": count, "photos": num_photos, "draw": draw, "train": asdict(config),
         "pairs": NUM_PAIRS,
@@ -265,7 +269,8 @@ def autoshot(
         train, test = domain.split(draw, 5)
         labelled = squares(train[:num_photos], size) if num_photos else None
         net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, count, draw, labelled)
-        return judged(net, test, size, domain.classes)
+        net = with_larger_input(net, config.augment)
+        return judged(net, test, net.config.input_size, domain.classes)
 
     return cell(f"pretrained-autoshot-{domain.name}", about, compute, samples.gan_sha256)["figures"]
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gseg_cli.choices import Geometry, Loss, StudentSize, check_device
-from gseg_cli.distill.config import PRETRAINED_LOSS, PRETRAINED_STEPS, SUPERVISED_GEOMETRY, DistillConfig, usual_student
+from gseg_cli.distill.config import PHOTOS_GEOMETRY, PRETRAINED_LOSS, PRETRAINED_STEPS, DistillConfig, usual_student
 from gseg_cli.distill.net_config import PRETRAINED
 from gseg_runtime.errors import UsageError
 from gseg_runtime.pip_hint import install
@@ -91,11 +91,13 @@ StepsOpt = Annotated[
 MinutesOpt = Annotated[
     float | None, typer.Option("--minutes", min=0.001, help="Train for this many minutes, instead of --steps.")
 ]
-_GEOMETRY = "Train for photos framed like those it learns from (aligned), or for any size and place (paper)."
-GeometryOpt = Annotated[Geometry, typer.Option("--geometry", help=_GEOMETRY)]
-GeometryOfPhotosOpt = Annotated[
+GeometryOpt = Annotated[
     Geometry,
-    typer.Option("--geometry", help=_GEOMETRY, show_default=f"aligned; of lite0 {SUPERVISED_GEOMETRY}"),
+    typer.Option(
+        "--geometry",
+        help="Train for photos framed like those it learns from (aligned), or for any size and place (paper).",
+        show_default=f"aligned; of lite0 and labelled photos {PHOTOS_GEOMETRY}",
+    ),
 ]
 MirrorOpt = Annotated[
     bool,

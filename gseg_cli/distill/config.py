@@ -19,7 +19,7 @@ PRETRAINED_PAIRS = 2000  # each is seen once
 # Of a student that learns from labelled photos alone.
 SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
 SUPERVISED_SIZE = 128  # side of the pictures it learns from
-SUPERVISED_GEOMETRY = "paper"  # of a pretrained student: benchmarks/input_size.md
+PHOTOS_GEOMETRY = "paper"  # of a pretrained student of labelled photos: benchmarks/input_size.md
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +110,8 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
 
     UsageError for numbers that do not go together.
     """
+    if not base and given.get("labelled") and given.get("student") == PRETRAINED:
+        given = {"geometry": PHOTOS_GEOMETRY, **given}
     base = base or _usual(given.get("student", DistillConfig.student))
     if {"steps", "minutes"} <= given.keys():
         raise UsageError("--steps and --minutes cannot be used together", hint="give one of them")
@@ -131,9 +133,7 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
 
 def configure_supervised(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
     """As `configure`, for a student of labelled photos alone."""
-    usual: dict[str, Any] = {} if base else {"input_size": SUPERVISED_SIZE}
-    if not base and given.get("student") == PRETRAINED:
-        usual["geometry"] = SUPERVISED_GEOMETRY
+    usual = {} if base else {"input_size": SUPERVISED_SIZE}
     return configure({**usual, **given, **SUPERVISED}, base)
 
 

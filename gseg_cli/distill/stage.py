@@ -22,6 +22,7 @@ from gseg_cli.distill.config import (
 from gseg_cli.distill.forecast import forecast
 from gseg_cli.distill.labelled_photos import KIND as LABELLED
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
+from gseg_cli.distill.larger_input import with_larger_input
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
 from gseg_cli.distill.score import score_student
@@ -256,6 +257,7 @@ def _distill(
         chosen, len(classes), train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
         resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
+    student = with_larger_input(student, train.augment)
     if world.is_first:
         about = {
             "trained": asdict(config),

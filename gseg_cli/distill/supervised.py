@@ -4,9 +4,8 @@ Supervised learning, for whoever has labelled some photos: the network, its augm
 `gseg distill`.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +13,13 @@ import torch
 
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
-from gseg_cli.distill.config import DistillConfig, StudentConfig, configure_supervised, from_saved
+from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
-from gseg_cli.distill.net_config import PRETRAINED, STRIDES, NetConfig
+from gseg_cli.distill.larger_input import with_larger_input
+from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
-from gseg_cli.distill.student import Student, start_student
+from gseg_cli.distill.student import start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -109,28 +109,6 @@ def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
     return with_legend(contact_sheet(rows, CELL), classes)
 
 
-def fit_supervised(
-    photos: PairSet, num_classes: int, train: DistillConfig, device: torch.device, **how: Any
-) -> Student:
-    """As `fit_student`, for photos with exact labels; its input is `segmented_size`."""
-    student = fit_student(photos, num_classes, train, device, **how)
-    student.config = replace(student.config, input_size=segmented_size(train))
-    return student
-
-
-def segmented_size(train: DistillConfig) -> int:
-    """The side of what a finished student of photos segments, in pixels.
-
-    lite0 finds more in larger pictures than it learned from, where objects were enlarged in training: by the cube root
-    of their largest enlargement (benchmarks/input_size.md; FixRes, Touvron et al. 2019).
-    """
-    assert train.input_size
-    if train.student != PRETRAINED:
-        return train.input_size
-    stride = STRIDES[train.student]
-    return round(train.input_size * math.cbrt(train.augment.scale_max) / stride) * stride
-
-
 def _read(classes: ClassMap, config: StudentConfig) -> PairSet:
     """The photos; GsegError for whatever does not fit together."""
     train = config.train
@@ -157,7 +135,8 @@ def _train(
     for label, name in enumerate(classes.names):
         if not (photos.first == label).any():
             say(f"warning: class {name} is labelled on no photo; the student never predicts it")
-    student = fit_supervised(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
+    student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
+    student = with_larger_input(student, config.train.augment)
     about = {
         "trained": asdict(config), "parents": labelled_of(run), "notices": notices(config),
         "num_photos": len(photos), "quality": {},

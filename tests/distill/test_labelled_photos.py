@@ -13,7 +13,14 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill import stage
-from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig, usual_labelled_share
+from gseg_cli.distill.config import (
+    GEOMETRIES,
+    DistillConfig,
+    PairsConfig,
+    StudentConfig,
+    configure,
+    usual_labelled_share,
+)
 from gseg_cli.distill.labelled_photos import about_labelled, read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
@@ -135,6 +142,17 @@ def test_two_photos_are_half_of_each_step_unless_told_and_samples_share_the_rest
 
 def test_the_more_labelled_photos_there_are_the_more_of_a_step_is_theirs():
     assert [round(usual_labelled_share(count), 2) for count in (1, 2, 5, 100)] == [0.33, 0.5, 0.71, 0.98]
+
+
+def test_what_knows_imagenet_learns_from_labelled_photos_of_any_framing_unless_told():
+    def geometry(**given):
+        return configure({"student": "lite0", **given}).train.augment
+
+    paper, aligned = GEOMETRIES["paper"], GEOMETRIES["aligned"]
+    assert geometry(labelled="photos") == paper
+    assert geometry(labelled="photos", colour=0.5) == replace(paper, colour=0.5)
+    assert geometry() == geometry(labelled="photos", geometry="aligned") == aligned
+    assert geometry(labelled="photos", student="default") == aligned
 
 
 SMALL = DistillConfig(student="tiny", steps=3, batch=4)

@@ -7,10 +7,11 @@ import pytest
 import torch
 
 from gseg_cli.distill import stage
-from gseg_cli.distill.config import DistillConfig, PairsConfig, StudentConfig
+from gseg_cli.distill.config import GEOMETRIES, DistillConfig, PairsConfig, StudentConfig
 from gseg_cli.distill.deploy import export_student
+from gseg_cli.distill.larger_input import segmented_size
 from gseg_cli.distill.lite_net import LiteNet
-from gseg_cli.distill.net_config import usual_input_size
+from gseg_cli.distill.net_config import NetConfig, usual_input_size
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.stage import run_distill
@@ -53,6 +54,16 @@ def test_its_input_is_twice_the_gan_s_from_128_to_256_px_and_never_less_than_the
     assert usual_input_size("default", 64) == 64
 
 
+@pytest.mark.parametrize(
+    ("student", "geometry", "learned", "segmented"),
+    [("lite0", "paper", 128, 160), ("lite0", "paper", 256, 320), ("lite0", "aligned", 128, 128),
+     ("lite0", "aligned", 256, 256), ("default", "paper", 128, 128)],
+)  # fmt: skip
+def test_what_saw_objects_enlarged_twofold_segments_larger_pictures(student, geometry, learned, segmented):
+    net = NetConfig(size=student, num_classes=2, input_size=learned)
+    assert segmented_size(net, GEOMETRIES[geometry]) == segmented
+
+
 def test_pairs_of_another_size_keep_their_pixels_together():
     labels = np.arange(16, dtype=np.uint8).reshape(1, 4, 4)
     pairs = PairSet.exact(np.repeat(labels[..., None], 3, axis=3) * 10, labels)
@@ -62,14 +73,15 @@ def test_pairs_of_another_size_keep_their_pixels_together():
     assert (large.images[0, 1:7, 1:7, 0] / 10 - large.first[0, 1:7, 1:7]).abs().max() < 3  # blended, and not shifted
 
 
-def test_distilled_exported_and_used_it_says_whose_weights_it_began_with(tiny_gan, teacher, tmp_path):
-    config = StudentConfig(pairs=PairsConfig(count=6), train=CONFIG)
+def test_distilled_exported_and_used_it_sees_more_and_says_whose_weights_it_began_with(tiny_gan, teacher, tmp_path):
+    train = replace(CONFIG, input_size=128, augment=GEOMETRIES["paper"])
+    config = StudentConfig(pairs=PairsConfig(count=6), train=train)
     done = run_distill(tiny_gan, teacher, config, tmp_path / "runs", CPU)
     student, _, meta = load_student(done.checkpoint)
     assert isinstance(student, LiteNet) and meta["notices"] == [NOTICE]
     export_student(done.checkpoint, tmp_path / "model.onnx")
     card = read_card(tmp_path / "model.onnx")
-    assert card.input_size == 32 and card.notices == (NOTICE,)
+    assert card.input_size == 160 and card.notices == (NOTICE,)
     with Segmenter.load(tmp_path / "model.onnx", "cpu") as segmenter:
         assert segmenter.segment([np.zeros((40, 30, 3), np.uint8)])[0].shape == (40, 30)
 
