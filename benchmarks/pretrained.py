@@ -269,7 +269,8 @@ def autoshot(
         train, test = domain.split(draw, 5)
         labelled = squares(train[:num_photos], size) if num_photos else None
         net = distilled(samples, PairsConfig(count=NUM_PAIRS), config, count, draw, labelled)
-        net = with_larger_input(net, config.augment)
+        if num_photos:
+            net = with_larger_input(net, config.augment)
         return judged(net, test, net.config.input_size, domain.classes)
 
     return cell(f"pretrained-autoshot-{domain.name}", about, compute, samples.gan_sha256)["figures"]

@@ -1,4 +1,4 @@
-"""Larger pictures for a finished student than it learned from.
+"""Larger pictures for a finished student of labelled photos than it learned from.
 
 Networks that see objects smaller in use than in training lose (Touvron et al. 2019, FixRes), and augmentation enlarges
 what a student learns from.

@@ -257,7 +257,8 @@ def _distill(
         chosen, len(classes), train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
         resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
-    student = with_larger_input(student, train.augment)
+    if labelled is not None:  # generated pictures are blurred, and students of these alone gain nothing
+        student = with_larger_input(student, train.augment)
     if world.is_first:
         about = {
             "trained": asdict(config),

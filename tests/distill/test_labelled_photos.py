@@ -23,6 +23,7 @@ from gseg_cli.distill.config import (
 )
 from gseg_cli.distill.labelled_photos import about_labelled, read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
+from gseg_cli.distill.student import load_student
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
 from gseg_cli.gan.load import load_generator
 from gseg_cli.project import Project
@@ -172,6 +173,16 @@ def test_a_student_of_labelled_photos_names_them_and_resumes_only_with_the_same(
     write_photo(folder, "c", np.zeros((8, 8), np.uint8))
     with pytest.raises(GsegError, match="not the photos and masks that the run was started with"):
         resume_distill({}, tmp_path / "runs", CPU)
+
+
+def test_a_pretrained_student_of_labelled_photos_segments_larger_pictures(
+    tiny_gan, teacher, tmp_path, folder, monkeypatch
+):
+    monkeypatch.setattr(stage, "NUM_HELD_OUT", 4)
+    train = DistillConfig(student="lite0", steps=1, batch=2, input_size=128, augment=GEOMETRIES["paper"])
+    config = StudentConfig(pairs=PairsConfig(count=4), train=train, labelled=str(folder))
+    done = run_distill(tiny_gan, teacher, config, tmp_path / "runs", CPU)
+    assert load_student(done.checkpoint)[0].config.input_size == 160
 
 
 def test_a_run_of_a_project_that_was_moved_since_finds_its_files_again(tiny_gan, tmp_path, folder, monkeypatch):
