@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from gseg_cli import __version__
 from gseg_runtime.errors import CheckpointError
-from gseg_runtime.files import atomic_path, sha256_file
+from gseg_runtime.files import atomic_path, check_no_pipe, sha256_file
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -125,6 +125,7 @@ def _begins_as_safetensors(path: Path) -> bool:
 def read_header(path: Path) -> dict[str, Any]:
     """The header of any safetensors file: {tensor name: {dtype, shape, data_offsets}, "__metadata__": ...}."""
     try:
+        check_no_pipe(path)
         with path.open("rb") as file:
             file_bytes = os.fstat(file.fileno()).st_size
             num_bytes = int.from_bytes(file.read(8), "little")

@@ -116,6 +116,8 @@ def test_a_failed_write_leaves_the_old_file(checkpoint):
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     assert not is_ours(tmp_path / "pipe")
+    with pytest.raises(GsegError, match="pipe: expected a file, got a pipe"):
+        load_checkpoint(tmp_path / "pipe")
 
 
 def test_a_broken_file_of_ours_is_told_from_another_kind_of_that_name(checkpoint, tmp_path):

@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
+from gseg_runtime.files import check_no_pipe
 
 MAX_FILES = 20_000
 OPEN_RASTER = "stack.xml"  # in every file of that format
@@ -111,6 +112,7 @@ def open_source(source: Path) -> Files:
         )
     if source.is_dir():
         return _open_folder(source)
+    check_no_pipe(source)
     if zipfile.is_zipfile(source) or source.suffix.lower() == ".zip":
         return _open_zip(source)
     return Files(source.parent, {source.name: partial(_read_file, source)})

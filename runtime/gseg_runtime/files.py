@@ -81,9 +81,16 @@ def parse_json(data: bytes | str) -> Any:
         raise ValueError("nested too deeply") from error
 
 
+def check_no_pipe(path: Path) -> None:
+    """GsegError for a pipe or a device: opening one waits for whoever writes to it, perhaps for ever."""
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise GsegError(f"{path}: expected a file, got a pipe or a device", "save it to a file first")
+
+
 def read_json(path: Path) -> Any:
     """The content of a JSON file; GsegError when it is missing or broken."""
     try:
+        check_no_pipe(path)
         return parse_json(path.read_bytes())
     except OSError as error:
         raise GsegError(f"{path}: cannot be read: {error.strerror}") from error

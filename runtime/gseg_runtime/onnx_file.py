@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import IO
 
 from gseg_runtime.errors import GsegError, ModelCardError
-from gseg_runtime.files import parse_json
+from gseg_runtime.files import check_no_pipe, parse_json
 from gseg_runtime.model_card import METADATA_KEY, ModelCard
 
 _METADATA_PROPS, _KEY, _VALUE = 14, 1, 2  # field numbers in onnx.proto: ModelProto, StringStringEntryProto
@@ -39,6 +39,7 @@ def path_or_content(model: Path) -> str | bytes:
 def read_metadata(model: Path) -> dict[str, str]:
     """All of its metadata; GsegError when the file is missing or not ONNX. Weights are passed over, not read."""
     try:
+        check_no_pipe(model)
         with model.open("rb") as file:
             pairs = [pair for _, pair in _fields(file, os.fstat(file.fileno()).st_size, (_METADATA_PROPS,))]
         entries = [dict(_fields(io.BytesIO(pair), len(pair), (_KEY, _VALUE))) for pair in pairs]

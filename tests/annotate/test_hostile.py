@@ -3,6 +3,7 @@
 import copy
 import io
 import json
+import os
 import random
 import struct
 import zipfile
@@ -225,6 +226,12 @@ def test_documents_that_are_too_large_together_are_not_parsed(tmp_path, monkeypa
     read_source(tmp_path / "a.xml", Names(CLASSES))
     with pytest.raises(GsegError, match=r"b\.xml: too much to read: more than"):
         read_source(tmp_path, Names(CLASSES))
+
+
+def test_a_pipe_in_place_of_an_export_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "export.zip")
+    with pytest.raises(GsegError, match=r"export\.zip: expected a file, got a pipe"):
+        source_files.open_source(tmp_path / "export.zip")
 
 
 def test_a_source_of_too_many_files_is_refused(tmp_path, monkeypatch):

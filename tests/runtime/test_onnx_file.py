@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import onnx
@@ -29,3 +30,9 @@ def test_every_cut_through_a_model_is_an_error_or_leaves_metadata_out(model: Pat
         read_metadata(tmp_path / "none.onnx")
     with pytest.raises(GsegError, match="directory"):
         read_metadata(tmp_path)
+
+
+def test_a_pipe_in_place_of_a_model_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "model.onnx")
+    with pytest.raises(GsegError, match=r"model\.onnx: expected a file, got a pipe"):
+        read_metadata(tmp_path / "model.onnx")
