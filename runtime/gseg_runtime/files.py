@@ -153,7 +153,7 @@ def claim_folder(
         path.mkdir(parents=True, exist_ok=True)
         (path / INCOMPLETE).touch()
     except OSError as error:
-        raise GsegError(f"{path}: cannot write {kind} here: {error}") from error
+        raise GsegError(f"{path}: cannot write {kind} here: {error.strerror or error}") from error
     return path
 
 

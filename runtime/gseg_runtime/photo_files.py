@@ -54,12 +54,7 @@ class FolderFiles:
         return stamp_of(photo)
 
     def read(self, photo: Path) -> bytes:
-        try:
-            return read_picture(photo)
-        except ImageError as error:
-            if _is_out_of_handles(error):  # no fault of the photo: the next one would fare no better
-                raise GsegError(error.message, _HANDLES_HINT) from error
-            raise
+        return read_photo(photo)
 
     def write(self, name: Path, data: bytes) -> None:
         try:
@@ -77,6 +72,16 @@ class FolderFiles:
 
     def way_to(self, photo: Path, name: Path) -> str:
         return path_from((self._out.path / name).parent, photo)
+
+
+def read_photo(photo: Path) -> bytes:
+    """`read_picture`; but without more files to open the run ends: the next photo would fare no better."""
+    try:
+        return read_picture(photo)
+    except ImageError as error:
+        if _is_out_of_handles(error):
+            raise GsegError(error.message, _HANDLES_HINT) from error
+        raise
 
 
 def write_error(name: Path, error: GsegError) -> GsegError:

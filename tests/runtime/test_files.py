@@ -1,3 +1,5 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,13 @@ def test_resume_removes_what_a_killed_process_was_writing(tmp_path: Path) -> Non
     write_text(out / "deep" / ".gseg-tmp-0123.png", "half")
     claim_folder(out, "masks", resume=True)
     assert names(out / "deep") == []
+
+
+def test_where_nothing_can_be_written_the_reason_is_told_in_words(tmp_path: Path) -> None:
+    write_text(tmp_path / "file", "")
+    with pytest.raises(GsegError) as caught:
+        claim_folder(tmp_path / "file" / "out", "masks")
+    assert str(caught.value) == f"{tmp_path}/file/out: cannot write masks here: {os.strerror(errno.ENOTDIR)}"
 
 
 def test_contradictory_flags_and_a_file_in_the_way(tmp_path: Path) -> None:

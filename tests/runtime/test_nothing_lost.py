@@ -27,6 +27,7 @@ from gseg_runtime.folder import Progress
 from gseg_runtime.manifest import Entry, ManifestWriter
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.photo_files import FolderFiles
+from gseg_runtime.remote.disk import DiskStore
 
 # `gseg` with an engine that takes its time, so that a signal finds it at work.
 SLOW = """
@@ -225,8 +226,11 @@ def test_too_many_open_files_end_the_run_instead_of_costing_each_photo(photos: P
             files.read(photos / "a.jpg")
         with no_more_files(), pytest.raises(OutputError, match=os.strerror(errno.EMFILE)) as writing:
             files.write(Path("a.png"), b"")
-    assert not isinstance(reading.value, ImageError)
-    assert all("ulimit -n" in str(error.value.hint) for error in (reading, writing))
+    store = DiskStore(photos)
+    with no_more_files(), pytest.raises(GsegError, match=os.strerror(errno.EMFILE)) as of_store:
+        store.read("a.jpg", 1)
+    assert not any(isinstance(error.value, ImageError) for error in (reading, of_store))
+    assert all("ulimit -n" in str(error.value.hint) for error in (reading, of_store, writing))
 
 
 def test_a_pipe_named_like_a_photo_is_not_waited_for(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -125,6 +125,13 @@ def test_a_folder_that_cannot_be_made_is_an_error_and_no_bug(
     assert "error: /proc/masks: cannot be written to: No such file or directory" in capsys.readouterr().err
 
 
+def test_a_broken_photo_in_a_folder_is_named_once(model: Path, photos: Path, tmp_path: Path) -> None:
+    (photos / "notes.jpg").write_text("of a trip")
+    report = Segmenter.load(model, "cpu").segment_remote(f"file://{photos}", str(tmp_path / "out"))
+    (failure,) = report.failures
+    assert (failure.path, failure.reason) == (f"{photos}/notes.jpg", "not a picture of a known format")
+
+
 def test_resume_is_the_listing_minus_the_parts(
     s3: Any, model: Path, make_photo: MakePhoto, mixed: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import TEMPORARY_PREFIX, write_bytes
-from gseg_runtime.images import read_picture
 from gseg_runtime.litter import litter_kind
-from gseg_runtime.photo_files import write_error
+from gseg_runtime.photo_files import read_photo, write_error
 from gseg_runtime.remote.store import Item
 from gseg_runtime.walk import Search, walk_images
 
@@ -45,7 +44,12 @@ class DiskStore:
 
     def read(self, key: str, size: int | None = None) -> bytes:
         path = self._path / key
-        return path.read_bytes() if size is None else read_picture(path)  # a photo has a size, unless it is not there
+        if size is None:
+            return path.read_bytes()  # a photo has a size, unless it is not there
+        try:
+            return read_photo(path)
+        except ImageError as error:  # whoever asked names the photo by its key
+            raise ImageError(error.message.removeprefix(f"{path}: ")) from error
 
     def write(self, key: str, data: bytes) -> None:
         try:
