@@ -14,6 +14,7 @@ from PIL import Image
 
 from gseg_runtime.class_map import Color
 from gseg_runtime.errors import UsageError
+from gseg_runtime.jpeg_scans import check_scans
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.libtiff import heard_errors
 from gseg_runtime.photo_names import SUFFIXES as SUFFIXES
@@ -111,6 +112,7 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, how: De
             num_needed = None if min_size is None else min_size if how.fast else 2 * min_size
             pixels = None
             if image.format in ("JPEG", "MPO"):
+                check_scans(data)
                 with large_lock(height, width) if num_needed is None else nullcontext():
                     pixels, remark = _decode_jpeg(data, image, num_needed)
             if pixels is None:

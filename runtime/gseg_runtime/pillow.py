@@ -22,7 +22,22 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())  # without any handle
 
 def open_picture(data: bytes, formats: list[str]) -> Image.Image:
     """The picture in `data`, not yet decoded. Call it, and decode, inside `picture_errors`."""
-    return Image.open(io.BytesIO(data), formats=formats)
+    try:
+        return Image.open(io.BytesIO(data), formats=formats)
+    except ValueError as error:
+        if "MAX_TEXT" not in str(error):
+            raise
+    return Image.open(io.BytesIO(_without_profile(data)), formats=formats)
+
+
+def _without_profile(png: bytes) -> bytes:
+    """Pillow refuses texts of more than a megabyte, and takes colour profiles for such; that of a calibrated screen has
+    several, and a screenshot holds it. Profiles are not applied here."""
+    place = png.find(b"iCCP", 0, 65_536) - 4  # it stands before the pixels
+    if place < 0:
+        return png
+    end = place + 12 + int.from_bytes(png[place : place + 4])
+    return png[:place] + png[end:]
 
 
 class TooLargeError(ValueError):

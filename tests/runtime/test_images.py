@@ -1,3 +1,4 @@
+import io
 import os
 import struct
 import zlib
@@ -110,6 +111,28 @@ def test_broken_files_are_named_with_their_reason(tmp_path: Path) -> None:
 def test_a_broken_exif_block_does_not_cost_the_photo(tmp_path: Path) -> None:
     Image.fromarray(smooth(8, 8)).save(tmp_path / "x.jpg", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff broken")
     assert read_image(tmp_path / "x.jpg").pixels.shape == (8, 8, 3)
+
+
+def test_the_large_colour_profile_of_a_screen_does_not_cost_the_screenshot(tmp_path: Path) -> None:
+    profile = np.random.default_rng(0).bytes(2_000_000)
+    Image.fromarray(smooth(24, 40)).save(tmp_path / "x.png", icc_profile=profile)
+    assert (read_image(tmp_path / "x.png").pixels == smooth(24, 40)).all()
+
+
+def scans(number: int) -> bytes:
+    """A progressive JPEG whose last scan occurs so often."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (16, 16), "red").save(buffer, "JPEG", progressive=True)
+    start = buffer.getvalue().rindex(b"\xff\xda")
+    return buffer.getvalue()[:start] + number * buffer.getvalue()[start:-2] + b"\xff\xd9"
+
+
+def test_a_jpeg_that_would_be_decoded_for_hours_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "many.jpg").write_bytes(scans(1000))
+    with pytest.raises(ImageError, match="more than 500 scans"):
+        read_image(tmp_path / "many.jpg")
+    (tmp_path / "video.jpg").write_bytes(scans(100) + 1000 * b"\xff\xda")  # what phones put behind a photo
+    assert read_image(tmp_path / "video.jpg").pixels.shape == (16, 16, 3)
 
 
 def test_listing_is_sorted_recursive_and_follows_links_once(tmp_path: Path) -> None:
