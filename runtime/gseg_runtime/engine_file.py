@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, ModelCardError
 from gseg_runtime.files import read_json, sha256_file
 from gseg_runtime.model_card import ModelCard
 
@@ -44,8 +44,23 @@ class EngineFacts:
     @classmethod
     def from_json(cls, data: Any) -> "EngineFacts":
         """The reverse; KeyError or TypeError when `data` is no such object, ModelCardError for the card in it."""
+        if not isinstance(data, dict):
+            raise TypeError(f"expected an object, got {type(data).__name__}")
         known = {name: data[name] for name in cls.__dataclass_fields__ if name in data or name != "portable"}
+        _check_types(known)
         return cls(**{**known, "outputs": tuple(known["outputs"]), "card": ModelCard.from_json(known["card"])})
+
+
+_OF_OTHER_TYPES: dict[str, Any] = {"batch": int, "outputs": list, "card": dict, "verified": bool, "portable": bool}
+_UNKNOWN = ("gpu", "compute_capability", "driver")  # may be None
+
+
+def _check_types(facts: dict[str, Any]) -> None:
+    """TypeError for a fact that is not as it was written: somebody may have edited the file."""
+    for name, value in facts.items():
+        is_right = type(value) is _OF_OTHER_TYPES.get(name, str) or (value is None and name in _UNKNOWN)
+        if not is_right or (name == "batch" and value < 1):
+            raise TypeError(f"{name} is {value!r}")
 
 
 def sidecar_of(engine: Path) -> Path:
@@ -61,8 +76,12 @@ def read_facts(engine: Path) -> EngineFacts:
     data = read_json(sidecar)
     try:
         facts = EngineFacts.from_json(data)
-    except (KeyError, TypeError) as error:
+    except KeyError as error:
         raise GsegError(f"{sidecar}: no description of an engine: lacks {error}", REBUILD) from error
+    except TypeError as error:
+        raise GsegError(f"{sidecar}: not as it was written with the engine: {error}", REBUILD) from error
+    except ModelCardError as error:
+        raise ModelCardError(f"{sidecar}: {error.message}", error.hint or REBUILD) from error
     if data.get("format") != FORMAT or facts.tensorrt not in MODULES:
         raise GsegError(
             f"{sidecar}: format {data.get('format')}, {facts.tensorrt}: which this version does not read", REBUILD

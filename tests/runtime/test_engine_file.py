@@ -63,7 +63,14 @@ def test_the_keys_are_those_of_the_format() -> None:
         ({"format": 2}, r"model\.engine\.json: format 2, tensorrt: which this version does not read"),
         ({"tensorrt": "tensorrt_xl"}, r"format 1, tensorrt_xl: which this version does not read"),
         ({"engine_sha256": "0" * 64}, r"model\.engine: not the engine that model\.engine\.json describes"),
-        ({"card": {}}, "model card: no format"),
+        ({"card": {}}, r"model\.engine\.json: model card: no format"),
+        ({"tensorrt_version": 11.4}, r"model\.engine\.json: .*: tensorrt_version is 11.4"),
+        ({"compute_capability": 9.0}, "compute_capability is 9.0"),
+        ({"batch": "4"}, "batch is '4'"),
+        ({"batch": 0}, "batch is 0"),
+        ({"batch": True}, "batch is True"),
+        ({"outputs": "labels"}, "outputs is 'labels'"),
+        ({"portable": "no"}, "portable is 'no'"),
     ],
 )
 def test_facts_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any], message: str) -> None:
@@ -74,7 +81,7 @@ def test_facts_that_do_not_fit_are_named(tmp_path: Path, change: dict[str, Any],
 def test_what_lacks_a_fact_or_a_file_is_no_engine(tmp_path: Path) -> None:
     data = FACTS.to_json()
     del data["tensorrt_version"]
-    for broken, message in ((data, "lacks 'tensorrt_version'"), ([], "no description of an engine")):
+    for broken, message in ((data, "lacks 'tensorrt_version'"), ([], "expected an object, got list")):
         with pytest.raises(GsegError, match=message):
             read_facts(write(tmp_path / "model.engine", broken))
     sidecar_of(tmp_path / "model.engine").unlink()
