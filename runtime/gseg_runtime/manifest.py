@@ -68,9 +68,29 @@ class Entry:
         for name in (data["input"], data["mask"]):
             if b"\0" in os.fsencode(name):
                 raise ValueError("no name of a file")
-        if not all(isinstance(data.get(side), int | None) for side in ("height", "width")):
-            raise TypeError("expected whole numbers")
+        for name, value in data.items():
+            _check_type(name, value)
         return cls(**{**data, "stamp": data["stamp"] and Stamp(**data["stamp"])})
+
+
+_LISTS = {"areas": int, "cutout": int, "coco": dict, "instances": dict}  # what is in them
+_TYPES: dict[str, Any] = {  # of what is neither a list nor a text
+    **dict.fromkeys(("height", "width"), int),
+    **dict.fromkeys(("stamp", "figures", "settings"), dict),
+    "seconds": (int, float),
+}
+_MAY_BE_NONE = {"stamp", "error", "height", "width", "areas", *_OPTIONAL}
+
+
+def _check_type(name: str, value: Any) -> None:
+    """TypeError for a value of an entry that somebody changed."""
+    if value is None and name in _MAY_BE_NONE:
+        return
+    is_right = isinstance(value, list if name in _LISTS else _TYPES.get(name, str))
+    if is_right and name in _LISTS:
+        is_right = all(isinstance(item, _LISTS[name]) for item in value)
+    if not is_right:
+        raise TypeError(f"{name}: not as it was written")
 
 
 def stamp_of(photo: Path) -> Stamp:

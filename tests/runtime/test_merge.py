@@ -201,7 +201,11 @@ def test_a_report_that_was_edited_is_named_and_what_was_merged_before_stays(
 
 
 @pytest.mark.parametrize(
-    "edited", [{"input": None}, {"input": "a\0b"}, {"mask": []}, {"height": "x"}, {"mask": "\ud800"}]
+    "edited",
+    [
+        *({"input": None}, {"input": "a\0b"}, {"mask": []}, {"height": "x"}, {"mask": "\ud800"}, {"way": 1}),
+        *({"coco": 0}, {"instances": ["x"]}, {"areas": "123"}, {"areas": [1.5]}, {"seconds": "x"}, {"stamp": [1, 2]}),
+    ],
 )
 def test_a_line_of_the_manifest_that_was_edited_is_no_line_and_its_photo_is_done_again(
     edited: dict[str, Any], segmenter: Segmenter, photos: Path, tmp_path: Path
