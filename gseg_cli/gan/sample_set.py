@@ -38,6 +38,8 @@ class SampleSet:
         path = folder / FILE
         data = read_description(path, "samples", _TYPES, hint=HINT)
         seeds = check_seeds(path, data["seeds"], hint=HINT)
+        if data["resolution"] < 1:
+            raise GsegError(f"{path}: resolution: expected 1 or more, got {data['resolution']}", HINT)
         if not isinstance(data["gan"].get("sha256"), str):
             raise GsegError(f"{path}: gan: expected its sha256, got {data['gan']!r}", HINT)
         ws = load_latents(folder / latents.FILE, seeds, hint=HINT)

@@ -175,6 +175,7 @@ def test_a_truncation_that_makes_no_sense_is_a_usage_error(generator, gan, tmp_p
         ({"seeds": "0"}, "seeds: expected a list, got '0'"),
         ({"gan": {}}, "expected its sha256"),
         ({"truncation_psi": True}, "truncation_psi: expected a number, got True"),
+        ({"resolution": 0}, "resolution: expected 1 or more, got 0"),
     ],
 )
 def test_a_broken_description_is_named(generator, gan, tmp_path, change, message):
