@@ -1,6 +1,8 @@
 """A bucket gives the masks that the folder gives, and is gone on with after whatever ended a run."""
 
+import errno
 import json
+import os
 import random
 import signal
 import subprocess
@@ -19,6 +21,7 @@ from s3_server import NUM_PHOTOS, masks_below, masks_in, moody_server, rows_in, 
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.remote import listing
+from gseg_runtime.remote.disk import DiskStore
 from gseg_runtime.remote.objects import ObjectStore
 from gseg_runtime.remote.open_store import open_store
 from gseg_runtime.remote.retry import Patience
@@ -116,6 +119,18 @@ def test_a_run_of_addresses_in_a_folder_is_gone_on_with_as_such_only(model: Path
             segmenter.segment_folder(photos, out, **options)
     assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
     assert segmenter.segment_remote(f"file://{photos}", str(out), resume=True).skipped == 4
+
+
+def test_a_folder_on_a_full_disk_is_named_without_temporary_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    with pytest.raises(GsegError) as caught:
+        DiskStore(tmp_path).create("_gseg/run.json", b"{}")
+    assert str(caught.value) == f"{tmp_path}/_gseg/run.json: cannot be written: {os.strerror(errno.ENOSPC)}"
 
 
 def test_a_folder_that_cannot_be_made_is_an_error_and_no_bug(

@@ -63,7 +63,10 @@ class DiskStore:
             self._path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise GsegError(f"{self.name}: cannot be written to: {error.strerror}") from error
-        write_bytes(path.with_name(temporary), data)
+        try:
+            write_bytes(path.with_name(temporary), data)
+        except GsegError as error:  # not the temporary name
+            raise GsegError(error.message.replace(temporary, path.name), error.hint) from error
         try:
             os.link(path.with_name(temporary), path)  # unlike renaming, never in place of another
         except FileExistsError:
