@@ -196,7 +196,9 @@ def _only_this_photo(photo: Path) -> Iterator[None]:
     except GsegError:
         raise
     except MemoryError as error:
-        hint = "fewer --workers need less of it; then go on with --resume"
+        hint = (
+            "fewer --workers need less of it, a smaller --max-pixels leaves such photos out; then go on with --resume"
+        )
         raise GsegError(f"{photo}: not enough memory", hint) from error
     except Exception as error:
         raise ImageError(f"{photo}: unexpected {type(error).__name__}: {error}") from error

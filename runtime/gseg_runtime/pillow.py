@@ -87,4 +87,4 @@ def _describe(error: Exception) -> str:
         return error.strerror
     if isinstance(error, KeyError):  # its own text is a number or a word of the file
         return f"holds something unknown: {error}"
-    return str(error) or type(error).__name__
+    return str(error) or f"not as its format should be ({type(error).__name__})"

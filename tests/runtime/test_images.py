@@ -88,6 +88,10 @@ def broken_files(folder: Path) -> dict[str, str]:
     (folder / "folder.jpg").mkdir()
     (folder / "dangling.jpg").symlink_to(folder / "nowhere")
     good.unlink()
+    Image.new("P", (8, 8)).save(folder / "palette.png")
+    indexed = (folder / "palette.png").read_bytes()
+    palette = indexed.index(b"PLTE") - 4
+    (folder / "palette.png").write_bytes(indexed[:palette] + indexed[indexed.index(b"IDAT") - 4 :])
     Image.fromarray(np.zeros((2, 2), np.float32)).save(folder / "float.tif")
     return {
         "truncated.jpg": "truncated",
@@ -97,6 +101,7 @@ def broken_files(folder: Path) -> dict[str, str]:
         "folder.jpg": "directory",
         "dangling.jpg": "No such file",
         "float.tif": "32 bits",
+        "palette.png": "not as its format should be",
     }
 
 
