@@ -69,6 +69,28 @@ def test_classes_are_those_of_the_folders_by_their_names(by_folder, tmp_path):
     assert str(classes) == "2 classes: 0 bright (10), 1 dark (10)"
 
 
+def test_the_parts_of_a_data_set_are_no_classes(by_folder, tmp_path):
+    """Photos of all parts are trained on, as they are without --conditional."""
+    for part in ("train", "Val"):
+        shutil.copytree(by_folder, tmp_path / "parted" / part)
+    assert str(read_classes(tmp_path / "parted")) == "2 classes: 0 bright (20), 1 dark (20)"
+    shutil.copytree(by_folder, tmp_path / "vehicles" / "train")
+    shutil.copytree(by_folder, tmp_path / "vehicles" / "bus")
+    assert read_classes(tmp_path / "vehicles").names == ("bus", "train")
+    shutil.copytree(by_folder / "dark", tmp_path / "flat" / "test")
+    shutil.copytree(by_folder / "bright", tmp_path / "flat" / "train", ignore=shutil.ignore_patterns("inner"))
+    with pytest.raises(GsegError, match=r"10 photos have no class, test/0\.png for one"):
+        read_classes(tmp_path / "flat")
+
+
+def test_a_tar_of_the_folder_it_lies_in_has_the_folders_classes(by_folder, tmp_path):
+    """`tar cf photos.tar .` puts ./ before each name."""
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(by_folder, arcname=".")
+        assert "./dark/0.png" in tar.getnames()
+    assert read_classes(tmp_path / "photos.tar").names == ("bright", "dark")
+
+
 def test_a_list_of_classes_goes_before_folders(by_folder, tmp_path):
     source = listed(by_folder, labels_of(by_folder)[::-1])
     for place in (source, pack(source, tmp_path / "photos.zip")):
@@ -105,7 +127,7 @@ def test_photos_without_classes_are_refused(by_folder, tmp_path):
     shutil.copy(by_folder / "dark" / "0.png", by_folder / "loose.png")
     with pytest.raises(GsegError, match=r"1 photos have no class, loose\.png for one"):
         read_classes(by_folder)
-    with pytest.raises(GsegError, match="2 to 16384 classes, got 1"):
+    with pytest.raises(GsegError, match=r"2 to 16384 classes, got 1 \(cats\)"):
         read_classes(tiny.write_photos(tmp_path / "one" / "cats").parent)
     (by_folder / "dataset.json").write_text("[" * 100_000)
     with pytest.raises(GsegError, match="not a list of classes"):

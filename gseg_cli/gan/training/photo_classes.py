@@ -4,7 +4,7 @@ import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from gseg_runtime.errors import GsegError
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
 LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 CONTAINERS = (".tar", ".parquet")  # of photos, which come first in their names
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}  # parts of a data set, no classes
 HINT = f"give classes with a {LABELS} as NVIDIA's dataset_tool.py writes it, or by a folder for each class"
 
 
@@ -91,7 +92,7 @@ def _listed(content: Any) -> Mapping[str, int]:
 
 
 def _by_folder(source: Path, names: Sequence[str]) -> PhotoClasses:
-    folders = [_folder_of(name) for name in names]
+    folders = _class_folders(names)
     if loose := [name for name, folder in zip(names, folders, strict=True) if not folder]:
         raise GsegError(f"{source}: {len(loose)} photos have no class, {loose[0]} for one", HINT)
     classes = sorted(set(folders))
@@ -99,17 +100,27 @@ def _by_folder(source: Path, names: Sequence[str]) -> PhotoClasses:
     return _checked(source, [index_of[folder] for folder in folders], len(classes), tuple(classes))
 
 
-def _folder_of(name: str) -> str:
-    """The outermost one; "" where there is none."""
-    first, _, rest = name.partition("/")
-    if first.endswith(CONTAINERS):
-        first, _, rest = rest.partition("/")
-    return first if rest else ""
+def _class_folders(names: Sequence[str]) -> list[str]:
+    """Of each photo the outermost folder that is no part of a data set; "" where there is none."""
+    folders = [_folders_of(name) for name in names]
+    if {outermost.lower() for outermost, *_ in filter(None, folders)} <= SPLITS:
+        folders = [inner[1:] for inner in folders]
+    return [inner[0] if inner else "" for inner in folders]
+
+
+def _folders_of(name: str) -> tuple[str, ...]:
+    """From the outermost one in; a tar made of the folder it lay in begins its names with ./, which is none."""
+    folders = PurePosixPath(name).parts[:-1]
+    return folders[1:] if folders and folders[0].endswith(CONTAINERS) else folders
 
 
 def _checked(
     source: Path, indices: Sequence[int], num_classes: int, names: tuple[str, ...] | None = None
 ) -> PhotoClasses:
     if not 2 <= num_classes <= MAX_WIDTH:
-        raise GsegError(f"{source}: expected photos of 2 to {MAX_WIDTH} classes, got {num_classes}", HINT)
+        raise GsegError(
+            f"{source}: expected photos of 2 to {MAX_WIDTH} classes, got {num_classes}"
+            + (f" ({names[0]})" if names and num_classes == 1 else ""),
+            HINT,
+        )
     return PhotoClasses(torch.tensor(indices, dtype=torch.int64), num_classes, names)
