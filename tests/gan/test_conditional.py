@@ -249,3 +249,20 @@ def test_classes_that_have_other_names_when_a_run_goes_on_are_named(by_folder, t
         resume_gan_train(by_folder, {"kimg": 0.06}, tmp_path / "runs", CPU)
     assert "order of their folders' names" in caught.value.hint
     assert read_meta(done.checkpoint)["class_names"] == ["bright", "dim"]
+
+
+@pytest.mark.parametrize("is_listed", [True, False])
+def test_a_run_does_not_go_on_with_photos_that_changed_classes(by_folder, tmp_path, is_listed):
+    """As many photos in as many classes; those of a list even have their old names."""
+    labels = [[name, int(name.startswith("bright"))] for name, _ in labels_of(by_folder)]
+    if is_listed:
+        listed(by_folder, labels)
+    run_gan_train(by_folder, CONFIG, tmp_path / "runs", CPU)
+    resume_gan_train(by_folder, {"kimg": 0.05}, tmp_path / "runs", CPU)
+    if is_listed:
+        listed(by_folder, [[name, 1 - index] for name, index in labels])
+    else:
+        (by_folder / "dark" / "2.png").rename(by_folder / "bright" / "12.png")
+        (by_folder / "bright" / "4.png").rename(by_folder / "dark" / "14.png")
+    with pytest.raises(ConfigError, match="some photos are of other classes than when this run started"):
+        resume_gan_train(by_folder, {"kimg": 0.06}, tmp_path / "runs", CPU)

@@ -1,9 +1,10 @@
 """The classes of training photos: those of NVIDIA's dataset.json, or of the folders that the photos lie in."""
 
+import hashlib
 import json
 import zipfile
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from gseg_cli.gan.networks.config import MAX_WIDTH
+from gseg_cli.gan.training.photo_entry import Photo
 from gseg_cli.gan.training.sources import open_photos
 from gseg_runtime.errors import GsegError
 
@@ -23,11 +25,15 @@ HINT = f"give classes with a {LABELS} as NVIDIA's dataset_tool.py writes it, or 
 
 @dataclass(frozen=True)
 class PhotoClasses:
-    """indices: int64 [N], of each photo. names: of the classes, where they have any."""
+    """indices: int64 [N], of each photo. names: of the classes, where they have any.
+
+    key: another one where a photo has another class, or is another photo; not where folders have other names.
+    """
 
     indices: Tensor
     num_classes: int
     names: tuple[str, ...] | None = None
+    key: str = ""
 
     def __str__(self) -> str:
         counts = self.indices.bincount(minlength=self.num_classes).tolist()
@@ -39,7 +45,18 @@ class PhotoClasses:
 def read_classes(source: Path, without: Collection[str] = ()) -> PhotoClasses:
     """Of all photos but those named; GsegError where one has no class, and where all have the same."""
     with open_photos(source) as photos:
-        names = [photo.name for photo in photos if photo.name not in without]
+        kept = [photo for photo in photos if photo.name not in without]
+    classes = _classes_of(source, [photo.name for photo in kept])
+    return replace(classes, key=_key_of(kept, classes.indices))
+
+
+def _key_of(photos: Sequence[Photo], indices: Tensor) -> str:
+    of_photos = zip(photos, indices.tolist(), strict=True)
+    labelled = sorted((PurePosixPath(photo.name).name, photo.num_bytes, index) for photo, index in of_photos)
+    return hashlib.sha256(repr(labelled).encode()).hexdigest()[:12]
+
+
+def _classes_of(source: Path, names: Sequence[str]) -> PhotoClasses:
     try:
         listed = _read_labels(source)
     except (FileNotFoundError, KeyError, NotADirectoryError, zipfile.BadZipFile):

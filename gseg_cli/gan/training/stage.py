@@ -173,7 +173,7 @@ def run_gan_train(
     images, unreadable = load_photos(source, config, crop, fit, runs_dir, world, say)
     classes = _classes_of(source, config, len(images), unreadable, say)
     check_training(config, len(images), device, world)  # whatever is wrong leaves no run behind
-    recorded = {**asdict(config), **about}
+    recorded = {**asdict(config), **about, **({"classes": classes.key} if classes else {})}
     run = world.agree(open_run(runs_dir, KIND, recorded, parents, device) if world.is_first else None)
     assert run is not None
     say(f"{run.dir}: {len(images)} photos at {config.resolution} px on {device}")
@@ -229,6 +229,10 @@ def _go_on(
     classes = _classes_of(source, config, len(images), unreadable, say)
     if classes and classes.names:
         _compare_names(source, read_meta(run.checkpoint).get("class_names") or (), classes.names, say)
+    if classes and saved.get("classes") not in (None, classes.key):
+        message = f"{run.dir}: some photos are of other classes than when this run started, or other photos"
+        hint = f"resume with photos and classes as they were, or begin a run with --init-from {run.checkpoint}"
+        raise ConfigError(message, hint)
     say(f"{run.dir}: resuming with {len(images)} photos at {config.resolution} px on {device}")
     return _train(images, unreadable, config, run, device, classes=classes, resume=True, **how)
 
