@@ -22,7 +22,12 @@ DESCRIBED_BY = {
     "toy-faces.json": "toy-faces",
     "dataset.json": "dataset",
     "reproduce.json": "reproduce",
+    "pairs.json": "pairs",
 }
+# Folders of a project, beside which others may lie that gseg knows nothing of.
+PARTS = (
+    "samples", "templates", "enlarged", "labels", "predictions", "annotations", "labelled", "label", "runs", "exports"
+)  # fmt: skip
 HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
 
 
@@ -80,24 +85,39 @@ def _describe_folder(path: Path) -> dict[str, Any]:
     if (path / FILE).is_file():
         return _describe_project(path)
     for name, kind in DESCRIBED_BY.items():
-        if (path / name).is_file():
-            return {"kind": kind, "path": path, **_read_facts(path / name), **_completeness(path)}
-    if (path / "config.json").is_file() and (path / "env.json").is_file():
+        if (path / name).is_file() and "kind" in (facts := _read_facts(path / name)):  # NVIDIA's dataset.json has none
+            return {"kind": kind, "path": path, **facts, **_completeness(path)}
+    if _is_run(path):
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
         raise GsegError(f"{path}: left unfinished by an interrupted command", "run the command again with --overwrite")
-    if (path.resolve().parent / FILE).is_file() and path.resolve().name in ("exports", "runs"):
-        return _describe_part(path)
+    if any(map(_is_run, runs := list_runs(path))) or _is_part(path):
+        return _describe_part(path, [run.name for run in runs])
     check_folder(path)
     raise GsegError(f"{path}: not a folder that gseg wrote", HINT)
 
 
-def _describe_part(path: Path) -> dict[str, Any]:
-    """Of a project's folders those that hold no file which describes them."""
-    if path.resolve().name == "runs":
-        return {"kind": "runs", "path": path, "runs": [run.name for run in list_runs(path)]}
-    models = sorted(file.name for file in path.iterdir() if file.suffix in (".onnx", ".engine"))
-    return {"kind": "exports", "path": path, "models": models}
+def _is_run(path: Path) -> bool:
+    return (path / "config.json").is_file() and (path / "env.json").is_file()
+
+
+def _is_part(path: Path) -> bool:
+    """Whether it holds no file that describes it, but lies in a folder of gseg's that does."""
+    path = path.resolve()
+    if (path.parent / FILE).is_file():
+        return path.name in PARTS
+    return _is_run(path.parent) or any((path.parent / name).is_file() for name in DESCRIBED_BY)
+
+
+def _describe_part(path: Path, runs: Sequence[str]) -> dict[str, Any]:
+    """What it holds: of runs and exports those, of others all that one may see."""
+    name = path.resolve().name
+    if runs or name == "runs":
+        return {"kind": "runs", "path": path, "runs": runs}
+    files = sorted(file.name for file in path.iterdir() if not file.name.startswith("."))
+    if name == "exports":
+        return {"kind": name, "path": path, "models": [file for file in files if file.endswith((".onnx", ".engine"))]}
+    return {"kind": name, "path": path, "files": files}
 
 
 def _completeness(path: Path) -> dict[str, Any]:

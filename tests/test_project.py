@@ -258,8 +258,10 @@ def test_info_tells_of_the_project_and_its_folders(project, capsys):
     assert (data["kind"], data["num_samples"], data["runs"]) == ("project", 1, ["0001-gan"])
     assert main(["info", str(project.samples_dir)]) == 0
     assert "samples" in capsys.readouterr().out
+    assert describe(project.annotations_dir)["files"] == []
+    (project.dir / "photos").mkdir()
     with pytest.raises(GsegError, match="not a folder that gseg wrote"):
-        describe(project.annotations_dir)
+        describe(project.dir / "photos")
 
 
 def test_info_names_the_models_in_exports(project, monkeypatch, capsys):
@@ -278,6 +280,31 @@ def test_info_names_the_trainings_in_runs(project, capsys):
     (project.runs_dir / "0001-gan").mkdir()
     assert main(["info", str(project.runs_dir)]) == 0
     assert "0001-gan" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["label", "labels", "predictions", "templates", "enlarged"])
+def test_info_lists_what_lies_in_a_folder_of_the_project(project, name):
+    folder = project.path(name)
+    folder.mkdir()
+    for file in ("000001.png", "000000.png", ".gseg-tmp-1"):
+        (folder / file).touch()
+    assert describe(folder) == {"kind": name, "path": folder, "files": ["000000.png", "000001.png"]}
+
+
+def test_info_knows_folders_of_runs_anywhere_and_folders_in_a_run(project, tmp_path):
+    run = open_run(tmp_path / "elsewhere", "distill", {})
+    assert describe(tmp_path / "elsewhere")["runs"] == ["0001-distill"]
+    for name in ("pairs", "previews"):
+        (run.dir / name).mkdir()
+    (run.dir / "pairs" / "pairs.json").write_text('{"format": 1, "kind": "pairs", "count": 2}')
+    assert describe(run.dir / "pairs")["count"] == 2
+    assert describe(run.dir / "previews")["files"] == []
+
+
+def test_info_takes_no_list_of_nvidias_for_a_folder_of_gseg(tmp_path):
+    (tmp_path / "dataset.json").write_text('{"labels": [["0.png", 1]]}')
+    with pytest.raises(GsegError, match="not a folder that gseg wrote"):
+        describe(tmp_path)
 
 
 def test_one_seed_is_one_latent_whatever_the_batch():
