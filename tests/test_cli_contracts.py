@@ -305,3 +305,10 @@ def test_tables_are_whole_however_narrow_the_terminal_is(columns, monkeypatch, c
     Output().result({}, table)
     shown = capsys.readouterr().out
     assert "left eyebrow, upper half │ 0.7654321" in shown and "of ten faces" in shown
+
+
+def test_one_of_something_is_not_called_several(tmp_path, capsys):
+    assert main(["toy-faces", str(tmp_path / "faces"), "--count", "1"]) == 0
+    assert main(["sample", "--gan", "builtin:toy-faces-64", "--seeds", "0", "-o", str(tmp_path / "samples")]) == 0
+    out = capsys.readouterr().out
+    assert "faces: 1 face of 64 px" in out and "samples: 1 sample of 64 px" in out

@@ -45,8 +45,11 @@ def bench(
 def _table(result: "Bench") -> "Table":
     from rich.table import Table
 
+    from gseg_cli.counted import counted
+
     per_photo = "CPU ms per photo" if result.batch == 1 else "ms per photo"
-    table = Table(title=f"{result.images} photos of {result.megapixels:.2g} megapixels, {result.workers} threads")
+    photos = counted(result.images, "photo")
+    table = Table(title=f"{photos} of {result.megapixels:.2g} megapixels, {counted(result.workers, 'thread')}")
     for name in ("", per_photo, "photos/s", "folder / this"):
         table.add_column(name, justify="right" if name else "left")
     for name, milliseconds in (

@@ -27,6 +27,7 @@ def dataset(
 
     Crops the photos, merges their classes, and writes the result to OUT/images and OUT/masks.
     """
+    from gseg_cli.counted import counted
     from gseg_cli.datasets.protocols import find_protocol, write_protocol
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -37,5 +38,6 @@ def dataset(
             chosen, source, out, split=split, limit=limit, overwrite=overwrite, resume=resume, on_step=on_step
         )
     dropped = ", ".join(f"{count} {reason}" for reason, count in facts["dropped"].items())
-    text = f"{out}: {facts['examples']} examples of {facts['photos']} photos, {chosen.name} {facts['split']}"
+    examples, photos = counted(facts["examples"], "example"), counted(facts["photos"], "photo")
+    text = f"{out}: {examples} of {photos}, {chosen.name} {facts['split']}"
     current_output().result({"out": out, **facts}, text + (f"; dropped: {dropped}" if dropped else ""))

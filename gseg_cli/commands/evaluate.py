@@ -74,7 +74,9 @@ def _table(comparison: "Comparison") -> "Table":
 
 
 def _caption(comparison: "Comparison") -> str:
-    lines = [f"{comparison.num_images} images; boundaries within {comparison.tolerance:.2%} of the diagonal"]
+    from gseg_cli.counted import counted
+
+    lines = [f"{counted(comparison.num_images, 'image')}; boundaries within {comparison.tolerance:.2%} of the diagonal"]
     if comparison.num_resized:
         lines.append(f"predictions resized to the size of the truth: {comparison.num_resized}")
     if comparison.absent:

@@ -88,6 +88,7 @@ def fewshot_segment(
 
 
 def _show(report: "PhotosReport", out: Path) -> None:
+    from gseg_cli.counted import counted
     from gseg_cli.fewshot.segment_files import SHEET, TABLE
     from gseg_cli.output import current_output
 
@@ -102,4 +103,4 @@ def _show(report: "PhotosReport", out: Path) -> None:
         output.say(f"look at {out / SHEET}")
     status: Status = ("partial" if is_any_good else "error") if report.failed else "success"
     data = {"out": out, "sheet": out / SHEET, "table": out / TABLE, **asdict(report)}
-    output.result(data, f"{out}: {report.done} masks{earlier}{failed}", status=status, errors=errors)
+    output.result(data, f"{out}: {counted(report.done, 'mask')}{earlier}{failed}", status=status, errors=errors)

@@ -17,10 +17,12 @@ def merge(
 
     Writes one of each that the folders have; tables are CSV and COCO files. The masks stay where they are.
     """
+    from gseg_cli.counted import counted
     from gseg_cli.output import current_output
     from gseg_runtime.merge import merge as merge_folders
 
     report = merge_folders(folders, out, overwrite=overwrite)
     failed = f", {report.failed} failed" if report.failed else ""
-    text = f"{out}: {report.done + report.skipped} masks of {len(folders)} folders{failed}"
+    masks = counted(report.done + report.skipped, "mask")
+    text = f"{out}: {masks} of {counted(len(folders), 'folder')}{failed}"
     current_output().result({"out": out, **report.to_json()}, text)

@@ -96,6 +96,7 @@ def _write(
     from gseg_cli.annotate.handout import write_enlarged
     from gseg_cli.annotate.prefill import write_prelabels, write_templates
     from gseg_cli.annotate.tools.label_set import write_label_set
+    from gseg_cli.counted import counted
     from gseg_cli.output import current_output
 
     output, seeds = current_output(), [guess.seed for guess in guesses]
@@ -110,10 +111,10 @@ def _write(
         _, use = write_label_set(way, project.classes, project.labels_dir)
         output.say(f"{use}; {_USE[way].format(pictures=pictures, folder=folder)}")
     if kept:
-        output.say(f"{kept} files were there and are kept as they are")
+        output.say(f"kept as they were: {counted(kept, 'file')}")
     doubtful = [guess.seed for guess in sorted(guesses, key=lambda guess: -guess.doubt)]
     data = {"out": folder, "for": way, "seeds": seeds, "pictures": pictures, "kept": kept, "doubtful_first": doubtful}
-    text = f"{folder}: {len(seeds)} samples predicted\ncorrect first, the most doubtful first: "
+    text = f"{folder}: {counted(len(seeds), 'sample')} predicted\ncorrect first, the most doubtful first: "
     output.result(data, text + ", ".join(map(str, doubtful)))
 
 

@@ -190,10 +190,11 @@ def _pick(
 def _told(
     folder: Path, samples: "SampleSet", truncation_psi: float, how: PickConfig | None, wanted: Sequence[int]
 ) -> str:
+    from gseg_cli.counted import counted
     from gseg_cli.gan.seeds import format_seeds
 
     size = f"{samples.resolution} px, truncation_psi {truncation_psi:g}"
-    text = f"{folder}: {len(samples.seeds)} samples of {size}, seeds {format_seeds(samples.seeds)}"
+    text = f"{folder}: {counted(len(samples.seeds), 'sample')} of {size}, seeds {format_seeds(samples.seeds)}"
     if how is None:
         return text
     order = "" if how.way == "random" else ", the most useful first"

@@ -273,12 +273,13 @@ def _project_model() -> Path:
 
 
 def _show(output: "Output", report: "FolderReport", out: str) -> None:
+    from gseg_cli.counted import counted
     from gseg_runtime.sources import passed_over_text
 
     earlier = f", {report.skipped} were there already" if report.skipped else ""
     failed = f", {report.failed} failed" if report.failed else ""
     passed_over = passed_over_text(report.passed_over)
-    text = f"{out}: {report.done} masks{earlier}{failed}, {report.images_per_second:.4g} images/s"
+    text = f"{out}: {counted(report.done, 'mask')}{earlier}{failed}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
     errors = list(_failed(report.failures))
     output.result({"out": out, **report.to_json()}, text, status=_status(report), errors=errors)

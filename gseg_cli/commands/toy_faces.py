@@ -20,6 +20,7 @@ def toy_faces(
 
     Writes OUT/images and OUT/masks. Give a test set seeds that no training set has.
     """
+    from gseg_cli.counted import counted
     from gseg_cli.datasets.toy_faces.dataset import write_dataset
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -27,4 +28,4 @@ def toy_faces(
     with progress("toy faces", "faces") as on_step:
         write_dataset(out, count=count, seed=seed, size=size, overwrite=overwrite, resume=resume, on_step=on_step)
     data = {"out": out, "count": count, "seed": seed, "size": size}
-    current_output().result(data, f"{out}: {count} faces of {size} px, seeds {seed} to {seed + count - 1}")
+    current_output().result(data, f"{out}: {counted(count, 'face')} of {size} px, seeds {seed} to {seed + count - 1}")

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gseg_cli.choices import TeacherModel
+from gseg_cli.counted import counted
 from gseg_cli.distill.config import find_geometry
 from gseg_cli.reproduce import networks
 from gseg_cli.reproduce.inversions import inverted_photos, summary
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import ScoredPhotos, Task
-from gseg_cli.reproduce.words import counted
 from gseg_cli.steps import OnStep
 from gseg_runtime.files import read_json
 

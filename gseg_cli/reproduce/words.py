@@ -1,9 +1,4 @@
-"""Numbers with their noun, and times, as people say them."""
-
-
-def counted(count: int, noun: str) -> str:
-    """`1 label`, `2 labels`."""
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+"""Times as people say them."""
 
 
 def duration(seconds: float) -> str:

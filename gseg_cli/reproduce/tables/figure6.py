@@ -8,12 +8,12 @@ from statistics import mean
 from typing import Any
 
 from gseg_cli.charts import BLUE, COLORS
+from gseg_cli.counted import counted
 from gseg_cli.reproduce.chart import Curve, Level, Mark, Panel, Point, draw_chart
 from gseg_cli.reproduce.jobs import TEACHER, Job, inversion, student, supervised, teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
-from gseg_cli.reproduce.words import counted
 
 METRICS = {"miou": "mean IoU", "weighted_iou": "weighted IoU"}
 TEXT = """\

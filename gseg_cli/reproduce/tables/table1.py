@@ -6,13 +6,13 @@ from typing import Any
 
 from gseg_cli.charts import COLORS
 from gseg_cli.choices import TeacherModel
+from gseg_cli.counted import counted
 from gseg_cli.reproduce.chart import Curve, Panel, draw_chart
 from gseg_cli.reproduce.jobs import Job, inversion, teacher
 from gseg_cli.reproduce.markdown import figure, spread_of, table
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
-from gseg_cli.reproduce.words import counted
 
 WEIGHTED = "weighted_iou"  # as the paper reports it
 TEXT = """\

@@ -4,13 +4,13 @@ from itertools import product
 from typing import Any
 
 from gseg_cli.choices import TeacherModel
+from gseg_cli.counted import counted
 from gseg_cli.reproduce.jobs import Job, inversion, teacher
 from gseg_cli.reproduce.markdown import per_class, table
 from gseg_cli.reproduce.setup import Setup
 from gseg_cli.reproduce.subject import Task
 from gseg_cli.reproduce.tables.per_class import class_chart
 from gseg_cli.reproduce.tables.table import FACES, Page, Table
-from gseg_cli.reproduce.words import counted
 
 MODELS: tuple[TeacherModel, ...] = ("cnn-s", "mlp")  # the paper's table is of its CNN; the MLP is the default of gseg
 TEXT = """\
