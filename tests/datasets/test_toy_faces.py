@@ -15,7 +15,7 @@ from gseg_cli.datasets.toy_faces.face import Face
 from gseg_cli.datasets.toy_faces.parts import paint_face
 from gseg_cli.steps import Step
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import read_json
+from gseg_runtime.files import INCOMPLETE, read_json
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import read_label_png
 
@@ -145,3 +145,7 @@ def test_resuming_renders_only_what_is_missing_and_never_mixes_two_datasets(tmp_
         write_dataset(out, count=4, size=24, resume=True)
     with pytest.raises(GsegError, match="started with 4 faces, not with 3"):
         write_dataset(out, count=3, size=16, resume=True)
+    (out / "toy-faces.json").write_text("[")
+    with pytest.raises(GsegError, match="not valid JSON"):
+        write_dataset(out, count=4, size=16, resume=True)
+    assert not (out / INCOMPLETE).exists()  # of a refusal

@@ -73,9 +73,9 @@ def write_dataset(
     A folder that holds anything is refused unless `overwrite`, or `resume`: then the faces that are missing are
     rendered, and GsegError is raised when it was started with another seed or size.
     """
-    claim_folder(out, "toy faces", overwrite=overwrite, resume=resume, owned=partial(_is_ours, out))
-    if resume and (out / CONFIG).exists():
+    if resume and (out / CONFIG).exists():  # a refusal leaves no mark in a folder that is complete
         _check_same(out / CONFIG, count=count, seed=seed, size=size)
+    claim_folder(out, "toy faces", overwrite=overwrite, resume=resume, owned=partial(_is_ours, out))
     config = {"format": FORMAT, "kind": "toy-faces", "count": count, "seed": seed, "size": size}
     write_json(out / CONFIG, {**config, "classes": CLASSES.to_json()})
     for folder in ("images", "masks"):
