@@ -35,6 +35,12 @@ def test_bench_shows_a_table_or_json(model: Path, photos: Path, capsys: pytest.C
     assert main([*call, "--photos", str(photos / "none")]) == 1
 
 
+def test_one_photo_may_be_called_anything_as_elsewhere(model: Path, photos: Path) -> None:
+    photo = next(path for path in sorted(photos.iterdir()) if path.suffix == ".jpg")
+    with Segmenter.load(model, "cpu") as segmenter:
+        assert run_bench(segmenter, photo.rename(photos / "photo"), count=3, seconds=0.05).images == 1
+
+
 def test_made_up_photos_have_the_size_asked_for_and_that_of_a_photograph(tmp_path: Path) -> None:
     first, second = made_up_photos(tmp_path / "photos", 2, (400, 300))
     assert first.read_bytes() != second.read_bytes()
