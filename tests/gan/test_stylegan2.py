@@ -190,6 +190,22 @@ def test_a_checkpoint_that_is_no_gan_or_does_not_fit_is_refused(tiny_gan, tmp_pa
         load_generator(path)
 
 
+def test_weights_that_are_whole_numbers_are_named(tiny_gan, tmp_path):
+    tensors, meta = load_checkpoint(tiny_gan)
+    name = "G_ema.mapping.fc0.weight"
+    save_checkpoint(tmp_path / "whole.safetensors", {**tensors, name: tensors[name].long()}, meta)
+    with pytest.raises(CheckpointError, match=r"mapping\.fc0\.weight: expected weights in floating point, got int64$"):
+        load_generator(tmp_path / "whole.safetensors")
+
+
+def test_a_picture_that_is_too_large_is_told_the_largest(tiny_gan, tmp_path):
+    tensors, meta = load_checkpoint(tiny_gan)
+    path = tmp_path / "large.safetensors"
+    save_checkpoint(path, tensors, {**meta, "config": {**meta["config"], "img_resolution": 16384}})
+    with pytest.raises(CheckpointError, match="a power of two, 8 or more, got 16384; 4096 is the most"):
+        load_generator(path)
+
+
 WRONG = (
     {"num_wings": 2}, {"w_dim": 10**12}, {"w_dim": -1}, {"z_dim": "16"}, {"c_dim": 10**30}, {"channel_max": None},
     {"channel_base": 0}, {"channel_base": 15}, {"channel_base": 10**15}, {"mapping_layers": 10**5},

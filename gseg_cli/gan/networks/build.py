@@ -39,5 +39,17 @@ def build(network: Any, tensors: Mapping[str, Tensor], *args: Any) -> Any:
     except (RuntimeError, TypeError, ValueError) as error:
         reason = (str(error).splitlines() or [""])[:2][-1].strip()  # the first line of two or more is a heading
         message = f"its tensors do not fit its config: {shown(reason, MAX_REASON)}"
-        raise CheckpointError(message, "the file is damaged or holds another network; download it again") from error
+        raise CheckpointError(
+            _about_whole_numbers(tensors, error) or message,
+            "the file is damaged or holds another network; download it again",
+        ) from error
     return module
+
+
+def _about_whole_numbers(tensors: Mapping[str, Tensor], error: Exception) -> str | None:
+    """What to say of weights that are whole numbers, of which torch speaks as of gradients."""
+    whole = ((name, tensor.dtype) for name, tensor in tensors.items() if not tensor.is_floating_point())
+    if "floating point" not in str(error) or (first := next(whole, None)) is None:
+        return None
+    name, dtype = first
+    return f"{shown(name)}: expected weights in floating point, got {str(dtype).removeprefix('torch.')}"

@@ -99,7 +99,7 @@ class StyleGAN2Config:
         if rest or times < 2 or times & (times - 1) or r > MAX_RESOLUTION:
             expected = "a power of two, 8 or more" if pair == (4, 4) else f"{max(pair)} times 2, 4, 8 ..."
             got = f"img_resolution: expected {expected}, got {reprlib.repr(r)}"
-            raise ConfigError(got, f"{MAX_RESOLUTION} is the most")
+            raise ConfigError(f"{got}; {MAX_RESOLUTION} is the most")
 
     def size_at(self, resolution: int) -> tuple[int, int]:
         """Height and width of the layers of a block."""
