@@ -65,3 +65,9 @@ def test_between_folders_segment_remote_takes_paths_as_segment_folder_does(
     assert (tmp_path / "out" / "x.png.png").is_file()
     with pytest.raises(UsageError, match=r"s3:/masks/out: an address cannot be a Path"):
         segmenter.segment_remote(tmp_path / "in", Path("s3://masks/out"))
+
+
+@pytest.mark.parametrize("device", [None, 0, "gpu"])
+def test_what_is_no_device_is_refused_with_those_there_are(model_with_logits: Path, device: Any) -> None:
+    with pytest.raises(UsageError, match=rf"device: expected auto, cpu, cuda, .*, got {device!r}"):
+        Segmenter.load(model_with_logits, device)

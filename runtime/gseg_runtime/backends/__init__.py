@@ -29,9 +29,9 @@ def choose(model: Path, device: str = "auto", cache: Path | None = None, batch: 
     a BackendUnavailable; "auto" goes on with the next one and says in `why` what it did without. UsageError when the
     model's precision is not for `device`.
     """
-    device, suffix = device.lower(), model.suffix.lower()
-    if not re.fullmatch(r"auto|cpu|openvino|(cuda|trt)(:\d+)?", device):
+    if not (isinstance(device, str) and re.fullmatch(r"auto|cpu|openvino|(cuda|trt)(:\d+)?", device.lower())):
         raise UsageError(f"device: expected {DEVICES}, got {device!r}")
+    device, suffix = device.lower(), model.suffix.lower()
     if suffix == ".engine":
         return _engine(model, device)
     if suffix != ".onnx":
