@@ -379,7 +379,8 @@ other labelled photos and samples and another seed; draws: {draws}.
 
 - Portraits: FASSEG V2, hand-drawn masks of six classes; nine of fourteen are held out in each draw, and four in the
   column of ten photos. `--geometry paper`.
-- Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`.
+- Game characters: 64 px, exact maps of nine classes; 500 others to measure on. `--geometry aligned`; `paper` of
+  `lite0` where photos are among what it learns from, which it takes there by itself.
 
 The UNet trains for {steps} steps at 64 px, the others for {fewer} steps at {side} px, of {batch} pictures each.
 The UNet and the heads of photos alone were trained on an AMD EPYC with avx512_bf16, all others on the processor below;
@@ -395,8 +396,8 @@ commit {commit}, {date}, {hardware}.
 ## Samples and photos
 
 The student of so many labelled samples and {pairs} pairs, as `gseg distill` trains it, with photos by `--labelled`; of
-samples `lite0` has a second opinion and `--loss {loss}`. Photos without samples as `gseg student-train` trains it: of
-portraits `lite0` then segments pictures of 160 px after learning from {side} ([input_size.md](input_size.md)).
+samples `lite0` has a second opinion and `--loss {loss}`. Photos without samples as `gseg student-train` trains it. With
+photos `lite0` segments pictures of 160 px after learning from {side} ([input_size.md](input_size.md)).
 
 Samples are those of the GANs of [discriminators.md](discriminators.md) after two hours of a core{gans}.
 No person labels them, but of portraits a network that learned from five portraits which are not measured on, and of
