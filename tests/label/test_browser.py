@@ -304,6 +304,31 @@ def test_a_class_is_added_and_renamed_in_gseg_toml(painter: Painter, project: Pr
     assert Project.open(project.dir).classes.names == ("background", "skin", "fur", "Eye lashes")
 
 
+def test_a_name_that_is_being_typed_stays_when_another_class_arrives(painter: Painter, project: Project) -> None:
+    painter.press("c")
+    painter.page.keyboard.type("flo")
+    with painter.page.expect_response("**/api/next"):  # the last that is asked for then
+        _add_class(painter, "stem")
+    painter.page.keyboard.type("wer")
+    painter.press("Enter")
+    painter.page.wait_for_selector(".class-row.current:has-text('flower')")
+    assert Project.open(project.dir).classes.names == ("background", "skin", "hair", "stem", "flower")
+
+
+def test_a_click_on_another_class_ends_the_typing_of_a_name_and_chooses_it(painter: Painter) -> None:
+    painter.press("3", "r")
+    painter.page.keyboard.type("fur")
+    painter.page.click(".class-row:has-text('skin') .name", delay=100)
+    painter.page.wait_for_selector(".class-row:has-text('fur')")
+    painter.page.wait_for_selector(".class-row.current:has-text('skin')")
+
+
+def _add_class(painter: Painter, name: str) -> None:
+    """As another tab does."""
+    origin = {"Origin": painter.api.removesuffix("/api")}
+    assert painter.page.request.post(f"{painter.api}/classes", data={"name": name}, headers=origin).ok
+
+
 def test_a_hidden_label_is_not_seen_and_the_picture_is_bare(painter: Painter) -> None:
     painter.page.mouse.move(0, 0)
     bare = _canvas(painter)

@@ -4,6 +4,8 @@ import { byId, make } from "./dom.js";
 import { icon } from "./icons.js";
 
 export class Palette {
+  #editing = false;
+
   /** @param {import("./desk.js").Desk} desk */
   constructor(desk) {
     this.desk = desk;
@@ -13,6 +15,7 @@ export class Palette {
   }
 
   draw() {
+    if (this.#editing) return; // nobody's name is cut off while it is typed
     this.rows = this.desk.project.classes.map((one, index) => this.#row(one, index));
     const empty = make("p", { className: "empty", textContent: "No classes yet. Add the first with C." });
     this.element.replaceChildren(...(this.rows.length ? this.rows : [empty]));
@@ -27,7 +30,7 @@ export class Palette {
       if (current && !row.classList.contains("current")) row.scrollIntoView({ block: "nearest" });
       row.classList.toggle("current", current);
       row.classList.toggle("fast", fast);
-      row.querySelector(".name").setAttribute("aria-pressed", current);
+      row.querySelector(".name")?.setAttribute("aria-pressed", current);
       const lock = row.querySelector(".lock");
       lock.setAttribute("aria-pressed", fast);
       lock.replaceChildren(icon(fast ? "locked" : "open"));
@@ -42,6 +45,7 @@ export class Palette {
     input.placeholder = "Name of the new class";
     if (index === null) this.element.append(input);
     else this.rows[index].querySelector(".name").replaceWith(input);
+    this.#editing = true;
     this.#finish(input, index);
     input.focus();
     input.select();
@@ -57,6 +61,7 @@ export class Palette {
     const end = (keep) => {
       if (over) return;
       over = true;
+      this.#editing = false;
       const name = input.value.trim();
       this.draw();
       if (keep && name && name !== this.desk.project.classes[index]?.name) this.desk.saveClass(index, { name });
@@ -74,6 +79,8 @@ export class Palette {
     swatch.addEventListener("change", () => desk.saveClass(index, { color: swatch.value }));
     const choose = make("button", { type: "button", className: "name", textContent: name, title: name });
     choose.addEventListener("click", () => desk.chooseClass(index));
+    // Sooner, because the row is drawn anew before the click where it ends the typing of a name.
+    choose.addEventListener("pointerdown", ({ pointerType }) => pointerType === "mouse" && desk.chooseClass(index));
     choose.addEventListener("dblclick", () => desk.renameClass(index));
     const pencil = { type: "button", className: "row-button rename", title: "Rename (R)" };
     const rename = make("button", pencil, icon("pencil"));
