@@ -323,6 +323,14 @@ def test_a_click_on_another_class_ends_the_typing_of_a_name_and_chooses_it(paint
     painter.page.wait_for_selector(".class-row.current:has-text('skin')")
 
 
+def test_keys_work_under_caps_lock_and_where_they_type_no_latin_letters(painter: Painter) -> None:
+    painter.press("P")
+    painter.page.wait_for_selector("[data-action=polygon][aria-pressed=true]")
+    for key, code, tool in (("у", "KeyE", "eraser"), ("И", "KeyB", "brush")):
+        painter.page.evaluate("(key) => dispatchEvent(new KeyboardEvent('keydown', key))", {"key": key, "code": code})
+        painter.page.wait_for_selector(f"[data-action={tool}][aria-pressed=true]")
+
+
 def _add_class(painter: Painter, name: str) -> None:
     """As another tab does."""
     origin = {"Origin": painter.api.removesuffix("/api")}

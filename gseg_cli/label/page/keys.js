@@ -76,9 +76,16 @@ function nameOf(event) {
   const ctrl = event.ctrlKey || event.metaKey;
   if (event.getModifierState("AltGraph")) return event.key; // where [ and ] need it
   if (event.altKey) return "";
-  const letter = /^[a-z]$/i.test(event.key);
-  const key = letter && ctrl ? event.key.toLowerCase() : event.key;
-  return `${ctrl ? "Ctrl+" : ""}${event.shiftKey && letter ? "Shift+" : ""}${key}`;
+  const letter = letterOf(event);
+  if (!letter) return `${ctrl ? "Ctrl+" : ""}${event.key}`;
+  const key = event.shiftKey && !ctrl ? letter.toUpperCase() : letter;
+  return `${ctrl ? "Ctrl+" : ""}${event.shiftKey ? "Shift+" : ""}${key}`;
+}
+
+/** In lower case, also under Caps Lock; where keys type no Latin letters, what is printed beside theirs. */
+function letterOf({ key, code }) {
+  if (/^[a-z]$/i.test(key)) return key.toLowerCase();
+  return /^\P{ASCII}$/u.test(key) ? /^Key([A-Z])$/.exec(code)?.[1].toLowerCase() : undefined;
 }
 
 /** The digit on a key that types another sign without Shift, as in France. */
