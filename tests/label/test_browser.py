@@ -331,6 +331,17 @@ def test_keys_work_under_caps_lock_and_where_they_type_no_latin_letters(painter:
         painter.page.wait_for_selector(f"[data-action={tool}][aria-pressed=true]")
 
 
+def test_the_brush_is_where_it_points_on_a_screen_of_other_resolution(painter: Painter) -> None:
+    screen = {"width": 1280, "height": 720, "deviceScaleFactor": 1.5, "mobile": False}
+    painter.page.context.new_cdp_session(painter.page).send("Emulation.setDeviceMetricsOverride", screen)
+    painter.page.mouse.move(*painter.on_screen(10, 10))
+    painter.until("document.querySelector('#stage canvas').width > 1280")
+    painter.take_brush(1)
+    painter.press("2")
+    painter.click((40.5, 22.5))
+    assert np.argwhere(painter.labels() == SKIN).tolist() == [[22, 40]]
+
+
 def _add_class(painter: Painter, name: str) -> None:
     """As another tab does."""
     origin = {"Origin": painter.api.removesuffix("/api")}

@@ -46,6 +46,7 @@ export class Painter extends EventTarget {
   erasing = false; // by the other end of a pen
   #stroke = null;
   #drawn = 0;
+  #ratio = 1; // device pixels per pixel of CSS that the canvas has
 
   /** @param {HTMLElement} element what the canvas fills */
   constructor(element) {
@@ -274,7 +275,7 @@ export class Painter extends EventTarget {
   }
 
   #resize() {
-    const ratio = window.devicePixelRatio || 1;
+    const ratio = (this.#ratio = window.devicePixelRatio || 1);
     const { width, height } = this.element.getBoundingClientRect();
     this.canvas.width = Math.max(1, Math.round(width * ratio));
     this.canvas.height = Math.max(1, Math.round(height * ratio));
@@ -284,8 +285,9 @@ export class Painter extends EventTarget {
   }
 
   #device(clientX, clientY) {
-    const box = this.canvas.getBoundingClientRect();
     const ratio = window.devicePixelRatio || 1;
+    if (ratio !== this.#ratio) this.#resize(); // on another screen: the element is as large, so no observer tells
+    const box = this.canvas.getBoundingClientRect();
     return { x: (clientX - box.left) * ratio, y: (clientY - box.top) * ratio };
   }
 
