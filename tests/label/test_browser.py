@@ -24,7 +24,7 @@ if not REQUIRED:
 
 import torch
 from PIL import Image
-from playwright.sync_api import Browser, BrowserContext, expect
+from playwright.sync_api import Browser, BrowserContext, Route, expect
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.gan.load import load_generator
@@ -340,6 +340,17 @@ def test_the_brush_is_where_it_points_on_a_screen_of_other_resolution(painter: P
     painter.press("2")
     painter.click((40.5, 22.5))
     assert np.argwhere(painter.labels() == SKIN).tolist() == [[22, 40]]
+
+
+def test_an_answer_that_breaks_off_is_asked_for_again(painter: Painter) -> None:
+    def break_off(route: Route) -> None:
+        route.fulfill(response=route.fetch(), body='{"rev":')
+
+    painter.page.route("**/labels?*", break_off, times=1)
+    painter.press("2")
+    painter.stroke((10, 10), (20, 10))
+    painter.stroke((10, 20), (20, 20))
+    assert (painter.labels() == SKIN)[[10, 20], 15].all()
 
 
 def _add_class(painter: Painter, name: str) -> None:

@@ -36,8 +36,14 @@ async function ask(method, path, body = undefined) {
 
 const json = async (method, path, body) => {
   const answer = await ask(method, path, body);
-  return answer.status === 204 ? null : answer.json();
+  return answer.status === 204 ? null : whole(answer.json());
 };
+
+/** The line may break while an answer is under way. @template T @param {Promise<T>} body @returns {Promise<T>} */
+const whole = (body) =>
+  body.catch((error) => {
+    throw new Offline(error.message);
+  });
 
 export const project = () => json("GET", "project");
 export const next = () => json("GET", "next");
@@ -50,7 +56,7 @@ export const imageAddress = (seed) => `/api/samples/${seed}/image`;
 export async function labels(seed) {
   const answer = await ask("GET", `samples/${seed}/labels`);
   const [rev, undo, redo] = ["X-Rev", "X-Can-Undo", "X-Can-Redo"].map((name) => Number(answer.headers.get(name)));
-  return { labels: new Uint8Array(await answer.arrayBuffer()), rev, canUndo: undo === 1, canRedo: redo === 1 };
+  return { labels: new Uint8Array(await whole(answer.arrayBuffer())), rev, canUndo: undo === 1, canRedo: redo === 1 };
 }
 
 /** Save a rectangle of labels. @param {import("./raster.js").Rectangle} where @param {Uint8Array} pixels */
@@ -70,7 +76,7 @@ export async function smallPrediction(seed, id) {
 }
 
 async function halves(answer) {
-  const bytes = new Uint8Array(await answer.arrayBuffer());
+  const bytes = new Uint8Array(await whole(answer.arrayBuffer()));
   return { labels: bytes.subarray(0, bytes.length / 2), confidence: bytes.subarray(bytes.length / 2) };
 }
 
