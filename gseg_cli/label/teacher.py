@@ -53,7 +53,7 @@ class LiveTeacher:
         self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
         self._current: Classifier | None = None
         self._behind: set[int] = set()  # samples whose newest prediction is not its
-        self._ids = count(1)
+        self._ids = count(time.time_ns())  # a page outlives the server, and knows its predictions by their ids
         self._wanted, self._learnt = 1, 0  # numbers of strokes
         self._worker = Worker()
 

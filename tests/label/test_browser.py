@@ -353,6 +353,16 @@ def test_an_answer_that_breaks_off_is_asked_for_again(painter: Painter) -> None:
     assert (painter.labels() == SKIN)[[10, 20], 15].all()
 
 
+def test_a_page_that_is_come_back_to_hears_of_changes(painter: Painter) -> None:
+    tell = "(kind) => dispatchEvent(new PageTransitionEvent(kind, { persisted: true }))"
+    painter.page.evaluate(tell, "pagehide")
+    expect(painter.page.locator("#saved")).to_have_attribute("data-state", "offline")
+    painter.page.evaluate(tell, "pageshow")
+    painter.until_saved()
+    _add_class(painter, "stem")
+    painter.page.wait_for_selector(".class-row:has-text('stem')")
+
+
 def _add_class(painter: Painter, name: str) -> None:
     """As another tab does."""
     origin = {"Origin": painter.api.removesuffix("/api")}

@@ -63,6 +63,17 @@ def lesson(device, tmp_path):
     lesson.teacher.close()
 
 
+def test_a_page_that_outlives_the_server_takes_no_prediction_of_the_next_one_for_one_it_has(device, tmp_path):
+    ids = []
+    for _ in range(2):
+        lesson = Class(device, tmp_path)
+        lesson.show(3, slice(0, SIZE, 3))
+        lesson.wait_for("prediction", seed=3, stage="mlp")
+        lesson.teacher.close()
+        ids.append({data["id"] for name, data in lesson.told if name == "prediction"})
+    assert not ids[0] & ids[1]
+
+
 def test_a_few_rows_teach_the_rest_of_the_sample_and_the_mlp_does_no_harm(lesson):
     lesson.show(3, slice(0, SIZE, 3))
     ridge = lesson.wait_for("prediction", seed=3, stage="ridge")

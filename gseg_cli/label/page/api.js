@@ -86,14 +86,24 @@ async function halves(answer) {
  */
 export function listen({ open, lost, ...handlers }) {
   const source = new EventSource("/api/events");
+  const again = () => {
+    window.removeEventListener("pagehide", leave);
+    listen({ open, lost, ...handlers });
+  };
+  const leave = () => {
+    source.close();
+    lost();
+    // The browser's own button brings the page back as it was, without loading it anew.
+    window.addEventListener("pageshow", again, { once: true });
+  };
   source.addEventListener("open", open);
   source.addEventListener("error", () => {
     lost();
-    if (source.readyState === EventSource.CLOSED) setTimeout(() => listen({ open, lost, ...handlers }), PAUSE);
+    if (source.readyState === EventSource.CLOSED) setTimeout(again, PAUSE);
   });
   for (const [name, handle] of Object.entries(handlers))
     source.addEventListener(name, (event) => handle(JSON.parse(event.data)));
-  window.addEventListener("pagehide", () => source.close());
+  window.addEventListener("pagehide", leave);
 }
 
 /** @param {string} text base64 */
