@@ -353,6 +353,13 @@ def test_an_answer_that_breaks_off_is_asked_for_again(painter: Painter) -> None:
     assert (painter.labels() == SKIN)[[10, 20], 15].all()
 
 
+def test_further_samples_are_drawn_once_however_often_it_is_asked_for_meanwhile(painter: Painter) -> None:
+    painter.page.evaluate("document.querySelector('.more').click()")
+    painter.press("m", "m")
+    painter.page.wait_for_selector(".more[aria-busy=false]:enabled")
+    assert painter.page.locator(".cell").count() == len(SEEDS) + 5
+
+
 def test_a_page_that_is_come_back_to_hears_of_changes(painter: Painter) -> None:
     tell = "(kind) => dispatchEvent(new PageTransitionEvent(kind, { persisted: true }))"
     painter.page.evaluate(tell, "pagehide")

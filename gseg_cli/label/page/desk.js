@@ -11,6 +11,7 @@ const MORE = 5; // samples drawn at a time
  * @property {() => void} sample another sample is in view, or its labels changed
  * @property {() => void} samples the list of samples changed
  * @property {(sample: api.Sample) => void} thumbnail one of them changed
+ * @property {() => void} adding further ones are being drawn, or no longer
  * @property {() => void} classes @property {() => void} proposal
  * @property {(milliseconds: number | null) => void} prediction another one is shown; how long it took
  * @property {(text: string, hint?: string) => void} toast
@@ -24,6 +25,7 @@ export class Desk {
   /** @type {{seed: number, why: string, class?: number} | null} */ proposal = null;
   shown = null; // {id, stage} of the prediction in view
   strokeAt = null; // when the change ended that has no answer yet
+  adding = false; // are further samples being drawn?
   #wanted = null;
   #fetching = null;
 
@@ -154,12 +156,20 @@ export class Desk {
   }
 
   async moreSamples() {
+    if (this.adding) return; // a large GAN takes its time
+    this.#setAdding(true);
     const before = this.project.samples.length;
     await this.#asked(async () => {
       const { samples } = await api.addSamples(MORE);
       if (samples.length === before) this.views.toast(`There are no more ${this.project.noun}s`);
       this.setSamples(samples);
     });
+    this.#setAdding(false);
+  }
+
+  #setAdding(is) {
+    this.adding = is;
+    this.views.adding();
   }
 
   setSamples(samples) {

@@ -20,6 +20,7 @@ function viewsOf(get) {
   return {
     sample: () => onSample(get()),
     samples: () => get().strip.draw(),
+    adding: () => get().strip.showAdding(),
     thumbnail: (sample) => get().strip.update(sample),
     classes: () => get().palette.draw(),
     proposal: () => onProposal(get()),
@@ -47,9 +48,10 @@ function onSample({ desk, strip }) {
 function hintOf({ project, painter, sheet, shown }) {
   const begun = project.samples.filter((sample) => sample.labelled > 0);
   if (!begun.length) return "Pick a class and paint a few strokes inside it";
-  const here = begun.length === 1 && begun[0].seed === sheet.seed;
-  const one = here && !shown && new Set(painter.labels.filter((label) => label !== UNLABELLED)).size === 1;
-  return one ? "Now paint another class: with two, the prediction begins" : "";
+  if (shown || begun.length > 1 || begun[0].seed !== sheet.seed) return "";
+  const classes = new Set(painter.labels.filter((label) => label !== UNLABELLED)).size;
+  if (classes === 1) return "Now paint another class: with two, the prediction begins";
+  return classes ? "The first prediction is on its way" : "";
 }
 
 function onProposal({ desk, strip }) {

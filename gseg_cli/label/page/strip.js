@@ -27,6 +27,12 @@ export class Strip {
     this.mark();
   }
 
+  /** Are further samples being drawn? */
+  showAdding() {
+    this.more.disabled = this.desk.adding;
+    this.more.setAttribute("aria-busy", this.desk.adding);
+  }
+
   /** One sample changed. @param {api.Sample} sample @param {boolean} again draw even what is shown already */
   update(sample, again = false) {
     const cell = this.#cells.get(sample.seed);
