@@ -370,6 +370,14 @@ def test_a_page_that_is_come_back_to_hears_of_changes(painter: Painter) -> None:
     painter.page.wait_for_selector(".class-row:has-text('stem')")
 
 
+def test_the_picture_has_most_of_a_narrow_window(painter: Painter) -> None:
+    painter.page.set_viewport_size({"width": 360, "height": 740})
+    box = painter.page.locator("#stage").bounding_box()
+    assert box and box["width"] > 300 and box["height"] > 200
+    hint = painter.page.locator("#hint").bounding_box()
+    assert hint and box["x"] <= hint["x"] and hint["x"] + hint["width"] <= box["x"] + box["width"]
+
+
 def _add_class(painter: Painter, name: str) -> None:
     """As another tab does."""
     origin = {"Origin": painter.api.removesuffix("/api")}
