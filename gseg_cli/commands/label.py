@@ -21,7 +21,10 @@ if TYPE_CHECKING:
 
 def label(
     port: Annotated[
-        int | None, typer.Option(min=1, max=65535, help="Port on this machine.", show_default="a free one")
+        int | None,
+        typer.Option(
+            min=1, max=65535, help="Port on this machine.", show_default="one of the project's own, or else a free one"
+        ),
     ] = None,
     no_browser: Annotated[
         bool, typer.Option("--no-browser", help="Do not open the page, print its address only.")
@@ -65,9 +68,9 @@ def label(
     wanted = parse_seeds(seeds) if seeds is not None else None
     project = open_project()
 
-    from gseg_cli.label.serve import listen
+    from gseg_cli.label.serve import listen, listen_for
 
-    listener = listen(port or 0)
+    listener = listen(port) if port else listen_for(project.dir)
     number = count or PickConfig.count
     with listener.socket:
         of_photos = photos and _photo_session(project, photos, number, device)

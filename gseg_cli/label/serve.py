@@ -1,15 +1,20 @@
 """The page's server: a socket of this machine alone, and the address with the token."""
 
+import os
 import socket
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
 
 from starlette.types import ASGIApp
 
 from gseg_cli.label.tokens import Tokens
+from gseg_runtime.errors import GsegError
 from gseg_runtime.serving import server
 
 HOST = "127.0.0.1"
+_FIRST_PORT, _NUM_PORTS = 20_000, 12_000  # below those that systems give to whoever asks for any
 _PATIENCE_S = 3  # that requests get to end
 
 
@@ -37,6 +42,17 @@ def listen(port: int) -> Listener:
     listener = server.listen(HOST, port)
     port = listener.getsockname()[1]
     return Listener(listener, port, Tokens(f"gseg-label-{port}"))  # cookies do not know of ports
+
+
+def listen_for(project: Path) -> Listener:
+    """On the same port each time, where it is free: a page that was left open sends then what waits in it, and browsers
+    keep by the port what was chosen on the page.
+    """
+    number = int.from_bytes(sha256(os.fsencode(project.resolve())).digest()[:4])
+    try:
+        return listen(_FIRST_PORT + number % _NUM_PORTS)
+    except GsegError:
+        return listen(0)
 
 
 def serve(app: ASGIApp, listener: Listener, on_end: Callable[[], None]) -> None:

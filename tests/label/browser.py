@@ -17,7 +17,7 @@ from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.app import make_app
 from gseg_cli.label.gan_samples import GanSamples
-from gseg_cli.label.serve import listen
+from gseg_cli.label.serve import listen_for
 from gseg_cli.label.session import Session
 from gseg_cli.label.subject import Subject
 from gseg_cli.project import Project
@@ -32,7 +32,7 @@ Point = tuple[float, float]  # pixels of the sample; a whole number is the left 
 def serving(project: Project, subject: Subject | None = None) -> Iterator[str]:
     """The address of a page that works on a project's samples, or something else; the server is a thread of ours."""
     session = Session(project, subject or _samples_of(project))
-    listener = listen(0)
+    listener = listen_for(project.dir)
     app = make_app(session, listener.tokens)
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)
     server = uvicorn.Server(config)

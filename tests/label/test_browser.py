@@ -425,6 +425,21 @@ def test_a_killed_server_has_every_stroke_and_what_can_be_undone(context: Browse
         assert (painter.labels() == first).all()
 
 
+def test_what_waits_in_a_page_that_was_left_open_goes_to_the_next_server(
+    context: BrowserContext, project: Project
+) -> None:
+    with serving(project) as address:
+        painter = Painter(context.new_page(), address, SEEDS[0])
+        painter.press("2")
+        painter.stroke((10, 10), (20, 10))
+        painter.until_saved()
+    painter.page.wait_for_selector("#saved[data-state=offline]")
+    painter.stroke((10, 30), (20, 30))
+    with serving(project) as address:
+        Painter(context.new_page(), address, SEEDS[0])  # brings the new cookie
+        assert (painter.labels() == SKIN)[[10, 30], 15].all()
+
+
 @contextmanager
 def _command(project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`gseg label`, and the address that it prints."""

@@ -18,7 +18,7 @@ import pytest
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
-from gseg_cli.label.serve import listen
+from gseg_cli.label.serve import listen, listen_for
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
 from tests.tiny import CLASSES
@@ -189,6 +189,14 @@ def test_a_port_that_is_taken_is_an_error_with_a_hint():
         with pytest.raises(GsegError, match="port") as caught:
             listen(taken.getsockname()[1])
         assert caught.value.hint and "--port" in caught.value.hint
+
+
+def test_a_project_has_the_same_port_each_time_and_another_where_that_is_taken(tmp_path):
+    with listen_for(tmp_path).socket as first, listen_for(tmp_path).socket as second:
+        port = first.getsockname()[1]
+        assert second.getsockname()[1] != port
+    with listen_for(tmp_path).socket as third, listen_for(tmp_path / "other").socket as other:
+        assert third.getsockname()[1] == port != other.getsockname()[1]
 
 
 def test_samples_of_another_gan_are_refused(project, tmp_path):
