@@ -66,9 +66,9 @@ commit {commit}, {date}, {hardware}.
 {rows}
 
 With labelled photos, in `gseg student-train` and in `gseg distill --labelled`, `lite0` takes `paper` by itself, and the
-model segments pictures of {seen} px after learning from {side}: the side times the cube root of the largest enlargement,
-in whole steps of 32. More brings more on five portraits, and costs more on one. The training takes as long as before,
-and a photo 1.6 times the arithmetic.
+model segments pictures of {seen} px after learning from {side}: the side times the cube root of the largest
+enlargement, in whole steps of 32. More brings more on five portraits, and costs more on one. The training takes as long
+as before, and a photo 1.6 times the arithmetic.
 
 To keep photos at twice the side while they are moved and recoloured, so that enlarged ones are sharp, brought nothing:
 five portraits of the first draw, `paper`, had 0.833 at 128 px, 0.851 at 192 and 0.840 at 256. A student of generated
