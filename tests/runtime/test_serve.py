@@ -219,6 +219,23 @@ def test_beyond_this_machine_any_name_will_do_unless_some_are_given() -> None:
         assert "photos.example" in names_for("0.0.0.0", listener, ["photos.example"])
 
 
+def test_the_address_that_is_printed_is_never_refused() -> None:
+    with listen("0.0.0.0", 0) as listener:
+        assert "0.0.0.0" in names_for("0.0.0.0", listener, ["photos.example"])
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"),
+    [("GET", "/segment", 404), ("GET", "/sgment", 404), ("POST", "/sgment", 405), ("POST", "/model", 405)],
+)
+def test_other_addresses_and_methods_are_answered_as_documented(
+    asker: TestClient, method: str, path: str, status: int
+) -> None:
+    answer = asker.request(method, path)
+    assert answer.status_code == status
+    assert answer.json()["hint"] == "POST a photo to /segment"
+
+
 def test_prometheus_can_read_the_metrics(asker: TestClient, photos: Path) -> None:
     from prometheus_client.parser import text_string_to_metric_families
 

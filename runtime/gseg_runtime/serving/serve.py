@@ -29,9 +29,11 @@ def serve(model: LoadedModel, listener: socket.socket, config: ServeConfig) -> N
 def names_for(host: str, listener: socket.socket, allowed: Collection[str]) -> Collection[str]:
     """The names that Host may have when the server listens on `host`, as the socket does; empty for any.
 
-    Beyond this machine nobody knows the names that a server has, so unless some are given every name will do.
+    Beyond this machine nobody knows the names that a server has, so unless some are given every name will do. `host`
+    itself is always one: the address that is printed has it.
     """
     address = ip_address(listener.getsockname()[0])  # of the many spellings that a host may have
-    if (getattr(address, "ipv4_mapped", None) or address).is_loopback:
-        return (*LOOPBACK, f"[{host}]" if ":" in host else host, *allowed)
-    return (*LOOPBACK, *allowed) if allowed else ()
+    is_loopback = (getattr(address, "ipv4_mapped", None) or address).is_loopback
+    if not is_loopback and not allowed:
+        return ()
+    return (*LOOPBACK, f"[{host}]" if ":" in host else host, *allowed)
