@@ -11,6 +11,7 @@ from gseg_cli.annotate.paint import Import, tie
 from gseg_cli.annotate.preview import write_previews
 from gseg_cli.annotate.recognise import read_source
 from gseg_cli.annotate.shapes import LINE_WIDTH
+from gseg_cli.counted import counted
 from gseg_cli.gan import sample_set
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_cli.label.lock import locked
@@ -60,7 +61,7 @@ def check_free(folder: Path, *, overwrite: bool, add: bool) -> None:
     names = [] if overwrite or add else annotated_names(folder)
     if names:
         hint = f"--add keeps those that are not imported anew; --overwrite loses all {len(names)} ({_some(names)})"
-        raise GsegError(f"{folder}: holds {len(names)} annotations already", hint)
+        raise GsegError(f"{folder}: holds {counted(len(names), 'annotation')} already", hint)
 
 
 def _some(names: Sequence[str]) -> str:
@@ -73,7 +74,8 @@ def lost_by_overwriting(before: Sequence[str], annotations: AnnotationSet) -> li
     lost = [name for name in before if name not in kept]
     if not lost:
         return []
-    gone = f"{len(lost)} annotations are gone that this import lacks ({_some(lost)})"
+    are = "is" if len(lost) == 1 else "are"
+    gone = f"{counted(len(lost), 'annotation')} {are} gone that this import lacks ({_some(lost)})"
     return [f"--overwrite: {gone}; --add would keep them"]
 
 
@@ -82,7 +84,7 @@ def replaced_photos(before: Sequence[str], annotations: AnnotationSet) -> list[s
     names = [name for name in annotations.photos.values() if name in before]
     if not names:
         return []
-    return [f"--add: replaced the annotations of {len(names)} photos of the same name ({_some(names)})"]
+    return [f"--add: replaced the annotations of {counted(len(names), 'photo')} of the same name ({_some(names)})"]
 
 
 @contextmanager

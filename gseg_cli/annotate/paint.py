@@ -12,6 +12,7 @@ from gseg_cli.annotate.match import Matcher
 from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
 from gseg_cli.annotate.reduce import reduced
 from gseg_cli.annotate.shapes import LINE_WIDTH, Stroke, cover, effort, enlarged, extent
+from gseg_cli.counted import counted
 from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, resize_labels
@@ -174,7 +175,9 @@ def _without_empty(drawings: Sequence[Drawing], names: Names) -> tuple[list[Draw
         (drawn if is_drawn else empty).append(drawing)
     if not empty:
         return drawn, []
-    return drawn, [f"{len(empty)} pictures without any shape are left out, for instance {empty[0].where}"]
+    are = "is" if len(empty) == 1 else "are"
+    left_out = f"{counted(len(empty), 'picture')} without any shape {are} left out"
+    return drawn, [f"{left_out}, for instance {empty[0].where}"]
 
 
 def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading) -> list[Drawing]:

@@ -112,6 +112,7 @@ def annotate_import(
     )
     from gseg_cli.annotate.names import parse_mapping
     from gseg_cli.annotate.review import review
+    from gseg_cli.counted import counted
     from gseg_cli.gan.sample_set import SampleSet
     from gseg_cli.output import current_output
     from gseg_runtime.class_map import IGNORE
@@ -171,7 +172,7 @@ def annotate_import(
         "photos": [_fit_facts(fit) for fit in fits], "warnings": warnings,
     }  # fmt: skip
     output.say(f"look at {sheet}")
-    text = _table(annotations, f"{kind}: {len(annotations.seeds)} annotations")
+    text = _table(annotations, f"{kind}: {counted(len(annotations.seeds), 'annotation')}")
     output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
 
 

@@ -179,16 +179,16 @@ def test_an_export_without_any_shape_is_an_error(run, tmp_path, capsys):
 def test_a_second_import_is_told_of_add_first_and_of_what_overwrite_loses(run, project, tmp_path, capsys):
     assert run(drawn(tmp_path / "first", "skin", seeds=(3,))) == 0
     second = drawn(tmp_path / "second", "hair", seeds=(4,))
-    capsys.readouterr()
+    assert "labelme: 1 annotation " in capsys.readouterr().out
     assert run(second) == 1
     error = capsys.readouterr().err
-    assert "holds 1 annotations already\nhint: --add keeps those that are not imported anew; --overwrite loses" in error
+    assert "holds 1 annotation already\nhint: --add keeps those that are not imported anew; --overwrite loses" in error
     assert "000003.png" in error
     assert run(second, "--add") == 0 and AnnotationSet.load(project.annotations_dir).seeds == (3, 4)
     capsys.readouterr()
     assert run(second, "--overwrite") == 0
     error = capsys.readouterr().err
-    assert "warning: --overwrite: 1 annotations are gone that this import lacks (000003.png); --add would" in error
+    assert "warning: --overwrite: 1 annotation is gone that this import lacks (000003.png); --add would" in error
 
 
 def test_a_class_that_was_renamed_by_hand_does_not_lock_the_annotations_out(run, project, tmp_path, capsys):

@@ -192,7 +192,7 @@ def test_pictures_nobody_drew_on_are_left_out_with_a_word(ten_samples, tmp_path)
     write(tmp_path / "000003.json", labelme(SKIN))
     write(tmp_path / "nose.json", labelme(path="nose.png"))
     _, found = load(tmp_path, ten_samples, CLASSES)
-    assert found.all().seeds == (3,) and found.warnings[0].startswith("1 pictures without any shape are left out")
+    assert found.all().seeds == (3,) and found.warnings[0].startswith("1 picture without any shape is left out")
 
 
 def test_unlabelled_pixels_become_what_is_asked_for(ten_samples, tmp_path):

@@ -59,7 +59,7 @@ def test_templates_that_are_there_are_kept_and_untouched_ones_are_left_out(ten_s
     assert [path.name for path in templates.written] == ["000004.png"] and len(templates.kept) == 1
     (tmp_path / "classes.gpl").unlink()
     _, found = load(tmp_path, ten_samples, CLASSES)
-    assert found.all().seeds == (3,) and "1 pictures without any shape" in found.warnings[0]
+    assert found.all().seeds == (3,) and "1 picture without any shape" in found.warnings[0]
 
 
 def test_the_palette_names_the_classes():

@@ -372,7 +372,7 @@ def test_json_min_of_some_pictures_that_nobody_drew_on_is_read(ten_samples, tmp_
              {"image": "/data/upload/1/0a1b2c3d-000003.png", "id": 2, "label": [region], **made}]  # fmt: skip
     kind, found = load(write(tmp_path / "a.json", tasks), ten_samples, CLASSES)
     assert kind == "Label Studio" and found.all().seeds == (3,)
-    assert "1 pictures without any shape are left out" in found.warnings[0]
+    assert "1 picture without any shape is left out" in found.warnings[0]
 
 
 def test_an_address_without_an_ending_is_a_name_where_there_is_no_other(ten_samples, tmp_path):

@@ -55,7 +55,7 @@ def test_yolos_boxes_are_given_by_their_middle_and_empty_files_are_left_out(ten_
     write(tmp_path / "labels/000003.txt", "0 0.5 0.25 0.5 0.25\n")
     _, found = load(tmp_path, ten_samples, CLASSES)
     assert np.array_equal(found.all().labels[0], box(64, 16, 8, 48, 24)) and found.all().seeds == (3,)
-    assert "1 pictures without any shape are left out" in found.warnings[0]
+    assert "1 picture without any shape is left out" in found.warnings[0]
 
 
 POLYGON = {"name": "polygon", "all_points_x": [8, 16, 16, 8], "all_points_y": [8, 8, 24, 24]}
