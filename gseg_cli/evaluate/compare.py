@@ -14,7 +14,7 @@ from gseg_runtime.class_map import IGNORE, MAX_CLASSES, ClassMap, Color
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
-from gseg_runtime.label_map import LabelMap, has_shape, read_label_png, resize_labels
+from gseg_runtime.label_map import LabelMap, check_label_map, has_shape, read_label_png, resize_labels
 from gseg_runtime.manifest import failed_masks
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
@@ -163,7 +163,7 @@ def _compare(
     """The counts, and whether the prediction was resized. by_color: whether to look at the palettes, too."""
     prediction, truth = pair
     try:
-        ours, theirs = read_label_png(prediction), read_label_png(truth)
+        ours, theirs = (_read(path, num_classes) for path in pair)
         is_resized = ours.shape != theirs.shape and has_shape(ours.shape, theirs.shape)
         if is_resized:
             ours = resize_labels(ours, theirs.shape)
@@ -175,6 +175,16 @@ def _compare(
         if error.message.startswith((str(prediction), str(truth))):
             raise
         raise GsegError(f"{prediction} against {truth}: {error.message}", error.hint) from error
+
+
+def _read(path: Path, num_classes: int) -> LabelMap:
+    """GsegError for an index without a class: whoever compares must know which of the two folders has it."""
+    labels = read_label_png(path)
+    try:
+        return check_label_map(labels, num_classes, str(path))
+    except GsegError as error:
+        hint = "label maps are compared by index: both folders need the same classes, which --classes names"
+        raise GsegError(error.message, hint) from error
 
 
 def _check_palettes(prediction: Path, truth: Path, labels: LabelMap) -> None:

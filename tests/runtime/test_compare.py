@@ -131,8 +131,9 @@ def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
 
 
 def test_another_shape_or_an_index_without_class_is_an_error_with_the_file(folders: tuple[Path, Path]) -> None:
-    with pytest.raises(GsegError, match=r"predicted/deep/b\.png against .*class index 2, but there are 2 classes"):
+    with pytest.raises(GsegError, match=r"^\S*predicted/deep/b\.png: class index 2, but there are 2 classes") as caught:
         compare_folders(*folders, ClassMap.of_names(["background", "skin"]))
+    assert caught.value.hint and "--classes" in caught.value.hint
     write_labels(folders[0], {"a.png": [[0, 0]]})
     with pytest.raises(GsegError, match=r"predicted/a\.png against .*expected a prediction of \[1, 4\] pixels"):
         compare_folders(*folders)
