@@ -3,8 +3,9 @@
 import hashlib
 import json
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -58,11 +59,20 @@ def contents_of(made_by: Mapping[str, Any]) -> Contents:
 
 
 class PhotoSegmenter:
-    """made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it."""
+    """load: draws what photos are compared with, which takes minutes, so it is called only if there are any to do.
 
-    def __init__(self, inverter: Inverter, teacher: Teacher, classes: ClassMap, made_by: Mapping[str, Any]) -> None:
-        self._inverter, self._teacher, self._classes = inverter, teacher, classes
+    made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it.
+    """
+
+    def __init__(
+        self, load: Callable[[], Inverter], teacher: Teacher, classes: ClassMap, made_by: Mapping[str, Any]
+    ) -> None:
+        self._load, self._teacher, self._classes = load, teacher, classes
         self._made_by = made_by
+
+    @cached_property
+    def _inverter(self) -> Inverter:
+        return self._load()
 
     def segment(
         self, sources: Iterable[Source], out: Path, options: PhotoSegmentConfig, on_step: OnStep = ignore_step
@@ -91,6 +101,8 @@ class PhotoSegmenter:
         return report
 
     def _fill(self, folder: MaskFolder, options: PhotoSegmentConfig, key: str, on_step: OnStep) -> None:
+        if not folder.todo:
+            return
         size, jobs, total = options.batch or self._inverter.batch, iter(folder.todo), len(folder.todo)
         while chunk := list(islice(jobs, size)):
             progress = _Progress(on_step, folder.num_taken, total, len(chunk), self._inverter.config.steps)

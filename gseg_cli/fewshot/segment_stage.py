@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -44,10 +45,16 @@ def run_fewshot_segment(
         "teacher_sha256": sha256_file(teacher), "gan_sha256": meta["gan_sha256"], "seed": seed,
         "lpips": sha256_file(lpips) if lpips else None, **asdict(config), "fit": options.fit,
     }  # fmt: skip
-    check_mask_folder(
+    num_photos = check_mask_folder(
         out, sources, contents_of(made_by),
         overwrite=options.overwrite, resume=options.resume, full_names=options.full_names,
     )  # fmt: skip
-    say("drawing samples to compare with")
-    inverter = Inverter.load(gan, config, device, seed=seed, class_index=meta.get("gan_class"), lpips=lpips)
-    return PhotoSegmenter(inverter, network, classes, made_by).segment(sources, out, options, on_step)
+
+    @cache
+    def load() -> Inverter:
+        say("drawing samples to compare with")
+        return Inverter.load(gan, config, device, seed=seed, class_index=meta.get("gan_class"), lpips=lpips)
+
+    if num_photos:
+        load()  # what fails here leaves no folder behind
+    return PhotoSegmenter(load, network, classes, made_by).segment(sources, out, options, on_step)

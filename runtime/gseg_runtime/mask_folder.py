@@ -168,17 +168,21 @@ class MaskFolder:
 
 def check_mask_folder(
     path: Path, sources: Iterable[Source], contents: Contents, *, overwrite: bool, resume: bool, full_names: bool
-) -> None:
-    """Raise what opening this `MaskFolder` would, before work that takes long; nothing is changed."""
+) -> int:
+    """Raise what opening this `MaskFolder` would, before work that takes long; nothing is changed.
+
+    Returns the number of photos that are to be done.
+    """
     jobs = plan(sources, full_names=full_names, suffixes=contents.suffixes)
     check_places(jobs, path)
     if path.is_dir():
         check_free(path)
     check_claim(path, "masks", overwrite=overwrite, resume=resume)
     if resume:
-        _go_on(path, jobs, contents)
-    elif path.is_dir():
+        return len(_go_on(path, jobs, contents)[0])
+    if path.is_dir():
         check_owned(path, contents.owns)
+    return len(jobs)
 
 
 def _go_on(path: Path, jobs: Plan, contents: Contents) -> tuple[Plan, Done]:

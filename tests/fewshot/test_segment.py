@@ -144,6 +144,18 @@ def test_a_teacher_of_another_gan_and_a_slip_are_refused_before_anything_is_writ
     assert not (tmp_path / "out").exists()
 
 
+def test_resuming_what_is_done_draws_no_samples(run, photos, tmp_path, monkeypatch, capsys):
+    (photos / "bad.jpg").unlink()
+    assert run() == 0
+    report = json.loads((tmp_path / "out" / "gseg-report.json").read_text())
+    capsys.readouterr()
+    monkeypatch.setattr("gseg_cli.gan.inversion.inverter.draw_samples", lambda *_: pytest.fail("drew samples"))
+    assert run("--resume") == 0
+    assert "0 masks, 4 were there already" in capsys.readouterr().out
+    after = json.loads((tmp_path / "out" / "gseg-report.json").read_text())
+    assert after["skipped"] == 4 and after["far"] == report["far"] and after["made_by"] == report["made_by"]
+
+
 def test_what_is_wrong_with_the_folder_is_said_before_samples_are_drawn(run, photos, tmp_path, monkeypatch, capsys):
     assert run() == 3
     (tmp_path / "mine").mkdir()
