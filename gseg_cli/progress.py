@@ -56,18 +56,33 @@ def _is_last(step: Step) -> bool:
     return 0 < step.total <= step.done
 
 
+def _says_no_more(step: Step, shown: Step | None) -> bool:
+    """Whether this is the last step that was shown: a part of the work and the whole often end with the same one."""
+    return (
+        shown is not None
+        and _is_last(step)
+        and (step.done, step.total, step.unit) == (shown.done, shown.total, shown.unit)
+        and step.values.items() <= shown.values.items()
+    )
+
+
 @contextmanager
 def _lines(title: str, unit: str) -> Iterator[OnStep]:
     """The first step, one line every ten seconds, and the last step."""
     rate = _Rate()
     last_line_s = float("-inf")
     unshown: Step | None = None
+    shown: Step | None = None
 
     def show(step: Step) -> None:
+        nonlocal shown
+        shown = step
         print(f"{title}: {format_step(step, unit, rate(step))}", file=sys.stderr, flush=True)
 
     def on_step(step: Step) -> None:
         nonlocal last_line_s, unshown
+        if _says_no_more(step, shown):
+            return
         unshown = step
         if time.monotonic() - last_line_s >= LINE_EVERY_S or _is_last(step):
             last_line_s, unshown = time.monotonic(), None

@@ -1,4 +1,6 @@
-from gseg_cli.progress import format_step
+import pytest
+
+from gseg_cli.progress import format_step, progress
 from gseg_cli.steps import Step
 
 
@@ -8,3 +10,17 @@ def test_the_time_left_is_what_the_work_needs_or_what_it_may_take_if_that_is_les
     )
     assert format_step(Step(50, 100, most_s=72.4), "images", 10.0).endswith("0:05 left")
     assert format_step(Step(50, 100, most_s=-0.1), "images", 10.0).endswith("0:00 left")
+
+
+def test_a_last_step_that_is_told_twice_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress("invert", "photos") as on_step:
+        for step in (Step(1, 2), Step(2, 2, {"distance": 0.5}), Step(2, 2)):
+            on_step(step)
+    assert [line.split(",")[0] for line in capsys.readouterr().err.splitlines()] == [
+        "invert: 1/2 photos",
+        "invert: 2/2 photos",
+    ]
+    with progress("train", "steps") as on_step:
+        on_step(Step(2, 2))
+        on_step(Step(2, 2, {"loss": 0.5}))
+    assert "loss 0.5" in capsys.readouterr().err
