@@ -85,27 +85,25 @@ def layers_of_colors(
     Pixels of no label's colour, as on smoothed edges, take the label of their neighbours. GsegError when an area of
     such a colour is larger than an edge, since then a label is missing.
     """
-    colors, inverse, counts = _unique_colors(pixels)
-    if len(colors) > min(MAX_COLORS, max(MIN_COLORS, counts.sum() // 4)):
-        message = f"{where}: expected a label map, got a picture of {len(colors)} colours"
-        raise GsegError(message, "give the drawn label maps, not the samples")
+    picture = _Picture.of(pixels, where)
+    colors, counts = picture.colors, picture.counts
     row, drift = key.nearest(colors)
     near = np.where(drift <= TOLERANCE, row, _UNDECIDED)
     shade = _shades_in(colors, counts, drift, key)
     drift[shade >= 0] = 0  # they are meant as they are
     near = np.where(shade >= 0, shade, near)
-    values = np.where(is_template_color(colors) & (drift > 0), _UNLABELLED, near)
-    labels = values[inverse]  # [H, W], rows of the key
+    values = np.where(is_template_color(colors) & (drift > 0), _UNLABELLED, near).astype(np.int16)
+    labels = values[picture.numbers]  # [H, W], rows of the key
     if is_clear is not None:
         labels[is_clear] = _UNLABELLED
-    _refuse_flat_areas(pixels, labels, key, where)
-    warnings = _fill_edges(pixels, labels, key, where)
+    _refuse_flat_areas(picture, labels, key, where)
+    warnings = _fill_edges(picture, labels, key, where)
     known = (drift > 0) & (values >= 0)
     if known.any():
         warnings.append(
             f"{where}: {counts[known].sum()} pixels differ from the class colours, by up to {drift[known].max()} levels"
         )
-    rows = [index for index in np.unique(labels) if index >= 0 and key.labels[index] != unlabelled]
+    rows = [index for index in np.unique(labels).tolist() if index >= 0 and key.labels[index] != unlabelled]
     return [Layer(key.labels[index], Bitmap(labels == index)) for index in rows], warnings
 
 
@@ -119,43 +117,69 @@ def _shades_in(
     return shade if is_template else np.full_like(shade, -1)
 
 
-def _unique_colors(pixels: Pixels) -> tuple[Pixels, npt.NDArray[np.intp], npt.NDArray[np.intp]]:
-    """The different colours [N, 3], which of them each pixel [H, W] has, and how often each occurs."""
-    codes = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], np.uint32)  # sorts far faster than rows
-    found, inverse, counts = np.unique(codes, return_inverse=True, return_counts=True)
-    colors = (found[:, None] >> np.array([16, 8, 0], np.uint32) & 255).astype(np.uint8)
-    return colors, inverse.reshape(codes.shape), counts
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """The different colours [N, 3], how often each occurs [N], and which of them each pixel [H, W] has.
+
+    Both are looked up in tables of all colours: to sort the pixels of a large picture takes some thirty times as long.
+    """
+
+    colors: Pixels
+    counts: npt.NDArray[np.intp]
+    numbers: npt.NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, pixels: Pixels, where: str) -> "_Picture":
+        """pixels: [H, W, 3]. GsegError when there are more colours than a label map has."""
+        red, green, blue = (pixels[:, :, channel].astype(np.uint32) for channel in range(3))
+        codes = red << 16 | green << 8 | blue
+        is_there = np.zeros(1 << 24, bool)
+        is_there[codes] = True
+        found = np.flatnonzero(is_there)
+        if len(found) > min(MAX_COLORS, max(MIN_COLORS, codes.size // 4)):
+            message = f"{where}: expected a label map, got a picture of {len(found)} colours"
+            raise GsegError(message, "give the drawn label maps, not the samples")
+        number_of = np.empty(1 << 24, np.uint16)  # only those that are found are written or read
+        number_of[found] = np.arange(len(found))
+        numbers = number_of[codes]
+        colors = (found[:, None] >> np.array([16, 8, 0]) & 255).astype(np.uint8)
+        return cls(colors, np.bincount(numbers.ravel(), minlength=len(found)), numbers)
 
 
-def _refuse_flat_areas(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> None:
+def _refuse_flat_areas(picture: _Picture, labels: npt.NDArray[np.int16], key: ColorKey, where: str) -> None:
     """An undecided pixel whose four neighbours have exactly its colour lies in an area that somebody painted."""
-    inner, middle = labels[1:-1, 1:-1] == _UNDECIDED, pixels[1:-1, 1:-1]
-    for neighbour in (pixels[:-2, 1:-1], pixels[2:, 1:-1], pixels[1:-1, :-2], pixels[1:-1, 2:]):
-        inner = inner & (neighbour == middle).all(axis=2)
+    numbers = picture.numbers
+    inner, middle = labels[1:-1, 1:-1] == _UNDECIDED, numbers[1:-1, 1:-1]
+    for neighbour in (numbers[:-2, 1:-1], numbers[2:, 1:-1], numbers[1:-1, :-2], numbers[1:-1, 2:]):
+        inner &= neighbour == middle
     if inner.any():
-        raise _unknown_color(middle[inner], pixels, key, where)
+        raise _unknown_color(middle[inner], picture, key, where)
 
 
-def _unknown_color(found: Pixels, pixels: Pixels, key: ColorKey, where: str) -> GsegError:
-    """The error for the commonest of the colours that were found, [N, 3]."""
-    colors, _, counts = _unique_colors(found[None])
-    color = colors[counts.argmax()]
+def _unknown_color(numbers: npt.NDArray[np.uint16], picture: _Picture, key: ColorKey, where: str) -> GsegError:
+    """The error for the commonest of the colours that were found, [N]."""
+    commonest = np.bincount(numbers).argmax()
+    color = picture.colors[commonest]
     (row,), _ = key.nearest(color[None])
-    number = int((pixels == color).all(axis=2).sum())
-    message = (
-        f"{where}: {number} pixels are {format_color(tuple(color.tolist()))}, which is not the colour of any class"
-    )
+    count, name = picture.counts[commonest], format_color(tuple(color.tolist()))
+    message = f"{where}: {count} pixels are {name}, which is not the colour of any class"
     nearest = f"{key.labels[row]} {format_color(tuple(key.colors[row].tolist()))}"
     return GsegError(message, f"the nearest is {nearest}; draw in the class colours, without smoothing")
 
 
-def _fill_edges(pixels: Pixels, labels: npt.NDArray[np.intp], key: ColorKey, where: str) -> list[str]:
+def _fill_edges(picture: _Picture, labels: npt.NDArray[np.int16], key: ColorKey, where: str) -> list[str]:
     """Let undecided pixels take the label of a neighbour. GsegError where they are no edge, but an area."""
-    number = int((labels == _UNDECIDED).sum())
+    padded = np.pad(labels, 1, constant_values=_UNDECIDED)
+    flat, below = padded.reshape(-1), padded.shape[1]  # steps from a pixel to that below it
+    undecided = np.flatnonzero(np.pad(labels == _UNDECIDED, 1))
+    number = len(undecided)
     for _ in range(EDGE_WIDTH // 2):  # from both sides
-        padded = np.pad(labels, 1, constant_values=_UNDECIDED)
-        for neighbour in (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:]):
-            np.copyto(labels, neighbour, where=(labels == _UNDECIDED))
-    if (labels == _UNDECIDED).any():
-        raise _unknown_color(pixels[labels == _UNDECIDED], pixels, key, where)
+        found = np.full(len(undecided), _UNDECIDED, np.int16)
+        for step in (-below, below, -1, 1):
+            np.copyto(found, flat[undecided + step], where=(found == _UNDECIDED))
+        flat[undecided] = found
+        undecided = undecided[found == _UNDECIDED]
+    labels[:] = padded[1:-1, 1:-1]
+    if len(undecided):
+        raise _unknown_color(picture.numbers[labels == _UNDECIDED], picture, key, where)
     return [f"{where}: {number} pixels of mixed colours take the class of their neighbours"] if number else []

@@ -78,7 +78,8 @@ def _layers_of(image: Image.Image, data: bytes, classes: ClassMap, where: str) -
 def _layers_of_colored(pixels: Pixels, classes: ClassMap, where: str) -> tuple[list[Layer], list[str]]:
     """pixels: [H, W, 4]"""
     is_drawn = pixels[:, :, 3] >= 128
-    if not are_indices(pixels[is_drawn], classes.colors, where):
+    drawn = pixels.reshape(-1, 4) if is_drawn.all() else pixels[is_drawn]  # which is slow on large pictures
+    if not are_indices(drawn, classes.colors, where):
         return layers_of_colors(pixels[:, :, :3], ~is_drawn, color_key(classes, where), None, where)
     layers, warnings = _layers_of_indices(pixels[:, :, 0], classes, where, is_drawn)
     return layers, [by_index(where), *warnings]
