@@ -1,5 +1,6 @@
 """What a file or folder that gseg wrote says of itself. Needs no PyTorch."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,9 @@ def describe(path: Path) -> dict[str, Any]:
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     meta = read_meta(path)
     header = read_header(path)
-    parts = count_parameters({name: entry["shape"] for name, entry in header.items() if name != "__metadata__"})
+    is_state = meta["kind"].endswith("-state")
+    weights = {name for name in header if name != "__metadata__" and not (is_state and _is_no_weight(name))}
+    parts = count_parameters({name: header[name]["shape"] for name in weights})
     return {
         "kind": meta["kind"],
         "path": path,
@@ -61,6 +64,11 @@ def _describe_checkpoint(path: Path) -> dict[str, Any]:
         "num_parameters_of": parts,
         **_file_facts(path),
     }
+
+
+def _is_no_weight(name: str) -> bool:
+    """Whether a tensor of a training's state is a counter, or what an optimiser knows of a weight."""
+    return "." not in name or bool(re.fullmatch(r"[^.]+\.\d+\.(step|exp_avg|exp_avg_sq)", name))
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
@@ -151,7 +159,7 @@ def _last_metrics(path: Path) -> dict[str, Any] | None:
     """The last whole line; a killed process may have left half a line behind it."""
     if not path.is_file():
         return None
-    for line in reversed(path.read_text(encoding="utf-8").splitlines()):
+    for line in reversed(path.read_bytes().decode(errors="replace").splitlines()):
         try:
             return parse_json(line)
         except ValueError:

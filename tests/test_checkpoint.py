@@ -9,6 +9,8 @@ from safetensors.torch import save_file
 
 from gseg_cli import info as description
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.runs import open_run
+from gseg_cli.training_state import state_of
 from gseg_runtime.errors import CheckpointError, GsegError
 
 
@@ -50,6 +52,26 @@ def test_describe_counts_parameters_by_part(checkpoint):
     facts = description.describe(checkpoint)
     assert (facts["kind"], facts["num_parameters"], facts["num_parameters_of"]) == ("student", 7, {"net": 7})
     assert "num_parameters " in description.format_facts(facts)
+
+
+def test_of_a_trainings_state_only_weights_are_parameters(tmp_path):
+    """An optimiser keeps two numbers more for each, and counts its steps."""
+    net = torch.nn.Linear(2, 3)
+    optimizer = torch.optim.Adam(net.parameters())
+    net(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    state = {"num_steps": torch.tensor(1), **state_of({"G": net}, {"opt_G": optimizer})}
+    save_checkpoint(tmp_path / "state.safetensors", state, {"kind": "gan-state"})
+    facts = description.describe(tmp_path / "state.safetensors")
+    assert (facts["num_parameters"], facts["num_parameters_of"]) == (9, {"G": 9})
+
+
+def test_a_run_whose_metrics_are_damaged_is_described_all_the_same(tmp_path):
+    run = open_run(tmp_path, "gan", {})
+    run.metric(4, loss_D=1.0)
+    with (run.dir / "metrics.jsonl").open("ab") as file:
+        file.write(b"\xff\xfe}\n")
+    assert description.describe(run.dir)["last_metrics"]["loss_D"] == 1.0
 
 
 def test_the_wrong_kind_names_both_kinds(checkpoint):
