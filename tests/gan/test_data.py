@@ -209,6 +209,23 @@ def test_a_damaged_member_of_a_zip_is_skipped_like_a_damaged_file(photos, tmp_pa
     assert unreadable == ["a/03.PNG"] and len(images) == 19
 
 
+def test_a_zip_whose_directory_is_damaged_is_an_error(photos, tmp_path):
+    path = pack(photos, tmp_path / "photos.zip")
+    data = bytearray(path.read_bytes())
+    data[data.find(b"PK\x01\x02") + 2] = 9
+    path.write_bytes(data)
+    with pytest.raises(GsegError, match=r"photos\.zip: a damaged zip: .*") as caught:
+        count_photos(path)
+    assert "copy it again" in caught.value.hint
+
+
+def test_a_zip_that_was_replaced_is_read_anew(photos, tmp_path):
+    path = pack(photos, tmp_path / "photos.zip")
+    assert count_photos(path) == 20
+    next(photos.rglob("*.jpg")).unlink()
+    assert count_photos(pack(photos, path)) == 19
+
+
 def test_too_few_photos_are_an_error(photos, tmp_path):
     for path in sorted(photos.rglob("*.*"))[:5]:
         path.unlink()

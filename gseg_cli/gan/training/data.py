@@ -27,6 +27,7 @@ from gseg_runtime.workers import num_cores
 
 NUM_LOOKED_AT = 20  # photos, for transparency
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
+HINT = "name a folder, zip, tar, LMDB or Parquet of photos of one kind of object"
 
 
 def load_images(
@@ -54,10 +55,16 @@ def load_images(
         raise GsegError(
             f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable"
             + (", or smaller than the crop" if crop else ""),
-            hint="name a folder, zip, tar, LMDB or Parquet of photos of one kind of object"
-            + (", and a --crop that lies in all of them" if crop else ""),
+            hint=HINT + (", and a --crop that lies in all of them" if crop else ""),
         )
     return torch.from_numpy(pixels[:good]), unreadable
+
+
+def check_enough(source: Path) -> int:
+    """As `count_photos`; GsegError for fewer than `load_images` takes."""
+    if (count := count_photos(source)) < MIN_PHOTOS:
+        raise GsegError(f"{source}: expected at least {MIN_PHOTOS} photos, got {count}", HINT)
+    return count
 
 
 def count_photos(source: Path) -> int:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from gseg_cli.gan.networks.config import MAX_WIDTH
 from gseg_cli.gan.training.photo_entry import Photo
-from gseg_cli.gan.training.sources import open_photos
+from gseg_cli.gan.training.sources import open_photos, open_zip
 from gseg_runtime.errors import GsegError
 
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
@@ -79,7 +79,9 @@ def _read_labels(source: Path) -> bytes:
     if source.is_dir():
         with (source / LABELS).open("rb") as file:
             return file.read(MAX_LABELS_BYTES)
-    with zipfile.ZipFile(source) as archive, archive.open(LABELS) as file:
+    if not zipfile.is_zipfile(source):
+        raise FileNotFoundError(source)
+    with open_zip(source).open(LABELS) as file:
         return file.read(MAX_LABELS_BYTES)
 
 

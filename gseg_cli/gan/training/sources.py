@@ -6,6 +6,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from gseg_cli.gan.training import lmdb_file
@@ -43,7 +44,7 @@ def _in_containers(folder: Path, stack: ExitStack) -> list[Photo]:
 
 def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
     if zipfile.is_zipfile(source):
-        return without_masks(_in_zip(stack.enter_context(zipfile.ZipFile(source))), _name)
+        return without_masks(_in_zip(open_zip(source)), _name)
     if source.suffix == ".tar":
         return _in_tars([source], stack)
     if source.suffix == ".parquet":
@@ -51,6 +52,23 @@ def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
     if is_lmdb(source):
         return photos_in_lmdb(source, stack)
     raise GsegError(f"{source}: no file of photos", HINT)
+
+
+def open_zip(source: Path) -> zipfile.ZipFile:
+    """Stays open, and is the same until the file changes: it takes seconds to read what is in a large one.
+
+    GsegError for a damaged one.
+    """
+    state = source.stat()
+    try:
+        return _opened(source.absolute(), state.st_ino, state.st_size, state.st_mtime_ns)
+    except zipfile.BadZipFile as error:
+        raise GsegError(f"{source}: a damaged zip: {error}", "copy it again, or unpack it") from error
+
+
+@lru_cache(maxsize=1)
+def _opened(source: Path, *state: int) -> zipfile.ZipFile:
+    return zipfile.ZipFile(source)
 
 
 def _name(photo: Photo) -> str:

@@ -13,7 +13,7 @@ from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
-from gseg_cli.gan.training.data import count_photos
+from gseg_cli.gan.training.data import check_enough
 from gseg_cli.gan.training.grow import check_start
 from gseg_cli.gan.training.photo_classes import PhotoClasses, read_classes
 from gseg_cli.gan.training.photo_store import load_photos
@@ -58,7 +58,7 @@ def choose_config(
 
     ConfigError for an arch, a channel_base or a number of classes that is not init_from's.
     """
-    num_photos = count_photos(source)
+    num_photos = check_enough(source)
     if init_from is None:
         return auto_config(given, num_photos=num_photos, device=device, num_processes=world.size)
     gan = _read_start(init_from, given.get("num_classes", 0))
