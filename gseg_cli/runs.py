@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gseg_cli import __version__
-from gseg_runtime.errors import GsegError
-from gseg_runtime.files import write_json, write_text
+from gseg_runtime.errors import ConfigError, GsegError
+from gseg_runtime.files import parse_json, read_json, write_json, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 FORMAT = 1
 CHECKPOINT = "checkpoint.safetensors"
 LOG = "log.txt"
+CONFIG = "config.json"
+METRICS = "metrics.jsonl"
+EDITED = "put it back as it was, or start another run without --resume"
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,17 @@ class Run:
     @property
     def checkpoint(self) -> Path:
         return self.dir / CHECKPOINT
+
+    @property
+    def config(self) -> Path:
+        return self.dir / CONFIG
+
+    def saved(self) -> tuple[dict[str, Any], list[dict[str, str]]]:
+        """The config and the parents that `open_run` was given; ConfigError when the file was edited to hold others."""
+        match read_json(self.config):
+            case {"config": dict(config), "parents": list(parents)} if all(map(_is_parent, parents)):
+                return config, parents
+        raise ConfigError(f"{self.config}: expected config and parents, as gseg wrote them", EDITED)
 
     @contextmanager
     def held(self, *, is_needed: bool = True) -> Iterator[None]:
@@ -70,13 +84,13 @@ class Run:
         """A line of metrics.jsonl: the step, the seconds since the run was opened, and the named values."""
         wall_s = round(time.monotonic() - self.start_s, 3)
         finite = {name: value if math.isfinite(value) else None for name, value in values.items()}  # JSON has no nan
-        _append(self.dir / "metrics.jsonl", json.dumps({"step": step, "wall_s": wall_s, **finite}))
+        _append(self.dir / METRICS, json.dumps({"step": step, "wall_s": wall_s, **finite}))
 
     def forget_after(self, step: int) -> None:
         """Drop the metrics that a killed process wrote after it last saved its state: they are written again."""
-        path = self.dir / "metrics.jsonl"
-        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-        kept = [line for line in lines if line.endswith("}") and json.loads(line)["step"] <= step]
+        path = self.dir / METRICS
+        lines = path.read_bytes().decode(errors="replace").splitlines() if path.is_file() else []
+        kept = [line for line in lines if line.endswith("}") and _step_of(line, path) <= step]
         if len(kept) < len(lines):
             write_text(path, "".join(line + "\n" for line in kept))
 
@@ -106,7 +120,7 @@ def open_run(
     """
     run = Run(_new_folder(runs_dir, kind))
     about = {"format": FORMAT, "kind": kind, "created_by": f"gseg {__version__}"}
-    write_json(run.dir / "config.json", {**about, "config": dict(config), "parents": [dict(p) for p in parents]})
+    write_json(run.config, {**about, "config": dict(config), "parents": [dict(p) for p in parents]})
     write_json(run.dir / "env.json", describe_environment(device))
     run.log(f"{kind} started")
     return run
@@ -160,6 +174,23 @@ def _gpu_name(device: "torch.device | None") -> str | None:
     import torch  # whoever has a device has imported it; nobody else should have to
 
     return torch.cuda.get_device_name(device)
+
+
+def _is_parent(entry: Any) -> bool:
+    return isinstance(entry, dict) and all(isinstance(entry.get(key), str) for key in ("kind", "path", "sha256"))
+
+
+def _step_of(line: str, path: Path) -> int:
+    """Of a line of metrics.jsonl; GsegError for one that `Run.metric` did not write."""
+    try:
+        row = parse_json(line)
+    except ValueError:
+        row = None
+    match row:
+        case {"step": int(step)} if all(value is None or isinstance(value, int | float) for value in row.values()):
+            return step
+    message = f"{path}: expected lines of step and figures, got {line[:60]!r}"
+    raise GsegError(message, "take that line out, or the file away: it holds nothing but the figures of curves")
 
 
 def _append(path: Path, line: str) -> None:

@@ -3,10 +3,13 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 from gseg_cli.choices import Labels, Loss, Precision, StudentSize, check_choices
 from gseg_cli.distill.net_config import PRETRAINED
+from gseg_cli.runs import EDITED
+from gseg_cli.saved_values import check_values
 from gseg_runtime.errors import ConfigError, UsageError
 
 PAIR_SEED = 100_000  # behind the seeds people annotate
@@ -151,17 +154,16 @@ def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in config.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
-def from_saved(saved: Mapping[str, Any]) -> StudentConfig:
-    """Back from a run's config.json; ConfigError when it holds something else."""
+def from_saved(saved: Mapping[str, Any], where: Path) -> StudentConfig:
+    """Back from a run's config.json, `where`; ConfigError when it holds something else."""
     try:
+        check_values(StudentConfig, saved, where)
         train = dict(saved["train"])
         train["augment"] = AugmentConfig(**train["augment"])
         pairs = PairsConfig(**saved["pairs"])
         return StudentConfig(pairs=pairs, train=DistillConfig(**train), labelled=saved.get("labelled"))
     except (KeyError, TypeError) as error:
-        raise ConfigError(
-            f"config.json: not the config of a distillation: {error}", "train again without --resume"
-        ) from error
+        raise ConfigError(f"{where}: not the config of a student: {error}", EDITED) from error
 
 
 def differences(one: StudentConfig, other: StudentConfig) -> Iterator[tuple[str, Any, Any]]:

@@ -35,7 +35,7 @@ from gseg_cli.fewshot.model import Annotated, Teacher, load_annotated, load_teac
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.pretrained.lite0 import NOTICE
-from gseg_cli.runs import Run, list_runs, open_run
+from gseg_cli.runs import EDITED, Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.class_map import ClassMap
@@ -108,13 +108,15 @@ def resume_distill(
     moved since. ConfigError when an option differs, CheckpointError for other files, ProjectError without a run.
     """
     run = newest_run(runs_dir, KIND)
-    saved = read_json(run.dir / "config.json")
-    config = moved(from_saved(saved["config"]), given, runs_dir)
+    saved, origins = run.saved()
+    config = moved(from_saved(saved, run.config), given, runs_dir)
     check_same(run, config, configure(given, config))
-    parents = {parent["kind"]: parent for parent in saved["parents"]}
+    parents = {parent["kind"]: parent for parent in origins}
+    if missing := {"gan", "fewshot"} - parents.keys():
+        raise ConfigError(f"{run.config}: parents: expected one of kind {min(missing)}", EDITED)
     gan = _same_file(gan, parents["gan"], "--gan", runs_dir)
     teacher = _same_file(teacher, parents["fewshot"], "--teacher", runs_dir)
-    check_labelled(config, saved["parents"])
+    check_labelled(config, origins)
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run, gan)

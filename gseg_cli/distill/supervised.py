@@ -21,11 +21,10 @@ from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
 from gseg_cli.distill.student import start_student
 from gseg_cli.distill.train import fit_student
-from gseg_cli.runs import Run, open_run
+from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
-from gseg_runtime.files import read_json
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
 from gseg_runtime.spread import spread
 
@@ -81,21 +80,29 @@ def resume_student_train(
     GsegError for other photos or masks, ProjectError without a run.
     """
     run = newest_run(runs_dir, KIND)
-    saved = read_json(run.dir / "config.json")
-    config = moved(from_saved(saved["config"]), given, runs_dir)
-    classes = ClassMap.from_json(saved["config"]["classes"])
+    saved, parents = run.saved()
+    config = moved(from_saved(saved, run.config), given, runs_dir)
+    classes = _classes_of(saved, run.config)
     if named and named.names != classes.names:
         was, now = (", ".join(those.names) for those in (classes, named))
         message = f"{run.dir}: classes were {was} when this run started, now {now}"
         raise ConfigError(message, hint="resume with the same options, or without any")
     check_same(run, config, configure_supervised(given, config))
-    check_labelled(config, saved["parents"])
+    check_labelled(config, parents)
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
         return _outcome(run)
     with run.held():
         say(f"{run.dir}: resuming")
         return _train(_read(classes, config), classes, config, run, device, resume=True, say=say, on_step=on_step)
+
+
+def _classes_of(saved: Mapping[str, Any], where: Path) -> ClassMap:
+    """ConfigError when a run's config.json, `where`, holds none."""
+    try:
+        return ClassMap.from_json(saved.get("classes"))
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error.message}", EDITED) from error
 
 
 def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:

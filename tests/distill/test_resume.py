@@ -21,7 +21,9 @@ from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.train import STATE
 from gseg_cli.distill.trainer import one_cycle
 from gseg_cli.interruption import Interrupted
+from gseg_cli.runs import Run
 from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError, UsageError
+from gseg_runtime.files import read_json, write_json
 from tests.tiny import write_gan
 
 CPU = torch.device("cpu")
@@ -43,7 +45,7 @@ stage.NUM_HELD_OUT, pairs.SHARD, train.REPORT_STEPS = 4, 4, 1
 gan, teacher, runs = map(Path, sys.argv[1:4])
 with join_world("cpu") as (world, device):
     run_distill(
-        gan, teacher, from_saved(json.loads(sys.argv[4])), runs, device, world=world,
+        gan, teacher, from_saved(json.loads(sys.argv[4]), runs), runs, device, world=world,
         on_step=lambda step: time.sleep(float(sys.argv[5])),
     )
 """
@@ -181,7 +183,32 @@ def test_resume_with_other_options_or_files_is_refused_by_name(interrupted, tiny
         resume_distill({}, interrupted, CPU, gan=other)
     with pytest.raises(ProjectError, match="no distill run to resume"):
         resume_distill({}, tmp_path / "empty", CPU)
-    assert from_saved(json.loads((interrupted / "0001-distill" / "config.json").read_text())["config"]) == CONFIG
+    run = Run(interrupted / "0001-distill")
+    assert from_saved(run.saved()[0], run.config) == CONFIG
+
+
+def with_config(about, **changes):
+    return {**about, "config": {**about["config"], **changes}}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda about: [], "expected config and parents"),
+        (lambda about: with_config(about, train=[]), r"train: expected an object, got \[\]"),
+        (lambda about: with_config(about, train={"lr": "0.01"}), r"train\.lr: expected a number, got '0\.01'"),
+        (lambda about: with_config(about, pairs={"count": 1.5}), r"pairs\.count: expected a whole number, got 1\.5"),
+        (lambda about: with_config(about, pairs={"size": 8, "hue": 1}), "not the config of a student: .*'hue'"),
+        (lambda about: {**about, "parents": about["parents"][:1]}, "parents: expected one of kind fewshot"),
+    ],
+)
+def test_a_config_that_was_edited_is_an_error_that_names_the_file(interrupted, change, message):
+    run = Run(interrupted / "0001-distill")
+    about = read_json(run.config)
+    write_json(run.config, change(about))
+    with pytest.raises(ConfigError, match=message) as caught:
+        resume_distill({}, interrupted, CPU)
+    assert caught.value.message.startswith(f"{run.config}: ") and "put it back" in caught.value.hint
 
 
 def test_time_instead_of_steps_ends_the_schedule_when_it_is_over(tiny_gan, teacher, tmp_path):

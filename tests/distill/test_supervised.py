@@ -16,6 +16,7 @@ from gseg_cli.distill.student import load_student
 from gseg_cli.distill.supervised import resume_student_train, run_student_train
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
+from gseg_runtime.files import read_json, write_json
 from gseg_runtime.label_map import read_label_png, write_label_png
 from gseg_runtime.onnx_file import read_card
 
@@ -87,6 +88,12 @@ def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_p
     with pytest.raises(ConfigError, match="classes were background, light when this run started, now background, dark"):
         named = ClassMap.of_names(["background", "dark"])
         resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU, named=named)
+    about = read_json(done.run / "config.json")
+    write_json(done.run / "config.json", {**about, "config": {**about["config"], "classes": "background"}})
+    with pytest.raises(ConfigError, match=r"0001-student/config\.json: classes: expected a list") as caught:
+        resume_student_train({}, tmp_path / "runs", CPU)
+    assert "put it back" in caught.value.hint
+    write_json(done.run / "config.json", about)
     moved = folder.rename(tmp_path / "moved")
     assert resume_student_train({"labelled": str(moved)}, tmp_path / "runs", CPU) == done
     folder = moved.rename(folder)

@@ -3,9 +3,11 @@
 import json
 import math
 import os
+import shutil
 import signal
 import sys
-from dataclasses import replace
+import zipfile
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -21,11 +23,11 @@ from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.training import photo_store, stage
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.data import load_images
-from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train
+from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train, run_or_resume_gan_train
 from gseg_cli.gan.training.train import STATE, train_gan
 from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.interruption import Interrupted
-from gseg_cli.runs import Run, open_run
+from gseg_cli.runs import METRICS, Run, open_run
 from gseg_runtime.errors import ConfigError, GsegError, ProjectError
 from gseg_runtime.files import read_json, write_json
 from gseg_runtime.pip_hint import install
@@ -409,6 +411,72 @@ def test_steps_without_a_doubt_are_spoken_of_once(images, tmp_path):
     for loss in [0.01] * 49 + [0.5] + [0.01] * 120:
         session._watch_balance({"loss_D": loss})
     assert len(said) == 1 and "the generator no longer learns" in said[0]
+
+
+EDITED_CONFIGS = {
+    "a list": ([], "expected config and parents"),
+    "no parents": ({"config": asdict(CONFIG)}, "expected config and parents"),
+    "a parent that is text": ({"config": asdict(CONFIG), "parents": ["gan"]}, "expected config and parents"),
+    "text for a number": ({"batch": "4"}, "batch: expected a whole number, got '4'"),
+    "text for a length": ({"kimg": "long"}, "kimg: expected a number, got 'long'"),
+    "a number for yes": ({"mirror": 1}, "mirror: expected true or false, got 1"),
+    "a crop of two": ({"crop": [0, 4]}, r"crop: expected 4 numbers or null, got \[0, 4\]"),
+    "another fit": ({"fit": "squeeze"}, "fit: expected one of crop, letterbox"),
+}
+
+
+@pytest.mark.parametrize(("content", "message"), EDITED_CONFIGS.values(), ids=EDITED_CONFIGS)
+def test_a_config_that_was_edited_is_an_error_that_names_the_file(photos, tmp_path, content, message):
+    run = Run(run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0).run)
+    whole = read_json(run.config)
+    is_whole = isinstance(content, list) or "config" in content
+    write_json(run.config, content if is_whole else {**whole, "config": {**whole["config"], **content}})
+    with pytest.raises(ConfigError, match=message) as caught:
+        resume_gan_train(photos, {}, tmp_path, CPU, minutes=0.0)
+    assert caught.value.message.startswith(f"{run.config}: ") and "put it back" in caught.value.hint
+
+
+DAMAGED_METRICS = [
+    b"\xff\xfe\x00}\n",
+    b'{"loss_D": 1.0}\n',
+    b'{"step": "4"}\n',
+    b'[4, "}"]}\n',
+    b'{"step": 4, "swd": "few"}\n',
+]
+
+
+@pytest.mark.parametrize("line", DAMAGED_METRICS)
+def test_metrics_that_are_damaged_are_an_error_that_names_the_file_before_anything_is_trained(photos, tmp_path, line):
+    run = Run(run_gan_train(photos, CONFIG, tmp_path, CPU, minutes=0.0).run)
+    with (run.dir / METRICS).open("ab") as file:
+        file.write(line)
+    with pytest.raises(GsegError, match="expected lines of step and figures") as caught:
+        resume_gan_train(photos, {}, tmp_path, CPU)
+    assert caught.value.message.startswith(f"{run.dir / METRICS}: ") and "take that line out" in caught.value.hint
+    (run.dir / METRICS).unlink()
+    assert resume_gan_train(photos, {}, tmp_path, CPU).num_images == 48
+
+
+def test_too_few_photos_are_refused_before_anything_else_is_tried(photos, tmp_path):
+    few = tmp_path / "few"
+    few.mkdir()
+    for path in sorted(photos.iterdir())[:15]:
+        shutil.copy(path, few)
+    said = []
+    with pytest.raises(GsegError, match="few: expected at least 16 photos, got 15"):
+        run_or_resume_gan_train(few, {}, tmp_path / "runs", CPU, trials=tmp_path / "trials.json", say=said.append)
+    assert not said and not (tmp_path / "trials.json").exists()
+
+
+def test_what_is_in_a_zip_is_read_once(photos, tmp_path, monkeypatch):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for path in photos.iterdir():
+            archive.write(path, path.name)
+    opened, really = [], zipfile.ZipFile
+    monkeypatch.setattr(zipfile, "ZipFile", lambda *args: opened.append(args) or really(*args))
+    given = {name: value for name, value in asdict(CONFIG).items() if value is not None}
+    run_or_resume_gan_train(tmp_path / "photos.zip", given, tmp_path / "runs", CPU, minutes=0.0)
+    assert len(opened) == 1
 
 
 def test_metrics_after_the_last_snapshot_are_forgotten(tmp_path):

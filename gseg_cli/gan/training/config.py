@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from gseg_cli.choices import Arch, Augment, Discriminator, Fit, GanPrecision, check_choices
 from gseg_cli.gan.networks.config import make_config
+from gseg_cli.saved_values import check_values
 from gseg_runtime.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -141,7 +143,17 @@ def check_square(box: Box, fit: Fit) -> None:
         raise UsageError(message, "cut out a square, or add --fit letterbox, which puts grey beside the box")
 
 
-def from_saved(saved: Mapping[str, Any]) -> GanTrainConfig:
-    """The config of a run's config.json, perhaps of an earlier version."""
+@dataclass(frozen=True)
+class _Framing:
+    """What config.json also holds."""
+
+    fit: Fit
+    crop: Box | None = None
+
+
+def from_saved(saved: Mapping[str, Any], where: Path) -> GanTrainConfig:
+    """The config of a run's config.json, `where`, perhaps of an earlier version; ConfigError when it was edited."""
     names = {field.name for field in fields(GanTrainConfig)}
+    check_values(GanTrainConfig, saved, where)
+    check_values(_Framing, saved, where)
     return GanTrainConfig(**{key: value for key, value in saved.items() if key in names})

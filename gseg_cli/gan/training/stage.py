@@ -26,7 +26,6 @@ from gseg_cli.runs import Run, list_runs, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.errors import ConfigError, ProjectError
-from gseg_runtime.files import read_json
 
 KIND = "gan"
 PROJECTED = "discriminator: projected; StyleGAN2's takes over if samples become too alike"
@@ -210,8 +209,8 @@ def _go_on(
 ) -> TrainedGan:
     """how: of `resume_gan_train`."""
     world, say = how["world"], how["say"]
-    saved = {"fit": DEFAULT_FIT, **read_json(run.dir / "config.json")["config"]}
-    config = from_saved(saved)
+    saved = {"fit": DEFAULT_FIT, **run.saved()[0]}
+    config = from_saved(saved, run.config)
     known = {**saved, **asdict(config)}
     for key, value in given.items():
         if key not in FREE and known.get(key) != value:
