@@ -125,9 +125,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
         return "nothing", reading
     if not pictures:
         raise GsegError(f"{source}: {_contents(files)}, but no annotations of a known format", _way_out(files))
-    if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
-        message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
-        raise GsegError(message, "export from Label Studio as JSON")
+    _check_named(source, files, pictures)
     pictures = _without_images(_masks_of_camvid(files, pictures))
     known = (*TABLES, ".json", ".gpl")
     others = [name for name in files.names if name not in pictures and not name.lower().endswith(known)]
@@ -144,6 +142,17 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     return "label maps", reading
 
 
+def _check_named(source: Path, files: Files, pictures: list[str]) -> None:
+    """GsegError for pictures of programs that number them as they please: the numbers are no seeds of samples."""
+    if any(re.match(r"task-\d+-annotation-\d+", base_name(name)) for name in pictures):
+        message = f"{source}: PNGs from Label Studio, which do not say which image they belong to"
+        raise GsegError(message, "export from Label Studio as JSON")
+    numbered = [name for name in pictures if re.fullmatch(r"Label_\d+\.png", base_name(name))]
+    if any("PixelLabelData" in files.where(name) for name in numbered) or (numbered and files.named(".mat")):
+        message = f"{source}: PNGs from MATLAB, numbered in the order of its images, such as {base_name(numbered[0])}"
+        raise GsegError(message, "rename each as its picture, which the groundTruth object names")
+
+
 def _way_out(files: Files) -> str:
     """JPEGs beside other files are the photos that belong to these."""
     if files.named(".xcf", ".kra"):
@@ -152,7 +161,11 @@ def _way_out(files: Files) -> str:
         return f"export as JSON instead of CSV; {READ}"
     if files.named(".jpg", ".jpeg") and not files.named(".json", ".xml", ".txt"):
         return "label maps are PNGs: JPEG smears their edges into other classes"
-    return READ
+    if files.named(".roi", ".mat", ".npy", ".npz"):
+        return f"save each picture's labels as a PNG or TIFF of class indices, called as the picture; {READ}"
+    if files.named(".zip"):
+        return f"give the zip itself, not its folder; {READ}"
+    return f"export as COCO, which most programs can; {READ}" if files.named(".json", ".xml") else READ
 
 
 def _masks_of_camvid(files: Files, pictures: list[str]) -> list[str]:

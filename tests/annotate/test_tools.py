@@ -540,9 +540,12 @@ def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
     ("names", "way_out"),
     [
         (["000003.jpg"], "JPEG smears"),
-        (["000003.jpg", "vott.json"], "known: labelme, COCO"),  # photos beside what is unknown are no label maps
+        (["000003.jpg", "vott.json"], "export as COCO"),  # photos beside what is unknown are no label maps
         (["000003.jpg", "via_export_csv.csv"], "export as JSON"),
         (["000003.xcf", "000003.jpg"], "save it as OpenRaster"),
+        (["0010-0010.roi"], "PNG or TIFF of class indices"),  # ImageJ
+        (["gTruth.mat"], "PNG or TIFF of class indices"),
+        (["faces.zip"], "give the zip itself"),
     ],
 )
 def test_the_way_out_of_an_unknown_format_fits_what_was_given(ten_samples, tmp_path, names, way_out):
@@ -710,3 +713,21 @@ def test_pngs_of_label_studio_are_refused_with_the_way_out(ten_samples, tmp_path
     with pytest.raises(GsegError, match="do not say which image") as caught:
         load(tmp_path, ten_samples, CLASSES)
     assert "JSON" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["gTruth.mat", "PixelLabelData/Label_1.png"])
+def test_pngs_that_matlab_numbered_are_refused_with_the_way_out(ten_samples, tmp_path, name):
+    """Its Label_1.png is the first image, which is seldom sample 1."""
+    write(tmp_path / name, b"")
+    write(tmp_path / "Label_1.png", png(box(64, 0, 0, 4, 4, 1)))
+    with pytest.raises(GsegError, match="PNGs from MATLAB, numbered in the order of its images") as caught:
+        load(tmp_path, ten_samples, CLASSES)
+    assert "rename each" in caught.value.hint
+
+
+def test_pngs_that_matlab_named_after_their_images_are_matched(ten_samples, tmp_path):
+    """As later versions do."""
+    labels = box(64, 0, 0, 4, 4, 1)
+    write(tmp_path / "PixelLabelData" / "Label_1_000003.png", png(labels))
+    write(tmp_path / "gTruth.mat", b"")
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES), labels)
