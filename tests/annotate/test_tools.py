@@ -579,6 +579,21 @@ def test_supervisely_polygons_have_holes_and_bitmaps_a_corner(labels_in):
     assert np.array_equal(labels == 2, box(64, 30, 40, 33, 42).astype(bool))
 
 
+def test_what_cannot_be_filled_of_supervisely_is_skipped_and_said(ten_samples, tmp_path):
+    rows = [
+        {"classTitle": "skin", "geometryType": "rectangle", "points": {"exterior": [[0, 0], [3, 3]], "interior": []}},
+        {"classTitle": "pose", "geometryType": "graph", "nodes": {"nose": {"loc": [8, 8]}}},
+    ]
+    path = write(tmp_path / "000003.png.json", {"size": {"width": 64, "height": 64}, "objects": rows})
+    _, found = load(path, ten_samples, CLASSES)
+    assert area(found.all().labels[0]) == 16 and "graph cannot be filled; skipped" in " ".join(found.warnings)
+    rows[1] = {"classTitle": "hair", "geometryType": "alpha_mask", "bitmap": {}}
+    (failure,) = load(write(path, {"size": {"width": 64, "height": 64}, "objects": rows}), ten_samples, CLASSES)[
+        1
+    ].failures
+    assert "not a shape that can be filled: alpha_mask" in failure.message
+
+
 def test_qupath_polygons_have_holes_and_parts(labels_in):
     def feature(kind, coordinates):
         return {"type": "Feature", "geometry": {"type": kind, "coordinates": coordinates},

@@ -17,6 +17,8 @@ from gseg_cli.annotate.shapes import Bitmap, PixelPolygon, Shape, Stroke, pixel_
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.errors import GsegError
 
+_KINDS = ("polygon", "rectangle", "line", "point")  # and bitmap
+_NO_AREA = {"graph", "cuboid", "cuboid_2d"}  # key points, and boxes in space
 _MAX_BITMAP = 64 * 2**20  # bytes of a PNG
 
 
@@ -33,7 +35,11 @@ def read_supervisely(document: Document, files: Files, reading: Reading) -> None
     rows = node.nodes("objects")
     num_masks = sum(row.has("bitmap") for row in rows)
     reading.check_amount(wide_high, len(rows), num_masks, document.where)
-    layers = [Layer(row.text("classTitle"), _shape_of(row, wide_high)) for row in rows]
+    kinds = {row.text("geometryType") for row in rows}
+    if others := kinds & _NO_AREA:
+        reading.warnings.append(f"{document.where}: {', '.join(sorted(others))} cannot be filled; skipped")
+    drawn = [row for row in rows if row.text("geometryType") not in _NO_AREA]
+    layers = [Layer(row.text("classTitle"), _shape_of(row, wide_high)) for row in drawn]
     reading.add(Drawing(document.where, (name,), wide_high, layers, files.picture(name)))
 
 
@@ -43,16 +49,16 @@ def _shape_of(row: Node, size: tuple[int, int]) -> Shape:
         bitmap = row.child("bitmap")
         mask = read_bitmap(_unpack(bitmap.child("data")), row.where, within(size))
         return Bitmap(mask, _corner(bitmap.child("origin")))
+    if kind not in _KINDS:
+        raise GsegError(
+            f"{row.where}: not a shape that can be filled: {kind}", "draw it as a polygon or with the brush"
+        )
     points = row.child("points")
     outer = points.points("exterior")
     if kind == "rectangle":
         return pixel_rectangle(outer.round())
     if kind in ("line", "point"):
         return Stroke(outer + 0.5)
-    if kind != "polygon":
-        raise GsegError(
-            f"{row.where}: not a shape that can be filled: {kind}", "draw it as a polygon or with the brush"
-        )
     holes = points.nodes("interior") if points.has("interior") else []
     rings = [outer, *(Node({"ring": hole.value}, hole.where).points("ring") for hole in holes)]
     return PixelPolygon(tuple(check_polygon(ring, row.where).round().astype(np.int64) for ring in rings))
