@@ -133,7 +133,7 @@ def _indices(values: npt.NDArray[Any], where: str) -> LabelMap:
     is_index = (values >= 0) & (values <= IGNORE) & (values == np.floor(values))
     if not is_index.all():
         message = f"{where}: expected class indices up to {IGNORE}, got {values[~is_index][0]:g}"
-        raise GsegError(message, "save labels, not a picture")
+        raise GsegError(message, "save the indices of classes: neither a picture nor numbers of objects")
     return values.astype(np.uint8)
 
 
