@@ -121,7 +121,7 @@ def _shades_in(
 class _Picture:
     """The different colours [N, 3], how often each occurs [N], and which of them each pixel [H, W] has.
 
-    Both are looked up in tables of all colours: to sort the pixels of a large picture takes some thirty times as long.
+    Both are looked up in tables of all colours, because to sort the pixels of a large picture takes longer.
     """
 
     colors: Pixels

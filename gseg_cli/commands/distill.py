@@ -102,7 +102,7 @@ def distill(
         int | None,
         typer.Option(
             min=8,
-            help="Side of the student's input in pixels.",
+            help="Side of the pictures that the student learns from, in pixels.",
             show_default="the GAN's; for lite0 twice that, up to 256",
         ),
     ] = DistillConfig.input_size,
