@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
+from gseg_runtime.jpeg_scans import check_scans
 
 
 def smooth(height: int, width: int) -> np.ndarray:
@@ -138,6 +139,15 @@ def test_a_jpeg_that_would_be_decoded_for_hours_is_refused(tmp_path: Path) -> No
         read_image(tmp_path / "many.jpg")
     (tmp_path / "video.jpg").write_bytes(scans(100) + 1000 * b"\xff\xda")  # what phones put behind a photo
     assert read_image(tmp_path / "video.jpg").pixels.shape == (16, 16, 3)
+
+
+def test_scans_of_single_components_count_and_one_of_all_does_not() -> None:
+    frame = b"\xff\xd8\xff\xc0\0\x11\x08\0\x10\0\x10\3\1\x11\0\2\x11\0\3\x11\0"
+    single, of_all = b"\xff\xda\0\x08\1\1\0\0\x3f\0", b"\xff\xda\0\x0c\3\1\0\2\0\3\0\0\x3f\0"
+    with pytest.raises(ValueError, match="more than 500 scans"):
+        check_scans(frame + 501 * single)
+    check_scans(frame + 500 * single)
+    check_scans(frame + 501 * of_all)  # libjpeg reads the first alone
 
 
 def test_listing_is_sorted_recursive_and_follows_links_once(tmp_path: Path) -> None:
