@@ -32,7 +32,7 @@ BatchOpt = Annotated[
     int | None, typer.Option("--batch", min=1, help="Photos per inference.", show_default="chosen for the device")
 ]
 WorkersOpt = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Number of threads.", show_default="one per core")
+    int | None, typer.Option("--workers", min=1, help="Photos worked on at once.", show_default="one per core")
 ]
 
 

@@ -5,7 +5,7 @@ batch, the cores decode the next and encode the one before.
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from queue import SimpleQueue
@@ -16,36 +16,37 @@ import numpy as np
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import Entry
-from gseg_runtime.photo_work import Loaded, PhotoWork
+from gseg_runtime.photo_work import Loaded, Work
 from gseg_runtime.plan import Job
 from gseg_runtime.tiles import infer_photo
 from gseg_runtime.workers import Stopped, run_to_completion
 
 NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one encoded
+MAX_PIECE = 4  # photos that a worker is given at once: fewer hand-overs between threads, and messages to processes
 
 Take = Callable[[Entry], None]
 
 
-def segment_photos(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+def segment_photos(model: LoadedModel, work: Work, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """In the way that suits the engine. take: gets each entry, in the calling thread."""
     is_single = model.batch == 1 or work.detail.tile is not None  # a photo in tiles makes batches of its own
     (segment_singly if is_single else segment_batches)(model, work, jobs, take, num_workers)
 
 
-def segment_singly(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+def segment_singly(model: LoadedModel, work: Work, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """Run to completion: no queue, no batch, and no more photos in memory than workers."""
 
     def do(job: Job) -> Entry:
-        loaded = work.load(job)
+        (loaded,) = work.load_all([job])
         if isinstance(loaded, Entry):
             return loaded
         inference = infer_photo(model, loaded.square, loaded.letterbox, work.detail, confidence=work.wants_confidence)
-        return work.save(loaded, inference)
+        return work.save_all([loaded], inference)[0]
 
     run_to_completion(jobs, do, take, num_workers)
 
 
-def segment_batches(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
+def segment_batches(model: LoadedModel, work: Work, jobs: Iterable[Job], take: Take, num_workers: int) -> None:
     """Fixed batches of `model.batch`, the last one padded; decoding and encoding in `num_workers` threads."""
 
     def take_all(entries: list[Entry]) -> None:
@@ -54,7 +55,7 @@ def segment_batches(model: LoadedModel, work: PhotoWork, jobs: Iterable[Job], ta
 
     stop = threading.Event()
     with ThreadPoolExecutor(num_workers) as pool:
-        batches = _Batches(model, work, pool, stop)
+        batches = _Batches(model, work, pool, num_workers, stop)
         run_to_completion(_chunks(jobs, model.batch), batches.do, take_all, NUM_SLOTS, stop)
 
 
@@ -65,8 +66,11 @@ class _Batches:
     it says of that place nobody asks.
     """
 
-    def __init__(self, model: LoadedModel, work: PhotoWork, pool: ThreadPoolExecutor, stop: threading.Event) -> None:
-        self._model, self._work, self._pool, self._stop = model, work, pool, stop
+    def __init__(
+        self, model: LoadedModel, work: Work, pool: ThreadPoolExecutor, num_workers: int, stop: threading.Event
+    ) -> None:
+        """num_workers: threads of the pool."""
+        self._model, self._work, self._pool, self._num_workers, self._stop = model, work, pool, num_workers, stop
         size = model.card.input_size
         self._slots: SimpleQueue[Pixels] = SimpleQueue()
         for _ in range(NUM_SLOTS):
@@ -74,29 +78,27 @@ class _Batches:
 
     def do(self, jobs: list[Job]) -> list[Entry]:
         slot = self._slots.get()
+        size = max(1, min(MAX_PIECE, len(jobs) // self._num_workers))
+        firsts = range(0, len(jobs), size)
         try:
-            loaded = self._each(self._load, jobs, slot)
+            pieces = self._each(lambda first: self._load(jobs[first : first + size], slot[first:]), firsts)
             inference = self._model.infer(
                 slot, confidence=self._work.wants_confidence, logits=self._work.detail.needs_logits
             )
-
-            def save(item: Loaded | Entry, index: int) -> Entry:
-                if isinstance(item, Entry):
-                    return item
-                return self._work.save(item, inference, index)
-
-            return self._each(save, loaded, range(len(loaded)))
+            saved = self._each(lambda piece, first: self._work.save_all(piece, inference, first), pieces, firsts)
+            return [entry for piece in saved for entry in piece]
         finally:
             self._slots.put(slot)
 
-    def _load(self, job: Job, place: Pixels) -> Loaded | Entry:
-        loaded = self._work.load(job)
-        if isinstance(loaded, Loaded):
-            place[:] = loaded.square
+    def _load(self, jobs: Sequence[Job], places: Pixels) -> list[Loaded | Entry]:
+        loaded = self._work.load_all(jobs)
+        for item, place in zip(loaded, places, strict=False):
+            if isinstance(item, Loaded):
+                place[:] = item.square
         return loaded
 
     def _each(self, step: Callable[..., Any], *arguments: Iterable[Any]) -> list[Any]:
-        """`step` on each photo of a batch; Stopped as soon as the run is to end."""
+        """`step` on each piece of a batch; Stopped as soon as the run is to end."""
 
         def unless_stopped(*values: Any) -> Any:
             if self._stop.is_set():

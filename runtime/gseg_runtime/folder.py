@@ -1,13 +1,14 @@
 """From photos to a folder of masks: every good file done, every bad one named, nothing done twice."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from gseg_runtime.batches import segment_photos
 from gseg_runtime.class_map import ClassMap, Color
+from gseg_runtime.codec_processes import CodecProcesses, Setting, are_worth_it
 from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, GsegError, OutputError, UsageError, at_least_one
 from gseg_runtime.extras import Extras, binary_suffixes, is_cut_gseg_file, is_gseg_file
@@ -15,8 +16,7 @@ from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import RESUME_HINT, Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
-from gseg_runtime.photo_files import FolderFiles
-from gseg_runtime.photo_work import PhotoWork, settings_of
+from gseg_runtime.photo_work import Work, settings_of
 from gseg_runtime.plan import LARGE_OVERLAY
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
@@ -30,10 +30,10 @@ class FolderOptions:
     """How photos become a folder of masks.
 
     overwrite: empty the folder first, if only gseg wrote in it. resume: do what an earlier run with the same model left
-    undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads; None is one per core.
-    fast_decode, background, allow_truncated, max_pixels: see `Decoding`. shard: (i, n), only every n-th photo from the
-    i-th (counted from 0) on, for n machines with a folder each. edges, tile: see `Detail`; with either the model must
-    have logits.
+    undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads, or processes where
+    `codec_processes` is worth it; None is one per core. fast_decode, background, allow_truncated, max_pixels: see
+    `Decoding`. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n machines with a folder
+    each. edges, tile: see `Detail`; with either the model must have logits.
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
@@ -244,10 +244,21 @@ def _fill(
         if on_image is not None:
             on_image(Progress(folder.num_taken, total, entry))
 
+    num_workers = min(options.workers or num_cores(), max(1, total))
+    with _work(folder, model, options, extras, num_workers) as work:
+        segment_photos(model, work, folder.todo, take, num_workers)
+
+
+def _work(
+    folder: MaskFolder, model: LoadedModel, options: FolderOptions, extras: Extras, num_workers: int
+) -> AbstractContextManager[Work]:
     masks = {mask for mask in folder.jobs.masks() if mask.endswith(LARGE_OVERLAY)} if extras.overlay else ()
-    files = FolderFiles(folder.out, masks)
-    work = PhotoWork(files, model.card, model.sha256, extras, options.detail)
-    segment_photos(model, work, folder.todo, take, min(options.workers or num_cores(), max(1, total)))
+    setting = Setting(
+        folder.path, folder.out.handle, frozenset(masks), model.card, model.sha256, extras, options.detail
+    )
+    if are_worth_it(len(folder.todo), num_workers, options.detail):
+        return CodecProcesses(setting, num_workers)
+    return nullcontext(setting.work(folder.out))
 
 
 def _report(folder: MaskFolder, model: LoadedModel) -> FolderReport:

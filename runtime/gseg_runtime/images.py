@@ -29,7 +29,7 @@ from gseg_runtime.truncated import as_far_as_it_goes, check_complaint, is_trunca
 from gseg_runtime.walk import list_images as list_images
 
 _LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
-_one_at_a_time = threading.RLock()
+_one_at_a_time: AbstractContextManager[Any] = threading.RLock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +130,12 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, how: De
 def large_lock(height: int, width: int) -> AbstractContextManager[Any]:
     """Hold it while pictures of that size are whole in memory: of large ones there is one at a time."""
     return _one_at_a_time if width * height > _LARGE else nullcontext()
+
+
+def share_large_lock(lock: AbstractContextManager[Any]) -> None:
+    """Take this lock for large pictures from now on, in the whole process. lock: may be taken again by its holder."""
+    global _one_at_a_time
+    _one_at_a_time = lock
 
 
 def _by_pillow(image: Image.Image, data: bytes, how: Decoding) -> tuple[Pixels, str]:

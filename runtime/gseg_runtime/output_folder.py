@@ -11,51 +11,29 @@ from gseg_runtime.files import write_bytes
 from gseg_runtime.folder_lock import FolderLock
 
 
-class OutputFolder:
-    """An unmounted disk leaves an empty folder behind, and somebody may move or delete a folder while it is filled.
+class OpenFolder:
+    """A folder that is held by an open handle, and written to by its path as long as that leads to it.
 
+    An unmounted disk leaves an empty folder behind, and somebody may move or delete a folder while it is filled.
     What is written then would lie where nobody looks for it, beside a report that says that all is well.
     """
 
-    def __init__(self, path: Path, check_claim: Callable[[], None] = lambda: None) -> None:
-        """Make the folder if it is not there.
-
-        check_claim: raises if it may not be written to; asked before anything is changed. GsegError when another
-        process holds it, or it cannot be made.
-        """
-        self.path, self.is_new = path, not path.is_dir()
-        try:
-            if not self.is_new:
-                check_free(path)
-            check_claim()
-            path.mkdir(parents=True, exist_ok=True)
-            self._handle = os.open(path, os.O_RDONLY)  # while it is open, its number is not given to another folder
-            self._lock = _take_lock(path, self._handle)
-        except OSError as error:
-            self._remove_new()
-            raise GsegError(f"{path}: cannot be written to: {error.strerror}") from error
+    def __init__(self, path: Path, handle: int) -> None:
+        """handle: while it is open, the folder's number is not given to another one."""
+        self.path, self._handle = path, handle
 
     def check(self) -> None:
-        """OutputError when `path` leads to this folder no more, or another process has taken it over."""
+        """OutputError when `path` leads to this folder no more."""
         try:
             is_same = os.path.samestat(self.path.stat(), os.fstat(self._handle))
         except OSError as error:
             raise self._gone(error.strerror or str(error)) from error
         if not is_same:
             raise self._gone("another folder is in its place")
-        self._lock.check()
 
     def _gone(self, why: str) -> OutputError:
         hint = "was a drive unmounted, or the folder moved? bring it back and run it again with --resume"
         return OutputError(f"{self.path}: disappeared during the run: {why}", hint)
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether it is nowhere any more, and all in it lost."""
-        try:
-            return os.fstat(self._handle).st_nlink == 0
-        except OSError:
-            return True
 
     def write(self, name: Path, data: bytes) -> None:
         """A file below it, atomically; folders between are made, but never the folder itself.
@@ -70,6 +48,46 @@ class OutputFolder:
                 raise
             self.check()  # else somebody took away a folder in it just now
             write_bytes(self.path / name, data, top=self.path)
+
+
+class OutputFolder(OpenFolder):
+    """The folder of a run: made once, and held by one process."""
+
+    def __init__(self, path: Path, check_claim: Callable[[], None] = lambda: None) -> None:
+        """Make the folder if it is not there.
+
+        check_claim: raises if it may not be written to; asked before anything is changed. GsegError when another
+        process holds it, or it cannot be made.
+        """
+        self.path, self.is_new = path, not path.is_dir()
+        try:
+            if not self.is_new:
+                check_free(path)
+            check_claim()
+            path.mkdir(parents=True, exist_ok=True)
+            super().__init__(path, os.open(path, os.O_RDONLY))
+            self._lock = _take_lock(path, self._handle)
+        except OSError as error:
+            self._remove_new()
+            raise GsegError(f"{path}: cannot be written to: {error.strerror}") from error
+
+    @property
+    def handle(self) -> int:
+        """For `OpenFolder`, in this process or one that inherits it."""
+        return self._handle
+
+    def check(self) -> None:
+        """OutputError also when another process has taken it over."""
+        super().check()
+        self._lock.check()
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is nowhere any more, and all in it lost."""
+        try:
+            return os.fstat(self._handle).st_nlink == 0
+        except OSError:
+            return True
 
     def leave(self) -> None:
         """Close it as it was found: one that was made and is empty is taken away again."""

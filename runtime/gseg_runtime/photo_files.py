@@ -9,7 +9,7 @@ from typing import Protocol
 from gseg_runtime.errors import GsegError, ImageError, OutputError
 from gseg_runtime.images import read_picture
 from gseg_runtime.manifest import RESUME_HINT, Stamp, stamp_of
-from gseg_runtime.output_folder import OutputFolder
+from gseg_runtime.output_folder import OpenFolder
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.polygons import path_from
 
@@ -47,7 +47,7 @@ class FolderFiles:
     masks: names of masks, relative to it, that could be taken for files beside others.
     """
 
-    def __init__(self, out: OutputFolder, masks: Collection[str] = ()) -> None:
+    def __init__(self, out: OpenFolder, masks: Collection[str] = ()) -> None:
         self._out, self._masks = out, masks
 
     def stamp(self, photo: Path) -> Stamp:

@@ -1,11 +1,11 @@
 """What is done to one photo before and after the network: decode and letterbox it, write its mask and the rest."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import simplejpeg
@@ -50,8 +50,21 @@ class Loaded:
     remark: str = ""
 
 
-class PhotoWork:
-    """The two halves of the work on a photo; may be used from several threads at once.
+class Work(Protocol):
+    """The two halves of the work on photos; may be used from several threads at once."""
+
+    detail: Detail
+    wants_confidence: bool
+
+    def load_all(self, jobs: Sequence[Job]) -> list[Loaded | Entry]:
+        """Read, decode and letterbox each; a failed entry says why not."""
+
+    def save_all(self, items: Sequence[Loaded | Entry], inference: Inference | Tiled, first: int = 0) -> list[Entry]:
+        """Write what is wanted of the photos in the squares from `first` on; a failed entry says why not."""
+
+
+class PhotoWork(Work):
+    """Both halves, done in the thread that asks.
 
     Whatever goes wrong with one photo, be it foreseen or not, makes a failed entry of it. A GsegError is what ends the
     run: the output folder is broken, or there is too little memory.
@@ -72,6 +85,15 @@ class PhotoWork:
         self._extras = extras
         self.detail = detail or Detail()
         self.wants_confidence = extras.confidence
+
+    def load_all(self, jobs: Sequence[Job]) -> list[Loaded | Entry]:
+        return [self.load(job) for job in jobs]
+
+    def save_all(self, items: Sequence[Loaded | Entry], inference: Inference | Tiled, first: int = 0) -> list[Entry]:
+        return [
+            item if isinstance(item, Entry) else self.save(item, inference, index)
+            for index, item in enumerate(items, first)
+        ]
 
     def load(self, job: Job) -> Loaded | Entry:
         """Read, decode and letterbox; a failed entry that says why not."""

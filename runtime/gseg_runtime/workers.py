@@ -65,9 +65,9 @@ def run_to_completion(
 ) -> None:
     """Do `work` on every job in `num_workers` threads; `take` gets each result, in the calling thread.
 
-    Decoding, inference and compression release Python's lock, so threads are enough. The first exception in a worker
-    or in `take` stops the workers after the job in their hands and is raised here. Ctrl-C does not wait for longer
-    than a second: a thread that is still at work then ends with the process.
+    Decoding, inference and compression release Python's lock, so on a few cores threads are enough; `codec_processes`
+    is for many. The first exception in a worker or in `take` stops the workers after the job in their hands and is
+    raised here. Ctrl-C does not wait for longer than a second: a thread that is still at work ends with the process.
     stop: set when the workers are to end, for work that can end early.
     """
     pool = _Pool(jobs, work, stop or threading.Event())
