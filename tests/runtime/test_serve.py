@@ -10,8 +10,9 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,6 +27,7 @@ pytest.importorskip("httpx")
 pytest.importorskip("prometheus_client")
 
 import httpx
+import uvicorn
 from starlette.testclient import TestClient
 
 from gseg_cli.app import main
@@ -37,7 +39,7 @@ from gseg_runtime.serving.app import ServeConfig, make_app
 from gseg_runtime.serving.metrics import Metrics
 from gseg_runtime.serving.pipeline import BusyError, Pipeline
 from gseg_runtime.serving.serve import names_for
-from gseg_runtime.serving.server import listen
+from gseg_runtime.serving.server import configured, listen
 
 ADDRESS = "http://127.0.0.1:8000"
 
@@ -178,7 +180,13 @@ def test_too_little_memory_is_told_as_what_passes(client: MakeClient, photos: Pa
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Host": "evil.example"}, {"Host": "evil.example:8000"}, {"Origin": "http://evil.example"}, {"Origin": "null"}],
+    [
+        {"Host": "evil.example"},
+        {"Host": "evil.example:8000"},
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://[x]"},
+    ],
 )
 def test_names_and_pages_of_others_are_refused(asker: TestClient, headers: dict[str, str]) -> None:
     for path in ("/", "/model", "/metrics"):
@@ -376,6 +384,85 @@ def test_a_body_that_never_ends_gives_its_place_back(loaded: LoadedModel) -> Non
         return statuses[0]
 
     assert asyncio.run(ask()) == 408
+
+
+@pytest.fixture
+def port(client: MakeClient) -> Iterator[int]:
+    """Where a server listens in a thread of this process."""
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(configured(client().app, 1))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        yield listener.getsockname()[1]
+        server.should_exit = True
+        thread.join()
+
+
+def said(port: int, request: bytes) -> bytes:
+    """All that a server says until it closes the connection."""
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(request)
+        return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"\x16\x03\x01\x02\x00\x01\r\n\r\n",  # TLS
+        b"GET /health HTTP/1.1\r\n\r\n",
+        b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: -3\r\n\r\nabc",
+        b"POST /segment HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    ],
+)
+def test_what_is_no_http_is_told_so_in_json(port: int, request_: bytes) -> None:
+    head, _, body = said(port, request_).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400 ") and b"nosniff" in head
+    assert set(json.loads(body)) == {"error", "hint"}
+
+
+def test_a_body_that_turns_bad_after_its_answer_ends_the_connection(port: int, caplog: Any) -> None:
+    start = b"PUT /segment HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        connection.sendall(start)
+        answer = b""
+        while not answer.endswith(b"}"):
+            answer += connection.recv(65536)
+        connection.sendall(b"zz\r\n")
+        assert answer.startswith(b"HTTP/1.1 405 ") and connection.recv(65536) == b""
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("beginning", [b"", b"GET /hea", b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\nGET /"])
+def test_nobody_holds_a_connection_without_a_request(port: int, beginning: bytes, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gseg_runtime.serving.connection.PATIENCE_S", 0.1)
+    assert (b'{"status":"ok"}' in said(port, beginning)) == beginning.endswith(b"GET /")
+
+
+def test_a_request_that_takes_longer_than_headers_may_is_answered(
+    port: int, photos: Path, loaded: LoadedModel, monkeypatch: Any
+) -> None:
+    def slow(self: Any, squares: Pixels, outputs: Sequence[str]) -> list[Plane]:
+        time.sleep(0.5)
+        return infer(self, squares, outputs)
+
+    infer = type(loaded.backend).infer
+    monkeypatch.setattr(type(loaded.backend), "infer", slow)
+    monkeypatch.setattr("gseg_runtime.serving.connection.PATIENCE_S", 0.1)
+    answer = httpx.post(f"http://127.0.0.1:{port}/segment", content=(photos / "a.jpg").read_bytes())
+    assert answer.status_code == 200
+
+
+def test_more_connections_than_there_are_files_for_are_refused_and_the_rest_is_served(
+    port: int, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("gseg_runtime.serving.connection.max_connections", lambda: 3)
+    address = ("127.0.0.1", port)
+    with ExitStack() as stack:
+        idle = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(8)]
+        with suppress(ConnectionResetError):
+            assert idle[-1].recv(1) == b""
+        idle[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert idle[0].recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: Any, capsys: Any, model: Path) -> None:

@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-_HEADERS = {
+HEADERS = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -42,7 +42,7 @@ class Guard:
             return refusal(403, f"Host {host!r} is not one of the server's names", "allow it with --allow-host")
         origin = headers.get("origin")
         # Only the name counts: a proxy before the server may speak https where the server speaks http.
-        if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
+        if origin is not None and _netloc(origin) != host.lower():
             return refusal(403, "a page of another server asks", "only the server's own page may")
         return None
 
@@ -50,6 +50,14 @@ class Guard:
 def refusal(status: int, error: str, hint: str | None) -> Response:
     """An error as JSON. The connection ends with it: the rest of the body is not read."""
     return JSONResponse({"error": error, "hint": hint}, status, headers={"Connection": "close"})
+
+
+def _netloc(origin: str) -> str | None:
+    """Name and port; None for what is no address, such as http://[x]."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return None
 
 
 def _name(host: str) -> str:
@@ -60,7 +68,7 @@ def _name(host: str) -> str:
 def _with_headers(send: Send) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(_HEADERS)
+            MutableHeaders(scope=message).update(HEADERS)
         await send(message)
 
     return sending

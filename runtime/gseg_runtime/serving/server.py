@@ -10,6 +10,11 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from gseg_runtime.errors import GsegError
+from gseg_runtime.serving.connection import Connection
+
+# asyncio takes as many connections at once before any can be refused; each that finds no file left to open is a
+# traceback in the log.
+_BACKLOG = 64
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -32,11 +37,15 @@ def listen(host: str, port: int) -> socket.socket:
 
 def run(app: ASGIApp, listener: socket.socket, on_end: Callable[[], None] = lambda: None, *, patience_s: int) -> None:
     """Until Ctrl-C or a signal to end. on_end: is called first then; patience_s: what requests in hand get to end."""
-    config = uvicorn.Config(
-        app, http="h11", ws="none", lifespan="off", log_config=None, access_log=False, server_header=False,
-        timeout_graceful_shutdown=patience_s,
+    _Server(configured(app, patience_s), on_end).run(sockets=[listener])
+
+
+def configured(app: ASGIApp, patience_s: int) -> uvicorn.Config:
+    """log_level: what uvicorn warns of, such as a client's wish for HTTP/2, is nothing that anybody here can mend."""
+    return uvicorn.Config(
+        app, http=Connection, ws="none", lifespan="off", log_config=None, log_level="error", access_log=False,
+        server_header=False, timeout_graceful_shutdown=patience_s, backlog=_BACKLOG,
     )  # fmt: skip
-    _Server(config, on_end).run(sockets=[listener])
 
 
 class _Server(uvicorn.Server):
