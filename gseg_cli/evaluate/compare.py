@@ -1,6 +1,7 @@
 """Two folders of label maps against each other: every pixel is counted over all images before anything is divided."""
 
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from gseg_runtime.manifest import failed_masks
 from gseg_runtime.mask_folder import REPORT
 from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
-from gseg_runtime.photo_names import IMAGES, MASKS
+from gseg_runtime.photo_names import IMAGES, MASKS, is_named_like_a_picture
 from gseg_runtime.pillow import open_picture, picture_errors
 from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY
 from gseg_runtime.workers import num_cores, run_to_completion
@@ -40,7 +41,7 @@ def compare_folders(
 ) -> Comparison:
     """Compare every label PNG below `truth` with the one of the same relative name below `predicted`.
 
-    A prediction of the truth's shape is compared at the truth's size.
+    For x.png that may be x.jpg.png. A prediction of the truth's shape is compared at the truth's size.
 
     truth: a folder of label PNGs, or one that holds them in masks/ and photos in images/. Of the latter `predicted` may
         hold the masks in images/, as when the whole folder was segmented.
@@ -128,10 +129,22 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     failed = failed_masks(predicted)
     below = _where_masks_lie(predicted, truth)
     masks = [below / path.with_suffix(".png") for path in relative]
+    if not all((predicted / mask).is_file() for mask in masks):
+        in_full = _named_in_full(predicted)
+        masks = [mask if (predicted / mask).is_file() else in_full.get(mask, mask) for mask in masks]
     missing = [mask for mask in masks if str(mask) in failed or not (predicted / mask).is_file()]
     if missing:
         raise _missing(missing, predicted, len(masks))
     return [(predicted / mask, truth / path) for mask, path in zip(masks, relative, strict=True)]
+
+
+def _named_in_full(folder: Path) -> dict[Path, Path]:
+    """Masks called x.jpg.png, as those of buckets are, by their short names; none where two have the same."""
+    found = [path.relative_to(folder) for path in list_images(folder) if path.suffix.lower() == ".png"]
+    full = [path for path in found if is_named_like_a_picture(path.stem)]
+    short = [path.with_name(f"{Path(path.stem).stem}.png") for path in full]
+    count = Counter(short)
+    return {name: path for name, path in zip(short, full, strict=True) if count[name] == 1}
 
 
 def _where_masks_lie(predicted: Path, truth: Path) -> Path:

@@ -130,6 +130,16 @@ def test_missing_predictions_are_named(folders: tuple[Path, Path]) -> None:
         compare_folders(*folders)
 
 
+def test_masks_named_in_full_are_those_of_the_truths_short_names(folders: tuple[Path, Path]) -> None:
+    figures = compare_folders(*folders).to_json()
+    (folders[0] / "deep" / "b.png").rename(folders[0] / "deep" / "b.JPG.png")
+    (folders[0] / "a.png").rename(folders[0] / "a.png.png")
+    assert compare_folders(*folders).to_json() == figures
+    shutil.copy(folders[0] / "a.png.png", folders[0] / "a.jpg.png")  # of two photos, and nobody knows which
+    with pytest.raises(GsegError, match=r"1 of 2 predictions are missing: a\.png"):
+        compare_folders(*folders)
+
+
 def test_another_shape_or_an_index_without_class_is_an_error_with_the_file(folders: tuple[Path, Path]) -> None:
     with pytest.raises(GsegError, match=r"^\S*predicted/deep/b\.png: class index 2, but there are 2 classes") as caught:
         compare_folders(*folders, ClassMap.of_names(["background", "skin"]))
