@@ -45,8 +45,18 @@ class LoadedModel:
         self.require(confidence=confidence, logits=logits)
         if logits:
             labels, scores = self.backend.infer(squares, (LABELS, LOGITS))
-            return Inference(labels, confidence_of(scores, axis=1) if confidence else None, scores)
-        return Inference(*self.backend.infer(squares, (LABELS, CONFIDENCE) if confidence else (LABELS,)))
+            inference = Inference(labels, confidence_of(scores, axis=1) if confidence else None, scores)
+        else:
+            inference = Inference(*self.backend.infer(squares, (LABELS, CONFIDENCE) if confidence else (LABELS,)))
+        self._check_classes(inference)
+        return inference
+
+    def _check_classes(self, inference: Inference) -> None:
+        """GsegError when the network knows more classes than its card: nobody could tell what its masks mean."""
+        largest, count = int(inference.labels.max(initial=0)), len(self.card.classes)
+        if largest >= count:
+            message = f"the model labels pixels as class {largest}, but its card names only {count}, counted from 0"
+            raise GsegError(message, "export it again with gseg export")
 
     def require(self, *, confidence: bool, logits: bool) -> None:
         """GsegError when `infer` cannot be asked for these."""

@@ -40,6 +40,8 @@ class ModelCard:
     def __post_init__(self) -> None:
         if not isinstance(self.input_size, int) or self.input_size < 1:
             raise ModelCardError(f"model card: input_size: expected a number of pixels, got {self.input_size!r}")
+        if not isinstance(self.precision, str):
+            raise ModelCardError(f"model card: precision: expected a text, got {self.precision!r}")
         if self.resize != "letterbox":
             raise ModelCardError(f"model card: resize: expected letterbox, got {self.resize!r}", _UPGRADE)
         if len(self.fill) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in self.fill):

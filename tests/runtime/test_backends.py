@@ -7,9 +7,11 @@ import onnx
 import pytest
 from conftest import MakeModel, brightness_graph
 
+from gseg_cli.app import main
 from gseg_runtime.backends import choose
 from gseg_runtime.backends.base import LABELS
 from gseg_runtime.backends.ort import OrtBackend, has_cuda_provider
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
 
 
@@ -81,6 +83,15 @@ def test_a_graph_that_is_not_what_its_card_says_is_refused(model: Path, tmp_path
     onnx.save(graph, tmp_path / "float.onnx")
     with pytest.raises(ModelCardError, match="expected a graph from uint8"):
         OrtBackend(tmp_path / "float.onnx")
+
+
+@pytest.mark.parametrize("more", [[], ["--stats"], ["--edges", "smooth"]])
+def test_a_network_of_more_classes_than_its_card_names_ends_the_run(
+    make_model: MakeModel, photos: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = make_model(logits=True, classes=ClassMap.of_names(["background", "dark"]))
+    assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model), *more]) == 1
+    assert "its card names only 2, counted from 0" in capsys.readouterr().err
 
 
 def test_the_test_model_is_valid_onnx() -> None:

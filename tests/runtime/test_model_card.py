@@ -32,6 +32,7 @@ def test_keys_of_later_versions_of_the_same_format_are_passed_over() -> None:
         ({"input_size": "64"}, "input_size"),
         ({"resize": "stretch"}, "resize: expected letterbox, got 'stretch'"),
         ({"fill": [0, 0, 300]}, "fill"),
+        ({"precision": ["fp32"]}, "precision: expected a text"),
         ({"fill": 3}, "not iterable"),
         ({"parents": [{"kind": "generator"}]}, "missing 2 required"),
     ],
