@@ -195,6 +195,9 @@ def _report(error: BaseException, out: Output) -> int:
             return _fail(out, str(error).partition(". ")[0], _memory_hint(), 1)
         case MemoryError():
             return _fail(out, "not enough memory", "end other programs, or give this one more", 1)
+        case RuntimeError() if str(error) == "can't start new thread":  # Python has no other sign of it
+            more = "raise the limit of processes (ulimit -u, that of the container), or give this one more memory"
+            return _fail(out, "no more threads can be started", more, 1)
         case FileNotFoundError() if not _is_somewhere():
             message = "the current folder is not there any more"
             return _fail(out, message, "change to another folder, or to the new one of the same name: cd .", 1)

@@ -171,6 +171,12 @@ def test_too_little_memory_is_no_bug(describe_raises, capsys):
     assert capsys.readouterr().err.splitlines()[0] == "error: not enough memory"
 
 
+def test_a_limit_of_threads_is_no_bug(describe_raises, capsys):
+    describe_raises(RuntimeError("can't start new thread"))
+    assert main(["info", "x"]) == 1
+    assert "no more threads can be started" in capsys.readouterr().err.splitlines()[0]
+
+
 def test_a_bug_is_one_line_and_code_70_and_debug_shows_where(describe_raises, capsys, monkeypatch):
     describe_raises(ZeroDivisionError("by nothing"))
     assert main(["info", "x"]) == 70
