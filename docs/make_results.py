@@ -28,6 +28,8 @@ def published() -> str:
 def as_run(folder: Path, docs: Path) -> str:
     """The tables in `folder`, as Markdown; copies their pictures into `docs`."""
     texts = [path.read_text(encoding="utf-8") for name in TABLES if (path := folder / f"{name}.md").is_file()]
+    if not texts and any(folder.glob("*-quick.md")):
+        raise SystemExit(f"{folder}: holds tables of --quick alone, which show nothing of quality; run it without")
     if not texts:
         raise SystemExit(f"{folder}: holds no table; gseg reproduce all -o {folder} writes them")
     text = "\n".join(text.replace("## ", "### ", 1) for text in texts)

@@ -40,3 +40,6 @@ def test_tables_of_a_run_come_into_the_page_with_their_pictures(tmp_path: Path) 
     assert (docs / "results-table3.png").read_bytes() == b"picture"
     with pytest.raises(SystemExit, match="holds no table"):
         MADE["as_run"](docs, docs)
+    (docs / "table1-quick.md").write_text("## Table 1\n\nquick\n")
+    with pytest.raises(SystemExit, match="tables of --quick alone"):
+        MADE["as_run"](docs, docs)
