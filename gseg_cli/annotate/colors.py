@@ -9,6 +9,7 @@ import numpy.typing as npt
 from gseg_cli.annotate.drawing import Layer
 from gseg_cli.annotate.shapes import Bitmap, Mask
 from gseg_cli.annotate.template_colors import class_of_shades, is_template_color
+from gseg_cli.counted import counted
 from gseg_runtime.class_map import IGNORE, Color, format_color
 from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import Pixels
@@ -101,7 +102,8 @@ def layers_of_colors(
     known = (drift > 0) & (values >= 0)
     if known.any():
         warnings.append(
-            f"{where}: {counts[known].sum()} pixels differ from the class colours, by up to {drift[known].max()} levels"
+            f"{where}: {counted(counts[known].sum(), 'pixel')} of other colours than the classes', by up to "
+            f"{counted(drift[known].max(), 'level')}"
         )
     rows = [index for index in np.unique(labels).tolist() if index >= 0 and key.labels[index] != unlabelled]
     return [Layer(key.labels[index], Bitmap(labels == index)) for index in rows], warnings
@@ -182,4 +184,5 @@ def _fill_edges(picture: _Picture, labels: npt.NDArray[np.int16], key: ColorKey,
     labels[:] = padded[1:-1, 1:-1]
     if len(undecided):
         raise _unknown_color(picture.numbers[labels == _UNDECIDED], picture, key, where)
-    return [f"{where}: {number} pixels of mixed colours take the class of their neighbours"] if number else []
+    mixed = counted(number, "pixel")
+    return [f"{where}: {mixed} of mixed colours, which take the class of their neighbours"] if number else []

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from gseg_cli.annotate.drawing import SAMPLES
+from gseg_cli.counted import counted
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import atomic_path
@@ -91,7 +92,7 @@ def check_replaced(folder: Path, handed: Sequence[Path], made: tuple[str, float,
         return
     for place in handed:
         if count := sum(re.fullmatch(r"\d{6,}\.(png|json)", path.name) is not None for path in place.rglob("*")):
-            message = f"{place}: holds {count} files of the samples in {folder}, which others would replace"
+            message = f"{place}: holds {counted(count, 'file')} of the samples in {folder}, which others would replace"
             raise GsegError(message, f"move {place} away first: what is drawn there are no labels of the new samples")
 
 

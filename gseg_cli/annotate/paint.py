@@ -224,7 +224,8 @@ def _about_lines(drawing: Drawing, line_width: float) -> list[str]:
     number = sum(isinstance(layer.shape, Stroke) for layer in drawing.layers)
     if not number:
         return []
-    return [f"{drawing.where}: {number} lines or points are drawn {line_width:g} pixels wide (--line-width)"]
+    what = "a line or point is" if number == 1 else f"{number} lines or points are"
+    return [f"{drawing.where}: {what} drawn {line_width:g} pixels wide (--line-width)"]
 
 
 def _annotations(maps: dict[int, LabelMap], samples: SampleSet, names: Names) -> AnnotationSet | None:

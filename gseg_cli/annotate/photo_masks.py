@@ -13,6 +13,7 @@ from gseg_cli.annotate.drawing import PHOTOS
 from gseg_cli.annotate.importing import read_drawings
 from gseg_cli.annotate.photo_folder import PhotoFolder
 from gseg_cli.annotate.photos import paint_photos
+from gseg_cli.counted import counted
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.distill.labelled_photos import check_shape
 from gseg_cli.folder_description import write_description
@@ -147,5 +148,5 @@ def _check_foreign(out: Path, ours: set[Path]) -> None:
     found = [file for part in ("images", "masks") for file in sorted((out / part).rglob("*")) if file.is_file()]
     others = [file for file in found if not (file.name.startswith(TEMPORARY_PREFIX) or litter_kind(file.name))]
     if foreign := [file for file in others if file not in ours]:
-        message = f"{out}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
+        message = f"{out}: holds {counted(len(foreign), 'file')} that gseg did not write, for example {foreign[0].name}"
         raise GsegError(message, "choose another folder, or move them away")

@@ -31,6 +31,7 @@ from gseg_cli.annotate.formats.yolo import label_files, read_yolo
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.source_files import Files, base_name, open_source
 from gseg_cli.annotate.table_above import with_table
+from gseg_cli.counted import counted
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
@@ -103,7 +104,7 @@ def read_source(source: Path, names: Names, bounds: Bounds = SAMPLES) -> tuple[s
         return "YOLO", reading
     strange = [document.where for document in documents if _is_strange(document)]
     if strange:
-        what = f"{len(strange)} JSON or XML files hold no annotations of a known format and were skipped"
+        what = f"skipped {counted(len(strange), 'JSON or XML file')} without annotations of a known format"
         reading.warnings.append(f"{source}: {what}, for example {strange[0]}")
     return _read_pictures(source, files, names, reading)
 
@@ -132,7 +133,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if others:
         where = files.where(others[0])
         reading.warnings.append(
-            f"{source}: {len(others)} files are not label maps and were skipped, for example {where}"
+            f"{source}: skipped {counted(len(others), 'file')} without a label map, for example {where}"
         )
     parts = part_names(pictures, [*names.classes.names, *names.mapping])
     if parts:
@@ -196,4 +197,4 @@ def _contents(files: Files) -> str:
     if not files.names:
         return "an empty folder or zip"
     endings = sorted({Path(name).suffix.lower() or "no suffix" for name in files.names})
-    return f"holds {len(files.names)} files ({', '.join(endings[:6])})"
+    return f"holds {counted(len(files.names), 'file')} ({', '.join(endings[:6])})"

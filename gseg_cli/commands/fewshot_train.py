@@ -51,6 +51,7 @@ def fewshot_train(
         raise UsageError("--steps: the paper's schedule has its own length, 1,000 epochs", "use one of the two")
     config = FewshotConfig(model=model, features=features, schedule=schedule, steps=steps, num_heads=heads, seed=seed)
 
+    from gseg_cli.counted import counted
     from gseg_cli.device import pick_device
     from gseg_cli.fewshot.stage import run_fewshot_train
     from gseg_cli.memory import keep_freed_memory
@@ -70,7 +71,7 @@ def fewshot_train(
     out = current_output()
     for warning in trained.warnings:
         out.warn(warning)
-    out.result(asdict(trained), f"{trained.checkpoint}: {model} from {trained.annotations} annotations")
+    out.result(asdict(trained), f"{trained.checkpoint}: {model} from {counted(trained.annotations, 'annotation')}")
 
 
 def _about_classes() -> list[str]:

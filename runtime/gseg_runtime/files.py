@@ -183,7 +183,8 @@ def check_owned(path: Path, owned: Callable[[Path], bool]) -> None:
     """GsegError when the folder holds a file that gseg did not write."""
     foreign = [file for file in _tree(path)[0] if not _is_ours(file, owned)]
     if foreign:
-        message = f"{path}: holds {len(foreign)} files that gseg did not write, for example {foreign[0].name}"
+        files = "1 file" if len(foreign) == 1 else f"{len(foreign)} files"
+        message = f"{path}: holds {files} that gseg did not write, for example {foreign[0].name}"
         raise GsegError(message, "choose another folder, or move them away")
 
 

@@ -139,7 +139,8 @@ class MaskFolder:
         finally:
             self.out.close()
         if isinstance(error, OutputError):
-            raise OutputError(f"{error.message}; {num_safe} masks are safe", error.hint) from error
+            safe = "1 mask is safe" if num_safe == 1 else f"{num_safe} masks are safe"
+            raise OutputError(f"{error.message}; {safe}", error.hint) from error
 
     def take(self, entry: Entry) -> None:
         """Count an entry and put it into the manifest; of those that are done nothing is kept in memory.

@@ -78,7 +78,7 @@ def test_pictures_beside_masks_of_the_same_name_are_passed_over(ten_samples, tmp
     write(tmp_path / folder / "000003.png", (ten_samples.dir / "000003.png").read_bytes())
     _, found = load(tmp_path, ten_samples, CLASSES)
     assert np.array_equal(found.all().labels[0], box(64, 8, 8, 40, 40))
-    assert "1 files are not label maps and were skipped" in found.warnings[0]
+    assert "skipped 1 file without a label map" in found.warnings[0]
 
 
 def test_label_maps_in_a_folder_called_images_are_read_where_nothing_else_is_like_them(ten_samples, tmp_path):

@@ -160,7 +160,7 @@ def test_unlabelled_pixels_can_be_ignored_and_lines_have_a_width(run, project, t
     assert run(write(tmp_path / "000003.json", line), "--unlabelled", "ignore", "--line-width", "4") == 0
     labels = AnnotationSet.load(project.annotations_dir).labels[0]
     assert np.unique(labels).tolist() == [2, 255] and (labels == 2).sum() == 4 * 64
-    assert "1 lines or points are drawn 4 pixels wide" in capsys.readouterr().err
+    assert "a line or point is drawn 4 pixels wide" in capsys.readouterr().err
 
 
 def test_what_looks_wrong_is_warned_about(run, tmp_path, capsys):
@@ -251,7 +251,7 @@ def test_what_nobody_submitted_in_label_studio_is_said(run, tmp_path, capsys):
     error = capsys.readouterr().err
     assert "on 2 images nothing was submitted; drafts and predictions do not count\nhint: submit" in error
     assert run(write(tmp_path / "b.json", [left, {"data": {"image": "000004.png"}, "annotations": [result]}])) == 0
-    assert "warning: " in (error := capsys.readouterr().err) and "on 1 images nothing was submitted" in error
+    assert "warning: " in (error := capsys.readouterr().err) and "on 1 image nothing was submitted" in error
 
 
 def test_the_class_that_one_word_means_is_suggested_and_no_other(run, tmp_path, capsys):

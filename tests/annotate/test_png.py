@@ -203,7 +203,7 @@ def test_files_that_are_no_pngs_are_left_out_with_a_word(samples, source):
     draw(source / "._3.png", face())  # what macOS leaves on other disks
     (source / "4.jpg").write_bytes(b"")
     (warning,) = import_pngs(source, samples, CLASSES).warnings
-    assert "1 files are not label maps" in warning and "4.jpg" in warning
+    assert "skipped 1 file without a label map" in warning and "4.jpg" in warning
 
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "LA"])

@@ -18,7 +18,7 @@ SCALES = (2, 3, 4, 8)
 def painted(samples, shape, size, **options):
     reading = Reading([Drawing("a.json", ("000003.png",), (size, size), [Layer("skin", shape)])])
     found = tie(reading, samples, Names(CLASSES), **options)
-    assert found.warnings == () or "lines or points" in found.warnings[0]
+    assert found.warnings == () or "--line-width" in found.warnings[0]
     return found.all().labels[0]
 
 

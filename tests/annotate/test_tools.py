@@ -563,7 +563,7 @@ def test_annotations_of_no_known_format_beside_pictures_are_not_passed_over_in_s
     write(tmp_path / "samples.json", {"format": 1, "kind": "samples"})  # of gseg itself
     _, found = load(tmp_path, ten_samples, CLASSES)
     assert len(found.failures) == 1
-    assert "1 JSON or XML files hold no annotations of a known format" in found.warnings[0]
+    assert "skipped 1 JSON or XML file without annotations of a known format" in found.warnings[0]
     assert "annotations.json" in found.warnings[0]
 
 

@@ -79,7 +79,7 @@ def test_the_parts_of_a_data_set_are_no_classes(by_folder, tmp_path):
     assert read_classes(tmp_path / "vehicles").names == ("bus", "train")
     shutil.copytree(by_folder / "dark", tmp_path / "flat" / "test")
     shutil.copytree(by_folder / "bright", tmp_path / "flat" / "train", ignore=shutil.ignore_patterns("inner"))
-    with pytest.raises(GsegError, match=r"10 photos have no class, test/0\.png for one"):
+    with pytest.raises(GsegError, match=r"10 photos without a class, test/0\.png for one"):
         read_classes(tmp_path / "flat")
 
 
@@ -125,7 +125,7 @@ def test_a_list_that_gives_no_classes_is_refused(by_folder, labels, message):
 
 def test_photos_without_classes_are_refused(by_folder, tmp_path):
     shutil.copy(by_folder / "dark" / "0.png", by_folder / "loose.png")
-    with pytest.raises(GsegError, match=r"1 photos have no class, loose\.png for one"):
+    with pytest.raises(GsegError, match=r"1 photo without a class, loose\.png for one"):
         read_classes(by_folder)
     with pytest.raises(GsegError, match=r"2 to 16384 classes, got 1 \(cats\)"):
         read_classes(tiny.write_photos(tmp_path / "one" / "cats").parent)

@@ -125,7 +125,7 @@ def test_only_what_the_command_wrote_is_written_over(photos: Path, tmp_path: Pat
     (out / "table.csv").write_text("its table")
     assert len(fill(photos, out, overwrite=True)) == 4
     (out / "other.csv").write_text("no table of this command")
-    with pytest.raises(GsegError, match=r"holds 1 files that gseg did not write, for example other\.csv"):
+    with pytest.raises(GsegError, match=r"holds 1 file that gseg did not write, for example other\.csv"):
         open_folder(photos, out, overwrite=True)
     (out / "other.csv").unlink()
     (tmp_path / "elsewhere").write_text("ours")

@@ -357,7 +357,7 @@ def test_what_systems_leave_behind_makes_no_folder_foreign(segmenter: Segmenter,
     assert {name: left.pop(name) for name in litter} == litter  # and none of it is touched
     assert {name for name in left if "/" in name} == set()
     (out / "notes.txt").write_text("mine")
-    with pytest.raises(GsegError, match=r"1 files that gseg did not write, for example notes\.txt"):
+    with pytest.raises(GsegError, match=r"1 file that gseg did not write, for example notes\.txt"):
         segmenter.segment_folder(many, out, overwrite=True)
 
 

@@ -17,6 +17,7 @@ from gseg_cli.annotate.match import ends_like_a_picture
 from gseg_cli.annotate.rle import decode_brush
 from gseg_cli.annotate.shapes import Bitmap, Ellipse, Polygon, Shape, rectangle
 from gseg_cli.annotate.source_files import Files
+from gseg_cli.counted import counted
 from gseg_runtime.errors import GsegError
 
 _SHAPE_KEYS = ("points", "rle", "imageDataURL", "radiusX", "width")
@@ -46,9 +47,8 @@ def read_label_studio(document: Document, files: Files, reading: Reading) -> Non
                 reading.add(_drawing_of(task, files, reading))
     if not unsubmitted:
         return
-    message = (
-        f"{document.where}: on {len(unsubmitted)} images nothing was submitted; drafts and predictions do not count"
-    )
+    images = counted(len(unsubmitted), "image")
+    message = f"{document.where}: on {images} nothing was submitted; drafts and predictions do not count"
     hint = "submit the annotations in Label Studio, and export again"
     is_all = len(reading.drawings) == num_drawings and isinstance(document.content, list)
     if is_all:

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gseg_cli.counted import counted
 from gseg_cli.gan.networks.config import MAX_WIDTH
 from gseg_cli.gan.training.photo_entry import Photo
 from gseg_cli.gan.training.sources import open_photos, open_zip
@@ -91,7 +92,7 @@ def _by_list(path: Path, names: Sequence[str], data: bytes) -> PhotoClasses:
     except (ValueError, RecursionError) as error:
         raise GsegError(f"{path}: not a list of classes: {error}", HINT) from error
     if missing := [name for name in names if name not in class_of]:
-        raise GsegError(f"{path}: gives {len(missing)} photos no class, {missing[0]} for one", HINT)
+        raise GsegError(f"{path}: gives {counted(len(missing), 'photo')} no class, {missing[0]} for one", HINT)
     return _checked(path, [class_of[name] for name in names], 1 + max(class_of.values(), default=0))
 
 
@@ -113,7 +114,7 @@ def _listed(content: Any) -> Mapping[str, int]:
 def _by_folder(source: Path, names: Sequence[str]) -> PhotoClasses:
     folders = _class_folders(names)
     if loose := [name for name, folder in zip(names, folders, strict=True) if not folder]:
-        raise GsegError(f"{source}: {len(loose)} photos have no class, {loose[0]} for one", HINT)
+        raise GsegError(f"{source}: {counted(len(loose), 'photo')} without a class, {loose[0]} for one", HINT)
     classes = sorted(set(folders))
     index_of = {folder: index for index, folder in enumerate(classes)}
     return _checked(source, [index_of[folder] for folder in folders], len(classes), tuple(classes))

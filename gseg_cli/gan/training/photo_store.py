@@ -8,6 +8,7 @@ from pathlib import Path
 
 from torch import Tensor
 
+from gseg_cli.counted import counted
 from gseg_cli.gan.training.config import Box, GanTrainConfig
 from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import LABELS, count_labels
@@ -36,7 +37,7 @@ def load_photos(
     if world.is_first and not config.alpha and has_transparent(source):
         say(f"warning: {source}: some photos are transparent in part; they are shown over black (--alpha trains alpha)")
     if not config.num_classes and (num_labels := count_labels(source)):
-        what = f"{LABELS} gives {num_labels} photos a class, which is ignored; all count as one kind"
+        what = f"{LABELS} gives {counted(num_labels, 'photo')} a class, which is ignored; all count as one kind"
         say(f"warning: {source}: {what} (--conditional trains on the classes)")
     return images, unreadable
 
