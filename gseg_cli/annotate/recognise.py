@@ -164,6 +164,8 @@ def _way_out(files: Files) -> str:
         return "label maps are PNGs: JPEG smears their edges into other classes"
     if files.named(".roi", ".mat", ".npy", ".npz"):
         return f"save each picture's labels as a PNG or TIFF of class indices, called as the picture; {READ}"
+    if files.named(".gz"):
+        return f"unpack it first, with gunzip; {READ}"
     if files.named(".zip"):
         return f"give the zip itself, not its folder; {READ}"
     return f"export as COCO, which most programs can; {READ}" if files.named(".json", ".xml") else READ

@@ -546,6 +546,7 @@ def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
         (["0010-0010.roi"], "PNG or TIFF of class indices"),  # ImageJ
         (["gTruth.mat"], "PNG or TIFF of class indices"),
         (["faces.zip"], "give the zip itself"),
+        (["000003.geojson.gz"], "gunzip"),
     ],
 )
 def test_the_way_out_of_an_unknown_format_fits_what_was_given(ten_samples, tmp_path, names, way_out):
@@ -602,6 +603,7 @@ def test_qupath_polygons_have_holes_and_parts(labels_in):
     ring, parts = [square(0, 0, 20, 20), square(5, 5, 15, 15)], [[square(30, 30, 34, 34)], [square(40, 40, 44, 44)]]
     features = [feature("Polygon", ring), feature("MultiPolygon", parts)]
     assert area(labels_in("000003.geojson", features)) == 300 + 32
+    assert area(labels_in("000003.geojson", features[1])) == 32  # one object alone
     points = labels_in("000003.geojson", [feature("MultiPoint", [[16, 30], [48, 30]])])
     assert_two_discs(points)
 

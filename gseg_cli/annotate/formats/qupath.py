@@ -12,13 +12,16 @@ from gseg_runtime.errors import GsegError
 
 
 def is_geojson(content: Any) -> bool:
-    """A FeatureCollection, or the bare list of features that older versions wrote."""
+    """A FeatureCollection, the bare list of features that older versions wrote, or one feature alone."""
     features = content.get("features") if isinstance(content, dict) else content
-    return isinstance(features, list) and bool(features) and all(map(_is_feature, features))
+    return _is_feature(content) or (isinstance(features, list) and bool(features) and all(map(_is_feature, features)))
 
 
 def read_geojson(document: Document, files: Files, reading: Reading) -> None:
-    features = document.node.nodes("features") if isinstance(document.content, dict) else document.node.items()
+    if _is_feature(document.content):
+        features = [document.node]
+    else:
+        features = document.node.nodes("features") if isinstance(document.content, dict) else document.node.items()
     layers = [Layer(_label_of(feature), shape) for feature in features for shape in _shapes_of(feature)]
     reading.add(Drawing(document.where, (document.name.removesuffix(".geojson"),), None, layers))
 
