@@ -72,6 +72,18 @@ def are_indices(pixels: Pixels, colors: Sequence[Color], where: str) -> bool:
     return True
 
 
+def refuse_numbers(pixels: Pixels, colors: Sequence[Color], where: str) -> None:
+    """GsegError for numbers of objects as colours, red + 256 * green + 65536 * blue, as panoptic data sets have them.
+
+    pixels: [N, 3 or 4]; colors: of the classes. Read by colour, small numbers would all be a black background.
+    """
+    has_reds = any(red and not (green or blue) for red, green, blue in colors)
+    if not has_reds and pixels[:, 0].any() and not pixels[:, 1:3].any():
+        message = f"{where}: numbers of objects, saved as colours; which class each has stands in another file"
+        hint = "export class indices as PNG (Segments.ai's format semantic), or COCO panoptic with its JSON"
+        raise GsegError(message, hint)
+
+
 def by_index(where: str) -> str:
     """A warning."""
     return f"{where}: class indices in three channels, so it is read by index, not by colour"

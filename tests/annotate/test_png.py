@@ -219,6 +219,22 @@ def test_class_indices_in_three_equal_channels_are_read_by_index_and_said(sample
     )
 
 
+def test_numbers_of_objects_saved_as_colours_are_an_error_that_tells_the_way(samples, source):
+    """As Segments.ai and panoptic data sets have them. By colour nearly all of them would be a black background."""
+    numbers = np.zeros((*face().shape, 4), np.uint8)
+    numbers[..., 0], numbers[..., 3] = face(), 255
+    Image.fromarray(numbers).save(source / "3.png")
+    (failure,) = import_pngs(source, samples, CLASSES).failures
+    assert "numbers of objects, saved as colours" in failure.message and "class indices" in failure.hint
+
+
+def test_reds_are_colours_where_a_class_is_red(samples, source):
+    classes = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (255, 0, 0), (0, 255, 0)))
+    Image.fromarray(np.stack([255 * (face() == 1)] + 2 * [0 * face()], -1).astype(np.uint8)).save(source / "3.png")
+    found = import_pngs(source, samples, classes)
+    assert not found.failures and np.array_equal(found.all().labels[0], face() == 1)
+
+
 def test_a_mask_in_black_and_white_stays_one_where_these_are_class_colours(samples, source):
     classes = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (255, 255, 255), (1, 1, 1)))
     Image.fromarray(np.where(face() == 1, 255, 0).astype(np.uint8)).convert("RGB").save(source / "3.png")

@@ -14,7 +14,7 @@ from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
 from gseg_cli.annotate.class_table import NAMES, OWN, ClassTable, Tables
-from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors
+from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors, refuse_numbers
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Import, tie
@@ -79,6 +79,7 @@ def _layers_of_colored(pixels: Pixels, classes: ClassMap, where: str) -> tuple[l
     """pixels: [H, W, 4]"""
     is_drawn = pixels[:, :, 3] >= 128
     drawn = pixels.reshape(-1, 4) if is_drawn.all() else pixels[is_drawn]  # which is slow on large pictures
+    refuse_numbers(drawn, classes.colors, where)
     if not are_indices(drawn, classes.colors, where):
         return layers_of_colors(pixels[:, :, :3], ~is_drawn, color_key(classes, where), None, where)
     layers, warnings = _layers_of_indices(pixels[:, :, 0], classes, where, is_drawn)
