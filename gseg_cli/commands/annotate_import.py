@@ -190,6 +190,7 @@ def _write_photo_masks(
 ) -> None:
     from gseg_cli.annotate.importing import unpainted
     from gseg_cli.annotate.photo_masks import check_photo_masks, lost, read_photo_masks, write_photo_masks
+    from gseg_cli.counted import counted
     from gseg_cli.output import current_output
 
     output, project = current_output(), open_project()
@@ -208,7 +209,7 @@ def _write_photo_masks(
     data = {
         "out": out, "format": found.kind, "photos": found.names, "classes": found.classes.names, "warnings": warnings,
     }  # fmt: skip
-    text = f"{out}: {len(found.maps)} labelled photos ({found.kind}), for gseg student-train {out}"
+    text = f"{out}: {counted(len(found.maps), 'labelled photo')} ({found.kind}), for gseg student-train {out}"
     status: Any = "partial" if found.failures else "success"
     output.result(data, text, status=status, errors=_failures(found))
 

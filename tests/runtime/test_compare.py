@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from gseg_cli.app import main
 from gseg_cli.evaluate.compare import compare_folders, find_classes
@@ -147,6 +148,13 @@ def test_another_shape_or_an_index_without_class_is_an_error_with_the_file(folde
     write_labels(folders[0], {"a.png": [[0, 0]]})
     with pytest.raises(GsegError, match=r"predicted/a\.png against .*expected a prediction of \[1, 4\] pixels"):
         compare_folders(*folders)
+
+
+def test_a_truth_in_colours_is_an_error_that_names_the_way_to_label_maps(folders: tuple[Path, Path]) -> None:
+    Image.new("RGB", (4, 1)).save(folders[1] / "a.png")
+    with pytest.raises(GsegError, match=r"truth/a\.png: expected a label map") as caught:
+        compare_folders(*folders)
+    assert caught.value.hint and "annotate-import --photos" in caught.value.hint
 
 
 def test_an_empty_or_missing_folder_is_an_error(folders: tuple[Path, Path], tmp_path: Path) -> None:
