@@ -42,6 +42,7 @@ class AnnotationFolder:
         self.others: AnnotationSet | None = None
         if there:
             self._take_over(there)
+        self._listed = set(self.maps)  # in annotations.json; not the same where the disk was full
 
     def file(self, seed: int) -> Path:
         """What says how a sample is labelled: its label map, or the list that lacks it."""
@@ -49,12 +50,12 @@ class AnnotationFolder:
 
     def write(self, seed: int, labels: LabelMap) -> None:
         """The labels of a sample as they are now."""
-        is_labelled, was_labelled = bool((labels != IGNORE).any()), seed in self.maps
+        is_labelled = bool((labels != IGNORE).any())
         if is_labelled:
             self.maps[seed] = labels
         else:
             self.maps.pop(seed, None)
-        if is_labelled != was_labelled:
+        if is_labelled != (seed in self._listed):
             self._write_all()
         elif is_labelled:
             write_label_png(self.folder / sample_name(seed), labels, self.classes)
@@ -107,9 +108,9 @@ class AnnotationFolder:
             self._remove_rest()
         else:
             now.write(self.folder, SOURCE)
-        listed = set(map(sample_name, now.seeds)) if now else set()
+        self._listed = set(now.seeds) if now else set()
         for seed in self.samples.seeds:
-            if sample_name(seed) not in listed:
+            if seed not in self._listed:
                 (self.folder / sample_name(seed)).unlink(missing_ok=True)
 
     def _remove_rest(self) -> None:

@@ -18,7 +18,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from gseg_cli.label.accept import Wish
-from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.errors import NotThereError, StaleError, UnsavedError
 from gseg_cli.label.guard import Guard
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.session import Session
@@ -28,6 +28,7 @@ from gseg_runtime.errors import GsegError, UsageError
 
 PAGE = Path(__file__).parent / "page"
 _MAX_JSON = 2**16  # bytes
+_STATUS = {StaleError: 409, NotThereError: 404, UnsavedError: 503}  # the page sends again what gets 503
 
 
 def make_app(session: Session, tokens: Tokens) -> Starlette:
@@ -188,7 +189,7 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
 
 async def _told(request: Request, error: Any) -> Response:
     """An error that a person can mend."""
-    status = 409 if isinstance(error, StaleError) else 404 if isinstance(error, NotThereError) else 400
+    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
     more = {"rev": error.rev} if isinstance(error, StaleError) else {}
     return JSONResponse({"error": error.message, "hint": error.hint, **more}, status)
 

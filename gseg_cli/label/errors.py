@@ -15,3 +15,7 @@ class StaleError(GsegError):
             f"sample {seed}: was changed elsewhere since", "load its labels again; is it open in two tabs?"
         )
         self.rev = rev
+
+
+class UnsavedError(GsegError):
+    """The disk does not take a change now; it may later, as when room was made or the project was moved back."""

@@ -141,6 +141,7 @@ class Session:
         self.events.publish(name, **data)
 
     def _write_classes(self, classes: ClassMap) -> list[dict[str, Any]]:
+        self.store.lock.check()
         palette.write_changed(self._project.path(FILE), self.classes, classes)
         self.store.recolour(classes)
         self.events.publish("classes")

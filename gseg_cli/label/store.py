@@ -1,20 +1,21 @@
 """The labels of a project's pictures: each change is on disk before it is acknowledged."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.errors import NotThereError, StaleError, UnsavedError
 from gseg_cli.label.journal import Journal, Rectangle
 from gseg_cli.label.lock import FolderLock
 from gseg_cli.label.subject import Subject
 from gseg_cli.project import Project
 from gseg_runtime.class_map import IGNORE, ClassMap
-from gseg_runtime.errors import UsageError
+from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png
 
 
@@ -151,16 +152,14 @@ class LabelStore:
     ) -> Patch | None:
         """change: None when there is nothing to be done. is_newest: whether the newest change was the same."""
         with self._mutex:
-            self.lock.check()
             journal = self._journal(seed)
-            if rev == journal.rev - 1 and is_newest(journal):
-                assert journal.newest is not None
-                where: Rectangle | None = journal.newest[1]
-            elif rev != journal.rev:
+            is_repeated = rev == journal.rev - 1 and is_newest(journal)
+            if rev != journal.rev and not is_repeated:
                 raise StaleError(seed, journal.rev)
-            else:
-                where = change(journal)
-                if where is not None:
+            with _telling_unsaved():
+                self.lock.check()
+                where = journal.newest[1] if is_repeated and journal.newest else change(journal)
+                if where is not None:  # repeated too: the first time the disk may have been full
                     self.annotations.write(seed, journal.labels)
             return None if where is None else Patch(where, journal.labels[where.slices], _state(journal))
 
@@ -200,6 +199,17 @@ class LabelStore:
 
     def _path(self, seed: int) -> Path:
         return self.dir / f"{seed:06d}-{self.subject.making(seed)}.journal"
+
+
+@contextmanager
+def _telling_unsaved() -> Iterator[None]:
+    """What cannot be written now may be sent again."""
+    try:
+        yield
+    except GsegError as error:
+        raise UnsavedError(error.message, error.hint) from error
+    except OSError as error:
+        raise UnsavedError(f"cannot be saved: {error.strerror or error}", "check the disk") from error
 
 
 def _is_newer(file: Path, other: Path) -> bool:

@@ -258,12 +258,21 @@ def test_a_count_of_samples_that_nobody_means_is_refused(page, count):
     assert page.post("/api/samples", json={"count": count}).status_code == 400
 
 
-def test_a_full_disk_is_told_and_the_stroke_is_not_acknowledged(page, monkeypatch):
+def test_a_project_that_was_moved_takes_strokes_and_classes_as_soon_as_it_is_back(page, project):
+    moved = project.dir.rename(project.dir.with_name("moved"))
+    assert put(page).status_code == 503
+    answer = page.post("/api/classes", json={"name": "hat"})
+    assert "was moved or removed" in answer.json()["error"] and not project.dir.exists()
+    moved.rename(project.dir)
+    assert put(page).json()["rev"] == 1
+
+
+def test_a_full_disk_is_told_and_the_page_may_send_the_stroke_again(page, monkeypatch):
     def full(*args: Any) -> None:
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("gseg_cli.label.journal.os.fsync", full)
     answer = put(page)
-    assert answer.status_code == 500 and "No space left" in answer.json()["error"]
+    assert answer.status_code == 503 and "No space left" in answer.json()["error"]
     monkeypatch.undo()
     assert put(page).json()["rev"] == 1

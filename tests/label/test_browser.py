@@ -407,6 +407,20 @@ def test_strokes_wait_while_the_server_is_away(painter: Painter, context: Browse
     assert (painter.labels() == SKIN)[[10, 20], 15].all()
 
 
+def test_strokes_wait_while_the_project_is_away_and_nothing_claims_to_be_saved(
+    painter: Painter, project: Project
+) -> None:
+    painter.press("2")
+    away = project.dir.rename(project.dir.with_name("away"))
+    painter.stroke((10, 10), (20, 10))
+    painter.stroke((10, 20), (20, 20))
+    painter.page.wait_for_selector("#saved[data-state=unsaved]")
+    expect(painter.page.locator("#saved")).to_have_text("Not saved: 2 changes wait")
+    expect(painter.page.locator(".toast")).to_contain_text("was moved or removed")
+    away.rename(project.dir)
+    assert (painter.labels() == SKIN)[[10, 20], 15].all()
+
+
 def test_a_killed_server_has_every_stroke_and_what_can_be_undone(context: BrowserContext, project: Project) -> None:
     with _command(project) as (server, address):
         painter = Painter(context.new_page(), address, SEEDS[0])

@@ -18,7 +18,7 @@ from gseg_cli.gan.networks.discriminator import Discriminator
 from gseg_cli.gan.networks.stylegan2 import StyleGAN2
 from gseg_cli.gan.sample import write_samples
 from gseg_cli.gan.sample_set import SampleSet
-from gseg_cli.label.errors import NotThereError, StaleError
+from gseg_cli.label.errors import NotThereError, StaleError, UnsavedError
 from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.store import LabelStore
@@ -256,6 +256,26 @@ def test_a_project_that_was_moved_is_not_begun_anew_where_it_was(project):
     again = opened(Project.open(moved))
     assert (again.labels(3)[DOT.slices] == 1).all()
     again.close()
+
+
+@pytest.mark.parametrize("write", ["save_latents", "write_label_png", "write_description"])
+def test_what_a_full_disk_kept_from_the_annotations_is_there_after_the_same_change_is_sent_again(
+    project, monkeypatch, write
+):
+    def full(*args, **options):
+        raise GsegError("cannot be written: No space left on device")
+
+    store = opened(project)
+    dot(store, 1)
+    monkeypatch.setattr(f"gseg_cli.annotate.annotation_set.{write}", full)
+    with pytest.raises(UnsavedError):
+        store.draw(5, 0, DOT, np.full((1, 2), 2, np.uint8))
+    monkeypatch.undo()
+    assert store.draw(5, 0, DOT, np.full((1, 2), 2, np.uint8)).rev == 1
+    annotations = AnnotationSet.load(project.annotations_dir)
+    assert annotations.seeds == (3, 5)
+    assert (annotations.labels[1][DOT.slices] == 2).all()
+    store.close()
 
 
 def test_annotations_of_another_gan_are_refused_and_stay(project):

@@ -3,15 +3,16 @@
 import { byId, make, percent } from "./dom.js";
 
 const NOTE_LASTS = 7000; // milliseconds
+const TROUBLES = { offline: "Offline", unsaved: "Not saved" };
 const STAGES = { ridge: "first answer", mlp: "refined" };
 
 /** @param {import("./sync.js").Sync} sync @param {boolean} line do events come? */
 export function showSaved(sync, line) {
-  const offline = sync.offline || !line;
+  const trouble = line ? sync.trouble : "offline";
   const saved = byId("saved");
-  saved.dataset.state = offline ? "offline" : sync.waiting ? "saving" : "saved";
+  saved.dataset.state = trouble ?? (sync.waiting ? "saving" : "saved");
   const waits = sync.waiting === 1 ? "1 change waits" : `${sync.waiting} changes wait`;
-  if (offline) saved.textContent = sync.waiting ? `Offline: ${waits}` : "Offline";
+  if (trouble) saved.textContent = `${TROUBLES[trouble]}${sync.waiting ? `: ${waits}` : ""}`;
   else saved.textContent = sync.waiting ? "Saving…" : "Saved";
 }
 

@@ -8,7 +8,7 @@ import { Sheet } from "./sheet.js";
 
 const PAUSE = 1000; // milliseconds before the next try, then longer
 const LONGEST_PAUSE = 5000;
-const NOT_ADMITTED = 403; // until the address that a new server printed is opened in any tab
+const TRY_AGAIN = [403, 503]; // until the address that a new server printed is opened in any tab; until the disk takes it
 
 /**
  * Events: "state"; "change" (detail: Sheet), the shown labels differ from what was painted; "unchanged", there was
@@ -19,7 +19,7 @@ export class Sync extends EventTarget {
   #sheets = new Map();
   #jobs = [];
   #running = false;
-  offline = false;
+  /** @type {"offline" | "unsaved" | null} why what waits is not sent */ trouble = null;
 
   /** @param {number} size side of the samples in pixels */
   constructor(size) {
@@ -91,8 +91,7 @@ export class Sync extends EventTarget {
     this.#running = true;
     for (let pause = PAUSE; this.#jobs.length; ) {
       const done = await this.#try(this.#jobs[0]);
-      if (done) this.#jobs.shift();
-      this.offline = !done;
+      if (done) this.#jobs.shift(), (this.trouble = null);
       this.#tell("state");
       if (!done) await new Promise((resolve) => setTimeout(resolve, pause));
       pause = done ? PAUSE : Math.min(LONGEST_PAUSE, 1.5 * pause);
@@ -105,10 +104,11 @@ export class Sync extends EventTarget {
     try {
       if (job.version === job.sheet.version) await this.#send(job);
     } catch (error) {
-      if (error instanceof api.Offline) return false;
+      if (error instanceof api.Offline) return (this.trouble = "offline"), false;
       if (!(error instanceof api.Refused)) throw error;
-      if (error.status === NOT_ADMITTED) return this.#tell("refused", error), false;
-      return this.#refused(job, error);
+      if (!TRY_AGAIN.includes(error.status)) return this.#refused(job, error);
+      this.trouble = "unsaved";
+      return this.#tell("refused", error), false;
     }
     return true;
   }
@@ -125,7 +125,7 @@ export class Sync extends EventTarget {
     try {
       if (stale || painted) sheet.load(await api.labels(sheet.seed));
     } catch (failed) {
-      if (failed instanceof api.Offline) return false;
+      if (failed instanceof api.Offline) return (this.trouble = "offline"), false;
       if (!(failed instanceof api.Refused)) throw failed;
     }
     this.#tell("change", sheet);
