@@ -51,6 +51,9 @@ def _page() -> list[Route | Mount]:
 def _routes(session: Session) -> list[Route]:
     """Work is done in a thread, so that the loop goes on."""
 
+    def check_key(request: Request) -> None:
+        session.check_key(_seed(request), request.query_params.get("classes", session.classes_key))
+
     async def project(request: Request) -> Response:
         return JSONResponse(await run_in_threadpool(session.project))
 
@@ -64,22 +67,25 @@ def _routes(session: Session) -> list[Route]:
     async def labels(request: Request) -> Response:
         labels, state = await run_in_threadpool(session.show, _seed(request))
         facts = {"X-Rev": state.rev, "X-Can-Undo": int(state.can_undo), "X-Can-Redo": int(state.can_redo)}
-        return _raw(labels.tobytes(), facts)
+        return _raw(labels.tobytes(), {**facts, "X-Classes": session.classes_key})
 
     async def draw(request: Request) -> Response:
         rev, *where = (_query(request, name) for name in ("rev", "x", "y", "w", "h"))
         rectangle, data = Rectangle(*where), np.frombuffer(await request.body(), np.uint8)
+        check_key(request)
         if data.size != rectangle.w * rectangle.h:
             raise UsageError(f"expected {rectangle.w}x{rectangle.h} bytes, got {data.size}")
         pixels = data.reshape(rectangle.h, rectangle.w)
         return JSONResponse(_state(await run_in_threadpool(session.draw, _seed(request), rev, rectangle, pixels)))
 
     async def step(request: Request) -> Response:
+        check_key(request)
         move = session.undo if request.url.path.endswith("/undo") else session.redo
         rev = _whole(await _body(request), "rev")
         return _patch(await run_in_threadpool(move, _seed(request), rev))
 
     async def accept(request: Request) -> Response:
+        check_key(request)
         data = await _body(request)
         rev, wish = _whole(data, "rev"), Wish.of_json(data)
         return _patch(await run_in_threadpool(session.accept, _seed(request), rev, wish))
@@ -126,7 +132,7 @@ def _routes(session: Session) -> list[Route]:
     return [Route(f"/api/{path}", endpoint, methods=[method]) for method, path, endpoint in table]
 
 
-def _raw(data: bytes, facts: Mapping[str, int] | None = None) -> Response:
+def _raw(data: bytes, facts: Mapping[str, int | str] | None = None) -> Response:
     headers = {name: str(value) for name, value in (facts or {}).items()}
     return Response(data, media_type="application/octet-stream", headers=headers)
 

@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 
 from gseg_cli.project_file import (
@@ -41,6 +42,11 @@ def are_same(own: Sequence[str], now: Sequence[str]) -> bool:
     """Whether an index means the same: new classes come behind the others, and one may have got another name."""
     others = [name for name, other in zip(own, now, strict=False) if name != other]
     return len(own) <= len(now) and len(others) <= 1 and not {*others} & {*now}
+
+
+def key_of(names: Sequence[str]) -> str:
+    """Stands for what each index means."""
+    return f"{len(names)}-{sha256(json.dumps(names).encode()).hexdigest()[:12]}"
 
 
 def write_changed(path: Path, before: ClassMap, classes: ClassMap) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from gseg_cli.label import palette
 from gseg_cli.label.accept import Wish, difference
-from gseg_cli.label.errors import NotThereError
+from gseg_cli.label.errors import NotThereError, StaleError
 from gseg_cli.label.events import Events
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.propose import Standing, propose
@@ -35,11 +35,23 @@ class Session:
         self.store = LabelStore(project, subject)
         self.teacher = LiveTeacher(subject, self.store.labels, self._tell)
         self._mutex = threading.Lock()  # of what the whole project has
+        # Also of fewer classes: who has only those knows what their indices mean. Names that were replaced stay good.
+        self._keys = {palette.key_of(self.classes.names[:count]) for count in range(1, len(self.classes) + 1)}
         self.teacher.know(subject)
 
     @property
     def classes(self) -> ClassMap:
         return self.store.classes
+
+    @property
+    def classes_key(self) -> str:
+        """What a page that took labels or classes from here names beside its changes."""
+        return palette.key_of(self.classes.names)
+
+    def check_key(self, seed: int, key: str) -> None:
+        """StaleError when indices meant other classes where the page has its labels from: from an earlier server."""
+        if key not in self._keys:
+            raise StaleError(seed, self.store.state(seed).rev)
 
     def project(self) -> dict[str, Any]:
         """What the page needs to begin."""
@@ -50,6 +62,7 @@ class Session:
             "folder": f"{self.store.annotations.folder.name}/",
             "size": self.store.size,
             "classes": self._told_classes(),
+            "classes_key": self.classes_key,
             "samples": self._told_samples(),
             "commands": {"train": shlex.join(command)},
         }
@@ -143,6 +156,7 @@ class Session:
     def _write_classes(self, classes: ClassMap) -> list[dict[str, Any]]:
         self.store.lock.check()
         palette.write_changed(self._project.path(FILE), self.classes, classes)
+        self._keys.add(palette.key_of(classes.names))
         self.store.recolour(classes)
         self.events.publish("classes")
         return self._told_classes()

@@ -258,6 +258,18 @@ def test_a_count_of_samples_that_nobody_means_is_refused(page, count):
     assert page.post("/api/samples", json={"count": count}).status_code == 400
 
 
+def test_a_page_whose_indices_meant_other_classes_changes_nothing(page):
+    known = labels(page)[1]["X-Classes"]
+    page.patch("/api/classes/1", json={"name": "grey"})
+    page.post("/api/classes", json={"name": "hat"})
+    where = {"rev": 0, "x": 0, "y": 0, "w": 1, "h": 1}
+    assert page.put("/api/samples/3/labels", params={**where, "classes": "3-0"}, content=b"1").status_code == 409
+    for action in ("undo", "redo", "accept"):
+        answer = page.post(f"/api/samples/3/{action}", params={"classes": "3-0"}, json={"rev": 0})
+        assert answer.status_code == 409
+    assert page.put("/api/samples/3/labels", params={**where, "classes": known}, content=b"\x01").status_code == 200
+
+
 def test_a_project_that_was_moved_takes_strokes_and_classes_as_soon_as_it_is_back(page, project):
     moved = project.dir.rename(project.dir.with_name("moved"))
     assert put(page).status_code == 503

@@ -454,6 +454,26 @@ def test_what_waits_in_a_page_that_was_left_open_goes_to_the_next_server(
         assert (painter.labels() == SKIN)[[10, 30], 15].all()
 
 
+def test_what_waits_is_not_saved_as_the_class_that_has_its_number_now(
+    context: BrowserContext, project: Project
+) -> None:
+    with serving(project) as address:
+        painter = Painter(context.new_page(), address, SEEDS[0])
+    painter.page.wait_for_selector("#saved[data-state=offline]")
+    painter.press("2")
+    painter.stroke((10, 30), (20, 30))
+    toml = project.path("gseg.toml")
+    swapped = toml.read_text().replace("skin", "fur").replace("hair", "skin").replace("fur", "hair")
+    toml.write_text(swapped)
+    with serving(Project.open(project.dir)) as address:
+        Painter(context.new_page(), address, SEEDS[0])
+        expect(painter.page.locator(".toast")).to_contain_text("What you painted last was not saved")
+        assert (painter.labels() == IGNORE).all()
+        painter.page.wait_for_selector(".class-row.current:has-text('skin')")
+        painter.stroke((10, 30), (20, 30))
+        assert set(np.unique(painter.labels())) == {HAIR, IGNORE}  # the index that skin has now
+
+
 @contextmanager
 def _command(project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`gseg label`, and the address that it prints."""

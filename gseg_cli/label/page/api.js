@@ -52,19 +52,24 @@ export const addClass = (name, color) => json("POST", "classes", { name, color }
 export const changeClass = (index, changed) => json("PATCH", `classes/${index}`, changed);
 export const imageAddress = (seed) => `/api/samples/${seed}/image`;
 
-/** @returns {Promise<{labels: Uint8Array, rev: number, canUndo: boolean, canRedo: boolean}>} */
+/**
+ * classes: stands for what the indices mean, and is sent with each change.
+ * @returns {Promise<{labels: Uint8Array, rev: number, canUndo: boolean, canRedo: boolean, classes: string}>}
+ */
 export async function labels(seed) {
   const answer = await ask("GET", `samples/${seed}/labels`);
   const [rev, undo, redo] = ["X-Rev", "X-Can-Undo", "X-Can-Redo"].map((name) => Number(answer.headers.get(name)));
-  return { labels: new Uint8Array(await whole(answer.arrayBuffer())), rev, canUndo: undo === 1, canRedo: redo === 1 };
+  const state = { rev, canUndo: undo === 1, canRedo: redo === 1, classes: answer.headers.get("X-Classes") };
+  return { labels: new Uint8Array(await whole(answer.arrayBuffer())), ...state };
 }
 
 /** Save a rectangle of labels. @param {import("./raster.js").Rectangle} where @param {Uint8Array} pixels */
-export const draw = (seed, rev, where, pixels) =>
-  json("PUT", `samples/${seed}/labels?${new URLSearchParams({ rev, ...where })}`, pixels);
+export const draw = ({ seed, rev, classes }, where, pixels) =>
+  json("PUT", `samples/${seed}/labels?${new URLSearchParams({ rev, classes, ...where })}`, pixels);
 
 /** @param {"undo" | "redo" | "accept"} action @returns {Promise<Patch | null>} null when there was nothing to do */
-export const change = (seed, action, body) => json("POST", `samples/${seed}/${action}`, body);
+export const change = ({ seed, rev, classes }, action, more) =>
+  json("POST", `samples/${seed}/${action}?${new URLSearchParams({ classes })}`, { rev, ...more });
 
 /** @returns {Promise<import("./painter.js").Prediction>} */
 export const prediction = async (seed, id) => halves(await ask("GET", `samples/${seed}/prediction/${id}`));

@@ -117,6 +117,9 @@ export class Desk {
   }
 
   setClasses(classes) {
+    const { label, locked } = this.painter.settings;
+    const now = (index) => sameClass(index, this.project.classes, classes);
+    if (this.project.classes !== classes) this.painter.set({ label: now(label), locked: locked.map(now) });
     this.project.classes = classes;
     this.painter.setClasses(classes);
     this.views.classes();
@@ -197,7 +200,7 @@ export class Desk {
       this.setSamples(project.samples);
       this.propose(await api.next());
       const { sample } = this;
-      if (sample) await this.sync.heard(sample.seed, sample.rev);
+      if (sample) await this.sync.heard(sample.seed, sample.rev, project.classes_key);
       if (sample) await this.#showPrediction(sample);
     });
   }
@@ -306,6 +309,12 @@ export class Desk {
   get largestBrush() {
     return Math.min(LARGEST, Math.max(8, Math.round(this.project.size / 2)));
   }
+}
+
+/** Where a class is in another list: at the place of its name, or where it was, since it was renamed. */
+function sameClass(index, before, after) {
+  const found = after.findIndex(({ name }) => name === before[index]?.name);
+  return found < 0 ? index : found;
 }
 
 /** A prediction that cannot be had is replaced soon; until then the last one stays. */

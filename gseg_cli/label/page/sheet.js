@@ -11,9 +11,9 @@ export class Sheet {
     Object.assign(this, { seed, size });
   }
 
-  /** Begin again with what the server has. */
-  load({ labels, rev, canUndo, canRedo }) {
-    Object.assign(this, { saved: labels, rev, canUndo, canRedo, waiting: [], version: this.version + 1 });
+  /** Begin again with what the server has: labels, rev, canUndo, canRedo, classes. */
+  load({ labels, ...state }) {
+    Object.assign(this, { ...state, saved: labels, waiting: [], version: this.version + 1 });
   }
 
   /** What the person sees: the strokes that wait lie over what is saved. */

@@ -40,10 +40,11 @@ export class Sync extends EventTarget {
     return sheet;
   }
 
-  /** Somebody changed a sample; does the page know? */
-  async heard(seed, rev) {
+  /** Somebody changed a sample, or what indices mean; does the page know? */
+  async heard(seed, rev, classes = undefined) {
     const sheet = this.#sheets.get(seed);
-    if (!sheet?.saved || rev <= sheet.rev || !(await this.#follow(sheet))) return false;
+    const known = rev <= sheet?.rev && (classes ?? sheet.classes) === sheet.classes;
+    if (!sheet?.saved || known || !(await this.#follow(sheet))) return false;
     this.#tell("change", sheet);
     return true;
   }
@@ -62,7 +63,7 @@ export class Sync extends EventTarget {
     sheet.waiting.push(drawn);
     const send = async () => {
       const { where, pixels } = sheet.rectangleOf(drawn);
-      return [await api.draw(sheet.seed, sheet.rev, where, pixels), (answer) => sheet.acknowledge(answer)];
+      return [await api.draw(sheet, where, pixels), (answer) => sheet.acknowledge(answer)];
     };
     this.#add({ sheet, send, painted: true });
   }
@@ -70,7 +71,7 @@ export class Sync extends EventTarget {
   /** @param {"undo" | "redo" | "accept"} action @param {object} more what is sent besides the revision */
   change(sheet, action, more = {}) {
     const send = async () => {
-      const patch = await api.change(sheet.seed, action, { rev: sheet.rev, ...more });
+      const patch = await api.change(sheet, action, more);
       return [patch, (answer) => this.#patch(sheet, answer)];
     };
     this.#add({ sheet, send, painted: false });
