@@ -42,7 +42,7 @@ class AnnotationFolder:
         self.others: AnnotationSet | None = None
         if there:
             self._take_over(there)
-        self._listed = set(self.maps)  # in annotations.json; not the same where the disk was full
+        self._listed = set(there.seeds) if there else set()  # in annotations.json; maps may be ahead on a full disk
 
     def file(self, seed: int) -> Path:
         """What says how a sample is labelled: its label map, or the list that lacks it."""
@@ -68,6 +68,8 @@ class AnnotationFolder:
     def follow(self, subject: Any) -> None:
         """subject: a `GanSamples`."""
         self.samples = subject.samples
+        if self.others:  # some of them may be among the new samples
+            self._divide(self.others)
 
     def refresh(self) -> None:
         """Bring up to date what lags behind."""
@@ -76,17 +78,21 @@ class AnnotationFolder:
             write_previews(now, self.samples, self.folder)
 
     def _take_over(self, there: AnnotationSet) -> None:
-        rows: Mapping[bool, list[int]] = {True: [], False: []}
-        for row, seed in enumerate(there.seeds):
-            rows[seed in self.samples.seeds].append(row)
-        self.maps = {there.seeds[row]: there.labels[row] for row in rows[True]}
-        self.others = there.rows(rows[False]) if rows[False] else None
+        self._divide(there)
         side, blank = self.samples.resolution, self.samples.seeds[:1]
         try:
             there.joined(self._set({seed: np.full((side, side), IGNORE, np.uint8) for seed in blank}))
         except GsegError as error:
             hint = "gseg annotate-import --overwrite replaces them; or label in a new project"
             raise GsegError(f"{self.folder}: {error.message}", hint) from error
+
+    def _divide(self, there: AnnotationSet) -> None:
+        """Into those of samples that are painted on, and others."""
+        rows: Mapping[bool, list[int]] = {True: [], False: []}
+        for row, seed in enumerate(there.seeds):
+            rows[seed in self.samples.seeds].append(row)
+        self.maps |= {there.seeds[row]: there.labels[row] for row in rows[True]}
+        self.others = there.rows(rows[False]) if rows[False] else None
 
     def _set(self, maps: Mapping[int, LabelMap]) -> AnnotationSet:
         made = (self.samples.gan_sha256, self.samples.truncation_psi, self.samples.class_index)

@@ -169,6 +169,20 @@ def test_annotations_of_samples_that_are_not_painted_on_stay(project):
     assert there.seeds == (3, 5) and (there.labels[0] == 1).all()
 
 
+def test_annotations_of_a_sample_that_is_drawn_later_are_what_it_begins_with(project, tiny_gan):
+    imported(project, seed=5, label=2)
+    generator, all_samples = load_generator(tiny_gan), SampleSet.load(project.samples_dir)
+    shutil.rmtree(project.samples_dir)
+    store = store_of(project, write_samples(generator, tiny_gan, [3], 1.0, project.samples_dir))
+    store.add(GanSamples(project.gan_path, generator, all_samples))
+    assert (store.labels(5) == 2).all()
+    dot(store, 1, seed=5)
+    store.close()
+    annotations = AnnotationSet.load(project.annotations_dir)
+    assert annotations.seeds == (5,)
+    assert (annotations.labels[0] == 2).sum() == SIZE**2 - DOT.w * DOT.h
+
+
 def test_a_change_on_an_old_revision_is_refused_with_the_newest(project):
     store = opened(project)
     dot(store, 1)
