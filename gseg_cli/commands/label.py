@@ -86,7 +86,7 @@ def _session(project: "Project", seeds: list[int] | None, count: int, device: st
 
     there = _samples_there(project)
     generator = load_generator(project.gan_path, pick_device(device), there.class_index if there else None)
-    samples = there or _made(project, generator, seeds, count)
+    samples = _whole(there, project, generator) if there else _made(project, generator, seeds, count)
     return Session(project, GanSamples(project.gan_path, generator, samples))
 
 
@@ -140,6 +140,17 @@ def _made(project: "Project", generator: "GanModule", seeds: list[int] | None, c
 
     with progress("sample", "images") as on_step:
         return first_samples(generator, project.gan_path, project.samples_dir, seeds, count, on_step)
+
+
+def _whole(samples: "SampleSet", project: "Project", generator: "GanModule") -> "SampleSet":
+    """With the pictures that are missing, as after Ctrl-C while they were made."""
+    from gseg_cli.label.samples import missing_samples
+    from gseg_cli.progress import progress
+
+    if all(samples.image_path(seed).is_file() for seed in samples.seeds):
+        return samples
+    with progress("sample", "images") as on_step:
+        return missing_samples(generator, project.gan_path, samples, on_step)
 
 
 def _open(address: str) -> None:

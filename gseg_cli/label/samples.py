@@ -35,6 +35,11 @@ def more_samples(generator: GanModule, gan: Path, samples: SampleSet, count: int
     return write_samples(generator, gan, seeds, samples.truncation_psi, samples.dir)
 
 
+def missing_samples(generator: GanModule, gan: Path, samples: SampleSet, on_step: OnStep = ignore_step) -> SampleSet:
+    """Make those whose pictures are not there."""
+    return write_samples(generator, gan, samples.seeds, samples.truncation_psi, samples.dir, on_step=on_step)
+
+
 def _picked(generator: GanModule, known: Sequence[int], count: int) -> list[int]:
     config = PickConfig(count=count)
     return pick_seeds(generator, range(_CANDIDATES + len(known) + count), config, labelled=known)

@@ -486,6 +486,13 @@ def _command(project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
             server.terminate()
 
 
+def test_a_picture_that_is_gone_is_told_of(painter: Painter, project: Project) -> None:
+    (project.samples_dir / "000001.png").unlink()
+    painter.page.reload()
+    painter.page.click(".cell[data-seed='1']")
+    expect(painter.page.locator(".toast")).to_contain_text("there is no picture of sample 1")
+
+
 def test_next_goes_where_the_server_proposes(painter: Painter) -> None:
     with painter.predicting():
         _paint_two_classes(painter)

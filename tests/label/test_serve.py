@@ -177,6 +177,16 @@ def test_samples_are_made_where_there_are_none_and_json_names_the_address(tmp_pa
     assert code == 0 and "Ctrl-C" not in out
 
 
+def test_pictures_that_an_interruption_left_out_are_made_before_the_page_opens(project, tmp_path):
+    picture = project.samples_dir / "000005.png"
+    before = picture.read_bytes()
+    picture.unlink()
+    running = start(project.dir)
+    assert picture.read_bytes() == before
+    running.page.close()
+    assert running.end()[0] == 0
+
+
 @pytest.mark.parametrize(
     "args", [["--count", "0"], ["--seeds", "x"], ["--port", "0"], ["--seeds", "1", "--count", "2"]]
 )

@@ -117,6 +117,9 @@ export const unpack = (text) => Uint8Array.from(atob(text), (letter) => letter.c
 /** @returns {Promise<HTMLImageElement>} */
 export async function loadImage(seed) {
   const image = Object.assign(new Image(), { src: imageAddress(seed) });
-  await image.decode();
+  await image.decode().catch(async () => {
+    await ask("GET", `samples/${seed}/image`); // says what is wrong
+    throw new Refused(200, { error: "The picture cannot be shown" });
+  });
   return image;
 }
