@@ -19,7 +19,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from pathlib import Path
 from queue import LifoQueue
-from typing import Any, Self
+from typing import IO, Any, Self
 
 import numpy as np
 
@@ -76,7 +76,7 @@ class CodecProcesses(Work):
         self.detail, self.wants_confidence = setting.detail, setting.extras.confidence
         self._idle: LifoQueue[_Process] = LifoQueue()  # the same few, where not all are needed
         self._all: list[_Process] = []
-        self._large = tempfile.TemporaryFile()  # noqa: SIM115 (closed by close); what they lock while they hold a large photo
+        self._large = _file_without_name()  # what they lock while they hold a large photo
         try:
             for _ in range(count):
                 process = _Process(setting, self._large.fileno())
@@ -114,6 +114,11 @@ class CodecProcesses(Work):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _file_without_name() -> IO[bytes]:
+    """Where there is a choice in no folder: in a container none but that for the masks may be writable."""
+    return os.fdopen(os.memfd_create("gseg"), "wb") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
 
 
 def _part(inference: Inference, first: int, count: int) -> Inference:
