@@ -68,8 +68,8 @@ def gan(tmp_path):
 
 
 def test_alpha_is_a_fourth_channel_and_nothing_shines_through(sprites):
-    images, unreadable = load_images(sprites, 16, alpha=True)
-    assert images.shape == (20, 4, 16, 16) and unreadable == []
+    images, found = load_images(sprites, 16, alpha=True)
+    assert images.shape == (20, 4, 16, 16) and not found.unreadable
     assert images[0, :, 8, 6].tolist() == [220, 200, 10, 255]
     assert images[0, :, 0, 0].tolist() == [0, 0, 0, 0]  # not the pink that the file has there
     small, _ = load_images(sprites, 8, alpha=True)
@@ -83,8 +83,8 @@ def test_every_kind_of_picture_has_its_alpha(sprites, mode, alpha):
     options = {"transparency": 0} if mode == "P" else {}
     picture = Image.new("P", (16, 16), 0) if mode == "P" else image.convert(mode)
     picture.save(sprites / "00.png", **options)
-    images, unreadable = load_images(sprites, 8, alpha=True)
-    assert unreadable == [] and (images[0, 3] == alpha).all()
+    images, found = load_images(sprites, 8, alpha=True)
+    assert not found.unreadable and (images[0, 3] == alpha).all()
 
 
 def test_a_letterbox_has_nothing_beside_the_photo(sprites):

@@ -50,8 +50,8 @@ def test_an_lmdb_gives_the_same_photos_in_the_same_order(photos, tmp_path):
     folder = write_lmdb(tmp_path / "db", as_rosinality(encoded(photos)))
     alone = write_lmdb(tmp_path / "db.lmdb", as_rosinality(encoded(photos)), subdir=False)
     for source in (folder, folder / "data.mdb", alone):
-        images, unreadable = load_images(source, 8)
-        assert torch.equal(images, expected) and unreadable == []
+        images, found = load_images(source, 8)
+        assert torch.equal(images, expected) and not found.unreadable
 
 
 def test_of_several_sizes_in_an_lmdb_the_largest_is_taken(photos, tmp_path):
@@ -123,8 +123,8 @@ def test_parquet_gives_the_same_photos_in_the_same_order(photos, tmp_path, optio
     write_parquet(tmp_path / "hub" / "data" / "train-00000-of-00002.parquet", images[:12], **options)
     write_parquet(tmp_path / "hub" / "data" / "train-00001-of-00002.parquet", images[12:], **options)
     for source in (one, tmp_path / "hub", tmp_path / "hub" / "data"):
-        found, unreadable = load_images(source, 8)
-        assert torch.equal(found, expected) and unreadable == []
+        images, found = load_images(source, 8)
+        assert torch.equal(images, expected) and not found.unreadable
 
 
 def test_the_column_of_images_is_found_by_what_it_is(photos, tmp_path):
@@ -142,8 +142,8 @@ def test_the_column_of_images_is_found_by_what_it_is(photos, tmp_path):
 
 def test_photos_that_a_parquet_file_only_points_to_are_unreadable(photos, tmp_path):
     images = [*encoded(photos), None, b"no image"]
-    _, unreadable = load_images(write_parquet(tmp_path / "a.parquet", images), 8)
-    assert unreadable == ["a.parquet/0000020", "a.parquet/0000021"]
+    _, found = load_images(write_parquet(tmp_path / "a.parquet", images), 8)
+    assert list(found.unreadable) == ["a.parquet/0000020", "a.parquet/0000021"]
 
 
 def test_a_damaged_parquet_file_is_an_error(photos, tmp_path):
@@ -158,8 +158,8 @@ def test_images_that_swell_are_unreadable_and_not_swallowed(photos, tmp_path, mo
     monkeypatch.setattr("gseg_cli.gan.training.parquet_file.MAX_GROUP_BYTES", 2_000_000)
     path = write_parquet(tmp_path / "a.parquet", [encoded(photos)[0] + bytes(100_000)] * 100)
     assert path.stat().st_size < 20_000
-    images, unreadable = load_images(path, 8)
-    assert len(images) == 32 and unreadable == [f"a.parquet/{i:07d}" for i in range(32, 100)]
+    images, found = load_images(path, 8)
+    assert len(images) == 32 and list(found.unreadable) == [f"a.parquet/{i:07d}" for i in range(32, 100)]
 
 
 def test_photos_in_a_damaged_part_of_a_parquet_file_are_unreadable(photos, tmp_path):
@@ -168,9 +168,9 @@ def test_photos_in_a_damaged_part_of_a_parquet_file_are_unreadable(photos, tmp_p
     at = len(data) * 3 // 4
     data[at : at + 200] = bytes(200)
     path.write_bytes(data)
-    images, unreadable = load_images(path, 8)
-    assert len(images) >= 20 and 0 < len(unreadable) <= 20
-    assert min(unreadable) >= "a.parquet/0000020"
+    images, found = load_images(path, 8)
+    assert len(images) >= 20 and 0 < len(found.unreadable) <= 20
+    assert min(found.unreadable) >= "a.parquet/0000020"
 
 
 def test_more_rows_than_bytes_are_not_believed(tmp_path):

@@ -4,6 +4,7 @@ import io
 import json
 import tarfile
 import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,9 @@ from gseg_cli.gan.framing import CenterCrop
 from gseg_cli.gan.training.config import GanTrainConfig, check_square, parse_box
 from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import count_labels
+from gseg_cli.gan.training.photo_store import load_photos
 from gseg_cli.gan.training.stage import run_gan_train
+from gseg_cli.world import ALONE
 from gseg_runtime.errors import GsegError, UsageError
 from tests.tiny import write_photos
 
@@ -44,8 +47,8 @@ def photos(tmp_path):
 
 
 def load(folder, **options):
-    images, unreadable = load_images(folder, 8, **options)
-    return images.permute(0, 2, 3, 1).numpy().astype(int), unreadable
+    images, found = load_images(folder, 8, **options)
+    return images.permute(0, 2, 3, 1).numpy().astype(int), list(found.unreadable)
 
 
 def load_one(data, folder, **options):
@@ -67,8 +70,8 @@ def test_a_folder_and_a_zip_give_the_same_photos_in_the_same_order(photos, tmp_p
     (photos / "notes.txt").write_text("no photo")
     (photos / "._00.jpg").write_bytes(b"what macOS leaves in archives")
     counts = []
-    images, unreadable = load_images(photos, 8, on_image=counts.append)
-    assert images.shape == (20, 3, 8, 8) and images.dtype == torch.uint8 and unreadable == []
+    images, found = load_images(photos, 8, on_image=counts.append)
+    assert images.shape == (20, 3, 8, 8) and images.dtype == torch.uint8 and not found.unreadable
     assert (images[:, 2, 0, 0] > 200).nonzero().tolist() == [[7]] and counts == list(range(1, 21))
     packed, _ = load_images(pack(photos, tmp_path / "photos.zip"), 8)
     assert torch.equal(packed, images)
@@ -92,8 +95,8 @@ def test_tar_shards_give_the_same_photos_in_the_same_order(photos, tmp_path):
     images, _ = load_images(photos, 8)
     folder = shards(photos, tmp_path / "shards")
     for source in (folder, shards(photos, tmp_path / "one", size=100) / "shard-0000.tar"):
-        packed, unreadable = load_images(source, 8)
-        assert torch.equal(packed, images) and unreadable == []
+        packed, found = load_images(source, 8)
+        assert torch.equal(packed, images) and not found.unreadable
     (folder / "shard-0000.tar").write_bytes(b"x" * 2000)
     with pytest.raises(GsegError, match=r"shard-0000\.tar: not a tar of photos") as caught:
         load_images(folder, 8)
@@ -226,6 +229,38 @@ def test_a_zip_that_was_replaced_is_read_anew(photos, tmp_path):
     assert count_photos(pack(photos, path)) == 19
 
 
+def said_of(source, tmp_path, **config):
+    said = []
+    config = replace(TINY, **config)
+    load_photos(source, config, None, "crop", tmp_path / "runs", ALONE, said.append)
+    return said
+
+
+def test_photos_smaller_than_the_resolution_are_counted(photos, tmp_path):
+    plain(size=(90, 12)).save(photos / "low.png")
+    assert said_of(photos, tmp_path) == []
+    warning = f"warning: {photos}: 1 of 21 photos is smaller than 16 px, the smallest 12 px, and was enlarged"
+    assert said_of(photos, tmp_path, resolution=16)[0].startswith(warning)
+    assert "21 of 21 photos are smaller than 32 px, the smallest 12 px" in said_of(photos, tmp_path, resolution=32)[0]
+    assert load_images(photos, 8, fit="letterbox")[1].sides[-1] == 90
+    assert load_images(photos, 8, crop=(1, 2, 9, 10))[1].sides == [8] * 21
+
+
+def test_why_photos_cannot_be_read_is_said_of_some_and_the_others_are_counted(photos, tmp_path):
+    for i in range(25):
+        (photos / f"broken-{i:02d}.png").write_bytes(b"none")
+    said = said_of(photos, tmp_path)
+    assert said[0] == "warning: broken-00.png: not a picture of a known format; skipped" and len(said) == 21
+    assert said[20] == f"warning: {photos}: 5 more photos cannot be read, and are skipped"
+
+
+def test_too_few_photos_say_why_the_others_cannot_be_read(tmp_path):
+    for i in range(20):
+        (tmp_path / f"IMG_{i}.HEIC").write_bytes(b"none")
+    with pytest.raises(GsegError, match=r"20 unreadable: IMG_0\.HEIC: not a picture of a known format"):
+        load_images(tmp_path, 8)
+
+
 def test_too_few_photos_are_an_error(photos, tmp_path):
     for path in sorted(photos.rglob("*.*"))[:5]:
         path.unlink()
@@ -280,10 +315,10 @@ def test_a_letterbox_keeps_the_whole_photo(photos):
 
 def test_photos_in_a_file_are_those_in_memory(photos, tmp_path):
     (photos / "broken.png").write_bytes(b"none")
-    in_memory, unreadable = load_images(photos, 8)
+    in_memory, found = load_images(photos, 8)
     store = tmp_path / "photos.npy"
     in_file, also = load_images(photos, 8, store=store)
-    assert torch.equal(in_file, in_memory) and also == unreadable == ["broken.png"]
+    assert torch.equal(in_file, in_memory) and also == found and list(found.unreadable) == ["broken.png"]
     assert torch.equal(map_images(store, len(in_memory)), in_memory) and count_photos(photos) == 21
     assert needs_store(100_000_000, 1024) and not needs_store(1000, 64)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
@@ -30,6 +31,14 @@ MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the pat
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos of one kind of object"
 
 
+@dataclass(frozen=True)
+class Found:
+    """What came of photos. unreadable: why, by name. sides: of the square that was taken of each, in its own pixels."""
+
+    unreadable: dict[str, str]
+    sides: list[int]
+
+
 def load_images(
     source: Path,
     resolution: int,
@@ -39,8 +48,8 @@ def load_images(
     alpha: bool = False,
     store: Path | None = None,
     on_image: Callable[[int], None] | None = None,
-) -> tuple[Tensor, list[str]]:
-    """Photos as uint8 [N, 3, R, R], in the order of their names, and the names of those that could not be read.
+) -> tuple[Tensor, Found]:
+    """Photos as uint8 [N, 3, R, R], in the order of their names, and what came of all.
 
     crop is a box (left, top, right, bottom) in pixels of the photo, cut out first. fit: "crop" takes the centre square,
     "letterbox" the whole photo with grey beside it. alpha: uint8 [N, 4, R, R] instead; photos without transparency are
@@ -50,14 +59,16 @@ def load_images(
     check_fit(fit)
     with open_photos(source) as photos:
         pixels = _allocate(len(photos), 4 if alpha else 3, resolution, store)
-        good, unreadable = _decode_all(photos, pixels, crop, fit, on_image)
+        found = _decode_all(photos, pixels, crop, fit, on_image)
+    good, unreadable = len(found.sides), found.unreadable
     if good < MIN_PHOTOS:
         raise GsegError(
             f"{source}: expected at least {MIN_PHOTOS} photos, got {good} readable and {len(unreadable)} unreadable"
-            + (", or smaller than the crop" if crop else ""),
+            + (", or smaller than the crop" if crop else "")
+            + (f": {next(iter(unreadable.values()))}" if unreadable else ""),
             hint=HINT + (", and a --crop that lies in all of them" if crop else ""),
         )
-    return torch.from_numpy(pixels[:good]), unreadable
+    return torch.from_numpy(pixels[:good]), found
 
 
 def check_enough(source: Path) -> int:
@@ -115,31 +126,38 @@ def _allocate(count: int, channels: int, resolution: int, store: Path | None) ->
 
 def _decode_all(
     photos: list[Photo], pixels: np.ndarray, crop: Box | None, fit: str, on_image: Callable[[int], None] | None
-) -> tuple[int, list[str]]:
-    """Fill the first rows of `pixels`; how many, and which photos could not be read."""
-    size, good, unreadable = pixels.shape[-1], 0, []
+) -> Found:
+    """Fill the first rows of `pixels`."""
+    size, found = pixels.shape[-1], Found({}, [])
     pixels_of = decode_rgba if pixels.shape[1] == 4 else _decode_rgb
 
-    def decode(photo: Photo) -> tuple[str, Pixels | None]:
+    def decode(photo: Photo) -> tuple[str, int, Pixels | str]:
         path = Path(photo.name)
         try:
             with picture_errors(path):  # of the zip, of the decoder, of a crop that does not fit
-                return photo.name, _square(pixels_of(photo.read(), path), size, crop, fit)
-        except ImageError:
-            return photo.name, None
+                whole = pixels_of(photo.read(), path)
+                return photo.name, _side(whole, crop, fit), _square(whole, size, crop, fit)
+        except ImageError as error:
+            return photo.name, 0, error.message
 
     rest = iter(photos)
     with ThreadPoolExecutor(num_cores()) as pool:  # decoders release Python's lock
         while batch := list(islice(rest, 64 * num_cores())):
-            for name, image in pool.map(decode, batch):
-                if image is None:
-                    unreadable.append(name)
+            for name, side, image in pool.map(decode, batch):
+                if isinstance(image, str):
+                    found.unreadable[name] = image
                     continue
-                pixels[good] = image
-                good += 1
+                pixels[len(found.sides)] = image
+                found.sides.append(side)
                 if on_image:
-                    on_image(good)
-    return good, unreadable
+                    on_image(len(found.sides))
+    return found
+
+
+def _side(pixels: Pixels, crop: Box | None, fit: str) -> int:
+    """Of the square that `_square` takes of a photo."""
+    height, width = (crop[3] - crop[1], crop[2] - crop[0]) if crop else pixels.shape[:2]
+    return max(height, width) if fit == "letterbox" else min(height, width)
 
 
 def _decode_rgb(data: bytes, source: Path) -> Pixels:

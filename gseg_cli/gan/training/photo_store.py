@@ -4,13 +4,14 @@ import secrets
 import socket
 import time
 from contextlib import suppress
+from itertools import islice
 from pathlib import Path
 
 from torch import Tensor
 
 from gseg_cli.counted import counted
 from gseg_cli.gan.training.config import Box, GanTrainConfig
-from gseg_cli.gan.training.data import count_photos, has_transparent, load_images, map_images, needs_store
+from gseg_cli.gan.training.data import Found, count_photos, has_transparent, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import LABELS, count_labels
 from gseg_cli.steps import Say
 from gseg_cli.world import PATIENCE, World
@@ -19,6 +20,7 @@ from gseg_runtime.files import TEMPORARY_PREFIX
 from gseg_runtime.photo_names import IMAGES, MASKS
 
 STORE = f"{TEMPORARY_PREFIX}photos-"
+NUM_NAMED = 20  # photos that cannot be read
 
 
 def load_photos(
@@ -27,11 +29,10 @@ def load_photos(
     """As `load_images`, and what is odd about them is said. The file vanishes with the last process that uses it."""
     resolution, channels = config.resolution, 4 if config.alpha else 3
     if world.size == 1 and not needs_store(count_photos(source), resolution, channels):
-        images, unreadable = load_images(source, resolution, crop=crop, fit=fit, alpha=config.alpha)
+        images, found = load_images(source, resolution, crop=crop, fit=fit, alpha=config.alpha)
     else:
-        images, unreadable = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
-    for name in unreadable:
-        say(f"warning: {name}: cannot be read, skipped")
+        images, found = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
+    _tell(source, found, resolution, say)
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
     if world.is_first and not config.alpha and has_transparent(source):
@@ -39,7 +40,24 @@ def load_photos(
     if not config.num_classes and (num_labels := count_labels(source)):
         what = f"{LABELS} gives {counted(num_labels, 'photo')} a class, which is ignored; all count as one kind"
         say(f"warning: {source}: {what} (--conditional trains on the classes)")
-    return images, unreadable
+    return images, list(found.unreadable)
+
+
+def _tell(source: Path, found: Found, resolution: int, say: Say) -> None:
+    """Of photos that could not be read, and of those that show less than the GAN's pictures will seem to."""
+    for reason in islice(found.unreadable.values(), NUM_NAMED):
+        say(f"warning: {reason}; skipped")
+    if (more := len(found.unreadable) - NUM_NAMED) > 0:
+        say(f"warning: {source}: {counted(more, 'more photo')} cannot be read, and {_are(more)} skipped")
+    if small := [side for side in found.sides if side < resolution]:
+        what = f"{len(small):,} of {counted(len(found.sides), 'photo')} {_are(len(small))} smaller than {resolution} px"
+        done = f"the smallest {min(small)} px, and {'was' if len(small) == 1 else 'were'} enlarged"
+        advice = "train at a smaller --resolution" + ("" if len(small) == len(found.sides) else ", or leave them out")
+        say(f"warning: {source}: {what}, {done}: the GAN learns their blur ({advice})")
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
 
 
 def _new_store(runs_dir: Path, world: World) -> Path:
@@ -59,31 +77,27 @@ def _remove_old_stores(runs_dir: Path) -> None:
 
 def _load_once(
     source: Path, config: GanTrainConfig, crop: Box | None, fit: str, store: Path, world: World
-) -> tuple[Tensor, list[str]]:
+) -> tuple[Tensor, Found]:
     """One process of each machine decodes; the others map what it wrote."""
-    found: tuple[int, list[str]] | GsegError = (0, [])
+    found: Found | GsegError = Found({}, [])
     try:
         if world.local_rank == 0:
             found = _decode_into(store, source, config, crop, fit)
         found = world.agree(found)  # the same on every machine, and an error is every process's
         if isinstance(found, GsegError):
             raise found
-        num_photos, unreadable = found
-        images = map_images(store, num_photos)
+        images = map_images(store, len(found.sides))
         world.wait()
-        return images, unreadable
+        return images, found
     finally:
         with suppress(OSError):  # mapped files may stay until they are closed; some systems insist
             store.unlink(missing_ok=True)
 
 
-def _decode_into(
-    store: Path, source: Path, config: GanTrainConfig, crop: Box | None, fit: str
-) -> tuple[int, list[str]] | GsegError:
-    """How many photos are in the store then, and which could not be read; or why there are none."""
+def _decode_into(store: Path, source: Path, config: GanTrainConfig, crop: Box | None, fit: str) -> Found | GsegError:
+    """What came of the photos, which are in the store then; or why there are none."""
     try:
         store.parent.mkdir(parents=True, exist_ok=True)
-        images, unreadable = load_images(source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store)
+        return load_images(source, config.resolution, crop=crop, fit=fit, alpha=config.alpha, store=store)[1]
     except GsegError as error:
         return error
-    return len(images), unreadable
