@@ -192,9 +192,9 @@ def _report(error: BaseException, out: Output) -> int:
             message = f"gseg {settings.command} needs {package}, which is not installed"
             return _fail(out, message, _install_hint(package), 1)
         case _ if type(error).__name__ == "OutOfMemoryError":  # torch's, which is not imported for its name
-            return _fail(out, str(error).partition(". ")[0], _memory_hint(), 1)
-        case MemoryError():
-            return _fail(out, "not enough memory", "end other programs, or give this one more", 1)
+            return _fail(out, str(error).partition(". ")[0], _memory_hint(on_gpu=True), 1)
+        case _ if isinstance(error, MemoryError) or "DefaultCPUAllocator" in str(error):  # torch's is a RuntimeError
+            return _fail(out, "not enough memory", _memory_hint(on_gpu=False), 1)
         case RuntimeError() if str(error) == "can't start new thread":  # Python has no other sign of it
             more = "raise the limit of processes (ulimit -u, that of the container), or give this one more memory"
             return _fail(out, "no more threads can be started", more, 1)
@@ -218,11 +218,13 @@ def _is_somewhere() -> bool:
     return True
 
 
-def _memory_hint() -> str:
+def _memory_hint(*, on_gpu: bool) -> str:
     options = {"gan-train": "--batch or --microbatch", "distill": "--batch or --microbatch", "student-train": "--batch"}
     smaller = options.get(settings.command)
     less = f"a smaller {smaller} needs less memory; " if smaller else ""
-    return f"{less}--device cpu needs none of the GPU's; nvidia-smi lists who has it"
+    if on_gpu:
+        return f"{less}--device cpu needs none of the GPU's; nvidia-smi lists who has it"
+    return f"{less}end other programs, or give this one more"
 
 
 def _install_hint(package: str) -> str:

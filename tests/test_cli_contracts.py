@@ -165,10 +165,13 @@ def test_after_two_dashes_nothing_is_an_option(capsys):
     assert capsys.readouterr().err.startswith("error: --json: no such file")
 
 
-def test_too_little_memory_is_no_bug(describe_raises, capsys):
-    describe_raises(MemoryError())
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate")]
+)
+def test_too_little_memory_is_no_bug(describe_raises, capsys, error):
+    describe_raises(error)
     assert main(["info", "x"]) == 1
-    assert capsys.readouterr().err.splitlines()[0] == "error: not enough memory"
+    assert capsys.readouterr().err == "error: not enough memory\nhint: end other programs, or give this one more\n"
 
 
 def test_a_limit_of_threads_is_no_bug(describe_raises, capsys):

@@ -5,8 +5,10 @@ import torch
 
 from gseg_cli.builtin import BY_SIZE, Builtin
 from gseg_cli.gan.load import read_gan
+from gseg_cli.gan.training import memory_need
 from gseg_cli.gan.training.auto import auto_config, pick_precision, usual_start
 from gseg_cli.gan.training.config import GanTrainConfig, parse_augment
+from gseg_cli.gan.training.memory_need import bytes_per_image, warn_of_memory
 from gseg_cli.gan.training.stage import choose_config, describe
 from gseg_runtime.errors import ConfigError, UsageError
 from tests import tiny
@@ -119,3 +121,26 @@ def test_what_a_training_on_a_cpu_goes_on_from_has_the_networks_that_it_would_be
 @pytest.mark.parametrize("other", [{"resolution": 32}, {"arch": "dcgan"}, {"alpha": True}, {"channel_base": 2048}])
 def test_a_training_of_other_networks_starts_anew(other):
     assert usual_start(other, CPU) is None and usual_start({}, GPU) is None
+
+
+def test_a_step_that_takes_more_memory_than_is_free_is_spoken_of(monkeypatch):
+    """At 256 px four images took 518 MB in fp32, at 1024 px one took 1282 MB in bf16."""
+    large = GanTrainConfig(resolution=1024, channel_base=16384, precision="bf16")
+    middle = GanTrainConfig(resolution=256, channel_base=4096, precision="fp32")
+    assert bytes_per_image(large) == pytest.approx(1282 * 2**20, rel=0.1)
+    assert bytes_per_image(middle) == pytest.approx(518 / 4 * 2**20, rel=0.1)
+    assert bytes_per_image(GanTrainConfig(arch="dcgan")) == 0
+
+    def said(config, free, device=CPU):
+        monkeypatch.setattr(memory_need, "free_bytes", lambda: free)
+        lines = []
+        warn_of_memory(config, device, lines.append)
+        return lines
+
+    warning = (
+        "warning: a step of 16 images at 1024 px takes about 21.6 GB of memory, and 16.0 GB are free: the system may"
+    )
+    (line,) = said(large, 16 * 10**9)
+    assert line == f"{warning} end gseg without a word (begin with --microbatch 8, which takes 10.8 GB)"
+    assert said(large, 10**9)[0].endswith("(lower --resolution)")
+    assert said(large, 22 * 10**9) == said(large, None) == said(large, 16 * 10**9, GPU) == []

@@ -15,6 +15,7 @@ from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
 from gseg_cli.gan.training.data import check_enough
 from gseg_cli.gan.training.grow import check_start
+from gseg_cli.gan.training.memory_need import warn_of_memory
 from gseg_cli.gan.training.photo_classes import PhotoClasses, read_classes
 from gseg_cli.gan.training.photo_store import load_photos
 from gseg_cli.gan.training.precision import settle_precision
@@ -241,6 +242,7 @@ def _train(
 ) -> TrainedGan:
     """The run's outcome, the same in every process. how: of `train_gan`."""
     how["say"](describe(config))
+    warn_of_memory(config, device, how["say"])
     train_gan(images, config, run, device, **how)
     outcome = how["world"].agree(_outcome(run, images, unreadable) if how["world"].is_first else None)
     assert outcome is not None
