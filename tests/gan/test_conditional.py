@@ -16,7 +16,7 @@ from gseg_cli.checkpoint import load_checkpoint, read_meta
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.training.config import GanTrainConfig
 from gseg_cli.gan.training.metrics import generate
-from gseg_cli.gan.training.photo_classes import read_classes
+from gseg_cli.gan.training.photo_classes import count_labels, read_classes
 from gseg_cli.gan.training.stage import resume_gan_train, run_gan_train, run_or_resume_gan_train
 from gseg_cli.gan.training.train import STATE, sample_grid
 from gseg_cli.gan.training.trainer import GanTrainer
@@ -89,6 +89,37 @@ def test_a_tar_of_the_folder_it_lies_in_has_the_folders_classes(by_folder, tmp_p
         tar.add(by_folder, arcname=".")
         assert "./dark/0.png" in tar.getnames()
     assert read_classes(tmp_path / "photos.tar").names == ("bright", "dark")
+
+
+def test_a_folder_around_all_classes_is_none(by_folder, tmp_path):
+    """`zip -r set.zip set` and `tar cf set.tar set` pack it with them; in it may be the parts of a data set."""
+    for part in ("train", "val"):
+        shutil.copytree(by_folder, tmp_path / "top" / "set" / part)
+    with tarfile.open(tmp_path / "set.tar", "w") as tar:
+        tar.add(by_folder, arcname="set")
+    for source in (tmp_path / "top", pack(tmp_path / "top", tmp_path / "set.zip"), tmp_path / "set.tar"):
+        assert read_classes(source).names == ("bright", "dark")
+    (by_folder / "bright").rename(tmp_path / "bright")
+    with pytest.raises(GsegError, match=r"expected photos of 2 to 16384 classes, got 1 \(dark\)"):
+        read_classes(by_folder)
+
+
+def test_a_list_of_classes_is_found_in_a_folder_around_all_photos(by_folder, tmp_path):
+    shutil.copytree(listed(by_folder, labels_of(by_folder)), tmp_path / "top" / "set")
+    for source in (tmp_path / "top", pack(tmp_path / "top", tmp_path / "set.zip")):
+        classes = read_classes(source)
+        assert classes.names is None and classes.indices.tolist() == [5] * 10 + [0] * 10
+        assert count_labels(source) == 20
+
+
+def test_a_list_of_classes_that_is_damaged_is_an_error_and_not_passed_over(by_folder, tmp_path):
+    path = pack(listed(by_folder, labels_of(by_folder)), tmp_path / "photos.zip")
+    data = bytearray(path.read_bytes())
+    data[data.find(b'"labels"')] ^= 1  # its checksum is then wrong
+    path.write_bytes(data)
+    with pytest.raises(GsegError, match=r"photos\.zip: dataset\.json cannot be read: Bad CRC-32"):
+        read_classes(path)
+    assert count_labels(path) == 0
 
 
 def test_a_list_of_classes_goes_before_folders(by_folder, tmp_path):

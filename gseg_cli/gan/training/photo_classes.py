@@ -3,10 +3,11 @@
 import hashlib
 import json
 import zipfile
+import zlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import IO, Any
 
 import torch
 from torch import Tensor
@@ -58,37 +59,54 @@ def _key_of(photos: Sequence[Photo], indices: Tensor) -> str:
 
 
 def _classes_of(source: Path, names: Sequence[str]) -> PhotoClasses:
-    try:
-        listed = _read_labels(source)
-    except (FileNotFoundError, KeyError, NotADirectoryError, zipfile.BadZipFile):
-        listed = None
+    listed = _read_labels(source)
     if listed is None:
         return _by_folder(source, names)
-    return _by_list(source / LABELS, names, listed)
+    return _by_list(source, *listed, names)
 
 
 def count_labels(source: Path) -> int:
     """How many photos dataset.json gives a class; 0 where there is none, or where it is not NVIDIA's."""
     try:
-        labels = json.loads(_read_labels(source))["labels"]
-    except (OSError, ValueError, RecursionError, KeyError, TypeError, zipfile.BadZipFile):
+        _, data = _read_labels(source) or ("", b"")
+        labels = json.loads(data)["labels"]
+    except (OSError, ValueError, RecursionError, KeyError, TypeError, GsegError):
         return 0
     return len(labels) if isinstance(labels, list) else 0
 
 
-def _read_labels(source: Path) -> bytes:
+def _read_labels(source: Path) -> tuple[str, bytes] | None:
+    """The name of the dataset.json at the top, or in the one folder that lies there, and what it says; None where there
+    is none.
+    """
     if source.is_dir():
-        with (source / LABELS).open("rb") as file:
-            return file.read(MAX_LABELS_BYTES)
+        within = [source / LABELS, *sorted(source.glob(f"*/{LABELS}"))[:1]]
+        path = next(filter(Path.is_file, within), None)
+        return (str(path.relative_to(source)), _begin_of(path.open("rb"))) if path else None
     if not zipfile.is_zipfile(source):
-        raise FileNotFoundError(source)
-    with open_zip(source).open(LABELS) as file:
+        return None
+    archive = open_zip(source)
+    places = [name for name in archive.namelist() if PurePosixPath(name).match(LABELS) and name.count("/") < 2]
+    return _read_member(source, archive, min(places, key=lambda n: (n.count("/"), n))) if places else None
+
+
+def _read_member(source: Path, archive: zipfile.ZipFile, name: str) -> tuple[str, bytes]:
+    try:
+        return name, _begin_of(archive.open(name))
+    except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError) as error:  # damaged, or with a password
+        raise GsegError(f"{source}: {name} cannot be read: {error}", "copy the zip again, or unpack it") from error
+
+
+def _begin_of(file: IO[bytes]) -> bytes:
+    with file:
         return file.read(MAX_LABELS_BYTES)
 
 
-def _by_list(path: Path, names: Sequence[str], data: bytes) -> PhotoClasses:
+def _by_list(source: Path, labels: str, data: bytes, names: Sequence[str]) -> PhotoClasses:
+    """labels: where it lies below the source; names in it are as seen from there."""
+    path, folder = source / labels, labels.removesuffix(LABELS)
     try:
-        class_of = _listed(json.loads(data))
+        class_of = {folder + name: index for name, index in _listed(json.loads(data)).items()}
     except (ValueError, RecursionError) as error:
         raise GsegError(f"{path}: not a list of classes: {error}", HINT) from error
     if missing := [name for name in names if name not in class_of]:
@@ -121,11 +139,21 @@ def _by_folder(source: Path, names: Sequence[str]) -> PhotoClasses:
 
 
 def _class_folders(names: Sequence[str]) -> list[str]:
-    """Of each photo the outermost folder that is no part of a data set; "" where there is none."""
+    """Of each photo the outermost folder that is no part of a data set, and not around all others; "" where there is
+    none.
+    """
     folders = [_folders_of(name) for name in names]
-    if {outermost.lower() for outermost, *_ in filter(None, folders)} <= SPLITS:
+    while all(folders) and _is_around(folders):
         folders = [inner[1:] for inner in folders]
     return [inner[0] if inner else "" for inner in folders]
+
+
+def _is_around(folders: Sequence[tuple[str, ...]]) -> bool:
+    """Whether the outermost ones are no classes: the parts of a data set, or one that others lie in, as in a zip of a
+    folder.
+    """
+    outermost = {first.lower() for first, *_ in folders}
+    return outermost <= SPLITS or (len(outermost) == 1 and all(len(inner) > 1 for inner in folders))
 
 
 def _folders_of(name: str) -> tuple[str, ...]:
