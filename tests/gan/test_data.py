@@ -112,6 +112,26 @@ def test_masks_of_labelled_photos_are_not_trained_on_however_they_are_packed(tmp
         assert count_photos(source) == 20
 
 
+def test_tars_are_read_once_until_one_changes(photos, tmp_path, monkeypatch):
+    """A tar has no list of what is in it."""
+    folder = shards(photos, tmp_path / "shards")
+    opened = []
+    tar_file = tarfile.TarFile
+    monkeypatch.setattr(tarfile, "TarFile", lambda **options: opened.append(1) or tar_file(**options))
+    images, _ = load_images(folder, 8)
+    assert count_photos(folder) == 20 and torch.equal(load_images(folder, 8)[0], images) and len(opened) == 3
+    (folder / "shard-0014.tar").unlink()
+    assert count_photos(folder) == 14 and len(opened) == 5
+
+
+@pytest.mark.parametrize("name", ["photos.tar.gz", "photos.TGZ", "photos.7z", "photos.rar"])
+def test_packed_archives_are_to_be_unpacked(tmp_path, name):
+    (tmp_path / name).write_bytes(b"anything")
+    with pytest.raises(GsegError, match="a packed archive") as caught:
+        count_photos(tmp_path / name)
+    assert caught.value.hint.startswith("unpack it and name the folder")
+
+
 def test_a_tar_beside_photos_is_no_source(photos):
     (photos / "old.tar").write_bytes(b"")
     assert count_photos(photos) == 20

@@ -18,6 +18,8 @@ from gseg_runtime.images import SUFFIXES, list_images
 from gseg_runtime.photo_names import without_masks
 
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
+PACKED = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
+UNPACK = "unpack it and name the folder that comes out; a .zip or .tar is read as it is"
 
 
 @contextmanager
@@ -51,6 +53,8 @@ def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
         return photos_in_parquet([source], stack)
     if is_lmdb(source):
         return photos_in_lmdb(source, stack)
+    if source.name.lower().endswith(PACKED):
+        raise GsegError(f"{source}: a packed archive, in which photos cannot be read at their places", UNPACK)
     raise GsegError(f"{source}: no file of photos", HINT)
 
 
@@ -59,11 +63,16 @@ def open_zip(source: Path) -> zipfile.ZipFile:
 
     GsegError for a damaged one.
     """
-    state = source.stat()
     try:
-        return _opened(source.absolute(), state.st_ino, state.st_size, state.st_mtime_ns)
+        return _opened(source.absolute(), *_state_of(source))
     except zipfile.BadZipFile as error:
         raise GsegError(f"{source}: a damaged zip: {error}", "copy it again, or unpack it") from error
+
+
+def _state_of(path: Path) -> tuple[int, int, int]:
+    """Another one when the file changes."""
+    state = path.stat()
+    return state.st_ino, state.st_size, state.st_mtime_ns
 
 
 @lru_cache(maxsize=1)
@@ -103,25 +112,36 @@ def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[
 
 
 def _in_tars(shards: list[Path], stack: ExitStack) -> list[Photo]:
-    photos = [photo for shard in shards for photo in _in_tar(shard, stack)]
+    listed = _listed(tuple((shard.absolute(), *_state_of(shard)) for shard in shards))
+    photos = [
+        Photo(f"{shard.name}/{name}", num_bytes, _tar_reader(file.fileno(), offset, num_bytes))
+        for shard, members in zip(shards, listed, strict=True)
+        for file in [stack.enter_context(shard.open("rb"))]
+        for name, offset, num_bytes in members
+    ]
     # Without the shard's name: masks may be in other shards than their photos.
     return sorted(without_masks(photos, lambda photo: photo.name.partition("/")[2]), key=_name)
 
 
-def _in_tar(shard: Path, stack: ExitStack) -> list[Photo]:
+@lru_cache(maxsize=1)
+def _listed(shards: tuple[tuple[Path, *tuple[int, ...]], ...]) -> list[list[tuple[str, int, int]]]:
+    """Name, place and size of each photo in each tar, which has no list of them: it is read from end to end, once."""
+    return [_list_tar(path) for path, *_ in shards]
+
+
+def _list_tar(shard: Path) -> list[tuple[str, int, int]]:
     try:
-        file = stack.enter_context(shard.open("rb"))
-        tar = stack.enter_context(tarfile.TarFile(fileobj=file))  # not packed: photos are read at their places
-        members = [member for member in tar if member.isreg() and not member.issparse() and _is_image(member.name)]
+        with shard.open("rb") as file, tarfile.TarFile(fileobj=file) as tar:  # not packed: photos are read in place
+            members = (member for member in tar if member.isreg() and not member.issparse())
+            return [(one.name, one.offset_data, one.size) for one in members if _is_image(one.name)]
     except tarfile.TarError as error:
         raise GsegError(
             f"{shard}: not a tar of photos that can be read: {error}", "copy it again, or unpack it"
         ) from error
-    return [Photo(f"{shard.name}/{member.name}", member.size, _tar_reader(file.fileno(), member)) for member in members]
 
 
-def _tar_reader(descriptor: int, member: tarfile.TarInfo) -> Callable[[], bytes]:
+def _tar_reader(descriptor: int, offset: int, num_bytes: int) -> Callable[[], bytes]:
     def read() -> bytes:  # at its place in the file, since many are read at once
-        return limited(os.pread(descriptor, min(member.size, MAX_PHOTO_BYTES + 1), member.offset_data))
+        return limited(os.pread(descriptor, min(num_bytes, MAX_PHOTO_BYTES + 1), offset))
 
     return read
