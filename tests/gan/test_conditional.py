@@ -225,6 +225,21 @@ def test_a_run_goes_on_with_its_classes_alone(by_folder, tmp_path):
         run_or_resume_gan_train(by_folder, {}, tmp_path / "runs", CPU, resume=True, conditional=True)
 
 
+def test_classes_that_go_on_as_others_are_said(by_folder, tmp_path):
+    """A folder for another class that comes first in order moves all after it."""
+    first = run_gan_train(by_folder, CONFIG, tmp_path / "runs", CPU).checkpoint
+    said = []
+    how = {"init_from": first, "minutes": 0.0, "say": said.append}
+    run_gan_train(by_folder, CONFIG, tmp_path / "more", CPU, **how)
+    assert not any("go on as" in line for line in said)
+    (by_folder / "dark").rename(by_folder / "blue")
+    run_gan_train(by_folder, CONFIG, tmp_path / "more", CPU, **how)
+    warning = (
+        f"warning: {first}: classes go on as those of the same number: bright as blue, dark as bright (classes are"
+    )
+    assert any(line.startswith(warning) for line in said)
+
+
 def test_a_conditional_gan_goes_on_with_as_many_classes(by_folder, tmp_path):
     first = run_gan_train(by_folder, CONFIG, tmp_path / "runs", CPU).checkpoint
     shared = {"runs_dir": tmp_path / "more", "device": CPU, "init_from": first}

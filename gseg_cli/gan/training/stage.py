@@ -172,6 +172,8 @@ def run_gan_train(
     parents = [parent_of(init_from, config.arch)] if init_from else []
     images, unreadable = load_photos(source, config, crop, fit, runs_dir, world, say)
     classes = _classes_of(source, config, len(images), unreadable, say)
+    if init_from and classes and classes.names:
+        _tell_renamed(init_from, start.meta.get("class_names") or (), classes.names, say)
     check_training(config, len(images), device, world)  # whatever is wrong leaves no run behind
     recorded = {**asdict(config), **about, **({"classes": classes.key} if classes else {})}
     run = world.agree(open_run(runs_dir, KIND, recorded, parents, device) if world.is_first else None)
@@ -300,6 +302,15 @@ def _compare_names(source: Path, before: Sequence[str], now: Sequence[str], say:
     for old, new in zip(before, now, strict=False):
         if old != new:
             say(f"warning: {source}: class {old} of this run is now called {new}, and learned on as the same")
+
+
+def _tell_renamed(gan: Path, before: Sequence[str], now: Sequence[str], say: Say) -> None:
+    """Which classes of a GAN go on as others. They may be meant to, unlike those of a run."""
+    renamed = [f"{old} as {new}" for old, new in zip(before, now, strict=False) if old != new]
+    if renamed:
+        some = ", ".join(renamed[:10]) + (", ..." if len(renamed) > 10 else "")
+        advice = "classes are numbered in the order of their folders' names; rename these if others are meant"
+        say(f"warning: {gan}: classes go on as those of the same number: {some} ({advice})")
 
 
 def _key_of(source: Path) -> str:
