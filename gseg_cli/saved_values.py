@@ -1,5 +1,6 @@
 """Whether values that come back from a file are of the types that a config declares; somebody may have edited them."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from pathlib import Path
@@ -8,6 +9,9 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from gseg_cli.runs import EDITED
 from gseg_runtime.errors import ConfigError
+
+Range = tuple[float, float]  # the least and the most
+COUNT, SHARE, ANY_LENGTH = (1, math.inf), (0, 1), (0, math.inf)
 
 _NAMES = {int: "a whole number", float: "a number", bool: "true or false", str: "text", NoneType: "null"}
 
@@ -26,6 +30,15 @@ def check_values(kind: type, values: Mapping[str, Any], where: Path, prefix: str
             raise ConfigError(f"{where}: {name}: expected {_said(hint)}, got {value!r:.60}", EDITED)
         if isinstance(hint, type) and is_dataclass(hint):
             check_values(hint, value, where, f"{name}.")
+
+
+def check_ranges(values: Mapping[str, Any], ranges: Mapping[str, Range], where: Path, prefix: str = "") -> None:
+    """ConfigError when a number is outside of its range, as nan is of every one. Otherwise as `check_values`."""
+    for name, (least, most) in ranges.items():
+        value = values.get(name)
+        if value is not None and not least <= value <= most:
+            expected = f"{least} or more" if most == math.inf else f"{least} to {most}"
+            raise ConfigError(f"{where}: {prefix}{name}: expected {expected}, got {value}", EDITED)
 
 
 def _fits(value: Any, hint: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from gseg_cli.choices import Labels, Loss, Precision, StudentSize, check_choices
 from gseg_cli.distill.net_config import PRETRAINED
 from gseg_cli.runs import EDITED
-from gseg_cli.saved_values import check_values
+from gseg_cli.saved_values import ANY_LENGTH, COUNT, SHARE, check_ranges, check_values
 from gseg_runtime.errors import ConfigError, UsageError
 
 PAIR_SEED = 100_000  # behind the seeds people annotate
@@ -154,10 +154,23 @@ def _those(given: Mapping[str, Any], config: type) -> dict[str, Any]:
     return {name: value for name, value in given.items() if name in config.__dataclass_fields__}  # type: ignore[attr-defined]
 
 
+# Of the numbers that the options check; no others are saved.
+RANGES = {
+    "train": {
+        **dict.fromkeys(("steps", "batch", "microbatch", "input_size"), COUNT),
+        **dict.fromkeys(("minutes", "lr", "weight_decay", "save_minutes", "seed"), ANY_LENGTH),
+        **dict.fromkeys(("drop", "ignore_below", "annotated", "labelled_share", "ema"), SHARE),
+    },
+    "pairs": {"count": COUNT, "size": COUNT, "truncation_psi": (0, 2), "first_seed": ANY_LENGTH},
+}
+
+
 def from_saved(saved: Mapping[str, Any], where: Path) -> StudentConfig:
     """Back from a run's config.json, `where`; ConfigError when it holds something else."""
     try:
         check_values(StudentConfig, saved, where)
+        for part, ranges in RANGES.items():
+            check_ranges(saved[part], ranges, where, f"{part}.")
         train = dict(saved["train"])
         train["augment"] = AugmentConfig(**train["augment"])
         pairs = PairsConfig(**saved["pairs"])

@@ -421,6 +421,9 @@ EDITED_CONFIGS = {
     "text for a length": ({"kimg": "long"}, "kimg: expected a number, got 'long'"),
     "a number for yes": ({"mirror": 1}, "mirror: expected true or false, got 1"),
     "a crop of two": ({"crop": [0, 4]}, r"crop: expected 4 numbers or null, got \[0, 4\]"),
+    "no batch": ({"batch": 0}, "batch: expected 1 or more, got 0"),
+    "a negative length": ({"kimg": -1.0}, "kimg: expected 0 or more, got -1.0"),
+    "more than all": ({"style_mixing": 1.5}, "style_mixing: expected 0 to 1, got 1.5"),
     "another fit": ({"fit": "squeeze"}, "fit: expected one of crop, letterbox"),
 }
 

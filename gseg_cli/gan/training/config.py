@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from gseg_cli.choices import Arch, Augment, Discriminator, Fit, GanPrecision, check_choices
 from gseg_cli.gan.networks.config import make_config
-from gseg_cli.saved_values import check_values
+from gseg_cli.saved_values import ANY_LENGTH, COUNT, SHARE, check_ranges, check_values
 from gseg_runtime.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ DEFAULT_FIT: Fit = "crop"
 CLAMP = 256.0  # of activations in half precision, as in stylegan2-ada-pytorch
 SMALLEST_PROJECTED = 16  # pixels: the features of a larger picture are those of 32
 NUM_FP16_RES = 4  # the highest resolutions; the others stay in single precision
+# Of the numbers that the options check; no others are saved.
+RANGES = {
+    **dict.fromkeys(("batch", "microbatch", "r1_interval", "pl_interval"), COUNT),
+    **dict.fromkeys(("kimg", "lr", "r1_gamma", "pl_weight", "ema_kimg", "ada_kimg"), ANY_LENGTH),
+    **dict.fromkeys(("num_classes", "held_out", "seed", "snapshot_minutes"), ANY_LENGTH),
+    **dict.fromkeys(("style_mixing", "ema_rampup", "augment_p", "ada_target"), SHARE),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,4 +163,5 @@ def from_saved(saved: Mapping[str, Any], where: Path) -> GanTrainConfig:
     names = {field.name for field in fields(GanTrainConfig)}
     check_values(GanTrainConfig, saved, where)
     check_values(_Framing, saved, where)
+    check_ranges(saved, RANGES, where)
     return GanTrainConfig(**{key: value for key, value in saved.items() if key in names})
