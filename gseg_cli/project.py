@@ -146,8 +146,17 @@ def locate_gan(gan: str, folder: Path, *, source: str) -> Path:
     path = folder / gan  # an absolute path stays what it is
     if not path.is_file():
         hint = f"train one with gseg gan-train; {DEFAULT_GAN} is included with gseg"
-        raise ProjectError(f"{source}: no such file: {path}", hint=hint)
+        raise _no_gan(source, path, hint)
     return path
+
+
+def _no_gan(source: str, path: Path, hint: str) -> ProjectError:
+    """hint: where there is nothing."""
+    if not path.is_dir():
+        return ProjectError(f"{source}: no such file: {path}", hint)
+    inside = path / CHECKPOINT
+    hint = f"name the file in it: {inside}" if inside.is_file() else "name a file in it"
+    return ProjectError(f"{source}: expected a checkpoint, got a folder: {path}", hint)
 
 
 def gan_resolution(path: Path) -> int:

@@ -1,6 +1,7 @@
 """gseg.toml, the project's folders, run folders, seeds and devices."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from gseg_cli.builtin import DEFAULT, DEFAULT_GAN, Builtin
 from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.device import autocast, pick_device
 from gseg_cli.info import describe
-from gseg_cli.project import Project
+from gseg_cli.project import Project, locate_gan
 from gseg_cli.project_file import parse_classes
 from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds
@@ -99,6 +100,17 @@ def test_a_missing_gan_is_named_where_it_is_asked_for(project):
     edit(project, "gone.safetensors", "builtin:nothing")
     with pytest.raises(ProjectError, match="gseg does not include a GAN called 'nothing'"):
         _ = Project.open(project.dir).gan_path
+
+
+def test_a_folder_in_place_of_a_gan_names_the_checkpoint_in_it(tmp_path):
+    def error():
+        with pytest.raises(ProjectError, match="--init-from: expected a checkpoint, got a folder: ") as caught:
+            locate_gan(str(tmp_path), Path(), source="--init-from")
+        return caught.value
+
+    assert error().hint == "name a file in it"
+    (tmp_path / "checkpoint.safetensors").touch()
+    assert error().hint == f"name the file in it: {tmp_path / 'checkpoint.safetensors'}"
 
 
 def test_init_writes_the_shipped_gan_and_the_toy_face_classes(tmp_path, capsys):
