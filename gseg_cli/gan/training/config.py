@@ -23,7 +23,8 @@ RANGES = {
     **dict.fromkeys(("batch", "microbatch", "r1_interval", "pl_interval"), COUNT),
     **dict.fromkeys(("kimg", "lr", "r1_gamma", "pl_weight", "ema_kimg", "ada_kimg"), ANY_LENGTH),
     **dict.fromkeys(("num_classes", "held_out", "seed", "snapshot_minutes"), ANY_LENGTH),
-    **dict.fromkeys(("style_mixing", "ema_rampup", "augment_p", "ada_target"), SHARE),
+    **dict.fromkeys(("style_mixing", "ema_rampup", "augment_p"), SHARE),
+    "ada_target": (-1, 1),  # a mean of signs
 }
 
 
