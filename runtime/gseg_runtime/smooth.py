@@ -16,6 +16,7 @@ from gseg_runtime.label_map import LabelMap
 
 Logits = npt.NDArray[np.float32]  # [C, h, w]
 Indices = npt.NDArray[np.intp]
+Shares = npt.NDArray[np.float32]
 _CHUNK = 1 << 18  # pixels that are decided at once: more of them only take more memory
 
 
@@ -66,6 +67,11 @@ class Axis:
         return np.diff(self.starts)
 
     @property
+    def usual_length(self) -> int:
+        """The most pixels that a cell inside has."""
+        return int(self.lengths[1:-2].max(initial=1))
+
+    @property
     def span(self) -> slice:
         """All pixels of these cells."""
         return slice(int(self.starts[0]), int(self.starts[-1]))
@@ -76,7 +82,7 @@ class Axis:
 
     def pixels(self, cells: Indices) -> Indices:
         """The pixels of some cells, [N, the most that any has]; where there are fewer, the last one again."""
-        most = int(self.lengths.max())
+        most = int(self.lengths[cells].max())
         return np.minimum(self.starts[cells][:, None] + np.arange(most), self.starts[cells + 1][:, None] - 1)
 
 
@@ -113,11 +119,11 @@ class Cells:
         """Rows and columns of the cells to decide pixel by pixel, some at a time."""
         has_pixels = np.outer(self.rows.lengths > 0, self.columns.lengths > 0)  # not all do, where a grid is reduced
         rows, columns = np.nonzero(self.is_open() & has_pixels)
-        if not len(rows):
-            return
-        step = max(1, _CHUNK // int(self.rows.lengths.max() * self.columns.lengths.max()))
-        for start in range(0, len(rows), step):
-            yield rows[start : start + step], columns[start : start + step]
+        # Cells at the rim reach half a cell further; with one of them, all beside it would be filled up to its size.
+        heights, widths = self.rows.lengths[rows], self.columns.lengths[columns]
+        is_large = (heights > self.rows.usual_length) | (widths > self.columns.usual_length)
+        for part in (~is_large, is_large):
+            yield from _chunks(rows[part], columns[part], heights[part], widths[part])
 
     def is_open(self) -> npt.NDArray[np.bool_]:
         """Which cells have corners of several labels."""
@@ -134,15 +140,60 @@ class Cells:
 
         y: [N, height], x: [N, width], the pixels of the cells.
         """
-        down, along = self.rows.share[y][:, :, None], self.columns.share[x]
         corners = [self.at(rows + i, columns + j) for i in (0, 1) for j in (0, 1)]
-        best = np.full((len(rows), down.shape[1], along.shape[1]), -np.inf, np.float32)
+        labels = np.stack([self.small[corner] for corner in corners])
+        down, along = self.rows.share[y][:, :, None], self.columns.share[x]
+        first, second = labels[0], _another(labels)
+        is_first = self._interpolated(first, corners, down, along, less=second) >= 0
+        chosen = np.where(is_first, first[:, None, None], second[:, None, None])
+        if (more := np.flatnonzero(((labels != first) & (labels != second)).any(axis=0))).size:  # few have three labels
+            some = [(row[more], column[more]) for row, column in corners]
+            chosen[more] = self._largest(labels[:, more], some, down[more], along[more])
+        return chosen
+
+    def _largest(
+        self, labels: LabelMap, corners: list[tuple[Indices, Indices]], down: Shares, along: Shares
+    ) -> LabelMap:
+        """labels: [4, N], the candidates of each cell."""
+        best = np.full((len(down), down.shape[1], along.shape[1]), -np.inf, np.float32)
         chosen = np.zeros(best.shape, np.uint8)
-        for candidate in [self.small[corner] for corner in corners]:
-            upper_left, upper_right, lower_left, lower_right = (self.band[candidate, *at][:, None] for at in corners)
-            upper = upper_left + (upper_right - upper_left) * along
-            lower = lower_left + (lower_right - lower_left) * along
-            logit = upper[:, None] + (lower - upper)[:, None] * down
+        for candidate in labels:
+            logit = self._interpolated(candidate, corners, down, along)
             chosen = np.where(logit > best, candidate[:, None, None], chosen)
             best = np.maximum(best, logit)
         return chosen
+
+    def _interpolated(
+        self,
+        label: LabelMap,
+        corners: list[tuple[Indices, Indices]],
+        down: Shares,
+        along: Shares,
+        less: LabelMap | None = None,
+    ) -> Shares:
+        """The logits of one label for each of N cells, or what they have more than those of `less`, at all pixels."""
+        at = [
+            self.band[label, *corner] if less is None else self.band[label, *corner] - self.band[less, *corner]
+            for corner in corners
+        ]
+        upper_left, upper_right, lower_left, lower_right = (values[:, None] for values in at)
+        upper = upper_left + (upper_right - upper_left) * along
+        lower = lower_left + (lower_right - lower_left) * along
+        values = (lower - upper)[:, None] * down
+        values += upper[:, None]
+        return values
+
+
+def _chunks(rows: Indices, columns: Indices, heights: Indices, widths: Indices) -> Iterator[tuple[Indices, Indices]]:
+    """So many cells at a time that `_CHUNK` holds, by the largest of them."""
+    if len(rows):
+        step = max(1, _CHUNK // int(heights.max() * widths.max()))
+        yield from ((rows[i : i + step], columns[i : i + step]) for i in range(0, len(rows), step))
+
+
+def _another(labels: LabelMap) -> LabelMap:
+    """Of [4, N] labels one that differs from the first, where there is one; [N]."""
+    first, other = labels[0], labels[3]
+    for candidate in labels[1:3]:
+        other = np.where(candidate != first, candidate, other)
+    return other
