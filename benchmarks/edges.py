@@ -240,7 +240,7 @@ CPU milliseconds per photo from file to file, JPEGs of {speed_side} x {speed_sid
 
 One such photo that is in memory already, through the student: {alone}.
 
-The default stays `--edges nearest`: it needs no logits, and is the faster one.
+`gseg segment` makes smooth edges where the model has logits, as `gseg export` gives them; `--edges nearest` is faster.
 
 ## Tiles
 

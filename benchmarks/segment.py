@@ -102,7 +102,8 @@ def speed_rows(folder: Path, rest_s: float) -> list[str]:
     kilobytes = sum(photo.stat().st_size for photo in photos) / len(photos) / 1e3
     return [
         f"Photos: {NUM_PHOTOS} made-up JPEGs of a megapixel, {kilobytes:.0f} kB each, masks at full size. Stages in",
-        f"CPU milliseconds per photo; the best of {REPEATS} interleaved runs of {SECONDS} s.",
+        f"CPU milliseconds per photo; the best of {REPEATS} interleaved runs of {SECONDS} s. The students have no",
+        "logits, so that labels are enlarged (`--edges nearest`); [edges.md](edges.md) tells what smooth edges cost.",
         "",
         "| student | decode | infer | encode | folder, photos/s | of the ceiling | stages / CPU time | bare engine | "
         "folder / bare | serial loop | folder / serial | ceiling / serial |",

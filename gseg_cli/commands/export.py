@@ -9,10 +9,10 @@ from gseg_cli.options import OverwriteOpt, SeedOpt, is_given, open_project
 
 if TYPE_CHECKING:
     from gseg_export.engine_file import Toolchain
-    from gseg_export.export import Options
     from gseg_export.exported import Exported
     from gseg_export.precision import Precision
     from gseg_export.to_engine import OnPercent
+    from gseg_runtime.errors import UsageError
 
 
 def export(
@@ -46,8 +46,8 @@ def export(
     ] = False,
     logits: Annotated[
         bool,
-        typer.Option("--logits", help="Also output the logits of all classes, for segment --edges smooth and --tile."),
-    ] = False,
+        typer.Option(help="Also output the logits of all classes, for smooth edges and --tile."),
+    ] = True,
     batch: Annotated[int, typer.Option(min=1, max=1024, help="With --trt or --triton: most pictures in a batch.")] = 32,
     triton: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Triton model repository to add the model to.")
@@ -82,6 +82,8 @@ def export(
     _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable, web)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or _latest_student()
+    if source.suffix == ".onnx" and (confidence or is_given(context, "logits")):
+        raise _other_outputs(source)
     if source.suffix == ".onnx" and precision == "fp32" and not trt:
         _check_unconverted(out, verify, triton, web)
     out = out or _default_out(source, precision, trt)
@@ -94,7 +96,9 @@ def export(
     with progress("building the engine", "percent") as on_step:
         toolchain = _toolchain(unverified, portable, lambda percent: on_step(Step(percent, 100))) if trt else None
         if source.suffix == ".onnx":
-            written = _export_model(source, out, options, names, toolchain)
+            from gseg_export.export import export_model
+
+            written = export_model(source, out, options, toolchain)
         else:
             from gseg_cli.distill.deploy import export_student
 
@@ -138,6 +142,12 @@ def _check_unconverted(out: Path | None, verify: Path | None, triton: Path | Non
         raise UsageError(f"{out}: the model stays as it is, and --web gives it a name of its own", hint)
 
 
+def _other_outputs(source: Path) -> "UsageError":
+    from gseg_runtime.errors import UsageError
+
+    return UsageError("--confidence and --logits change the network", f"export the checkpoint again, not {source}")
+
+
 def _default_out(source: Path, precision: str, trt: bool) -> Path:
     """exports/model-int8.engine, or the like beside the model it is made of."""
     kind = "" if precision == "fp32" else f"-{precision}"
@@ -151,17 +161,6 @@ def _toolchain(unverified: bool, portable: bool, on_step: "OnPercent") -> "Toolc
     from gseg_export.engine_file import find_toolchain
 
     return find_toolchain(unverified=unverified, portable=portable, on_step=on_step)
-
-
-def _export_model(
-    source: Path, out: Path, options: "Options", names: list[str], toolchain: "Toolchain | None"
-) -> "Exported":
-    from gseg_export.export import export_model
-    from gseg_runtime.errors import UsageError
-
-    if len(names) > 1:
-        raise UsageError("--confidence and --logits change the network", f"export the checkpoint again, not {source}")
-    return export_model(source, out, options, toolchain)
 
 
 def _summary(written: "Exported") -> str:

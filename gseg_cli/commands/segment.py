@@ -90,18 +90,19 @@ def segment(
         bool, typer.Option("--failures", help="Also write gseg-failures.txt, which gseg segment - reads again.")
     ] = False,
     edges: Annotated[
-        Edges,
+        Edges | None,
         typer.Option(
-            help="smooth enlarges logits in place of labels, guided draws them to the edges of the photo; "
-            "both need a model exported with --logits."
+            help="nearest enlarges labels, which is faster and leaves stairs; smooth enlarges logits; guided draws "
+            "them to the edges of the photo.",
+            show_default="smooth, if the model has logits",
         ),
-    ] = "nearest",
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(
             min=1,
             metavar="PIXELS",
-            help="Segment larger photos in overlapping tiles of so many pixels; needs a model exported with --logits.",
+            help="Segment larger photos in overlapping tiles of so many pixels; needs a model with logits.",
         ),
     ] = None,
     base: Annotated[

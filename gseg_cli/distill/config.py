@@ -161,7 +161,7 @@ RANGES = {
         **dict.fromkeys(("minutes", "lr", "weight_decay", "save_minutes", "seed"), ANY_LENGTH),
         **dict.fromkeys(("drop", "ignore_below", "annotated", "labelled_share", "ema"), SHARE),
     },
-    "pairs": {"count": COUNT, "size": COUNT, "truncation_psi": (0, 2), "first_seed": ANY_LENGTH},
+    "pairs": {"count": ANY_LENGTH, "size": COUNT, "truncation_psi": (0, 2), "first_seed": ANY_LENGTH},
 }
 
 

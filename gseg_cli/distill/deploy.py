@@ -12,7 +12,7 @@ from gseg_cli.steps import Say, ignore_say
 from gseg_export.engine_file import Toolchain
 from gseg_export.export import Options, check_export, export
 from gseg_export.exported import Exported
-from gseg_export.graph import LABELS
+from gseg_export.graph import LABELS, LOGITS
 from gseg_export.to_onnx import from_network
 from gseg_export.verification_images import held_out_pairs
 from gseg_runtime.geometry import FILL
@@ -24,7 +24,7 @@ def export_student(
     out: Path,
     options: Options | None = None,
     *,
-    outputs: Sequence[str] = (LABELS,),
+    outputs: Sequence[str] = (LABELS, LOGITS),
     toolchain: Toolchain | None = None,
     say: Say = ignore_say,
 ) -> Exported:

@@ -18,10 +18,12 @@ from gseg_runtime.batches import NUM_SLOTS
 from gseg_runtime.errors import GsegError, UsageError, at_least_one
 from gseg_runtime.extras import Extras
 from gseg_runtime.images import list_images
+from gseg_runtime.label_map import Pixels
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.photo_files import FolderFiles
 from gseg_runtime.photo_work import Loaded, PhotoWork
 from gseg_runtime.plan import Job
+from gseg_runtime.prediction import Inference
 from gseg_runtime.segmenter import Segmenter
 from gseg_runtime.workers import num_cores, run_to_completion
 
@@ -82,7 +84,8 @@ def run_bench(
     ):
         folder = Path(temporary)
         paths = made_up_photos(folder / "photos", count) if photos is None else list_images(photos)[:count]
-        work = PhotoWork(FolderFiles(stages), segmenter.card, segmenter.model_sha256, Extras())
+        detail = segmenter.loaded.detail()
+        work = PhotoWork(FolderFiles(stages), segmenter.card, segmenter.model_sha256, Extras(), detail)
         # Masks of their own: a file system takes longer over a name that is written again and again.
         jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]
         loaded = [item for job in jobs if isinstance(item := work.load(job), Loaded)]
@@ -147,21 +150,26 @@ def _infer_s(segmenter: Segmenter, loaded: Sequence[Loaded]) -> float:
     if segmenter.batch == 1:
         clock = time.process_time  # an engine may compute in threads of its own
         for item in loaded[:WARM_UP]:
-            segmenter.infer(item.square[None])
+            _infer(segmenter, item.square[None])
         start_s = clock()
         for item in loaded:
-            segmenter.infer(item.square[None])
+            _infer(segmenter, item.square[None])
         return (clock() - start_s) / len(loaded)
     squares = _batch_of(segmenter, loaded)
-    segmenter.infer(squares)
+    _infer(segmenter, squares)
     start_s = time.perf_counter()
     for _ in range(WARM_UP):
-        segmenter.infer(squares)
+        _infer(segmenter, squares)
     return (time.perf_counter() - start_s) / WARM_UP / segmenter.batch
 
 
+def _infer(segmenter: Segmenter, squares: Pixels) -> Inference:
+    """What a folder asks for."""
+    return segmenter.infer(squares, logits=segmenter.loaded.detail().needs_logits)
+
+
 def _encode_s(segmenter: Segmenter, work: PhotoWork, loaded: Sequence[Loaded]) -> float:
-    squares = {id(item): segmenter.infer(np.repeat(item.square[None], segmenter.batch, axis=0)) for item in loaded}
+    squares = {id(item): _infer(segmenter, np.repeat(item.square[None], segmenter.batch, axis=0)) for item in loaded}
     return _cpu_per_item(lambda item: work.save(item, squares[id(item)]), loaded)
 
 
@@ -182,7 +190,7 @@ def _bare(segmenter: Segmenter, loaded: Sequence[Loaded], num_workers: int, seco
                 return
 
     done: list[int] = []
-    run_to_completion(until_time_is_up(), lambda batch: len(segmenter.infer(batch).labels), done.append, num_threads)
+    run_to_completion(until_time_is_up(), lambda batch: len(_infer(segmenter, batch).labels), done.append, num_threads)
     return len(done) * segmenter.batch / (time.perf_counter() - start_s)
 
 

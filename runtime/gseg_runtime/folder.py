@@ -33,7 +33,7 @@ class FolderOptions:
     undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads, or processes where
     `codec_processes` is worth it; None is one per core. fast_decode, background, allow_truncated, max_pixels: see
     `Decoding`. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n machines with a folder
-    each. edges, tile: see `Detail`; with either the model must have logits.
+    each. edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
     have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
@@ -61,7 +61,7 @@ class FolderOptions:
     allow_truncated: bool = False
     max_pixels: int | None = None
     shard: tuple[int, int] = (0, 1)
-    edges: Edges = "nearest"
+    edges: Edges | None = None
     tile: int | None = None
 
     def __post_init__(self) -> None:
@@ -75,9 +75,13 @@ class FolderOptions:
             raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
         _ = self.detail, self.decoding
 
+    def of(self, model: LoadedModel) -> "FolderOptions":
+        """The same with the edges that are usual for the model, where none are named."""
+        return replace(self, edges=model.detail(self.edges, self.tile).edges)
+
     @property
     def detail(self) -> Detail:
-        return Detail(self.edges, self.tile)
+        return Detail(self.edges or "nearest", self.tile)
 
     @property
     def tables(self) -> list[str]:
@@ -174,6 +178,7 @@ def segment_into(
     on_image: OnImage | None = None,
 ) -> FolderReport:
     """Write the mask of every photo in `sources` below `out`; see `Segmenter.segment_folder`."""
+    options = options.of(model)
     if options.resume:
         options = options.with_tables_of(out)
     extras = options.extras(model.card.classes)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gseg_runtime.backends.base import CONFIDENCE, LABELS, LOGITS, Backend
+from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
@@ -58,11 +59,15 @@ class LoadedModel:
             message = f"the model labels pixels as class {largest}, but its card names only {count}, counted from 0"
             raise GsegError(message, "export it again with gseg export")
 
+    def detail(self, edges: Edges | None = None, tile: int | None = None) -> Detail:
+        """As of `Detail`. edges: None are smooth ones where the model has logits."""
+        return Detail(edges or ("smooth" if LOGITS in self.backend.outputs else "nearest"), tile)
+
     def require(self, *, confidence: bool, logits: bool) -> None:
         """GsegError when `infer` cannot be asked for these."""
         if logits and LOGITS not in self.backend.outputs:
             message = "this model was exported without logits, which smooth edges and tiles need"
-            raise GsegError(message, "export it again with gseg export --logits")
+            raise GsegError(message, "export it again, without --no-logits")
         if confidence and not logits:
             self.require_confidence()
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from gseg_runtime.backends import choose, connect
 from gseg_runtime.backends.base import Backend
-from gseg_runtime.detail import Detail, Edges
+from gseg_runtime.detail import Edges
 from gseg_runtime.errors import GsegError, at_least_one
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
@@ -99,15 +99,15 @@ class Segmenter:
         images: Iterable[Pixels],
         *,
         confidence: bool = False,
-        edges: Edges = "nearest",
+        edges: Edges | None = None,
         tile: int | None = None,
     ) -> list[Prediction]:
         """`segment` with more to ask: areas per class and, from a model exported with --confidence, the confidence.
 
-        edges, tile: see `Detail`; other values than these need a model exported with --logits.
+        edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
         """
         self._check_open()
-        detail, size = Detail(edges, tile), self.card.input_size
+        detail, size = self._model.detail(edges, tile), self.card.input_size
         detail.check(size)
         images = [_check_pixels(image) for image in images]
         letterboxes = [detail.frame(image.shape[0], image.shape[1], size) for image in images]
@@ -129,8 +129,9 @@ class Segmenter:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
         photo = read_image(Path(path), min_size=self.card.input_size)
         letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
-        squares = self._model.batch_of([letterbox.apply(photo.pixels, self.card.fill)])
-        return self.infer(squares).prediction(0, letterbox).labels
+        square, detail = letterbox.apply(photo.pixels, self.card.fill), self._model.detail()
+        self._check_open()
+        return infer_photo(self._model, square, letterbox, detail, confidence=False).prediction(0, letterbox).labels
 
     def infer(self, squares: Pixels, *, confidence: bool = False, logits: bool = False) -> Inference:
         """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""

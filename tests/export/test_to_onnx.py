@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from gseg_cli.distill.student import load_student
-from gseg_export.graph import Model, finish, read_graph
+from gseg_export.graph import LABELS, LOGITS, Model, finish, read_graph
 from gseg_export.to_onnx import label_with, trace
 from gseg_export.verification_images import clouds
 from gseg_runtime import GsegError, ModelCard, Segmenter
@@ -22,12 +22,13 @@ from tests.export.student import CLASSES, SIZE, trained_net
 
 def test_the_graph_takes_pictures_of_any_batch_and_answers_with_label_maps(model: Path) -> None:
     session = onnxruntime.InferenceSession(model)
-    (image,), (labels,) = session.get_inputs(), session.get_outputs()
+    (image,), (labels, logits) = session.get_inputs(), session.get_outputs()
     assert (image.name, image.type, image.shape) == ("images", "tensor(uint8)", ["batch", SIZE, SIZE, 3])
     assert (labels.name, labels.type, labels.shape) == ("labels", "tensor(uint8)", ["batch", SIZE, SIZE])
     pictures = clouds(size=SIZE, count=3).images
-    (together,) = session.run(None, {"images": pictures})
-    (alone,) = session.run(None, {"images": pictures[:1]})
+    assert (logits.name, logits.shape) == ("logits", ["batch", len(CLASSES), SIZE, SIZE])
+    (together,) = session.run(["labels"], {"images": pictures})
+    (alone,) = session.run(["labels"], {"images": pictures[:1]})
     assert together.shape == (3, SIZE, SIZE) and together.dtype == np.uint8
     np.testing.assert_array_equal(alone[0], together[0])
     assert len(np.unique(together)) == 3  # the network has learnt something, so agreement means something
@@ -82,7 +83,7 @@ def test_the_card_leads_back_to_the_gan_without_anybodys_folders(exported: dict,
     with Segmenter.load(exported.model, "cpu") as segmenter:
         card = segmenter.card
     assert (card.classes, card.input_size, card.fill) == (CLASSES, SIZE, (128, 128, 128))
-    assert (card.precision, card.output) == ("fp32", "uint8 label map")
+    assert (card.precision, card.output) == ("fp32", "uint8 label map + float32 logits NCHW")
     assert card.created_by.startswith("gseg 0")
     student, gan = card.parents
     assert (student.kind, student.path) == ("unet", "0003-distill/checkpoint.safetensors")
@@ -110,7 +111,7 @@ def test_the_exporter_is_silent_and_the_same_network_gives_the_same_file(
     net, _, _ = load_student(checkpoint)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        graph = trace(net, SIZE)
+        graph = trace(net, SIZE, (LABELS, LOGITS))
     assert [str(warning.message) for warning in caught] == []
     assert capfd.readouterr() == ("", "")
     assert finish(graph, read_graph(model)[1]).onnx == model.read_bytes()

@@ -89,6 +89,20 @@ def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos:
         assert got["categories"] == coco["categories"]
 
 
+@pytest.mark.parametrize("batch", [1, 4])
+def test_edges_of_answers_are_those_of_segment(model_with_logits: Path, tmp_path: Path, batch: int) -> None:
+    (tmp_path / "in").mkdir()
+    ramp = np.linspace(10, 245, 640).astype(np.uint8)  # edges that do not lie where the grid of the model has its own
+    Image.fromarray(np.tile(ramp[:, None], (480, 1, 3))).save(tmp_path / "in" / "x.png")
+    with Segmenter.load(model_with_logits, "cpu", batch=batch) as segmenter:
+        for name, options in (("usual", {}), ("nearest", {"edges": "nearest"})):
+            segmenter.segment_folder(tmp_path / "in", tmp_path / name, **options)
+        with closing(Pipeline(segmenter.loaded, 2, 4)) as pipeline:
+            answer = asyncio.run(pipeline.segment((tmp_path / "in" / "x.png").read_bytes(), "png"))
+    usual, nearest = ((tmp_path / name / "x.png").read_bytes() for name in ("usual", "nearest"))
+    assert answer.data == usual != nearest
+
+
 def without_ids(annotation: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in annotation.items() if key not in ("id", "image_id")}
 

@@ -107,6 +107,26 @@ def test_everything_beside_a_smooth_mask_is_of_that_mask(model_with_logits: Path
     assert np.abs(np.diff(confidence[240].astype(int))).max() <= 2  # no steps
 
 
+def test_edges_are_smooth_where_the_model_has_logits_unless_others_are_named(
+    model: Path, model_with_logits: Path, tmp_path: Path
+) -> None:
+    ramp(tmp_path / "in" / "x.png")
+    photo = np.asarray(Image.open(tmp_path / "in" / "x.png"))
+    with Segmenter.load(model, "cpu") as without, Segmenter.load(model_with_logits, "cpu") as segmenter:
+        (nearest,) = without.segment([photo])
+        (smooth,) = segmenter.segment([photo])
+        np.testing.assert_array_equal(segmenter.predict([photo], edges="nearest")[0].labels, nearest)
+        np.testing.assert_array_equal(segmenter.segment_file(tmp_path / "in" / "x.png"), smooth)
+        for name, options in (("smooth", {}), ("nearest", {"edges": "nearest"})):
+            segmenter.segment_folder(tmp_path / "in", tmp_path / name, **options)
+        without.segment_folder(tmp_path / "in", tmp_path / "without")
+    right = RAMP // 64
+    assert (smooth[240] != right).sum() <= 6 < (nearest[240] != right).sum()
+    np.testing.assert_array_equal(read_label_png(tmp_path / "smooth" / "x.png"), smooth)
+    for name in ("nearest", "without"):
+        np.testing.assert_array_equal(read_label_png(tmp_path / name / "x.png"), nearest)
+
+
 def test_resume_does_not_mix_smooth_masks_with_others(
     model_with_logits: Path, make_photo: MakePhoto, tmp_path: Path
 ) -> None:
@@ -134,7 +154,7 @@ def test_a_model_without_logits_is_refused_with_what_to_do(
     call = ["segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model", str(model_with_confidence)]
     assert main([*call, "--edges", "smooth"]) == 1
     said = capsys.readouterr().err
-    assert "exported without logits" in said and "gseg export --logits" in said
+    assert "exported without logits" in said and "export it again" in said
     assert not (tmp_path / "out").exists()
     assert main([*call, "--edges", "soft"]) == 2
 

@@ -52,6 +52,7 @@ def segment_stores(
     """
     start_s = time.perf_counter()
     source, out = _from_anywhere(source), _from_anywhere(out)
+    options = options.of(model)
     _check(source, out, model, options)
     listing, store = Listing(open_store(source), options.shard), open_store(out)
     facts = _facts(source, model, options)

@@ -59,7 +59,7 @@ class Gatherer:
         self._start()
 
     def _infer(self, squares: tuple[Pixels, ...]) -> Inference:
-        return self._model.infer(self._model.batch_of(squares))
+        return self._model.infer(self._model.batch_of(squares), logits=self._model.detail().needs_logits)
 
     def close(self) -> None:
         """Wait for what the engine has in hand."""

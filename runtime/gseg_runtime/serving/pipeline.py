@@ -10,7 +10,8 @@ from typing import TypeVar
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.serving.answers import Answer, Form, answer, receive
+from gseg_runtime.prediction import Inference
+from gseg_runtime.serving.answers import Answer, Form, Received, answer, receive
 from gseg_runtime.serving.gatherer import Gatherer
 
 T = TypeVar("T")
@@ -51,13 +52,15 @@ class Pipeline:
             return await self._in_thread(partial(self._whole, data, form, how))
         received = await self._in_thread(partial(receive, data, self._model.card, how))
         inference, index = await self._gatherer.infer(received.square)
-        prediction = inference.prediction(index, received.letterbox)
-        return await self._in_thread(partial(answer, received, prediction, self._model.card.classes, form))
+        return await self._in_thread(partial(self._answer, received, inference, index, form))
 
     def _whole(self, data: bytes, form: Form, how: Decoding | None) -> Answer:
         received = receive(data, self._model.card, how)
-        prediction = self._model.infer(received.square[None]).prediction(0, received.letterbox)
-        return answer(received, prediction, self._model.card.classes, form)
+        inference = self._model.infer(received.square[None], logits=self._model.detail().needs_logits)
+        return self._answer(received, inference, 0, form)
+
+    def _answer(self, received: Received, inference: Inference, index: int, form: Form) -> Answer:
+        return answer(received, inference.prediction(index, received.letterbox), self._model.card.classes, form)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._pool, work)
