@@ -174,5 +174,5 @@ def test_what_is_wrong_with_the_folder_is_said_before_samples_are_drawn(run, pho
     assert run("--overwrite", "--resume") == 2
     (tmp_path / "out" / "notes.txt").write_text("mine")
     assert run("--overwrite") == 1
-    assert "holds 1 files that gseg did not write" in capsys.readouterr().err
+    assert "holds 1 file that gseg did not write" in capsys.readouterr().err
     assert not (photos / "masks").exists()
