@@ -5,7 +5,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -59,7 +58,7 @@ def contents_of(made_by: Mapping[str, Any]) -> Contents:
 
 
 class PhotoSegmenter:
-    """load: draws what photos are compared with, which takes minutes, so it is called only if there are any to do.
+    """load: draws what photos are compared with, which takes minutes, so it is called once, if there are any to do.
 
     made_by: what decides the masks beside the photos, as the hashes of teacher and GAN; --resume compares it.
     """
@@ -67,12 +66,7 @@ class PhotoSegmenter:
     def __init__(
         self, load: Callable[[], Inverter], teacher: Teacher, classes: ClassMap, made_by: Mapping[str, Any]
     ) -> None:
-        self._load, self._teacher, self._classes = load, teacher, classes
-        self._made_by = made_by
-
-    @cached_property
-    def _inverter(self) -> Inverter:
-        return self._load()
+        self._load, self._teacher, self._classes, self._made_by = load, teacher, classes, made_by
 
     def segment(
         self, sources: Iterable[Source], out: Path, options: PhotoSegmentConfig, on_step: OnStep = ignore_step
@@ -103,19 +97,21 @@ class PhotoSegmenter:
     def _fill(self, folder: MaskFolder, options: PhotoSegmentConfig, key: str, on_step: OnStep) -> None:
         if not folder.todo:
             return
-        size, jobs, total = options.batch or self._inverter.batch, iter(folder.todo), len(folder.todo)
-        while chunk := list(islice(jobs, size)):
-            progress = _Progress(on_step, folder.num_taken, total, len(chunk), self._inverter.config.steps)
-            for entry in self._batch(chunk, folder.path, options.fit, key, progress):
+        inverter, jobs, total = self._load(), iter(folder.todo), len(folder.todo)
+        while chunk := list(islice(jobs, options.batch or inverter.batch)):
+            progress = _Progress(on_step, folder.num_taken, total, len(chunk), inverter.config.steps)
+            for entry in self._batch(inverter, chunk, folder.path, options.fit, key, progress):
                 folder.take(entry)
             on_step(Step(folder.num_taken, total))
 
-    def _batch(self, jobs: Sequence[Job], out: Path, fit: str, key: str, progress: "_Progress") -> Iterator[Entry]:
+    def _batch(
+        self, inverter: Inverter, jobs: Sequence[Job], out: Path, fit: str, key: str, progress: "_Progress"
+    ) -> Iterator[Entry]:
         start_s = time.perf_counter()
         photos: list[_Photo] = []
         for job in jobs:
             try:
-                photos.append(_load(job, self._inverter.generator, fit))
+                photos.append(_load(job, inverter.generator, fit))
             except ImageError as error:
                 reason = error.message.removeprefix(f"{job.photo}: ")
                 yield Entry(str(job.photo), str(job.mask), "failed", key, 0.0, None, reason)
@@ -123,18 +119,18 @@ class PhotoSegmenter:
             return
         squares = np.stack([photo.square for photo in photos])
         inside = np.stack([mask_of(photo.framing) for photo in photos])
-        fitted = self._inverter.fit(squares, inside, progress)
-        fitted = replace(fitted, distances=own_distances(self._inverter, squares, inside, fitted))
-        labels = self._label(fitted)
+        fitted = inverter.fit(squares, inside, progress)
+        fitted = replace(fitted, distances=own_distances(inverter, squares, inside, fitted))
+        labels = self._label(inverter, fitted)
         seconds = round((time.perf_counter() - start_s) / len(photos), 3)
         for i, photo in enumerate(photos):
             yield self._write(photo, labels[i], fitted, i, out, key, seconds)
 
-    def _label(self, fitted: Fitted) -> LabelMap:
+    def _label(self, inverter: Inverter, fitted: Fitted) -> LabelMap:
         """[N, R, R]; a teacher of another size is brought to the GAN's."""
-        with fitted.inversion.drawn_by(self._inverter.generator):
-            labels = predict(self._inverter.generator, self._teacher, fitted.inversion.ws).labels.cpu().numpy()
-        size = self._inverter.size
+        with fitted.inversion.drawn_by(inverter.generator):
+            labels = predict(inverter.generator, self._teacher, fitted.inversion.ws).labels.cpu().numpy()
+        size = inverter.size
         return np.stack([resize_labels(x, (size, size)) for x in labels])
 
     def _write(
