@@ -12,6 +12,7 @@ import numpy as np
 
 from gseg_cli.annotate.shapes import Points, Polygon, cover
 from gseg_runtime.label_map import LabelMap
+from gseg_runtime.outlines import simplified
 
 TOLERANCE = 0.35  # pixels
 _STEPS = ((1, 0), (0, 1), (-1, 0), (0, -1))  # right, down, left, up
@@ -117,26 +118,4 @@ def _shared(corners: list[Corner]) -> list[Place]:
 
 
 def _simplify(line: list[Place]) -> list[Place]:
-    """Douglas and Peucker: without points that are nearer than TOLERANCE to the line between those that stay."""
-    points = np.array(line, float)
-    keep = np.zeros(len(points), bool)
-    keep[[0, -1]] = True
-    parts = [(0, len(points) - 1)]
-    while parts:
-        first, last = parts.pop()
-        if last - first < 2:
-            continue
-        gaps = _gaps(points[first + 1 : last], points[first], points[last])
-        worst = int(gaps.argmax())
-        if gaps[worst] > TOLERANCE:
-            middle = first + 1 + worst
-            keep[middle] = True
-            parts += [(first, middle), (middle, last)]
-    return [line[index] for index in np.flatnonzero(keep)]
-
-
-def _gaps(points: Points, start: Points, end: Points) -> Points:
-    """[N]: distances of points [N, 2] from a straight part of a line."""
-    way = end - start
-    share = ((points - start) @ way / max(float(way @ way), 1e-12)).clip(0, 1)
-    return np.hypot(*(points - start - share[:, None] * way).T)
+    return [(x, y) for x, y in simplified(np.array(line, float), TOLERANCE).tolist()]

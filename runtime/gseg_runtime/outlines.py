@@ -183,7 +183,7 @@ class _Pieces:
             steps = self._steps(corners)
             middles = (steps[1:] + steps[:-1]) / 2
             points = [middles, middles[:1]] if is_closed else [steps[:1], middles, steps[-1:]]
-            self._simple[corners] = _simplified(np.concatenate(points), self._tolerance)
+            self._simple[corners] = simplified(np.concatenate(points), self._tolerance)
         return self._simple[corners]
 
 
@@ -212,7 +212,7 @@ def _without_straight(ring: Points) -> Points:
     return ring[turns != 0]
 
 
-def _simplified(points: Points, tolerance: float) -> Points:
+def simplified(points: Points, tolerance: float) -> Points:
     """By Ramer, Douglas and Peucker (1972, 1973): the fewest of the points that all others are near to."""
     is_kept = np.zeros(len(points), bool)
     is_kept[[0, -1]] = True
