@@ -8,28 +8,18 @@ import re
 from collections.abc import Mapping
 from urllib.parse import parse_qs
 
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gseg_cli.label.tokens import Tokens
+from gseg_runtime.serving import guard
 
 _HOST = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.ASCII)  # any port: it may be forwarded, by ssh -L
 _READING = ("GET", "HEAD")
-_POLICY = (
-    "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; form-action 'none'; "
-    "frame-ancestors 'none'"
-)
-HEADERS: Mapping[str, str] = {
-    "Content-Security-Policy": _POLICY,
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Referrer-Policy": "no-referrer",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-}
+HEADERS: Mapping[str, str] = {**guard.HEADERS, "Cross-Origin-Opener-Policy": "same-origin"}
 
 
 class Guard:
@@ -42,7 +32,7 @@ class Guard:
         if scope["type"] == "lifespan":
             await self.app(scope, receive, send)
         elif scope["type"] == "http":
-            await self._answer(scope, receive, _with_headers(send))
+            await self._answer(scope, receive, guard.with_headers(send, HEADERS))
         else:  # a WebSocket: there are none
             await send({"type": "websocket.close", "code": 1008})
 
@@ -57,16 +47,18 @@ class Guard:
         headers = Headers(scope=scope)
         host, is_reading = headers.get("host", ""), scope["method"] in _READING
         if len(headers.getlist("host")) != 1 or not _HOST.fullmatch(host):
-            return _refusal("this name is not one of the server's", "open the address that gseg label printed")
+            return guard.refusal(
+                403, "this name is not one of the server's", "open the address that gseg label printed"
+            )
         if not is_reading and headers.get("origin") != f"http://{host}":
-            return _refusal("only the server's own page may change something", "reload the page")
+            return guard.refusal(403, "only the server's own page may change something", "reload the page")
         if scope["path"] == "/" and is_reading and self.tokens.admit(_token_in(scope)):
             return self._welcome()
         cookies = HTTPConnection(scope).cookies  # as browsers mean them: http.cookies drops all for one odd one
         if not self.tokens.is_cookie(cookies.get(self.tokens.cookie_name, "")):
-            return _refusal("not admitted", "open the address that gseg label printed, with its token")
+            return guard.refusal(403, "not admitted", "open the address that gseg label printed, with its token")
         if not _is_at_most(headers.get("content-length", "0"), self.max_body):
-            return _refusal(self._limit, "send less", status=413)
+            return guard.refusal(413, self._limit, "send less")
         return None
 
     def _welcome(self) -> Response:
@@ -92,19 +84,6 @@ class Guard:
     @property
     def _limit(self) -> str:
         return f"more than {self.max_body} bytes at once"
-
-
-def _refusal(error: str, hint: str, status: int = 403) -> Response:
-    return JSONResponse({"error": error, "hint": hint}, status_code=status, headers={"Connection": "close"})
-
-
-def _with_headers(send: Send) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
-        await send(message)
-
-    return sending
 
 
 def _token_in(scope: Scope) -> str:

@@ -5,7 +5,7 @@ too. Plain ASGI: Starlette's own base class for middleware slows every request d
 """
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,7 +13,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
-HEADERS = {
+HEADERS: Mapping[str, str] = {
     "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; object-src 'none'; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -34,7 +34,7 @@ class Guard:
             await self.app(scope, receive, send)
             return
         answer = self._refusal(Headers(scope=scope))
-        await (answer or self.app)(scope, receive, _with_headers(send))
+        await (answer or self.app)(scope, receive, with_headers(send, HEADERS))
 
     def _refusal(self, headers: Headers) -> Response | None:
         host = headers.get("host", "")
@@ -65,10 +65,12 @@ def _name(host: str) -> str:
     return re.sub(r":\d{1,5}$", "", host, flags=re.ASCII).lower()
 
 
-def _with_headers(send: Send) -> Send:
+def with_headers(send: Send, headers: Mapping[str, str]) -> Send:
+    """Sends the same, with these headers in every answer."""
+
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).update(HEADERS)
+            MutableHeaders(scope=message).update(headers)
         await send(message)
 
     return sending
