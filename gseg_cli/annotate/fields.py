@@ -72,10 +72,12 @@ class Node:
         return check_whole(node.value, node.where)
 
     def points(self, key: str) -> Points:
+        return self.child(key).as_points()
+
+    def as_points(self) -> Points:
         """[N, 2] from [[x, y], ...]."""
-        node = self.child(key)
-        check_count(len(node.of_type(list)), node.where)
-        return points_of([value for point in node.items() for value in point.pair()], node.where)
+        check_count(len(self.of_type(list)), self.where)
+        return points_of([value for point in self.items() for value in point.pair()], self.where)
 
     def pair(self) -> tuple[Any, Any]:
         if not isinstance(self.value, list) or len(self.value) != 2:

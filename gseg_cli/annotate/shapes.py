@@ -123,6 +123,13 @@ def rectangle(corner: tuple[float, float], size: tuple[float, float], degrees: f
     return Polygon((np.array([first, first + across, first + across + along, first + along]),))
 
 
+def turned(corners: Points, degrees: float) -> Points:
+    """Around the middle of them, clockwise."""
+    turn, middle = math.radians(degrees), corners.mean(axis=0)
+    matrix = np.array([(math.cos(turn), math.sin(turn)), (-math.sin(turn), math.cos(turn))])
+    return (corners - middle) @ matrix + middle
+
+
 def enlarged(shape: Shape, size: tuple[int, int]) -> Shape:
     """A polygon in shares of (width, height), in pixels."""
     assert isinstance(shape, Polygon)

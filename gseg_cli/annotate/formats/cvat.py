@@ -3,7 +3,6 @@
 z_order decides what lies over what, then the order of the file, as in CVAT's editor.
 """
 
-import math
 from collections.abc import Callable
 from xml.etree.ElementTree import Element
 
@@ -20,7 +19,7 @@ from gseg_cli.annotate.fields import (
     points_of,
 )
 from gseg_cli.annotate.rle import decode_rows
-from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke, discs
+from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke, discs, turned
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
@@ -74,11 +73,8 @@ def _stroke(element: Element, where: str) -> Shape:
 def _box(element: Element, where: str) -> Shape:
     """Turned around its centre."""
     left, top, right, bottom = (_number(element, key, where) for key in ("xtl", "ytl", "xbr", "ybr"))
-    turn = math.radians(_number(element, "rotation", where, default=0))
     corners = points_of([left, top, right, top, right, bottom, left, bottom], where)
-    centre = corners.mean(axis=0)
-    matrix = points_of([math.cos(turn), math.sin(turn), -math.sin(turn), math.cos(turn)], where)
-    return Polygon(((corners - centre) @ matrix + centre,))
+    return Polygon((turned(corners, _number(element, "rotation", where, default=0)),))
 
 
 def _ellipse(element: Element, where: str) -> Shape:

@@ -3,7 +3,6 @@
 A picture is called by the id of its item, and by its path if that is known.
 """
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +10,7 @@ from gseg_cli.annotate.documents import Document
 from gseg_cli.annotate.drawing import Bounds, Drawing, Layer, Reading
 from gseg_cli.annotate.fields import HINT, Node, check_count, check_polygon, check_whole, points_of
 from gseg_cli.annotate.rle import decode_coco
-from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke, discs
+from gseg_cli.annotate.shapes import Bitmap, Ellipse, Points, Polygon, Shape, Stroke, discs, turned
 from gseg_cli.annotate.source_files import Files
 from gseg_runtime.errors import GsegError
 
@@ -114,10 +113,7 @@ def _box(row: Node) -> Shape:
     x, y, width, height = values
     corners = points_of([x, y, x + width, y, x + width, y + height, x, y + height], row.where)
     attributes = row.child("attributes") if row.has("attributes") else row
-    turn = math.radians(attributes.number("rotation") if attributes.has("rotation") else 0)
-    matrix = points_of([math.cos(turn), math.sin(turn), -math.sin(turn), math.cos(turn)], row.where)
-    centre = corners.mean(axis=0)
-    return Polygon(((corners - centre) @ matrix + centre,))
+    return Polygon((turned(corners, attributes.number("rotation") if attributes.has("rotation") else 0),))
 
 
 def _ellipse(row: Node) -> Shape:

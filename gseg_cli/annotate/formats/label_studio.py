@@ -11,7 +11,7 @@ import numpy as np
 
 from gseg_cli.annotate.bitmap import read_whole_bitmap
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, no_picture
 from gseg_cli.annotate.fields import HINT, Node, check_polygon, check_text
 from gseg_cli.annotate.match import ends_like_a_picture
 from gseg_cli.annotate.rle import decode_brush
@@ -107,7 +107,7 @@ def _drawing_of(task: Node, files: Files, reading: Reading) -> Drawing:
     num_masks = sum(_value(region).has("rle") or _value(region).has("imageDataURL") for region in shapes)
     reading.check_amount(next(iter(sizes), None), len(shapes), num_masks, task.where)
     layers = [Layer(_label_of(region, labels), _shape_of(region)) for region in _each_once(shapes)]
-    picture = next((files.picture(name) for name in names if files.find(name)), lambda: None)
+    picture = next((files.picture(name) for name in names if files.find(name)), no_picture)
     return Drawing(task.where, names, next(iter(sizes), None), layers, picture)
 
 

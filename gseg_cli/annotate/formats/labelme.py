@@ -13,7 +13,7 @@ import numpy as np
 
 from gseg_cli.annotate.bitmap import read_bitmap, within
 from gseg_cli.annotate.documents import Document
-from gseg_cli.annotate.drawing import Drawing, Layer, Reading
+from gseg_cli.annotate.drawing import Drawing, Layer, Reading, no_picture
 from gseg_cli.annotate.fields import HINT, Node, check_polygon
 from gseg_cli.annotate.shapes import (
     Bitmap,
@@ -60,7 +60,7 @@ def _size_of(node: Node) -> tuple[int, int] | None:
 def _picture_of(node: Node, files: Files) -> Any:
     if node.has("imageData"):
         return partial(_decode, node.child("imageData"))
-    return files.picture(node.address("imagePath")) if node.has("imagePath") else lambda: None
+    return files.picture(node.address("imagePath")) if node.has("imagePath") else no_picture
 
 
 def _counts_pixels(node: Node) -> bool:

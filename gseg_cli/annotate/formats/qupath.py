@@ -52,14 +52,14 @@ def _shapes_of(feature: Node) -> Iterator[Shape]:
         case "MultiPoint":
             yield from discs(geometry.points("coordinates"))
         case "Point":
-            yield Stroke(Node({"points": [geometry.child("coordinates").value]}, geometry.where).points("points"))
+            yield Stroke(Node([geometry.child("coordinates").value], geometry.where).as_points())
         case kind:
             raise GsegError(f"{geometry.where}: not a shape that can be filled: {kind}", "draw it as a polygon")
 
 
 def _polygon(rings: Node) -> Polygon:
     """The first ring is the outline, the others are holes."""
-    found = [check_polygon(Node({"ring": ring.value}, ring.where).points("ring"), ring.where) for ring in rings.items()]
+    found = [check_polygon(ring.as_points(), ring.where) for ring in rings.items()]
     if not found:
         raise GsegError(f"{rings.where}: a polygon without an outline", "export it again")
     return Polygon(tuple(found))

@@ -60,7 +60,7 @@ def _shape_of(row: Node, size: tuple[int, int]) -> Shape:
     if kind in ("line", "point"):
         return Stroke(outer + 0.5)
     holes = points.nodes("interior") if points.has("interior") else []
-    rings = [outer, *(Node({"ring": hole.value}, hole.where).points("ring") for hole in holes)]
+    rings = [outer, *(hole.as_points() for hole in holes)]
     return PixelPolygon(tuple(check_polygon(ring, row.where).round().astype(np.int64) for ring in rings))
 
 
