@@ -94,7 +94,7 @@ def _describe_folder(path: Path) -> dict[str, Any]:
         return _describe_project(path)
     for name, kind in DESCRIBED_BY.items():
         if (path / name).is_file() and "kind" in (facts := _read_facts(path / name)):  # NVIDIA's dataset.json has none
-            return {"kind": kind, "path": path, **facts, **_completeness(path)}
+            return {"kind": kind, "path": path, **facts, "is_complete": not (path / INCOMPLETE).exists()}
     if _is_run(path):
         return _describe_run(path)
     if (path / INCOMPLETE).is_file():
@@ -126,10 +126,6 @@ def _describe_part(path: Path, runs: Sequence[str]) -> dict[str, Any]:
     if name == "exports":
         return {"kind": name, "path": path, "models": [file for file in files if file.endswith((".onnx", ".engine"))]}
     return {"kind": name, "path": path, "files": files}
-
-
-def _completeness(path: Path) -> dict[str, Any]:
-    return {"is_complete": not (path / INCOMPLETE).exists()}
 
 
 def _read_facts(path: Path) -> dict[str, Any]:

@@ -109,14 +109,12 @@ def fit_photos(
     inverter: Inverter,
     *,
     max_error: float | None = None,
-    batch: int | None = None,
     on_step: OnStep = ignore_step,
 ) -> list[Fit]:
     """Invert them. max_error: beyond it a fit is left out."""
     fits: list[Fit] = []
-    size = batch or inverter.batch
-    for start in range(0, len(photos), size):
-        part = photos[start : start + size]
+    for start in range(0, len(photos), inverter.batch):
+        part = photos[start : start + inverter.batch]
         fits += _fit(part, inverter, max_error, _within(on_step, start, len(part), len(photos), inverter.config.steps))
         on_step(Step(len(fits), len(photos)))
     return fits

@@ -73,8 +73,11 @@ def label(
     listener = listen(port) if port else listen_for(project.dir)
     number = count or PickConfig.count
     with listener.socket:
-        of_photos = photos and _photo_session(project, photos, number, device)
-        with closing(of_photos or _session(project, wanted, number, device)) as session:
+        if photos:
+            session = _photo_session(project, photos, number, device)
+        else:
+            session = _session(project, wanted, number, device)
+        with closing(session):
             _serve(session, listener, open_browser=not no_browser)
 
 

@@ -195,9 +195,8 @@ def _text(data: Mapping[str, Any], key: str) -> str | None:
 
 async def _told(request: Request, error: Any) -> Response:
     """An error that a person can mend."""
-    status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
     more = {"rev": error.rev} if isinstance(error, StaleError) else {}
-    return JSONResponse({"error": error.message, "hint": error.hint, **more}, status)
+    return JSONResponse({"error": error.message, "hint": error.hint, **more}, _STATUS.get(type(error), 400))
 
 
 async def _disk(request: Request, error: Any) -> Response:

@@ -12,7 +12,6 @@ from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.errors import ProjectError
 from gseg_runtime.files import sha256_file
 
-COUNT = PickConfig.count
 _CANDIDATES = 500  # the seeds that `gseg sample` picks from
 
 
