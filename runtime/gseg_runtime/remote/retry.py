@@ -10,7 +10,7 @@ from gseg_runtime.errors import GsegError
 
 T = TypeVar("T")
 
-# The answer would be the same. Errors of wrong credentials are of the libraries' own kinds, see `is_final`.
+# The answer would be the same. Errors of wrong credentials are of the libraries' own kinds, see `is_refusal`.
 _FINAL = (
     *(FileNotFoundError, PermissionError, FileExistsError, NotADirectoryError, IsADirectoryError),
     *(GsegError, ImportError, TypeError, ValueError, NotImplementedError),
