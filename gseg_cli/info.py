@@ -8,7 +8,7 @@ from typing import Any
 from gseg_cli.checkpoint import is_ours, read_header, read_meta
 from gseg_cli.gan.foreign.recognise import check_folder
 from gseg_cli.gan.info import count_parameters, describe_foreign_gan, gan_facts
-from gseg_cli.project import Project
+from gseg_cli.project import PARTS, Project
 from gseg_cli.project_file import FILE
 from gseg_cli.runs import CHECKPOINT, list_runs
 from gseg_runtime.errors import GsegError
@@ -25,10 +25,6 @@ DESCRIBED_BY = {
     "reproduce.json": "reproduce",
     "pairs.json": "pairs",
 }
-# Folders of a project, beside which others may lie that gseg knows nothing of.
-PARTS = (
-    "samples", "templates", "enlarged", "labels", "predictions", "annotations", "labelled", "label", "runs", "exports"
-)  # fmt: skip
 HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
 
 

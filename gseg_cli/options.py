@@ -149,7 +149,7 @@ def find_teacher(teacher: Path | None) -> Path:
     from gseg_cli.output import current_output
 
     project = open_project()
-    newest = project.latest_run("fewshot") / "checkpoint.safetensors"
+    newest = project.latest_checkpoint("fewshot")
     if warning := about_teacher(newest, project.annotations_dir):
         current_output().warn(warning)
     return newest

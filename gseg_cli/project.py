@@ -12,6 +12,8 @@ from gseg_runtime.errors import CheckpointError, ProjectError, UsageError
 from gseg_runtime.files import write_text
 
 FOLDERS = ("samples", "annotations", "runs", "exports")
+# And those that some commands make. Others may lie beside them that gseg knows nothing of.
+PARTS = (*FOLDERS, "templates", "enlarged", "labels", "predictions", "labelled", "label")
 
 
 @dataclass(frozen=True)
@@ -73,11 +75,6 @@ class Project:
         return self.path("samples")
 
     @property
-    def templates_dir(self) -> Path:
-        """What people paint on; made by `gseg sample --template`, and not one of the stages' folders."""
-        return self.path("templates")
-
-    @property
     def enlarged_dir(self) -> Path:
         """Samples to draw on, larger; made by `gseg sample --scale`."""
         return self.path("enlarged")
@@ -128,13 +125,13 @@ class Project:
         if self.path(FILE).read_text(encoding="utf-8") != text:
             write_text(self.path(FILE), text)
 
-    def latest_run(self, kind: str, *others: str) -> Path:
-        """The newest run folder of `kind`, or of the others, that has a checkpoint; ProjectError when there is none."""
-        of_kinds = sorted(run for name in (kind, *others) for run in list_runs(self.runs_dir, name))
-        done = [run for run in of_kinds if (run / CHECKPOINT).is_file()]
+    def latest_checkpoint(self, *kinds: str) -> Path:
+        """That of the newest run of one of these kinds which has one; ProjectError when there is none."""
+        of_kinds = sorted(run for kind in kinds for run in list_runs(self.runs_dir, kind))
+        done = [run / CHECKPOINT for run in of_kinds if (run / CHECKPOINT).is_file()]
         if not done:
             commands = {"gan": "gan-train", "fewshot": "fewshot-train", "student": "student-train"}
-            what, how = " or ".join((kind, *others)), " or ".join(commands.get(one, one) for one in (kind, *others))
+            what, how = " or ".join(kinds), " or ".join(commands.get(kind, kind) for kind in kinds)
             raise ProjectError(f"{self.runs_dir}: no {what} run with a checkpoint", hint=f"run gseg {how} first")
         return done[-1]
 

@@ -221,12 +221,12 @@ def test_runs_are_numbered_across_kinds(project):
     third = open_run(project.runs_dir, "distill", {"steps": 3})
     assert [run.dir.name for run in (first, second, third)] == ["0001-gan", "0002-distill", "0003-distill"]
     with pytest.raises(ProjectError) as caught:
-        project.latest_run("distill")
+        project.latest_checkpoint("distill")
     assert "gseg distill" in caught.value.hint
     save_checkpoint(second.checkpoint, {}, {"kind": "student"})
-    assert project.latest_run("distill") == second.dir  # the third was interrupted
+    assert project.latest_checkpoint("distill") == second.checkpoint  # the third was interrupted
     save_checkpoint(third.checkpoint, {}, {"kind": "student"})
-    assert project.latest_run("distill") == third.dir
+    assert project.latest_checkpoint("distill") == third.checkpoint
 
 
 def test_runs_that_are_opened_at_once_have_numbers_of_their_own(tmp_path, monkeypatch):

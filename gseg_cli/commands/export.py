@@ -81,7 +81,7 @@ def export(
 
     _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable, web)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
-    source = source or _latest_student()
+    source = source or open_project().latest_checkpoint("distill", "student")
     if source.suffix == ".onnx" and (confidence or is_given(context, "logits")):
         raise _other_outputs(source)
     if source.suffix == ".onnx" and precision == "fp32" and not trt:
@@ -174,12 +174,6 @@ def _summary(written: "Exported") -> str:
         runtime = f"npm install --prefix {written.web} onnxruntime-web"
         text += f"\n{written.web}: a page that runs it; its runtime comes by {runtime}"
     return f"{text}\n{written.triton}: a Triton model repository" if written.triton else text
-
-
-def _latest_student() -> Path:
-    from gseg_cli.runs import CHECKPOINT
-
-    return open_project().latest_run("distill", "student") / CHECKPOINT
 
 
 def _exports_dir() -> Path:

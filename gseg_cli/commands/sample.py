@@ -218,7 +218,7 @@ def _how_to_pick(
 
 def _newest_teacher() -> Path:
     try:
-        return open_project().latest_run("fewshot") / "checkpoint.safetensors"
+        return open_project().latest_checkpoint("fewshot")
     except ProjectError as error:
         hint = "label samples from --pick diverse and run gseg fewshot-train first, or name a checkpoint with --teacher"
         raise ProjectError(f"--pick uncertain needs a teacher: {error.message}", hint) from error

@@ -7,7 +7,7 @@ from typing import Any
 
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.folder_description import check_whole, write_description
-from gseg_cli.project import FOLDERS
+from gseg_cli.project import PARTS
 from gseg_cli.steps import Say, ignore_say
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -15,8 +15,6 @@ from gseg_runtime.files import atomic_path, read_json
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
-
-_OURS = (*FOLDERS, "labelled", "label", "templates", "enlarged", "predictions")  # folders of a project
 
 
 def said(folder: Path) -> dict[str, Any]:
@@ -90,7 +88,7 @@ def _note_copied(folder: Path, names: list[str], classes: ClassMap | None) -> No
 
 def _free(source: Path, project: Path, taken: set[Path]) -> Iterator[tuple[str, Path]]:
     """Photos of the source by name: one for each mask's name, and none of the project's own files."""
-    ours = [(project / name).resolve() for name in _OURS]
+    ours = [(project / name).resolve() for name in PARTS]
     for path in without_masks(list_images(source), lambda path: path.relative_to(source).as_posix()):
         name = path.relative_to(source)
         is_ours = any(path.resolve().is_relative_to(place) for place in ours)

@@ -73,7 +73,7 @@ def test_samples_that_were_handed_out_are_not_replaced_by_others_of_the_same_num
     capsys.readouterr()
     assert run(project, "--overwrite", "--truncation-psi", "1") == 1
     error = capsys.readouterr().err
-    folder = project.templates_dir if words == ["--template"] else project.enlarged_dir
+    folder = project.path("templates") if words == ["--template"] else project.enlarged_dir
     assert f"{folder}: holds 3 files of the samples" in error and f"move {folder} away" in error
     assert (project.samples_dir / "000001.png").read_bytes() == before
     folder.rename(project.dir / "old")
@@ -88,7 +88,7 @@ def test_samples_elsewhere_are_drawn_on_beside_them(project, tmp_path, capsys):
     made = json.loads(capsys.readouterr().out)["data"]
     assert Path(made["enlarged"][0]).parent == tmp_path / "other-enlarged"
     assert (tmp_path / "other-templates" / "classes.gpl").is_file()
-    assert not project.enlarged_dir.exists() and not project.templates_dir.exists()
+    assert not project.enlarged_dir.exists() and not project.path("templates").exists()
     assert run(project, "--truncation-psi", "1", "-o", str(other), "--overwrite") == 1
     assert "other-templates" in capsys.readouterr().err
     assert run(project, "--truncation-psi", "0", "-o", str(other), "--overwrite") == 0  # the same pictures once more

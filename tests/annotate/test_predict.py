@@ -138,7 +138,7 @@ def test_what_predict_writes_is_what_the_teacher_says(taught, capsys):
     assert main(["annotate-import", str(out), "-o", str(taught.dir / "back"), "-C", str(taught.dir)]) == 0
     back = AnnotationSet.load(taught.dir / "back")
     generator: Generator = load_generator(taught.gan_path)
-    teacher, _, _ = load_teacher(taught.latest_run("fewshot") / "checkpoint.safetensors")
+    teacher, _, _ = load_teacher(taught.latest_checkpoint("fewshot"))
     wanted = predict(generator, teacher, ws_for_seeds(generator, [2, 4], 1.0)).labels.numpy()
     assert back.seeds == (2, 4) and np.array_equal(back.labels, wanted)
 
@@ -196,7 +196,7 @@ def test_annotations_of_other_classes_than_the_project_s_are_told_to_whoever_tea
 def test_a_teacher_of_a_class_that_the_project_lacks_is_refused(taught, tmp_path, capsys):
     project = Project.create(tmp_path / "p", classes=CLASSES, gan=taught.gan)
     write_samples(load_generator(taught.gan_path), taught.gan_path, [7], 1.0, project.samples_dir)
-    teacher = taught.latest_run("fewshot") / "checkpoint.safetensors"
+    teacher = taught.latest_checkpoint("fewshot")
     assert main(["predict", "--for", "cvat", "-C", str(project.dir), "--teacher", str(teacher)]) == 1
     assert "has the class dark, which gseg.toml lacks" in capsys.readouterr().err
     assert SampleSet.load(project.samples_dir).seeds == (7,) and not project.predictions_dir.exists()

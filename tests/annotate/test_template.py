@@ -76,7 +76,7 @@ def test_sample_writes_templates_when_asked(tiny_gan, tmp_path, capsys):
     assert main(["sample", "--seeds", "0-2", "--template", "-C", str(project.dir), "--json"]) == 0
     written = json.loads(capsys.readouterr().out)["data"]["templates"]
     assert [path.rpartition("/")[2] for path in written] == ["000000.png", "000001.png", "000002.png"]
-    assert sorted(path.name for path in project.templates_dir.iterdir())[-1] == "classes.gpl"
+    assert sorted(path.name for path in project.path("templates").iterdir())[-1] == "classes.gpl"
     assert SampleSet.load(project.samples_dir).seeds == (0, 1, 2)
-    assert main(["annotate-import", str(project.templates_dir), "-C", str(project.dir)]) == 1
+    assert main(["annotate-import", str(project.path("templates")), "-C", str(project.dir)]) == 1
     assert "nothing is drawn on any picture" in capsys.readouterr().err
