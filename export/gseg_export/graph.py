@@ -9,8 +9,8 @@ from typing import Any
 import onnx
 
 from gseg_runtime.errors import GsegError, ModelCardError
-from gseg_runtime.files import parse_json
 from gseg_runtime.model_card import METADATA_KEY, ModelCard
+from gseg_runtime.onnx_file import parse_card
 
 INPUT = "images"  # uint8 [batch, S, S, 3], RGB
 LABELS, CONFIDENCE, LOGITS = "labels", "confidence", "logits"
@@ -38,12 +38,7 @@ def read_graph(path: Path) -> tuple[onnx.ModelProto, ModelCard]:
     text = {entry.key: entry.value for entry in graph.metadata_props}.get(METADATA_KEY)
     if text is None or [node.name for node in graph.graph.input] != [INPUT] or LABELS not in output_names(graph):
         raise ModelCardError(f"{path}: not a model that gseg export wrote", "export the student's checkpoint first")
-    try:
-        return graph, ModelCard.from_json(parse_json(text))
-    except ValueError as error:
-        raise ModelCardError(f"{path}: the model card is not valid JSON: {error}") from error
-    except GsegError as error:
-        raise ModelCardError(f"{path}: {error.message}", error.hint) from error
+    return graph, parse_card(text, path)
 
 
 def output_names(graph: onnx.ModelProto) -> tuple[str, ...]:

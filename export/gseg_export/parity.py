@@ -51,10 +51,6 @@ class Check:
             raise GsegError(f"{message}, IoU below {MIN_CLASS_IOU} ({precision})", _HINTS[precision])
         return replace(card, quality={**card.quality, QUALITY_KEY: share})
 
-    def agreement(self, got: Label) -> float:
-        """The share of pixels that are labelled as expected."""
-        return float((_in_batches(got, self.pictures.images) == self._labels).mean())
-
     def _lost(self, labels: LabelMaps) -> list[int]:
         """Classes that the share of all pixels does not tell of, because they are small."""
         counts = np.bincount(self._labels.ravel())

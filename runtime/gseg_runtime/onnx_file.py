@@ -19,6 +19,11 @@ def read_card(model: Path) -> ModelCard:
     text = read_metadata(model).get(METADATA_KEY)
     if text is None:
         raise ModelCardError(f"{model}: has no gseg model card", "export the model with gseg export")
+    return parse_card(text, model)
+
+
+def parse_card(text: str, model: Path) -> ModelCard:
+    """What the metadata of a model say under METADATA_KEY; ModelCardError when it cannot be read."""
     try:
         return ModelCard.from_json(parse_json(text))
     except ValueError as error:

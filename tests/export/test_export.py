@@ -66,11 +66,13 @@ def test_masks_of_labelled_photos_are_no_photos_to_verify_on(tmp_path: Path) -> 
     assert len(list_photos(tmp_path / "masks")) == 2
 
 
-def test_the_agreement_is_the_share_of_equal_pixels(model: Path) -> None:
+def test_the_agreement_is_the_share_of_equal_pixels(model: Path, tmp_path: Path) -> None:
     pictures = clouds(size=SIZE, count=11)
     label = run_onnx(model.read_bytes(), model)
     ones = Check(lambda images: np.ones(images.shape[:3], np.uint8), "somebody", pictures)
-    assert ones.agreement(label) == (label(pictures.images) == 1).mean()
+    share = (label(pictures.images) == 1).mean()
+    with pytest.raises(GsegError, match=f"labels {share:.6f} of the pixels of 11 made-up pictures"):
+        ones.passed(label, plain_card(), tmp_path)
 
 
 class Drifting(torch.nn.Module):
