@@ -23,7 +23,8 @@ from gseg_cli.latents import Latents, load_latents, save_latents
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
 from gseg_runtime.files import atomic_path, check_owned, finish_folder, read_json, remove_others
-from gseg_runtime.label_map import LabelMap, check_label_map, is_gseg_png, read_label_png, write_label_png
+from gseg_runtime.label_map import LabelMap, check_label_map, read_label_png, write_label_png
+from gseg_runtime.png import is_gseg_png
 
 FILE = "annotations.json"
 FIRST_PHOTO = 1_000_000_000  # photos are numbered from here on; nobody draws a billion samples

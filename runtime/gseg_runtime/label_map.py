@@ -13,7 +13,6 @@ from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.files import write_bytes
 from gseg_runtime.pillow import open_picture, picture_errors
 from gseg_runtime.png import encode_png
-from gseg_runtime.png import is_gseg_png as is_gseg_png
 
 LabelMap = npt.NDArray[np.uint8]  # [H, W]
 Pixels = npt.NDArray[np.uint8]  # [H, W, 3], RGB

@@ -17,8 +17,8 @@ from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.model_card import ModelCard
-from gseg_runtime.plan import Source
 from gseg_runtime.prediction import Inference, Prediction
+from gseg_runtime.sources import Source
 from gseg_runtime.tiles import infer_photo
 
 if TYPE_CHECKING:

@@ -12,12 +12,12 @@ from gseg_runtime.label_map import (
     check_label_map,
     colorize,
     contact_sheet,
-    is_gseg_png,
     overlay,
     read_label_png,
     resize_labels,
     write_label_png,
 )
+from gseg_runtime.png import is_gseg_png
 
 CLASSES = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (200, 100, 50), (0, 0, 250)))
 
