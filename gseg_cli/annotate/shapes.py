@@ -194,7 +194,7 @@ def _rows_crossed(ring: Points, height: int) -> int:
 
 def _box_pixels(points: Points, radius: float, height: int, width: int) -> int:
     """In the boxes around the parts of a line, and 1000 for each part."""
-    starts, ends = points[: max(1, len(points) - 1)], points[1:] if len(points) > 1 else points
+    starts, ends = _parts_of(points)
     low = (np.minimum(starts, ends) - radius).clip(0, (width, height))
     high = (np.maximum(starts, ends) + radius).clip(0, (width, height))
     return int((high - low).prod(axis=1).sum()) + 1000 * len(points)
@@ -261,20 +261,21 @@ def _cover_ellipse(ellipse: Ellipse, height: int, width: int) -> Mask:
 
 def _cover_stroke(points: Points, radius: float, height: int, width: int) -> Mask:
     mask = np.zeros((height, width), bool)
-    for start, end in zip(points[: max(1, len(points) - 1)], points[1:] if len(points) > 1 else points, strict=True):
-        left, top = (
-            int(_first_centre(value, size))
-            for value, size in zip(np.minimum(start, end) - radius, (width, height), strict=True)
-        )
-        right, bottom = (
-            int(_first_centre(value, size))
-            for value, size in zip(np.maximum(start, end) + radius, (width, height), strict=True)
+    for start, end in zip(*_parts_of(points), strict=True):
+        (left, right), (top, bottom) = (
+            _first_centre(np.array([min(a, b) - radius, max(a, b) + radius]), size).tolist()
+            for a, b, size in zip(start, end, (width, height), strict=True)
         )
         x, y = np.arange(left, right) + 0.5 - start[0], (np.arange(top, bottom) + 0.5 - start[1])[:, None]
         dx, dy = end - start
         share = np.clip((x * dx + y * dy) / max(dx * dx + dy * dy, 1e-12), 0, 1)  # of the way, at the nearest point
         mask[top:bottom, left:right] |= (x - share * dx) ** 2 + (y - share * dy) ** 2 < radius**2
     return mask
+
+
+def _parts_of(line: Points) -> tuple[Points, Points]:
+    """Where its straight parts start and end; a single point is one."""
+    return (line[:-1], line[1:]) if len(line) > 1 else (line, line)
 
 
 def _cover_bitmap(bits: Mask, corner: tuple[int, int], height: int, width: int) -> Mask:
