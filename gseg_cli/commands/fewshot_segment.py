@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gseg_cli.choices import Fit, Space
+from gseg_cli.commands.segment import masks_in, status_of
 from gseg_cli.fewshot.segment_config import PhotoSegmentConfig
 from gseg_cli.gan.inversion.config import InvertConfig
 from gseg_cli.options import (
@@ -24,7 +25,6 @@ from gseg_cli.options import (
 
 if TYPE_CHECKING:
     from gseg_cli.fewshot.segment import PhotosReport
-    from gseg_cli.output import Status
 
 
 def fewshot_segment(
@@ -88,7 +88,6 @@ def fewshot_segment(
 
 
 def _show(report: "PhotosReport", out: Path) -> None:
-    from gseg_cli.counted import counted
     from gseg_cli.fewshot.segment_files import SHEET, TABLE
     from gseg_cli.output import current_output
 
@@ -96,11 +95,7 @@ def _show(report: "PhotosReport", out: Path) -> None:
     for path in report.far:
         output.warn(f"{path}: unlike what the GAN draws, so its mask may be useless")
     errors = [{"message": f"{failure.path}: {failure.reason}", "hint": None} for failure in report.failures]
-    earlier = f", {report.skipped} were there already" if report.skipped else ""
-    failed = f", {report.failed} failed" if report.failed else ""
-    is_any_good = report.done or report.skipped
-    if is_any_good:
+    if report.done or report.skipped:
         output.say(f"look at {out / SHEET}")
-    status: Status = ("partial" if is_any_good else "error") if report.failed else "success"
     data = {"out": out, "sheet": out / SHEET, "table": out / TABLE, **asdict(report)}
-    output.result(data, f"{out}: {counted(report.done, 'mask')}{earlier}{failed}", status=status, errors=errors)
+    output.result(data, f"{out}: {masks_in(report)}", status=status_of(report), errors=errors)

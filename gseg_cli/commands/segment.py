@@ -13,6 +13,7 @@ from gseg_cli.choices import Edges, Engine
 from gseg_cli.options import FullNamesOpt, ModelOpt, OverwriteOpt, ResumeOpt, cache_path, open_project
 
 if TYPE_CHECKING:
+    from gseg_cli.fewshot.segment import PhotosReport
     from gseg_cli.output import Output, Status
     from gseg_runtime.folder import FolderReport, Progress
     from gseg_runtime.mask_folder import Failure
@@ -274,16 +275,13 @@ def _project_model() -> Path:
 
 
 def _show(output: "Output", report: "FolderReport", out: str) -> None:
-    from gseg_cli.counted import counted
     from gseg_runtime.sources import passed_over_text
 
-    earlier = f", {report.skipped} were there already" if report.skipped else ""
-    failed = f", {report.failed} failed" if report.failed else ""
     passed_over = passed_over_text(report.passed_over)
-    text = f"{out}: {counted(report.done, 'mask')}{earlier}{failed}, {report.images_per_second:.4g} images/s"
+    text = f"{out}: {masks_in(report)}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
     errors = list(_failed(report.failures))
-    output.result({"out": out, **report.to_json()}, text, status=_status(report), errors=errors)
+    output.result({"out": out, **report.to_json()}, text, status=status_of(report), errors=errors)
 
 
 def _failed(failures: Iterable["Failure"]) -> Iterator[dict[str, str | None]]:
@@ -301,7 +299,16 @@ def _failed(failures: Iterable["Failure"]) -> Iterator[dict[str, str | None]]:
         yield {"message": f"{failure.path}: {failure.reason}", "hint": hint}
 
 
-def _status(report: "FolderReport") -> "Status":
+def masks_in(report: "FolderReport | PhotosReport") -> str:
+    """In words, how many there are and how many are not."""
+    from gseg_cli.counted import counted
+
+    earlier = f", {report.skipped} were there already" if report.skipped else ""
+    failed = f", {report.failed} failed" if report.failed else ""
+    return counted(report.done, "mask") + earlier + failed
+
+
+def status_of(report: "FolderReport | PhotosReport") -> "Status":
     if not report.failed:
         return "success"
     return "partial" if report.done + report.skipped else "error"
