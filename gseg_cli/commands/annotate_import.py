@@ -220,7 +220,9 @@ def _tell_that_nothing_was_written(found: "Import | PhotoMasks", has_good: bool,
     output = current_output()
     for warning in found.warnings:
         output.warn(warning)
-    output.result({}, status="error", errors=_failures(found) or [_nothing_drawn(source)])
+    hint = "label one to ten samples, and export again"
+    nothing_drawn = {"message": f"{source}: nothing is drawn on any picture", "hint": hint}
+    output.result({}, status="error", errors=_failures(found) or [nothing_drawn])
     output.say("nothing was written" + ("; use --partial to import the good ones" if has_good else ""))
 
 
@@ -231,7 +233,7 @@ def _failures(found: "Import | PhotoMasks") -> list[dict[str, str | None]]:
 def _import_photos(
     source: Path, photos: Path, options: dict[str, Any], device: str, partial: bool, how: dict[str, Any]
 ) -> "tuple[str, Import, list[PhotoFit]]":
-    from gseg_cli.annotate.photo_import import PhotoImportConfig, import_photos
+    from gseg_cli.annotate.photo_import import import_photos
     from gseg_cli.device import pick_device
     from gseg_cli.progress import progress
 
@@ -258,13 +260,6 @@ def _confirmed(new: Sequence[str], classes: Sequence[str]) -> bool:
             mapping = f"{name}={close}"
             current_output().say(f"{name}: did you mean {close}? If so, answer no and use --map {mapping!r}")
     return typer.confirm(f"add {', '.join(new)} to gseg.toml as classes?", err=True)
-
-
-def _nothing_drawn(source: Path) -> dict[str, str | None]:
-    return {
-        "message": f"{source}: nothing is drawn on any picture",
-        "hint": "label one to ten samples, and export again",
-    }
 
 
 def _refuse_clashes(source: Path, folder: Path, add: bool, overwrite: bool) -> None:
