@@ -554,38 +554,6 @@ def test_photos_are_painted_on_and_predicted_but_nothing_beside_them(
     assert mask.shape == (48, 96) and set(np.unique(mask)) == {BACKGROUND, SKIN}
 
 
-def test_the_painter_works_alone_by_the_convention_of_anywidget(painter: Painter) -> None:
-    found = painter.page.evaluate(_WIDGET)
-    assert found == {"before": 1, "saved": True, "labels": 64 * 64, "is_painted": True}
-
-
-_WIDGET = """async () => {
-  const { render } = await import("/page/painter.js");
-  const el = document.createElement("div");
-  Object.assign(el.style, { position: "fixed", inset: 0, zIndex: 9, background: "black" });
-  document.body.append(el);
-  const image = await (await fetch("/api/samples/0/image")).arrayBuffer();
-  const blank = new DataView(new Uint8Array(64 * 64).fill(255).buffer);
-  const values = { size: 64, image: new DataView(image), labels: blank, classes: [{ name: "all", color: "#ff0000" }] };
-  const result = { saved: false };
-  const model = {
-    get: (key) => values[key], set: (key, value) => (values[key] = value), on: () => {},
-    save_changes: () => (result.saved = true),
-  };
-  const stop = await render({ model, el });
-  await new Promise(requestAnimationFrame);
-  const canvas = el.querySelector("canvas");
-  canvas.setPointerCapture = () => {};
-  result.before = el.childElementCount;
-  const at = { clientX: innerWidth / 2, clientY: innerHeight / 2, button: 0, pointerId: 1, bubbles: true };
-  for (const type of ["pointerdown", "pointermove", "pointerup"]) canvas.dispatchEvent(new PointerEvent(type, at));
-  const labels = new Uint8Array(values.labels.buffer);
-  stop();
-  el.remove();
-  return { ...result, labels: labels.length, is_painted: labels[32 * 64 + 32] === 0 };
-}"""
-
-
 def _paint_two_classes(painter: Painter) -> None:
     """A teacher needs two to tell apart."""
     painter.press("2")

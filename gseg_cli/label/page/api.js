@@ -50,7 +50,7 @@ export const next = () => json("GET", "next");
 export const addSamples = (count) => json("POST", "samples", { count });
 export const addClass = (name, color) => json("POST", "classes", { name, color });
 export const changeClass = (index, changed) => json("PATCH", `classes/${index}`, changed);
-export const imageAddress = (seed) => `/api/samples/${seed}/image`;
+const imageAddress = (seed) => `/api/samples/${seed}/image`;
 
 /**
  * classes: stands for what the indices mean, and is sent with each change.

@@ -1,7 +1,4 @@
-/**
- * A picture and the labels painted on it: canvas, tools, zoom. It knows no server: the page uses `Painter`, and a
- * notebook `render`, by the convention of anywidget.
- */
+/** A picture and the labels painted on it: canvas, tools, zoom. It knows no server. */
 
 import { Pointers } from "./pointer.js";
 import { Scene } from "./scene.js";
@@ -28,7 +25,7 @@ export const LARGEST = 400; // diameter of a brush in pixels
  */
 
 /** @type {Settings} */
-export const DEFAULTS = {
+const DEFAULTS = {
   tool: "brush", label: 0, diameter: 5, tolerance: 24, opacity: 0.65, hidden: false, prediction: true, doubt: false,
   onlyUnlabelled: false, locked: [],
 };
@@ -60,8 +57,7 @@ export class Painter extends EventTarget {
     this.scene = new Scene(this.canvas, this.view);
     this.tools = makeTools(this);
     this.pointers = new Pointers(this.canvas, this.#gestures());
-    this.observer = new ResizeObserver(() => this.#resize());
-    this.observer.observe(element);
+    new ResizeObserver(() => this.#resize()).observe(element);
     this.#resize(); // the observer's first call comes a frame later
   }
 
@@ -70,7 +66,7 @@ export class Painter extends EventTarget {
    * @param {number} size its side in pixels @param {CanvasImageSource | null} image @param {Uint8Array} labels
    * @param {import("./raster.js").Rectangle} where what the picture takes of its square
    */
-  open(size, image, labels, where = { x: 0, y: 0, w: size, h: size }) {
+  open(size, image, labels, where) {
     this.cancel();
     const another = size !== this.size;
     Object.assign(this, { size, image, window: where, labels: labels.slice(), prediction: null });
@@ -191,13 +187,6 @@ export class Painter extends EventTarget {
     });
   }
 
-  destroy() {
-    this.observer.disconnect();
-    this.pointers.stop();
-    cancelAnimationFrame(this.#drawn);
-    this.canvas.remove();
-  }
-
   #gestures() {
     return {
       down: (event, erases) => this.#down(event, erases),
@@ -312,32 +301,3 @@ function pixelsOf(image, size) {
   context.drawImage(image, 0, 0, size, size);
   return context.getImageData(0, 0, size, size).data;
 }
-
-/**
- * Show a painter in a notebook. The model has `size`, `image` (bytes of a PNG or JPEG), `labels` (size * size bytes),
- * `classes`, and whichever of `Settings` are to follow; each stroke sets `labels`.
- * @returns {Promise<() => void>} takes it away again
- */
-export async function render({ model, el }) {
-  if (getComputedStyle(el).position === "static") Object.assign(el.style, { position: "relative", height: "512px" });
-  const painter = new Painter(el);
-  const bytes = (name) => new Uint8Array(model.get(name).buffer ?? model.get(name)).slice();
-  const open = async () =>
-    painter.open(model.get("size"), await createImageBitmap(new Blob([bytes("image")])), bytes("labels"));
-  const settings = () =>
-    painter.set(Object.fromEntries(Object.keys(DEFAULTS).map((key) => [key, model.get(key) ?? DEFAULTS[key]])));
-  painter.setClasses(model.get("classes"));
-  settings();
-  await open();
-  model.on("change:image", open);
-  model.on("change:classes", () => painter.setClasses(model.get("classes")));
-  model.on("change:labels", () => painter.setLabels(bytes("labels")));
-  for (const key of Object.keys(DEFAULTS)) model.on(`change:${key}`, settings);
-  painter.addEventListener("stroke", () => {
-    model.set("labels", new DataView(painter.labels.slice().buffer));
-    model.save_changes();
-  });
-  return () => painter.destroy();
-}
-
-export default { render };

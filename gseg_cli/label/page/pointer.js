@@ -26,22 +26,19 @@ export class Pointers {
   #penSeen = false;
   #space = false;
   #turned = 0;
-  #stop = new AbortController();
 
   /** @param {HTMLElement} element @param {Gestures} gestures */
   constructor(element, gestures) {
     this.element = element;
     this.gestures = gestures;
-    const listen = (target, type, act, options = {}) =>
-      target.addEventListener(type, act, { signal: this.#stop.signal, ...options });
-    listen(element, "pointerdown", (event) => this.#onDown(event));
-    listen(element, "pointermove", (event) => this.#onMove(event));
-    listen(element, "pointerup", (event) => this.#onUp(event, "up"));
-    listen(element, "pointercancel", (event) => this.#onUp(event, "cancel"));
-    listen(element, "pointerleave", () => gestures.hover(null));
-    listen(element, "contextmenu", (event) => event.preventDefault());
-    listen(element, "wheel", (event) => this.#onWheel(event), { passive: false });
-    listen(window, "blur", () => this.space(false));
+    element.addEventListener("pointerdown", (event) => this.#onDown(event));
+    element.addEventListener("pointermove", (event) => this.#onMove(event));
+    element.addEventListener("pointerup", (event) => this.#onUp(event, "up"));
+    element.addEventListener("pointercancel", (event) => this.#onUp(event, "cancel"));
+    element.addEventListener("pointerleave", () => gestures.hover(null));
+    element.addEventListener("contextmenu", (event) => event.preventDefault());
+    element.addEventListener("wheel", (event) => this.#onWheel(event), { passive: false });
+    window.addEventListener("blur", () => this.space(false));
   }
 
   /** Is the space bar held? */
@@ -50,17 +47,9 @@ export class Pointers {
     this.gestures.hand(held);
   }
 
-  get drawing() {
-    return this.#mode === "draw";
-  }
-
   /** Let the rest of this gesture do nothing. */
   abandon() {
     if (this.#mode === "draw") this.#mode = "idle";
-  }
-
-  stop() {
-    this.#stop.abort();
   }
 
   #onDown(event) {
