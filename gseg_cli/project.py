@@ -130,7 +130,7 @@ class Project:
         of_kinds = sorted(run for kind in kinds for run in list_runs(self.runs_dir, kind))
         done = [run / CHECKPOINT for run in of_kinds if (run / CHECKPOINT).is_file()]
         if not done:
-            commands = {"gan": "gan-train", "fewshot": "fewshot-train", "student": "student-train"}
+            commands = {"fewshot": "fewshot-train", "student": "student-train"}
             what, how = " or ".join(kinds), " or ".join(commands.get(kind, kind) for kind in kinds)
             raise ProjectError(f"{self.runs_dir}: no {what} run with a checkpoint", hint=f"run gseg {how} first")
         return done[-1]

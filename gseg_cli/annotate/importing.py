@@ -104,8 +104,8 @@ def write_import(
     folder: Path,
     *,
     source: Path,
-    overwrite: bool = False,
-    add: bool = False,
+    overwrite: bool,
+    add: bool,
 ) -> tuple[AnnotationSet, Path | None]:
     """Write annotations and previews to `folder`, and new classes to gseg.toml.
 

@@ -80,7 +80,7 @@ def read_photo_masks(
     return PhotoMasks(kind, folder, names.classes, maps, tuple(work.failures), tuple(work.warnings))
 
 
-def check_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool = False) -> None:
+def check_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool) -> None:
     """What `write_photo_masks` would be refused for; nothing is changed.
 
     GsegError when the folder holds anything, unless `overwrite`, and even then when it holds photos or masks that gseg
