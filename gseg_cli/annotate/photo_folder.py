@@ -1,5 +1,6 @@
 """Photos that were drawn on, by number, and which of them a drawing belongs to: by its name, else by what it shows."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,6 +11,10 @@ from gseg_cli.annotate.match import Matcher, plain_stem
 from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import list_images
+
+# What people and data sets put around a photo's name to call a mask: anna_mask.png, label-anna.png.
+_MASK_WORD = "(?:masks?|labels?|label_?map|seg|segmentation|annotation|gt)"
+_OF_MASK = re.compile(rf"^{_MASK_WORD}[-_. ]+(?=.)|(?<=.)[-_. ]+{_MASK_WORD}$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -66,12 +71,13 @@ class PhotoMatcher(Matcher):
         return f"rename it to {self.samples.name(seed)}, or draw on the other photo"
 
     def by_name(self, name: str, where: str) -> int:
-        """The photo of the same name but for path and ending, else but for what tools add, too.
+        """The photo of the same name but for path and ending, else but for what tools and people add, too.
 
         GsegError when there is not just one.
         """
         stem = plain_stem(name)
-        found = self.samples.called(Path(name).stem) or self.samples.called(stem)
+        called = self.samples.called
+        found = called(Path(name).stem) or called(stem) or called(_OF_MASK.sub("", stem, count=1))
         if len(found) == 1:
             return found[0]
         got = "none" if not found else " and ".join(self.samples.name(seed) for seed in found[:3])

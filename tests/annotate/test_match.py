@@ -71,6 +71,20 @@ def test_a_photo_is_known_by_its_name_in_whatever_form(photo_called, name):
     assert photo_called(name, "anna.jpg", "bert.jpg") == "anna.jpg"
 
 
+@pytest.mark.parametrize(
+    "name", ["anna_mask.png", "anna_Mask.png", "anna-label.png", "anna.gt.png", "mask_anna.png", "anna_seg.png"]
+)
+def test_a_photo_is_known_by_the_name_of_its_mask(photo_called, name):
+    assert photo_called(name, "anna.jpg", "bert.jpg") == "anna.jpg"
+    assert photo_called(name, "anna.jpg", name) == name
+
+
+@pytest.mark.parametrize("name", ["mask.png", "annamask.png", "mask_anna_mask.png"])
+def test_no_more_than_one_word_for_masks_is_taken_off_a_name(photo_called, name):
+    with pytest.raises(GsegError, match="is none"):
+        photo_called(name, "anna.jpg")
+
+
 @pytest.mark.parametrize("date", ["20240101", "19991231", "31121999", "12312024"])
 def test_a_date_before_a_name_is_no_prefix_of_label_studio(photo_called, date):
     with pytest.raises(GsegError, match=f"'{date}-anna' is none"):

@@ -127,6 +127,16 @@ def test_a_drawing_of_another_shape_or_no_photo_stops_before_the_long_work(run, 
     assert run[1]("--space", "f") == 2 and "'f' is not one of 'w', 'w+'" in capsys.readouterr().err
 
 
+def test_a_label_map_of_a_phone_photo_that_was_not_turned_is_told_to_be_turned(run, project, tmp_path, capsys):
+    exif = Image.Exif()
+    exif[0x112] = 6  # the camera was held upright, and stored the photo on its side
+    Image.new("RGB", (32, 16)).save(tmp_path / "photos/carl.jpg", exif=exif)
+    assert run[1]() == 1
+    said = capsys.readouterr().err
+    assert "carl.png: 16x8 pixels, but carl.jpg is displayed with 16x32" in said
+    assert "turn it as a viewer shows the photo" in said
+
+
 def as_they_are(run, tmp_path, *args, **kwargs):
     return run[0]("--photos", str(tmp_path / "photos"), "--no-invert", *args, **kwargs)
 
