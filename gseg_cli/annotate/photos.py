@@ -158,7 +158,9 @@ def _checked(labels: LabelMap, path: Path, where: str) -> LabelMap:
     if abs(width * photo_height - height * photo_width) > max(photo_width, photo_height):
         message = f"{where}: {width}x{height} pixels, but {path.name} is displayed with {photo_width}x{photo_height}"
         if abs(width * photo_width - height * photo_height) <= max(photo_width, photo_height):
-            raise GsegError(message, "turn it as a viewer shows the photo, which the camera may have stored on its side")
+            raise GsegError(
+                message, "turn it as a viewer shows the photo, which the camera may have stored on its side"
+            )
         raise GsegError(message, "draw on the whole photo; cropped or turned ones cannot be placed")
     return labels
 

@@ -30,14 +30,21 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
     images, masks = folder / "images", folder / "masks"
     for part in (images, masks):
         if not part.is_dir():
-            raise GsegError(f"{part}: no such folder", "put photos into images/ and label maps (PNG) into masks/")
+            raise GsegError(
+                f"{part}: no such folder",
+                "gseg label --photos DIR makes images/ and masks/ while you paint, "
+                "and gseg annotate-import --photos DIR --no-invert of masks you have",
+            )
     photos: dict[Path, list[Path]] = {}
     for path in list_images(images):
         photos.setdefault(path.relative_to(images).with_suffix(""), []).append(path)
     label_maps = [path for path in list_images(masks) if path.suffix.lower() == ".png"]
     found = {path.relative_to(masks).with_suffix(""): path for path in label_maps}
     if not found:
-        raise GsegError(f"{masks}: no label map (PNG)", "a mask has the name of its photo")
+        raise GsegError(
+            f"{masks}: no label map (PNG)",
+            "a mask has the name of its photo and the ending .png; saved as JPEG, its edges smear into other classes",
+        )
     if len(found) < len(label_maps):
         twice = next(path for path in label_maps if path not in found.values())
         raise GsegError(f"{twice}: another mask has this name in other capitals", "keep one of them")
@@ -59,15 +66,23 @@ def unlabelled_photos(folder: Path) -> list[Path]:
 
 
 def about_labelled(folder: Path) -> list[str]:
-    """Warnings: about photos without a mask, and about masks that say nothing of most of their photo."""
-    others = unlabelled_photos(folder)
-    sparse = [mask for _, mask in labelled_photos(folder) if (read_label_png(mask) != IGNORE).mean() < LITTLE_LABELLED]
+    """Warnings: about photos without a mask, and about masks that teach little of their photo, or the wrong thing."""
+    others, sparse, white = unlabelled_photos(folder), [], []
+    for _, mask in labelled_photos(folder):
+        labels = read_label_png(mask)
+        if (labels != IGNORE).mean() < LITTLE_LABELLED:
+            sparse.append(mask)
+        if set(np.unique(labels)) == {0, IGNORE}:  # a black-and-white mask, which hardly ever means to ignore
+            white.append(mask)
     warnings = []
     if others:
         warnings.append(f"photos without a mask are left out: {len(others)}, for example {others[0]}")
     if sparse:
         little = f"less than {LITTLE_LABELLED:.0%} of the photo, and the rest teaches nothing"
         warnings.append(f"masks that label {little}: {len(sparse)}, for example {sparse[0]}")
+    if white:
+        values = "only 0 (background) and 255 (ignored), where a class is drawn with its index"
+        warnings.append(f"masks of {values}: {len(white)}, for example {white[0]}")
     return warnings
 
 

@@ -124,7 +124,7 @@ def _read(classes: ClassMap, config: StudentConfig) -> PairSet:
     photos = read_labelled(Path(config.labelled), classes, train.input_size)
     if not any((photos.first == label).any() for label in range(1, len(classes))):
         message = f"{config.labelled}: the masks show nothing but {classes.names[0]}"
-        raise GsegError(message, "label the parts, too; a mask's values are the indices of the classes")
+        raise GsegError(message, "label the parts, too; a mask's values are class indices, and 255 (white) is ignored")
     return photos
 
 

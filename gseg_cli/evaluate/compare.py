@@ -12,7 +12,7 @@ from gseg_cli.evaluate.comparison import Comparison
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE, MAX_CLASSES, ClassMap, Color
-from gseg_runtime.errors import ConfigError, GsegError, ImageError, UsageError
+from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
 from gseg_runtime.label_map import LabelMap, check_label_map, has_shape, read_label_png, resize_labels
@@ -192,11 +192,7 @@ def _compare(
 
 def _read(path: Path, num_classes: int) -> LabelMap:
     """GsegError for an index without a class: whoever compares must know which of the two folders has it."""
-    try:
-        labels = read_label_png(path)
-    except ImageError as error:
-        way = "; gseg annotate-import --photos DIR --no-invert makes it of colours and of 16 bits"
-        raise ImageError(error.message, error.hint and error.hint + way) from error
+    labels = read_label_png(path)
     try:
         return check_label_map(labels, num_classes, str(path))
     except GsegError as error:

@@ -41,7 +41,11 @@ def read_label_png(path: Path) -> LabelMap:
             if image.mode == "P" or (image.mode == "L" and bit_depth == 8):  # Pillow stretches 2 and 4 bit grey
                 return np.array(image, dtype=np.uint8)
     message = f"{path}: expected a label map (indexed or 8-bit greyscale PNG), got {image.mode} of {bit_depth} bits"
-    raise ImageError(message, "save the class indices as an indexed or 8-bit greyscale PNG")
+    raise ImageError(
+        message,
+        "save the class indices as an indexed or 8-bit greyscale PNG; "
+        "gseg annotate-import --photos DIR --no-invert makes it of colours, of 1 bit and of 16",
+    )
 
 
 def write_label_png(path: Path, labels: LabelMap, classes: ClassMap) -> None:

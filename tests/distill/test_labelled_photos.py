@@ -238,3 +238,19 @@ def test_photos_without_a_mask_are_named_and_masks_that_say_little(folder):
     assert about_labelled(folder)[1].startswith(
         "masks that label less than 50% of the photo, and the rest teaches nothing: 1,"
     )
+
+
+def test_black_and_white_masks_are_doubted(folder):
+    labels = np.zeros((20, 10))
+    labels[:5] = 255
+    write_mask(folder, labels)
+    assert about_labelled(folder)[1].startswith(
+        "masks of only 0 (background) and 255 (ignored), where a class is drawn"
+    )
+
+
+def test_masks_in_colours_are_told_of_the_import(folder):
+    Image.new("RGB", (10, 20)).save(folder / "masks" / "a.png")
+    with pytest.raises(GsegError, match="expected a label map") as caught:
+        read_labelled(folder, CLASSES, 16)
+    assert caught.value.hint and "annotate-import --photos" in caught.value.hint
