@@ -127,6 +127,17 @@ def project_dir() -> Path:
     return settings.project
 
 
+def in_project() -> bool:
+    from gseg_cli.project_file import FILE
+
+    return (project_dir() / FILE).is_file()
+
+
+def export_words(checkpoint: Path) -> list[str | Path]:
+    """The command that exports it; outside a project it needs a file to write to."""
+    return ["export", checkpoint, *([] if in_project() else ["-o", "model.onnx"])]
+
+
 def open_project() -> "Project":
     """The project the command works in; ProjectError when there is none."""
     from gseg_cli.project import Project

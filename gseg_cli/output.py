@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -55,6 +56,12 @@ class Output:
 
     def warn(self, text: str) -> None:
         self.say(f"warning: {_on_one_line(text)}")
+
+    def say_next(self, *words: str | Path, project: Path | None = None) -> None:
+        """The command that usually follows, in the project of this one unless another is given."""
+        where = project or settings.project
+        options = [] if where == Path() else ["-C", where]
+        self.say("next: " + shlex.join(map(str, ["gseg", *options, *words])))
 
     def show_error(self, message: str, hint: str | None) -> None:
         self.say(f"error: {_on_one_line(message)}")

@@ -321,3 +321,17 @@ def test_one_of_something_is_not_called_several(tmp_path, capsys):
     assert main(["sample", "--gan", "builtin:toy-faces-64", "--seeds", "0", "-o", str(tmp_path / "samples")]) == 0
     out = capsys.readouterr().out
     assert "faces: 1 face of 64 px" in out and "samples: 1 sample of 64 px" in out
+
+
+def test_a_command_tells_which_usually_follows_in_the_project_it_worked_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "my parts", "--gan", "builtin:toy-faces-64"]) == 0
+    assert "next: gseg -C 'my parts' sample --count 10" in capsys.readouterr().err
+    assert main(["-C", "my parts", "sample", "--seeds", "0"]) == 0
+    assert "next: gseg -C 'my parts' label" in capsys.readouterr().err
+
+
+def test_a_project_of_own_classes_without_a_gan_is_told_that_its_gan_draws_toy_faces(tmp_path, capsys):
+    assert main(["init", str(tmp_path / "parts"), "--classes", "background,wheel"]) == 0
+    said = capsys.readouterr().err
+    assert "its GAN draws toy faces" in said and "label --photos PHOTOS" in said

@@ -174,6 +174,7 @@ def annotate_import(
     output.say(f"look at {sheet}")
     text = _table(annotations, f"{kind}: {counted(len(annotations.seeds), 'annotation')}")
     output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
+    output.say_next("fewshot-train")
 
 
 def _check_no_invert(context: typer.Context, photos: Path | None) -> None:

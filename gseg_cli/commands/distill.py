@@ -30,6 +30,7 @@ from gseg_cli.options import (
     StepsOpt,
     StudentOpt,
     TeacherOpt,
+    export_words,
     find_gan,
     find_teacher,
     is_given,
@@ -204,6 +205,7 @@ def distill(
     if world.is_first:
         text = f"{trained.checkpoint}: mean IoU {trained.held_out_miou:.3f} against its teacher on held-out samples"
         out.result(asdict(trained) | (_look_at(photos, trained, torch_device) if photos else {}), text)
+        out.say_next(*export_words(trained.checkpoint))
 
 
 def _look_at(photos: Path, trained: "TrainedStudent", device: Any) -> dict[str, Any]:

@@ -72,6 +72,8 @@ def fewshot_train(
     for warning in trained.warnings:
         out.warn(warning)
     out.result(asdict(trained), f"{trained.checkpoint}: {model} from {counted(trained.annotations, 'annotation')}")
+    if not (gan or annotations or runs):
+        out.say_next("distill")
 
 
 def _about_classes() -> list[str]:

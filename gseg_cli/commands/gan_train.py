@@ -22,6 +22,7 @@ from gseg_cli.options import (
     RunsOpt,
     SeedOpt,
     find_gan,
+    in_project,
     is_given,
     precision_trials,
     project_dir,
@@ -192,3 +193,5 @@ def gan_train(
         )  # fmt: skip
         if world.is_first:
             out.result(asdict(trained), f"{trained.checkpoint}: {trained.num_images} images shown")
+            if not in_project():
+                out.say_next("init", "--gan", trained.checkpoint, "--classes", "background,NAME,NAME")

@@ -8,6 +8,8 @@ import typer
 from gseg_cli.builtin import DEFAULT_GAN
 from gseg_cli.options import OverwriteOpt, project_dir
 
+TOY_CLASSES = "toy-faces"  # of --classes
+
 
 def init(
     folder: Annotated[
@@ -27,7 +29,7 @@ def init(
         typer.Option(
             help="Class names with commas between, a .toml or text file, toy-faces, or a protocol of gseg dataset."
         ),
-    ] = "toy-faces",
+    ] = TOY_CLASSES,
     overwrite: OverwriteOpt = False,
 ) -> None:
     """Create a project.
@@ -49,4 +51,10 @@ def init(
     names = project.classes.names
     data = {"name": project.name, "resolution": project.resolution, "gan": project.gan, "classes": names}
     text = f"{project.path(FILE)}: {project.resolution} px, GAN {project.gan}, classes {', '.join(names)}"
-    current_output().result({"project": project.dir, **data}, text)
+    output = current_output()
+    output.result({"project": project.dir, **data}, text)
+    if gan == DEFAULT_GAN and classes != TOY_CLASSES:
+        output.say("its GAN draws toy faces: --gan names another; photos are labelled without one")
+        output.say_next("label", "--photos", "PHOTOS", project=project.dir)
+    else:
+        output.say_next("sample", "--count", "10", project=project.dir)

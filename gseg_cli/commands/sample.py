@@ -123,6 +123,8 @@ def sample(
         **picked,
     }
     current_output().result(data, _told(folder, samples, truncation_psi, how, wanted))
+    if not (out or project):  # with templates or labels for another program, people draw there
+        current_output().say_next("label")
 
 
 def _check_scale(gan: Path, scale: int) -> None:

@@ -20,6 +20,7 @@ from gseg_cli.options import (
     SeedOpt,
     StepsOpt,
     StudentOpt,
+    export_words,
     is_given,
     open_project,
     precision_trials,
@@ -74,6 +75,7 @@ def student_train(
     about_usual = None if resume or student else with_usual_student(given)
     config = configure_supervised(given)
 
+    from gseg_cli.counted import counted
     from gseg_cli.device import pick_device
     from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.precision import settle_precision
@@ -98,7 +100,8 @@ def student_train(
             named = _classes(labelled, classes)
             config = settle_precision(config, input_size, where, precision_trials(), out.say)
             trained = run_student_train(named, config, runs, where, say=out.say, on_step=on_step)
-    out.result(asdict(trained), f"{trained.checkpoint}: trained on labelled photos: {trained.photos}")
+    out.result(asdict(trained), f"{trained.checkpoint}: trained on {counted(trained.photos, 'labelled photo')}")
+    out.say_next(*export_words(trained.checkpoint))
 
 
 def _classes(labelled: Path, given: str | None) -> "ClassMap":

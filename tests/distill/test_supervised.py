@@ -127,6 +127,7 @@ def test_the_folder_names_its_classes_before_the_project_does(folder, tmp_path, 
     (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))
     assert main(["student-train", str(folder), *SMALL, "--steps", "1", "--runs", str(tmp_path / "runs")]) == 0
     assert load_student(tmp_path / "runs" / "0001-student" / "checkpoint.safetensors")[1].names == CLASSES.names
+    assert "checkpoint.safetensors -o model.onnx" in capsys.readouterr().err  # there is no project to write into
 
 
 def test_a_class_that_no_mask_shows_is_named(folder, tmp_path):
