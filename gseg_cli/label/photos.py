@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from gseg_cli.counted import counted
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.folder_description import write_description
 from gseg_cli.label.lock import locked
@@ -130,7 +131,10 @@ def open_photos(project: Project, source: Path, count: int, encoder: Lite0, say:
     folder, pictures = project.labelled_dir, project.label_dir / "photos"
     pictures.mkdir(parents=True, exist_ok=True)
     with locked(project.label_dir):
-        names = known_photos(folder, say) or take_photos(source, folder, count, (), project.classes, say)
+        if names := known_photos(folder, say):
+            say(f"goes on with the {counted(len(names), 'photo')} in {folder}; + on the page takes more of {source}")
+        else:
+            names = take_photos(source, folder, count, (), project.classes, say)
     if not names:
         raise GsegError(f"{source}: no photo in this folder", "--photos names the folder of the photos to label")
     about = said(folder)

@@ -266,3 +266,11 @@ def test_a_page_of_samples_is_not_begun_by_mistake_where_photos_are_labelled(pro
     (project.labelled_dir / "images").mkdir(parents=True)
     assert main(["-C", str(project.dir), "label", "--no-browser", "--device", "cpu"]) == 2
     assert "add --photos DIR, or make samples first" in capsys.readouterr().err
+
+
+def test_a_page_that_goes_on_says_so_as_another_folder_may_be_named(opened, tmp_path):
+    opened(2).close()
+    said = []
+    session = opened(1, source=tmp_path, say=said.append)
+    assert len(session.subject.names) == 2
+    assert any("goes on with the 2 photos in" in line and f"takes more of {tmp_path}" in line for line in said)
