@@ -50,6 +50,8 @@ def demo(
             yield cores.watched(on_step)
 
     measured = run_demo(out, size, torch_device, stage, seed=seed, overwrite=overwrite)
+    if quick:
+        say("--quick shows that everything runs, not how good it gets")
     figures = {**asdict(measured), "supervised": supervised_figures(measured)}
     current_output().result(figures, _report(figures))
 
