@@ -120,6 +120,7 @@ def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> N
     if open_browser:
         _open(listener.address_once)
     serve(make_app(session, listener.tokens), listener, session.events.end)
+    current_output().say_next(*session.subject.train)
 
 
 def _samples_there(project: "Project") -> "SampleSet | None":
