@@ -19,7 +19,7 @@ from gseg_runtime.manifest import Entry
 from gseg_runtime.photo_work import Loaded, Work
 from gseg_runtime.plan import Job
 from gseg_runtime.tiles import infer_photo
-from gseg_runtime.workers import Stopped, run_to_completion
+from gseg_runtime.workers import GRACE_S, Stopped, join, run_to_completion
 
 NUM_SLOTS = 3  # batches in hand at once: one decoded, one in the engine, one encoded
 MAX_PIECE = 4  # photos that a worker is given at once: fewer hand-overs between threads, and messages to processes
@@ -53,10 +53,17 @@ def segment_batches(model: LoadedModel, work: Work, jobs: Iterable[Job], take: T
         for entry in entries:
             take(entry)
 
-    stop = threading.Event()
-    with ThreadPoolExecutor(num_workers) as pool:
+    stop, threads, patience_s = threading.Event(), list[threading.Thread](), None
+    pool = ThreadPoolExecutor(num_workers, initializer=lambda: threads.append(threading.current_thread()))
+    try:
         batches = _Batches(model, work, pool, num_workers, stop)
         run_to_completion(_chunks(jobs, model.batch), batches.do, take_all, NUM_SLOTS, stop)
+    except KeyboardInterrupt:
+        patience_s = GRACE_S  # one may be stuck, as on a drive that is away
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+        join(threads, patience_s)
 
 
 class _Batches:

@@ -84,10 +84,11 @@ def run_to_completion(
         raise
     finally:
         pool.is_stopped.set()
-        _join(threads, patience_s)
+        join(threads, patience_s)
 
 
-def _join(threads: Iterable[threading.Thread], patience_s: float | None) -> None:
+def join(threads: Iterable[threading.Thread], patience_s: float | None) -> None:
+    """Wait until they have ended, for so long at most; None: however long it takes."""
     end_s = time.monotonic() + (patience_s or 0)
     for thread in threads:
         thread.join(None if patience_s is None else max(0, end_s - time.monotonic()))

@@ -1,5 +1,6 @@
 """Where there are many cores, photos are decoded and encoded in processes: nothing else is different."""
 
+import os
 import shutil
 import signal
 import subprocess
@@ -169,15 +170,11 @@ def wait_until(condition: Any) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux to tell children")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_they_end_with_the_command_however_it_ends(
-    number: signal.Signals, model: Path, many: Path, tmp_path: Path
-) -> None:
-    out = tmp_path / "out"
+def started(model: Path, many: Path, out: Path, *options: str) -> tuple["subprocess.Popen[bytes]", list[int]]:
+    """The command in the middle of its work, and its two processes."""
     for index in range(2000):
         (many / f"link-{index}.jpg").symlink_to(many / "0" / "00.jpg")
-    call = ["segment", str(many), "-o", str(out), "--model", str(model), "--device", "cpu", "--workers", "2"]
+    call = ["segment", str(many), "-o", str(out), "--model", str(model), "--device", "cpu", "--workers", "2", *options]
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, *call],
         stderr=subprocess.PIPE,
@@ -186,12 +183,40 @@ def test_they_end_with_the_command_however_it_ends(
     wait_until(lambda: (out / "gseg-manifest.jsonl").is_file() and (out / "gseg-manifest.jsonl").stat().st_size)
     children = children_of(process.pid)
     assert len(children) == 2
+    return process, children
+
+
+tells_children = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="needs Linux to tell children")
+
+
+@tells_children
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_they_end_with_the_command_however_it_ends(
+    number: signal.Signals, model: Path, many: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    process, children = started(model, many, out)
     process.send_signal(number)
     shown = process.communicate(timeout=60)[1]
     assert process.returncode == (-9 if number == signal.SIGKILL else 130), shown
     wait_until(lambda: all(map(is_gone, children)))
     assert (out / LOCK).exists() == (number == signal.SIGKILL)
     assert b"Traceback" not in shown
+
+
+@tells_children
+@pytest.mark.parametrize("batch", ["1", "4"])
+def test_ctrl_c_waits_for_no_process_that_is_stuck(batch: str, model: Path, many: Path, tmp_path: Path) -> None:
+    process, children = started(model, many, tmp_path / "out", "--batch", batch)
+    for child in children:
+        os.kill(child, signal.SIGSTOP)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    try:
+        assert process.communicate(timeout=20)[1].splitlines()[-1] == b"error: interrupted"
+    finally:
+        process.kill()
+    wait_until(lambda: all(map(is_gone, children)))
 
 
 def test_a_script_of_a_user_runs_once_and_no_module_of_the_working_folder(
