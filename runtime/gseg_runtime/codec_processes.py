@@ -39,7 +39,15 @@ from gseg_runtime.process_lock import ProcessLock
 MIN_WORKERS = 4  # with fewer, threads seldom wait for each other
 MIN_PHOTOS = 1000  # to start a process takes as long as some fifty photos in it
 _NO_SQUARE = np.empty((0, 0, 3), np.uint8)
-_START = "import sys; sys.path[:] = {path!r}; from gseg_runtime.codec_processes import serve; serve({pipe})"
+# Signals are for the process that people see: systemd and Slurm send them to all at once.
+_START = """
+import signal, sys
+for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+sys.path[:] = {path!r}
+from gseg_runtime.codec_processes import serve
+serve({pipe})
+"""
 
 
 def are_worth_it(num_photos: int, num_workers: int, detail: Detail) -> bool:

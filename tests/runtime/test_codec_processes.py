@@ -205,6 +205,18 @@ def test_they_end_with_the_command_however_it_ends(
 
 
 @tells_children
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_all_is_for_the_command(number: signal.Signals, model: Path, many: Path, tmp_path: Path) -> None:
+    process, children = started(model, many, tmp_path / "out")
+    for child in children:
+        os.kill(child, number)
+    time.sleep(0.5)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=60)[1].splitlines()[-1] == b"error: interrupted"
+
+
+@tells_children
 @pytest.mark.parametrize("batch", ["1", "4"])
 def test_ctrl_c_waits_for_no_process_that_is_stuck(batch: str, model: Path, many: Path, tmp_path: Path) -> None:
     process, children = started(model, many, tmp_path / "out", "--batch", batch)
