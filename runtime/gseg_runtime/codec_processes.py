@@ -51,8 +51,12 @@ serve({pipe})
 
 
 def are_worth_it(num_photos: int, num_workers: int, detail: Detail) -> bool:
-    """Whether processes are faster than threads, and can do it: photos in tiles ask the engine while they are saved."""
-    is_possible = os.name == "posix" and detail.tile is None and not getattr(sys, "frozen", False)
+    """Whether processes are faster than threads, and can do it: photos in tiles ask the engine while they are saved.
+
+    A program that Python is a part of may have no Python to start.
+    """
+    has_python = bool(get_executable()) and not getattr(sys, "frozen", False)
+    is_possible = os.name == "posix" and detail.tile is None and has_python
     return is_possible and num_workers >= MIN_WORKERS and num_photos >= MIN_PHOTOS
 
 
@@ -84,7 +88,14 @@ class CodecProcesses(Work):
         self.detail, self.wants_confidence = setting.detail, setting.extras.confidence
         self._idle: LifoQueue[_Process] = LifoQueue()  # the same few, where not all are needed
         self._all: list[_Process] = []
-        self._large = _file_without_name()  # what they lock while they hold a large photo
+        try:
+            self._large = _file_without_name()  # what they lock while they hold a large photo
+            self._start(setting, count)
+        except OSError as error:
+            message = f"a process for photos cannot be started: {error.strerror}"
+            raise GsegError(message, f"with fewer than {MIN_WORKERS} --workers none is needed") from error
+
+    def _start(self, setting: Setting, count: int) -> None:
         try:
             for _ in range(count):
                 process = _Process(setting, self._large.fileno())
@@ -137,22 +148,17 @@ def _part(inference: Inference, first: int, count: int) -> Inference:
 class _Process:
     def __init__(self, setting: Setting, large: int) -> None:
         self._pipe, theirs = Pipe()
-        try:
-            code = _START.format(path=sys.path, pipe=theirs.fileno())
+        with theirs:
+            path = [place for place in sys.path if isinstance(place, str)]  # Python passes over all else, too
             # A group of its own: Ctrl-C is for the process that people see. -P: no modules of the working folder.
             self._process = subprocess.Popen(
-                [get_executable(), "-P", "-c", code],
+                [get_executable(), "-P", "-c", _START.format(path=path, pipe=theirs.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=(theirs.fileno(), setting.handle, large),
                 process_group=0,
                 env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy starts a thread for each core, and needs none
             )
-        except OSError as error:
-            message = f"a process for photos cannot be started: {error.strerror}"
-            raise GsegError(message, f"with fewer than {MIN_WORKERS} --workers none is needed") from error
-        finally:
-            theirs.close()
         with suppress(BrokenPipeError):  # told when it is asked
             self._pipe.send((setting, large))
 

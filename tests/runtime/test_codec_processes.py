@@ -1,6 +1,7 @@
 """Where there are many cores, photos are decoded and encoded in processes: nothing else is different."""
 
 import os
+import resource
 import shutil
 import signal
 import subprocess
@@ -150,6 +151,38 @@ def test_a_process_that_cannot_be_started_is_told(
     monkeypatch.setattr(codec_processes, "get_executable", lambda: str(tmp_path / "python"))
     with Segmenter.load(model, "cpu") as segmenter, pytest.raises(GsegError, match="cannot be started: No such file"):
         segmenter.segment_folder(many, tmp_path / "out", workers=2)
+
+
+@pytest.mark.parametrize("executable", [None, ""])
+def test_where_there_is_no_python_to_start_threads_do_it(
+    executable: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(codec_processes, "get_executable", lambda: executable)
+    assert not are_worth_it(1000, 4, Detail())
+
+
+def test_too_few_open_files_are_told(tmp_path: Path, model: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with OutputFolder(tmp_path / "out") as out:
+        setting = Setting(out.path, out.handle, frozenset(), read_card(model), "", Extras(), Detail())
+        num_open = os.dup(0)  # the lowest that is free
+        os.close(num_open)
+        for num_free in range(8):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (num_open + num_free, hard))
+            try:
+                with pytest.raises(GsegError, match="cannot be started: Too many open files"):
+                    CodecProcesses(setting, 8)
+            finally:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_what_python_passes_over_in_its_search_path_ends_no_process(
+    model: Path, many: Path, tmp_path: Path, in_processes: list[CodecProcesses], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [tmp_path, *sys.path])
+    with Segmenter.load(model, "cpu") as segmenter:
+        assert segmenter.segment_folder(many, tmp_path / "out", workers=2).done == 20
+    assert len(in_processes) == 1
 
 
 def children_of(pid: int) -> list[int]:
