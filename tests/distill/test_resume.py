@@ -200,7 +200,7 @@ def with_config(about, **changes):
         (lambda about: with_config(about, pairs={"count": 1.5}), r"pairs\.count: expected a whole number, got 1\.5"),
         (lambda about: with_config(about, train={"batch": 0}), r"train\.batch: expected 1 or more, got 0"),
         (lambda about: with_config(about, train={"drop": 1.5}), r"train\.drop: expected 0 to 1, got 1\.5"),
-        (lambda about: with_config(about, pairs={"count": -4}), r"pairs\.count: expected 1 or more, got -4"),
+        (lambda about: with_config(about, pairs={"count": -4}), r"pairs\.count: expected 0 or more, got -4"),
         (lambda about: with_config(about, pairs={"size": 8, "hue": 1}), "not the config of a student: .*'hue'"),
         (lambda about: {**about, "parents": about["parents"][:1]}, "parents: expected one of kind fewshot"),
     ],
