@@ -16,11 +16,16 @@ Plane = npt.NDArray[np.uint8]  # [H, W]
 
 @dataclass(frozen=True)
 class Enlarged:
-    """small: uint8 [h, w], enlarged (or reduced) to height x width pixels by nearest neighbour."""
+    """small: uint8 [h, w], enlarged (or reduced) to height x width pixels by nearest neighbour.
+
+    grain: pixels of the small map from one of the points that it was made of to the next: more than 1 where it was
+    interpolated between those that the network sees.
+    """
 
     small: Plane
     height: int
     width: int
+    grain: float = 1.0
 
     def full(self) -> Plane:
         """The map itself, uint8 [height, width]."""

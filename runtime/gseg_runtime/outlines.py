@@ -1,8 +1,8 @@
 """Outlines of the parts in a label map, with few points and without gaps or overlaps between neighbours.
 
 An outline runs between pixels. It is cut where three parts meet, and each piece is simplified once for both of its
-sides, so neighbours keep sharing it. The pieces are those of the network's small map: its steps are no detail of the
-photo, and lines through the middles of steps come nearer to what was meant.
+sides, so neighbours keep sharing it. The pieces are those of the small map: its steps are no detail of the photo, and
+lines through the middles of steps come nearer to what was meant.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,6 +18,9 @@ from gseg_runtime.enlarged import Enlarged
 
 TOLERANCE = 0.6  # pixels of the small map; a line through the middles of steps is up to half a pixel beside them
 _LARGE_SIDE = 1024  # pixels; of a larger map more of them are no detail either
+# Where edges were interpolated their small steps are none of the network's: so many pixels at least, and of its grid.
+# With these, portraits of 1024 px have a third of the points, and masks drawn of them 0.002 less IoU with the mask.
+_SMOOTH_TOLERANCE, _SMOOTH_SHARE = 1.0, 0.2
 _OUTSIDE = -1  # the number of the part around the picture
 # Steps go right, down, left and up, with their part to the right. Which of the four pixels around the corner that a
 # step begins at is of the part, and which one of its neighbour: (row, column) from the lower right one.
@@ -59,7 +62,7 @@ def outlines(plane: Enlarged, tolerance: float | None = None) -> list[Outline]:
     """
     shown = plane.shown
     if tolerance is None:
-        tolerance = TOLERANCE * max(1, max(shown.shape) / _LARGE_SIDE)
+        tolerance = _usual_tolerance(plane)
     parts = connected_parts(shown, diagonal=False)
     around = np.pad(parts.numbers, 1, constant_values=_OUTSIDE)
     edges = _edges(around)
@@ -77,6 +80,11 @@ def outlines(plane: Enlarged, tolerance: float | None = None) -> list[Outline]:
         Outline(int(parts.labels[part]), tuple(map(to_photo, its_rings)), part not in at_edge)
         for part, its_rings in sorted(found.items())
     ]
+
+
+def _usual_tolerance(plane: Enlarged) -> float:
+    tolerance = TOLERANCE * max(1, max(plane.shown.shape) / _LARGE_SIDE)
+    return max(tolerance, _SMOOTH_TOLERANCE, _SMOOTH_SHARE * plane.grain) if plane.grain > 1 else tolerance
 
 
 def area_in(ring: Points) -> float:

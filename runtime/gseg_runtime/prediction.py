@@ -64,19 +64,20 @@ class Inference:
         logits = self.logits[index][:, *letterbox.window]
         if guide is not None:
             labels = guided_labels(logits, letterbox.apply(guide)[letterbox.window], guide)
-            return detailed_prediction(labels, confidence)
+            return detailed_prediction(labels, confidence, letterbox)
         smooth = SmoothMap(logits.shape[1], *size)
         smooth.add(logits)
-        return detailed_prediction(smooth.labels, confidence)
+        return detailed_prediction(smooth.labels, confidence, letterbox)
 
 
-def detailed_prediction(labels: LabelMap, confidence: Plane | None) -> Prediction:
+def detailed_prediction(labels: LabelMap, confidence: Plane | None, letterbox: Letterbox) -> Prediction:
     """labels: of the photo; confidence: uint8 [h, w], of the network's grid; it is enlarged linearly."""
     height, width = labels.shape
+    plane = Enlarged(labels, height, width, grain=max(labels.shape) / max(letterbox.scaled))
     if confidence is None:
-        return Prediction(Enlarged(labels, height, width))
+        return Prediction(plane)
     enlarged = Image.fromarray(np.ascontiguousarray(confidence)).resize((width, height), Image.Resampling.BILINEAR)
-    return Prediction(Enlarged(labels, height, width), Enlarged(np.asarray(enlarged), height, width))
+    return Prediction(plane, Enlarged(np.asarray(enlarged), height, width))
 
 
 def confidence_of(logits: Logits, axis: int) -> Plane:

@@ -56,7 +56,7 @@ class Tiled:
                 confidences.append(confidence_of(band, axis=0))
         confidence = np.concatenate(confidences) if self.confidence else None
         if smooth:
-            return detailed_prediction(smooth.labels, confidence)
+            return detailed_prediction(smooth.labels, confidence, letterbox)
         plane = Enlarged(np.concatenate(labels), *size)
         return Prediction(plane, None if confidence is None else Enlarged(confidence, *size))
 
