@@ -10,6 +10,7 @@ from typing import Any, NamedTuple, Self
 
 from gseg_runtime.errors import GsegError, ImageError, OutputError
 from gseg_runtime.files import atomic_path, is_whole, parse_json
+from gseg_runtime.made_with import both
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
@@ -124,9 +125,7 @@ class Done:
                 if os.path.lexists(place):
                     self._failed.add(entry.mask)
                 continue
-            if (entry.model_sha256, entry.settings) != (model_sha256, settings):
-                message = f"{folder}: cannot resume: these masks come from another model or other settings"
-                raise GsegError(message, "use --overwrite to make them all again, or choose another folder")
+            _check_alike(folder, entry, model_sha256, settings)
             self._photos[entry.mask] = (place, entry.stamp)
             if not is_enough(entry):
                 self._lacking.add(entry.mask)
@@ -162,6 +161,17 @@ class Done:
             for entry in read_entries(self._folder):
                 if entry.mask in (self._failed if entry.status == "failed" else self._photos):
                     file.write(entry.to_line())
+
+
+def _check_alike(folder: Path, entry: Entry, model_sha256: str, settings: dict[str, Any] | None) -> None:
+    hint = "use --overwrite to make them all again, or choose another folder"
+    if entry.model_sha256 != model_sha256:
+        message = f"{folder}: cannot resume: these masks come from another model or other settings"
+        raise GsegError(message, hint)
+    if entry.settings != settings:
+        there, here = both(entry.settings, settings)
+        message = f"{folder}: cannot resume: these masks were made {there}, not {here}"
+        raise GsegError(message, f"go on {there}, {hint}")
 
 
 def _are_two(path: str, photo: Path) -> bool:

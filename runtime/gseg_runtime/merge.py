@@ -13,6 +13,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.extras import is_gseg_file
 from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, claim_folder, finish_folder, read_json, write_json
 from gseg_runtime.folder import FolderReport
+from gseg_runtime.made_with import both
 from gseg_runtime.manifest import MANIFEST, Entry, has_full_names, read_entries, read_manifest
 from gseg_runtime.mask_folder import FORMAT, REPORT, Failure
 from gseg_runtime.output_folder import OutputFolder
@@ -120,7 +121,8 @@ def _check_entries(folders: Sequence[Path], tables: set[str]) -> None:
     for folder in folders:
         for entry in read_entries(folder):
             if entry.status == "done" and entry.settings != settings:
-                message = f"{folders[0]} and {folder}: made with different settings, {settings} and {entry.settings}"
+                first, second = both(settings, entry.settings)
+                message = f"{folders[0]} and {folder}: made with different settings, one {first}, the other {second}"
                 raise GsegError(message, "segment one of them again with --overwrite")
             lacking = [name for name, told in _TOLD.items() if name in tables and not told(entry)]
             if entry.status == "done" and lacking:

@@ -121,7 +121,7 @@ def test_a_colour_may_be_a_name_and_resume_notices_another(
     assert [entry.settings for entry in read_manifest(out)] == [{"background": "#ffffff"}]
     capsys.readouterr()
     assert main([*call, "--resume"]) == 1
-    assert "another model or other settings" in capsys.readouterr().err
+    assert "made with --background #ffffff, not with --background black" in capsys.readouterr().err
     assert main([*call, "--resume", "--background", "#fff"]) == 0
     assert main([*call, "--overwrite", "--background", "hsl(0, 0%, 0%)"]) == 0
     assert [entry.settings for entry in read_manifest(out)] == [None]
@@ -138,14 +138,17 @@ def test_photos_that_were_decoded_quickly_are_not_gone_on_with_otherwise(
     assert main([*call, "--fast-decode"]) == 0
     assert {str(entry.settings) for entry in read_manifest(tmp_path / "out")} == {"{'fast_decode': True}"}
     capsys.readouterr()
-    assert main([*call, "--resume"]) == 1 and "another model or other settings" in capsys.readouterr().err
+    assert (
+        main([*call, "--resume"]) == 1
+        and "made with --fast-decode, not without --fast-decode" in capsys.readouterr().err
+    )
     assert main([*call, "--resume", "--fast-decode"]) == 0
 
 
 def test_shards_over_different_backgrounds_are_not_merged(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     for index in (0, 1):
         segmenter.segment_folder(photos, tmp_path / str(index), shard=(index, 2), background=(index, 0, 0))
-    with pytest.raises(GsegError, match="different settings"):
+    with pytest.raises(GsegError, match="one with --background black, the other with --background #010000"):
         merge([tmp_path / "0", tmp_path / "1"], tmp_path / "merged")
 
 

@@ -81,7 +81,7 @@ def test_a_folder_and_an_array_are_guided_alike_and_resume_notices(model_with_lo
         segmenter.segment_folder(tmp_path / "in", tmp_path / "out", edges="guided")
         expected, others = (segmenter.predict([pixels], edges=edges)[0].labels for edges in ("guided", "smooth"))
         assert segmenter.segment_folder(tmp_path / "in", tmp_path / "out", edges="guided", resume=True).skipped == 1
-        with pytest.raises(GsegError, match="another model or other settings"):
+        with pytest.raises(GsegError, match="with --edges guided, not with --edges smooth"):
             segmenter.segment_folder(tmp_path / "in", tmp_path / "out", resume=True)
     assert np.array_equal(read_label_png(tmp_path / "out" / "a.png"), expected)
     assert (expected != others).any() and expected.max() < len(CLASSES)

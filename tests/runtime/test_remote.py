@@ -176,7 +176,7 @@ def test_what_is_there_is_gone_on_with_only_when_asked_and_alike(
     refused = {
         "holds a run of gseg already": (model,),
         "its model is": (model_with_logits, "--resume"),
-        "its settings is": (model, "--resume", "--background", "white"),
+        "made with --background black, not with --background #ffffff": (model, "--resume", "--background", "white"),
         "its files beside the masks is": (model, "--resume", "--overlay"),
     }
     capsys.readouterr()

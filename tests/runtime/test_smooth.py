@@ -134,8 +134,9 @@ def test_resume_does_not_mix_smooth_masks_with_others(
     with Segmenter.load(model_with_logits, "cpu") as segmenter:
         for first, second in (("nearest", "smooth"), ("smooth", "nearest")):
             segmenter.segment_folder(tmp_path / "in", tmp_path / first, edges=first)
-            with pytest.raises(GsegError, match="another model or other settings"):
+            with pytest.raises(GsegError, match=f"made with --edges {first}, not with --edges {second}") as error:
                 segmenter.segment_folder(tmp_path / "in", tmp_path / first, edges=second, resume=True)
+            assert (error.value.hint or "").startswith(f"go on with --edges {first}, ")
             assert segmenter.segment_folder(tmp_path / "in", tmp_path / first, edges=first, resume=True).skipped == 1
 
 

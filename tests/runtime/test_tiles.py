@@ -95,8 +95,12 @@ def test_resume_does_not_mix_tiles_of_two_sizes(segmenter: Segmenter, make_photo
     make_photo(tmp_path / "in" / "x.png", 80, 90)
     segmenter.segment_folder(tmp_path / "in", tmp_path / "out", tile=40)
     assert segmenter.segment_folder(tmp_path / "in", tmp_path / "out", tile=40, resume=True).skipped == 1
-    for options in ({}, {"tile": 50}, {"tile": 40, "edges": "nearest"}):
-        with pytest.raises(GsegError, match="another model or other settings"):
+    for options, here in (
+        ({}, "without --tile"),
+        ({"tile": 50}, "with --tile 50"),
+        ({"tile": 40, "edges": "nearest"}, "with --edges nearest"),
+    ):
+        with pytest.raises(GsegError, match=f"not {here}$"):
             segmenter.segment_folder(tmp_path / "in", tmp_path / "out", resume=True, **options)
 
 

@@ -7,13 +7,14 @@ from typing import Any
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import parse_json
+from gseg_runtime.made_with import both
 from gseg_runtime.remote.store import Store
 
 RUN = "_gseg/run.json"
 FORMAT = 1
-# What decides the masks, their names, and what lies beside them.
+# What decides the masks, beside their settings, their names, and what lies beside them.
 _AGREED = {
-    **{"model_sha256": "model", "source": "source", "settings": "settings"},
+    **{"model_sha256": "model", "source": "source"},
     **{"files": "files beside the masks", "cutout": "cut-out classes"},
 }
 
@@ -81,3 +82,7 @@ def _check(out: Store, facts: dict[str, Any], there: dict[str, Any], *, resume: 
         if there.get(key) != facts[key]:
             message = f"{out.name}: cannot resume: its {what} is {there.get(key)}, not {facts[key]}"
             raise GsegError(message, "use the same as before, or choose another place")
+    if there.get("settings") != facts["settings"]:
+        before, now = both(there.get("settings"), facts["settings"])
+        message = f"{out.name}: cannot resume: its masks were made {before}, not {now}"
+        raise GsegError(message, f"go on {before}, or choose another place")
