@@ -13,7 +13,7 @@ from gseg_runtime.geometry import Letterbox
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction
-from gseg_runtime.smooth import Logits, SmoothMap
+from gseg_runtime.smooth import Logits, SmoothMap, labels_of
 from gseg_runtime.tiling import Tiling
 
 
@@ -51,7 +51,7 @@ class Tiled:
             if smooth:
                 smooth.add(band)
             else:
-                labels.append(band.argmax(axis=0).astype(np.uint8))
+                labels.append(labels_of(band))
             if self.confidence:
                 confidences.append(confidence_of(band, axis=0))
         confidence = np.concatenate(confidences) if self.confidence else None

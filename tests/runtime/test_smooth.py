@@ -13,7 +13,7 @@ from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.errors import UsageError
 from gseg_runtime.label_map import LabelMap, read_label_png
-from gseg_runtime.smooth import Logits, SmoothMap
+from gseg_runtime.smooth import Logits, SmoothMap, labels_of
 
 # Grid and photo: enlarged by whole and by odd factors, the same, single rows and columns; then reduced.
 ENLARGED = [((24, 32), (96, 128)), ((24, 32), (61, 90)), ((9, 5), (9, 5)), ((1, 7), (5, 50)), ((7, 1), (50, 3))]
@@ -55,6 +55,12 @@ def test_between_four_points_no_fifth_label_appears() -> None:
 def test_at_the_grid_s_own_size_the_labels_are_the_network_s() -> None:
     logits = random_logits(5, (9, 5)).round()  # so that some are equal
     np.testing.assert_array_equal(smooth_labels(logits, (9, 5)), logits.argmax(axis=0))
+
+
+@pytest.mark.parametrize("num_classes", [1, 2, 150])
+def test_labels_are_those_of_the_largest_logit_and_of_equal_ones_the_first(num_classes: int) -> None:
+    logits = random_logits(num_classes, (20, 30)).round()
+    np.testing.assert_array_equal(labels_of(logits), logits.argmax(axis=0))
 
 
 @pytest.mark.parametrize(("grid", "size"), ENLARGED + REDUCED)
