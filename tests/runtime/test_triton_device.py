@@ -104,6 +104,18 @@ def test_edges_and_tiles_come_of_the_logits_that_the_server_has(
     assert files(tmp_path / "there") == files(tmp_path / "here")
 
 
+def test_no_answer_holds_more_logits_than_a_message_may(
+    model_with_logits: Path, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gseg_runtime.backends.triton._MOST_BYTES", 2 * 4 * 4 * 32 * 32)  # those of two photos
+    with serving(model_with_logits) as server:
+        assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--device", server.address]) == 0
+        assert server.batches == [2, 2, 2]
+    monkeypatch.setattr("gseg_runtime.backends.triton._MOST_BYTES", 1)
+    with serving(model_with_logits) as server, Segmenter.connect(server.address) as segmenter:
+        assert segmenter.batch == 1
+
+
 def test_one_photo_is_sent_alone_and_the_card_comes_from_the_server(server: Server) -> None:
     with Segmenter.connect(server.address) as segmenter:
         server.batches.clear()

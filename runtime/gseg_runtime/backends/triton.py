@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-from gseg_runtime.backends.base import INPUT, OUTPUTS, Answer, Backend
+from gseg_runtime.backends.base import INPUT, LOGITS, OUTPUTS, Answer, Backend
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
 from gseg_runtime.files import parse_json
 from gseg_runtime.label_map import Pixels
@@ -19,6 +19,7 @@ _PORT = 8001  # Triton's own for gRPC
 _NUM_CLIENTS = 3  # batches under way at once; each client is for one thread
 _PATIENCE_S = 120.0  # for an answer
 _MOST = 32  # photos that are sent together, where the server takes as many
+_MOST_BYTES = 2**28  # of logits that are asked for together: gRPC takes no message of 2 GB
 
 
 class TritonBackend(Backend):
@@ -37,8 +38,8 @@ class TritonBackend(Backend):
             self._clients.put(self._grpc.InferenceServerClient(url))
         config = self._config(address)
         self.card, self.sha256 = _card(config, address)
-        self.batch = max(1, min(_MOST, config.max_batch_size))
         self.outputs = tuple(name for name in OUTPUTS if name in {each.name for each in config.output})
+        self.batch = max(1, min(_MOST, config.max_batch_size, _most_answers(self.card, self.outputs)))
 
     def _config(self, address: str) -> Any:
         client = self._clients.get()
@@ -91,6 +92,11 @@ def _card(config: Any, address: str) -> tuple[ModelCard, str]:
     except ValueError as error:
         raise ModelCardError(f"{address}: the model card is not valid JSON: {error}") from error
     return card, config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()
+
+
+def _most_answers(card: ModelCard, outputs: Sequence[str]) -> int:
+    """How many photos may be in one answer."""
+    return _MOST_BYTES // (4 * len(card.classes) * card.input_size**2) if LOGITS in outputs else _MOST
 
 
 def _import() -> ModuleType:
