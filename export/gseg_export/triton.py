@@ -35,8 +35,11 @@ def check_alike(repository: Path, name: str, model: Model, *, is_engine: bool) -
     if (folder / LABELS_FILE).read_text(encoding="utf-8") != _labels(model):
         raise GsegError(f"{folder}: holds a model of other classes", _ELSE)
     text = config(name, model, batch=1, is_engine=is_engine)
-    if _interface((folder / CONFIG_FILE).read_text(encoding="utf-8")) != _interface(text):
-        raise GsegError(f"{folder}: holds a model of another size, kind or with other outputs", _ELSE)
+    there, here = _interface((folder / CONFIG_FILE).read_text(encoding="utf-8")), _interface(text)
+    if there != here:
+        has_new_logits = LOGITS in model.outputs and not any(f'"{LOGITS}"' in line for line in there)
+        hint = f"--no-logits gives a model as those there; or {_ELSE}" if has_new_logits else _ELSE
+        raise GsegError(f"{folder}: holds a model of another size, kind or with other outputs", hint)
 
 
 def write_repository(repository: Path, name: str, path: Path, model: Model, *, batch: int) -> Path:

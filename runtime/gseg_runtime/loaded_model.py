@@ -74,9 +74,10 @@ class LoadedModel:
     def require_confidence(self) -> None:
         """GsegError when the model cannot tell how sure it is."""
         if CONFIDENCE not in self.backend.outputs:
-            raise GsegError(
-                "this model was exported without confidence", "export it again with gseg export --confidence"
-            )
+            hint = "export it again with gseg export --confidence"
+            if LOGITS in self.backend.outputs:
+                hint = f"leave out --edges nearest, for it comes of the logits elsewhere; or {hint}"
+            raise GsegError("this model was exported without confidence", hint)
 
     def batch_of(self, squares: Sequence[Pixels]) -> Pixels:
         """uint8 [N, S, S, 3] of at most `batch` squares, filled up to as many only where the engine takes no fewer."""

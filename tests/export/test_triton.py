@@ -8,7 +8,7 @@ import pytest
 
 from gseg_cli.distill.deploy import export_student
 from gseg_export.export import Options, export_model
-from gseg_export.graph import LABELS, Model, read_graph
+from gseg_export.graph import LABELS, LOGITS, Model, read_graph
 from gseg_export.triton import config
 from gseg_runtime import GsegError, ModelCard
 from tests.export.student import CLASSES, SIZE
@@ -69,6 +69,13 @@ def test_an_export_that_triton_does_not_get_is_not_written_at_all(
     export_model(model, out, Options(triton=repository))
     with pytest.raises(GsegError, match="with other outputs"):
         export_student(checkpoint, out, Options(triton=repository, web=site), outputs=(LABELS,))
+    config_file = repository / "faces" / "config.pbtxt"
+    right = config_file.read_text()
+    config_file.write_text("\n".join(line for line in right.splitlines() if '"logits"' not in line))
+    with pytest.raises(GsegError) as error:  # a repository that was begun when models had none
+        export_student(checkpoint, out, Options(triton=repository, web=site), outputs=(LABELS, LOGITS))
+    assert "--no-logits gives a model as those there" in (error.value.hint or "")
+    config_file.write_text(right)
     with pytest.raises(GsegError, match="expected a folder of models, but this is a file"):
         export_student(checkpoint, out, Options(triton=model, web=site))
     assert not out.exists() and not site.exists()

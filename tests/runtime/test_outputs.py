@@ -85,6 +85,15 @@ def test_confidence_of_a_model_without_it_is_refused_before_anything_is_written(
     assert not (tmp_path / "out").exists()
 
 
+def test_who_wants_confidence_beside_enlarged_labels_is_told_that_smooth_edges_give_it(
+    model_with_logits: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call = ["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model_with_logits), "--confidence"]
+    assert main([*call, "--edges", "nearest"]) == 1
+    assert "hint: leave out --edges nearest" in capsys.readouterr().err
+    assert main(call) == 0
+
+
 @pytest.mark.filterwarnings("ignore:__array__ implementation")  # pycocotools with numpy 2
 def test_coco_masks_are_the_pngs(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
