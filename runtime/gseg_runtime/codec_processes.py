@@ -10,7 +10,6 @@ Not by multiprocessing.Process: it would run the script of whoever calls once mo
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.spawn import get_executable
 from pathlib import Path
 from queue import LifoQueue
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import numpy as np
 
@@ -35,9 +34,11 @@ from gseg_runtime.photo_work import Loaded, PhotoWork, Work
 from gseg_runtime.plan import Job
 from gseg_runtime.prediction import Inference
 from gseg_runtime.process_lock import ProcessLock
+from gseg_runtime.shared_arrays import file_without_name, pack, unpack
 
 MIN_WORKERS = 4  # with fewer, threads seldom wait for each other
 MIN_PHOTOS = 1000  # to start a process takes as long as some fifty photos in it
+_MEMORY = "is there enough memory? fewer --workers need less of it; then go on with --resume"
 _NO_SQUARE = np.empty((0, 0, 3), np.uint8)
 # Signals are for the process that people see: systemd and Slurm send them to all at once.
 _START = """
@@ -89,7 +90,7 @@ class CodecProcesses(Work):
         self._idle: LifoQueue[_Process] = LifoQueue()  # the same few, where not all are needed
         self._all: list[_Process] = []
         try:
-            self._large = _file_without_name()  # what they lock while they hold a large photo
+            self._large = file_without_name()  # what they lock while they hold a large photo
             self._start(setting, count)
         except OSError as error:
             message = f"a process for photos cannot be started: {error.strerror}"
@@ -135,11 +136,6 @@ class CodecProcesses(Work):
         self.close()
 
 
-def _file_without_name() -> IO[bytes]:
-    """Where there is a choice in no folder: in a container none but that for the masks may be writable."""
-    return os.fdopen(os.memfd_create("gseg"), "wb") if hasattr(os, "memfd_create") else tempfile.TemporaryFile()
-
-
 def _part(inference: Inference, first: int, count: int) -> Inference:
     answers = (inference.labels, inference.confidence, inference.logits)
     return Inference(*(None if answer is None else answer[first : first + count] for answer in answers))  # type: ignore[arg-type]
@@ -148,27 +144,35 @@ def _part(inference: Inference, first: int, count: int) -> Inference:
 class _Process:
     def __init__(self, setting: Setting, large: int) -> None:
         self._pipe, theirs = Pipe()
+        self._arrays = file_without_name()
         with theirs:
             path = [place for place in sys.path if isinstance(place, str)]  # Python passes over all else, too
-            # A group of its own: Ctrl-C is for the process that people see. -P: no modules of the working folder.
-            self._process = subprocess.Popen(
-                [get_executable(), "-P", "-c", _START.format(path=path, pipe=theirs.fileno())],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=(theirs.fileno(), setting.handle, large),
-                process_group=0,
-                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy starts a thread for each core, and needs none
-            )
+            try:
+                # A group of its own: Ctrl-C is for the process that people see. -P: no modules of the working folder.
+                self._process = subprocess.Popen(
+                    [get_executable(), "-P", "-c", _START.format(path=path, pipe=theirs.fileno())],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.DEVNULL,
+                    pass_fds=(theirs.fileno(), setting.handle, large, self._arrays.fileno()),
+                    process_group=0,
+                    env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy starts a thread per core, and needs none
+                )
+            except OSError:
+                self._arrays.close()
+                raise
         with suppress(BrokenPipeError):  # told when it is asked
-            self._pipe.send((setting, large))
+            self._pipe.send((setting, large, self._arrays.fileno()))
 
     def ask(self, step: str, *arguments: Any) -> Any:
         try:
-            self._pipe.send((step, arguments))
+            message = pack((step, arguments), self._arrays)
+        except OSError as error:
+            raise GsegError(f"no place for what a process for photos is to get: {error.strerror}", _MEMORY) from error
+        try:
+            self._pipe.send(message)
             answer = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            hint = "is there enough memory? fewer --workers need less of it; then go on with --resume"
-            raise GsegError(f"a process for photos ended: {self._how()}", hint) from error
+            raise GsegError(f"a process for photos ended: {self._how()}", _MEMORY) from error
         if isinstance(answer, BaseException):
             raise answer
         return answer
@@ -181,17 +185,18 @@ class _Process:
         self._process.kill()
         self._process.wait()
         self._pipe.close()
+        self._arrays.close()
 
 
 def serve(pipe: int) -> None:
     """What a process does: answer what `_Process` asks, until nobody can ask any more."""
     connection = Connection(pipe)
     with suppress(EOFError, ConnectionError):
-        setting, large = connection.recv()
+        setting, large, arrays = connection.recv()
         share_large_lock(ProcessLock(large))
         work = setting.work(OpenFolder(setting.out, setting.handle))
         while True:
-            step, arguments = connection.recv()
+            step, arguments = unpack(connection.recv(), arrays)
             connection.send(_answer(work, step, arguments))
 
 
