@@ -145,7 +145,9 @@ def _check_unconverted(out: Path | None, verify: Path | None, triton: Path | Non
 def _other_outputs(source: Path) -> "UsageError":
     from gseg_runtime.errors import UsageError
 
-    return UsageError("--confidence and --logits change the network", f"export the checkpoint again, not {source}")
+    return UsageError(
+        "--confidence, --logits and --no-logits change the network", f"export the checkpoint again, not {source}"
+    )
 
 
 def _default_out(source: Path, precision: str, trt: bool) -> Path:

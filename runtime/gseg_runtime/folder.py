@@ -35,11 +35,12 @@ class FolderOptions:
     `Decoding`. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n machines with a folder
     each. edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
 
-    Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; the model must
-    have it. cutout: x.cutout.png, the photo's parts on nothing. binary: x.binary-NAME.png, a mask of 0 and 255 for each
-    part. parts: the classes that these two show; none are all but the background. polygons: labelme/x.json, and
-    yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. instances: gseg-instances.json,
-    an annotation for each connected part. failures: gseg-failures.txt, the names of photos that failed.
+    Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; "nearest"
+    edges need a model that was exported with it. cutout: x.cutout.png, the photo's parts on nothing. binary:
+    x.binary-NAME.png, a mask of 0 and 255 for each part. parts: the classes that these two show; none are all but the
+    background. polygons: labelme/x.json, and yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json,
+    gseg-stats.csv. instances: gseg-instances.json, an annotation for each connected part. failures: gseg-failures.txt,
+    the names of photos that failed.
     """
 
     overwrite: bool = False

@@ -68,12 +68,7 @@ class LoadedModel:
         if logits and LOGITS not in self.backend.outputs:
             message = "this model was exported without logits, which smooth edges and tiles need"
             raise GsegError(message, "export it again, without --no-logits")
-        if confidence and not logits:
-            self.require_confidence()
-
-    def require_confidence(self) -> None:
-        """GsegError when the model cannot tell how sure it is."""
-        if CONFIDENCE not in self.backend.outputs:
+        if confidence and not logits and CONFIDENCE not in self.backend.outputs:
             hint = "export it again with gseg export --confidence"
             if LOGITS in self.backend.outputs:
                 hint = f"leave out --edges nearest, for it comes of the logits elsewhere; or {hint}"

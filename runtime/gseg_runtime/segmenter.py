@@ -102,7 +102,7 @@ class Segmenter:
         edges: Edges | None = None,
         tile: int | None = None,
     ) -> list[Prediction]:
-        """`segment` with more to ask: areas per class and, from a model exported with --confidence, the confidence.
+        """`segment` with more to ask: areas per class and, from a model with logits or --confidence, the confidence.
 
         edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
         """
@@ -137,10 +137,6 @@ class Segmenter:
         """What the engine says of letterboxed images, uint8 [N, S, S, 3]; N is `batch` where that is fixed."""
         self._check_open()
         return self._model.infer(squares, confidence=confidence, logits=logits)
-
-    def require_confidence(self) -> None:
-        """GsegError when the model cannot tell how sure it is."""
-        self._model.require_confidence()
 
     def segment_folder(
         self, source: Path | str, out: Path | str, *, on_image: OnImage | None = None, **options: Any

@@ -204,7 +204,7 @@ def test_what_cannot_succeed_is_refused(
         (["--batch", "4"], "--batch only applies to --trt and --triton"),
         (["--unverified"], "--unverified only applies to --trt"),
         ([], "already exported"),
-        (["--fp16", "--confidence"], "--confidence and --logits change the network"),
+        (["--fp16", "--confidence"], "--confidence, --logits and --no-logits change the network"),
         (["--fp16", "-o", "MODEL"], "is the model to export"),
         (["--web", "DIR", "-o", "faces.onnx"], "faces.onnx: the model stays as it is"),
         (["--triton", "DIR", "--verify", "DIR"], "--verify: the model stays as it is"),
