@@ -16,16 +16,11 @@ Plane = npt.NDArray[np.uint8]  # [H, W]
 
 @dataclass(frozen=True)
 class Enlarged:
-    """small: uint8 [h, w], enlarged (or reduced) to height x width pixels by nearest neighbour.
-
-    grain: pixels of the small map from one of the points that it was made of to the next: more than 1 where it was
-    interpolated between those that the network sees.
-    """
+    """small: uint8 [h, w], enlarged (or reduced) to height x width pixels by nearest neighbour."""
 
     small: Plane
     height: int
     width: int
-    grain: float = 1.0
 
     def full(self) -> Plane:
         """The map itself, uint8 [height, width]."""
@@ -79,6 +74,13 @@ class Enlarged:
         # float64 counts whole pixels exactly up to 2^53.
         counts = np.bincount(self.small.ravel(), np.outer(rows, columns).ravel(), minlength=num_values)
         return [int(count) for count in counts[:num_values]]
+
+
+@dataclass(frozen=True)
+class Interpolated(Enlarged):
+    """A map that was made between the points that the network sees. grain: pixels from one of these to the next."""
+
+    grain: float
 
 
 @lru_cache(maxsize=16)  # asked several times for each photo, and photos of a folder are mostly of a few sizes

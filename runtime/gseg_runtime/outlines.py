@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gseg_runtime.connected import Numbers, Places, connected_parts
-from gseg_runtime.enlarged import Enlarged
+from gseg_runtime.enlarged import Enlarged, Interpolated
 
 TOLERANCE = 0.6  # pixels of the small map; a line through the middles of steps is up to half a pixel beside them
 _LARGE_SIDE = 1024  # pixels; of a larger map more of them are no detail either
@@ -84,7 +84,9 @@ def outlines(plane: Enlarged, tolerance: float | None = None) -> list[Outline]:
 
 def _usual_tolerance(plane: Enlarged) -> float:
     tolerance = TOLERANCE * max(1, max(plane.shown.shape) / _LARGE_SIDE)
-    return max(tolerance, _SMOOTH_TOLERANCE, _SMOOTH_SHARE * plane.grain) if plane.grain > 1 else tolerance
+    if isinstance(plane, Interpolated) and plane.grain > 1:
+        return max(tolerance, _SMOOTH_TOLERANCE, _SMOOTH_SHARE * plane.grain)
+    return tolerance
 
 
 def area_in(ring: Points) -> float:

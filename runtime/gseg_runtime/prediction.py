@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from gseg_runtime.enlarged import Enlarged, Plane
+from gseg_runtime.enlarged import Enlarged, Interpolated, Plane
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.guided import guided_labels
 from gseg_runtime.label_map import LabelMap, Pixels
@@ -73,7 +73,7 @@ class Inference:
 def detailed_prediction(labels: LabelMap, confidence: Plane | None, letterbox: Letterbox) -> Prediction:
     """labels: of the photo; confidence: uint8 [h, w], of the network's grid; it is enlarged linearly."""
     height, width = labels.shape
-    plane = Enlarged(labels, height, width, grain=max(labels.shape) / max(letterbox.scaled))
+    plane = Interpolated(labels, height, width, grain=max(labels.shape) / max(letterbox.scaled))
     if confidence is None:
         return Prediction(plane)
     enlarged = Image.fromarray(np.ascontiguousarray(confidence)).resize((width, height), Image.Resampling.BILINEAR)
