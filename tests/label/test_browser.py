@@ -354,12 +354,15 @@ def test_an_answer_that_breaks_off_is_asked_for_again(painter: Painter) -> None:
 
 
 def test_further_samples_are_drawn_once_however_often_it_is_asked_for_meanwhile(painter: Painter) -> None:
+    asked: list[str] = []
+    painter.page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
     key = "document.body.dispatchEvent(new KeyboardEvent('keydown', {key: 'm', code: 'KeyM', bubbles: true}));"
     painter.page.evaluate(
         f"() => {{ document.querySelector('.more').click(); {key} {key} }}"
     )  # before the first is done
     painter.until(f"document.querySelectorAll('.cell').length > {len(SEEDS)}")
     painter.page.wait_for_selector(".more[aria-busy=false]:enabled")
+    assert len(asked) == 1
     assert painter.page.locator(".cell").count() == len(SEEDS) + 5
 
 
