@@ -137,6 +137,17 @@ def test_a_class_that_no_mask_shows_is_named(folder, tmp_path):
     assert "warning: class wheel is labelled on no photo; the student never predicts it" in said
 
 
+def test_a_class_that_only_one_of_several_photos_shows_is_named(folder, tmp_path):
+    labels = read_label_png(folder / "masks" / "0.png")
+    labels[:4, :4] = 2
+    write_label_png(folder / "masks" / "0.png", labels, CLASSES)
+    said = []
+    classes = ClassMap.of_names(["background", "light", "wheel"])
+    run_student_train(classes, config_of(folder), tmp_path / "runs", CPU, say=said.append)
+    warning = "warning: class wheel is labelled on one photo only; label more that show it, to have it found"
+    assert [line for line in said if line.startswith("warning")] == [warning]
+
+
 @pytest.mark.parametrize(
     ("harm", "match"),
     [
