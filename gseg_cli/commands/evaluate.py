@@ -52,6 +52,10 @@ def evaluate(
         comparison = compare_folders(predicted, truth, class_map, tolerance=boundary_tolerance, on_step=on_step)
     for path in confusion or ():
         write_confusion(path, comparison)
+    if exchanged := comparison.exchanged:
+        pairs = ", ".join(f"{name} as {other}" for name, other in exchanged)
+        question = "label maps are compared by index: does each mean the same class in both folders?"
+        current_output().warn(f"classes that are mostly predicted as another: {pairs}; {question}")
     current_output().result({**comparison.to_json(), "confusion": confusion or []}, _table(comparison))
 
 

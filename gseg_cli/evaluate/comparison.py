@@ -47,6 +47,20 @@ class Comparison:
         return self._named((self._true == 0) & (self._predicted > 0))
 
     @property
+    def exchanged(self) -> list[tuple[str, str]]:
+        """(truth, prediction) of classes most of whose pixels are another's, and most of that one's are theirs.
+
+        None where there is but one: a class that is mistaken for another is no exchange.
+        """
+        same = self.matrix[:, :-1]
+        of_true = 2 * same > self._true[:, None]
+        of_predicted = 2 * same > self._predicted
+        rows, columns = (of_true & of_predicted & ~np.eye(len(same), dtype=bool)).nonzero()
+        names = self.classes.names
+        found = [(names[row], names[column]) for row, column in zip(rows, columns, strict=True)]
+        return found if len(found) > 1 else []
+
+    @property
     def shares(self) -> dict[str, float]:
         """Share of the true pixels by class: the weights of the weighted IoU."""
         return dict(zip(self.classes.names, (self._true / max(1, self._true.sum())).tolist(), strict=True))

@@ -80,6 +80,17 @@ def test_classes_without_figures_are_told_apart_and_said(folders: tuple[Path, Pa
     assert any("not in the truth: hat" in line for line in lines)
 
 
+def test_classes_that_have_each_others_indices_are_told_and_mistakes_are_not(tmp_path: Path, capsys: Any) -> None:
+    truth = np.repeat(np.arange(4, dtype=np.uint8), 16).reshape(8, 8)
+    table = np.array([0, 2, 1, 3], np.uint8)
+    folders = write_folder(tmp_path / "p", [table[truth]]), write_folder(tmp_path / "t", [truth])
+    command = ["evaluate", *map(str, folders), "--classes", "background,skin,hair,hat"]
+    assert main(command) == 0
+    assert "mostly predicted as another: skin as hair, hair as skin; label maps" in capsys.readouterr().err
+    write_folder(tmp_path / "p", [np.array([0, 1, 2, 2], np.uint8)[truth]])  # hats that are taken for hair
+    assert main(command) == 0 and "warning" not in capsys.readouterr().err
+
+
 def test_the_boundary_tolerance_counts_for_the_f_score_alone(tmp_path: Path) -> None:
     truth = np.zeros((60, 80), np.uint8)  # a diagonal of 100 pixels
     truth[:, 40:] = 1
