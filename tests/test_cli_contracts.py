@@ -328,7 +328,9 @@ def test_a_command_tells_which_usually_follows_in_the_project_it_worked_on(tmp_p
     assert main(["init", "my parts", "--gan", "builtin:toy-faces-64"]) == 0
     assert "next: gseg -C 'my parts' sample --count 10" in capsys.readouterr().err
     assert main(["-C", "my parts", "sample", "--seeds", "0"]) == 0
-    assert "next: gseg -C 'my parts' label" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "look at my parts/samples/sheet.jpg" in said
+    assert "next: gseg -C 'my parts' label" in said
 
 
 def test_a_project_of_own_classes_without_a_gan_is_told_that_its_gan_draws_toy_faces(tmp_path, capsys):

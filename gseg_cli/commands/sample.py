@@ -97,6 +97,7 @@ def sample(
     from gseg_cli.device import pick_device
     from gseg_cli.gan.load import load_generator
     from gseg_cli.gan.sample import write_samples
+    from gseg_cli.gan.sheet import FILE
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
 
@@ -122,9 +123,11 @@ def sample(
         **handed,
         **picked,
     }
-    current_output().result(data, _told(folder, samples, truncation_psi, how, wanted))
+    output = current_output()
+    output.say(f"look at {folder / FILE}: leave out what came out badly")
+    output.result(data, _told(folder, samples, truncation_psi, how, wanted))
     if not (out or project):  # with templates or labels for another program, people draw there
-        current_output().say_next("label")
+        output.say_next("label")
 
 
 def _check_scale(gan: Path, scale: int) -> None:

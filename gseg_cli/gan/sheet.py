@@ -6,13 +6,14 @@ from gseg_cli.gan.sample_set import SampleSet
 from gseg_runtime.files import atomic_path
 
 FILE = "sheet.jpg"
-CELL, COLUMNS, MAX_SAMPLES, GAP = 256, 8, 64, 4  # sizes in pixels
+CELL, MIN_CELL, COLUMNS, MAX_SAMPLES, GAP = 256, 128, 8, 64, 4  # sizes in pixels
 
 
 def write_sheet(samples: SampleSet) -> None:
     """Write sheet.jpg beside the images: the first 64 of them, in the order of their seeds."""
     seeds = samples.seeds[:MAX_SAMPLES]
-    cell = min(CELL, samples.resolution)
+    enlarged = samples.resolution * max(1, -(-MIN_CELL // samples.resolution))  # 64 pixels are hard to choose by
+    cell = min(CELL, enlarged)
     line = max(10, cell // 12)  # height of a caption
     width, height = cell + GAP, cell + line + GAP
     sheet = Image.new("RGB", (min(len(seeds), COLUMNS) * width, -(-len(seeds) // COLUMNS) * height), "white")

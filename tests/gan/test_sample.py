@@ -64,6 +64,12 @@ def pixels(samples, seed):
         return np.array(image).astype(int)
 
 
+def test_small_samples_are_enlarged_on_the_sheet_that_one_chooses_them_by(generator, gan, tmp_path):
+    samples = write_samples(generator, gan, [0, 3], PSI, tmp_path / "out")
+    with Image.open(samples.dir / "sheet.jpg") as sheet:
+        assert sheet.width >= 2 * 128
+
+
 def test_the_folder_holds_images_latents_and_description_and_nothing_else(generator, gan, tmp_path):
     steps = []
     samples = write_samples(generator, gan, [3, 0, 3], PSI, tmp_path / "out", batch=1, on_step=steps.append)
