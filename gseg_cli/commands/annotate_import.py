@@ -1,5 +1,6 @@
 """gseg annotate-import: what people drew on samples, with whatever tool, taken into the project."""
 
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,10 +16,10 @@ from gseg_runtime.errors import UsageError
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from gseg_cli.annotate.annotation_set import AnnotationSet
     from gseg_cli.annotate.paint import Import
     from gseg_cli.annotate.photo_masks import PhotoMasks
     from gseg_cli.annotate.photos import Fit as PhotoFit
+    from gseg_cli.annotate.review import Counts
 
 
 def annotate_import(
@@ -172,7 +173,9 @@ def annotate_import(
         "photos": [_fit_facts(fit) for fit in fits], "warnings": warnings,
     }  # fmt: skip
     output.say(f"look at {sheet}")
-    text = _table(annotations, f"{kind}: {counted(len(annotations.seeds), 'annotation')}")
+    caption = f"{kind}: {counted(len(annotations.seeds), 'annotation')}"
+    names, counts = annotations.classes.names, annotations.pixel_counts
+    text = _table(names, counts, annotations.labels.size, "samples", caption)
     output.result(data, text, status="partial" if found.failures else "success", errors=_failures(found))
     output.say_next("fewshot-train")
 
@@ -191,6 +194,7 @@ def _write_photo_masks(
 ) -> None:
     from gseg_cli.annotate.importing import unpainted
     from gseg_cli.annotate.photo_masks import check_photo_masks, lost, read_photo_masks, write_photo_masks
+    from gseg_cli.annotate.review import review_classes
     from gseg_cli.counted import counted
     from gseg_cli.output import current_output
 
@@ -200,7 +204,9 @@ def _write_photo_masks(
         _tell_that_nothing_was_written(found, bool(found.maps), source)
         return
     toml = project.extended(found.classes)  # before anything is written, since it may not be possible
-    warnings = [*found.warnings, *(lost(out, found) if overwrite else ())]
+    names, counts = found.classes.names, found.pixel_counts
+    doubts = review_classes(names, counts, "photo", found.names)
+    warnings = [*found.warnings, *(lost(out, found) if overwrite else ()), *doubts]
     with unpainted(project, out):
         check_photo_masks(found, out, source=source, overwrite=overwrite)
         project.write_toml(toml)
@@ -208,11 +214,14 @@ def _write_photo_masks(
     for warning in warnings:
         output.warn(warning)
     data = {
-        "out": out, "format": found.kind, "photos": found.names, "classes": found.classes.names, "warnings": warnings,
+        "out": out, "format": found.kind, "photos": found.names, "classes": names,
+        "pixels_per_class": dict(zip(names, counts.sum(axis=0).tolist(), strict=True)), "warnings": warnings,
     }  # fmt: skip
-    text = f"{out}: {counted(len(found.maps), 'labelled photo')} ({found.kind}), for gseg student-train {out}"
+    pixels = sum(math.prod(packed.shape) for packed in found.maps.values())
+    caption = f"{found.kind}: {counted(len(found.maps), 'labelled photo')}"
     status: Any = "partial" if found.failures else "success"
-    output.result(data, text, status=status, errors=_failures(found))
+    output.result(data, _table(names, counts, pixels, "photos", caption), status=status, errors=_failures(found))
+    output.say_next("student-train", out)
 
 
 def _tell_that_nothing_was_written(found: "Import | PhotoMasks", has_good: bool, source: Path) -> None:
@@ -272,17 +281,16 @@ def _refuse_clashes(source: Path, folder: Path, add: bool, overwrite: bool) -> N
         raise UsageError(f"{source}: lies inside the output folder {folder}", hint)
 
 
-def _table(annotations: "AnnotationSet", caption: str) -> "Table":
+def _table(names: Sequence[str], counts: "Counts", pixels: int, noun: str, caption: str) -> "Table":
+    """counts: of pixels, [pictures, classes]; pixels: of all pictures, ignored ones too."""
     from rich.table import Table
 
-    counts = annotations.pixel_counts
     table = Table("class", caption=caption)
-    for title in ("pixels", "share", "samples"):
+    for title in ("pixels", "share", noun):
         table.add_column(title, justify="right")
-    for name, column in zip(annotations.classes.names, counts.T, strict=True):
-        share = column.sum() / annotations.labels.size
-        table.add_row(name, str(column.sum()), f"{share:.1%}", str((column > 0).sum()))
-    ignored = annotations.labels.size - counts.sum()
+    for name, column in zip(names, counts.T, strict=True):
+        table.add_row(name, str(column.sum()), f"{column.sum() / pixels:.1%}", str((column > 0).sum()))
+    ignored = pixels - counts.sum()
     table.add_section()
-    table.add_row("ignored", str(ignored), f"{ignored / annotations.labels.size:.1%}", "")
+    table.add_row("ignored", str(ignored), f"{ignored / pixels:.1%}", "")
     return table

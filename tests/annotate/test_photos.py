@@ -156,6 +156,17 @@ def test_photos_that_are_not_inverted_lie_beside_their_label_maps_and_teach_a_st
     assert main(["-C", str(project.dir), "student-train", str(labelled), *small]) == 0
 
 
+def test_an_import_of_photos_as_they_are_counts_classes_and_tells_what_follows(run, project, tmp_path, capsys):
+    for name in ("bert", "carl"):
+        drawn = tmp_path / f"drawn/{name}.png"
+        write_label_png(drawn, np.zeros_like(read_label_png(drawn)), CLASSES)
+    assert as_they_are(run, tmp_path) == 0
+    out, err = capsys.readouterr()
+    assert "label maps: 3 labelled photos" in out and "ignored" in out
+    assert "on one photo only, anna.jpg" in err
+    assert err.splitlines()[-1] == f"next: gseg -C {project.dir} student-train {project.dir / 'labelled'}"
+
+
 def test_labelled_photos_are_written_anew_only_when_asked_and_other_files_stay(run, project, tmp_path, capsys):
     assert as_they_are(run, tmp_path) == 0
     assert as_they_are(run, tmp_path) == 1 and "use --overwrite" in capsys.readouterr().err
