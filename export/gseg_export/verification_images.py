@@ -40,7 +40,7 @@ def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
 
 def photos(folder: Path, card: ModelCard) -> Pictures:
     """Up to NUM_VERIFY photos, spread evenly over the folder."""
-    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), f"photos of {folder}")
+    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), f"photos from {folder}")
 
 
 def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
@@ -51,7 +51,7 @@ def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]
     paths = spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
     kept = paths[1::4]
     used = [path for path in paths if path not in kept]
-    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), f"other photos of {folder}")
+    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), f"other photos from {folder}")
 
 
 def held_out_pairs(run: Path, size: int) -> Pictures | None:

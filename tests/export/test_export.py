@@ -146,7 +146,7 @@ def test_the_command_verifies_on_photos_and_spares_what_is_there(
     half, args = tmp_path / "student-fp16.onnx", ["export", str(out), "--fp16", "--verify", str(tmp_path / "photos")]
     half.write_text("an older file")
     assert main([*args, "--overwrite"]) == 0
-    assert f"1 photos of {tmp_path / 'photos'} labelled as by ONNX Runtime" in capsys.readouterr().out
+    assert f"1 photos from {tmp_path / 'photos'} labelled as by ONNX Runtime" in capsys.readouterr().out
     assert half.stat().st_size < 0.6 * data["bytes"]
 
 
