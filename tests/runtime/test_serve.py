@@ -75,7 +75,7 @@ def asker(client: MakeClient) -> TestClient:
 
 def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos: Path, tmp_path: Path) -> None:
     with Segmenter.load(model, "cpu") as segmenter:
-        segmenter.segment_folder(photos, tmp_path / "masks", overlay=True, coco=True)
+        segmenter.segment_folder(photos, tmp_path / "masks", overlay=True, coco=True, polygons=True)
     coco = json.loads((tmp_path / "masks" / "gseg-coco.json").read_text())
     for image in coco["images"]:
         photo = next(photos.rglob(image["file_name"]))
@@ -87,6 +87,9 @@ def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos:
         expected = [each for each in coco["annotations"] if each["image_id"] == image["id"]]
         assert [without_ids(each) for each in got["annotations"]] == [without_ids(each) for each in expected]
         assert got["categories"] == coco["categories"]
+        drawn = asker.post("/segment?as=labelme", content=photo.read_bytes()).json()
+        written = json.loads((tmp_path / "masks/labelme" / image["file_name"]).with_suffix(".json").read_text())
+        assert drawn == {**written, "imagePath": ""}
 
 
 @pytest.mark.parametrize("batch", [1, 4])
@@ -113,7 +116,7 @@ def test_the_answer_says_what_it_is(asker: TestClient, photos: Path) -> None:
     assert kinds == FORMS
 
 
-FORMS = {"png": "image/png", "coco": "application/json", "overlay": "image/jpeg"}
+FORMS = {"png": "image/png", "coco": "application/json", "labelme": "application/json", "overlay": "image/jpeg"}
 
 
 @pytest.mark.parametrize(
@@ -122,7 +125,7 @@ FORMS = {"png": "image/png", "coco": "application/json", "overlay": "image/jpeg"
         ("", b"no photo", 422, "photo: not a picture of a known format", "curl --data-binary @photo.jpg"),
         ("", b"\xff\xd8\xff broken", 422, "photo: ", "curl"),
         ("", b"", 400, "there is no body", "curl"),
-        ("?as=jpeg", b"", 400, "as: expected one of png, coco, overlay, got 'jpeg'", None),
+        ("?as=jpeg", b"", 400, "as: expected one of png, coco, labelme, overlay, got 'jpeg'", None),
         ("", bytes(10**6 + 1), 413, "more than 1 MB in one body", "smaller"),
     ],
 )
@@ -157,7 +160,7 @@ def test_a_picture_of_more_pixels_than_pillow_takes_is_refused_alike(client: Mak
 def test_more_pixels_than_pillow_takes_can_be_agreed(client: MakeClient, monkeypatch: Any) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 30)
     asker = client(ServeConfig(max_pixels=64))
-    assert [asker.post(f"/segment?as={form}", content=png(100)).status_code for form in FORMS] == [200] * 3
+    assert [asker.post(f"/segment?as={form}", content=png(100)).status_code for form in FORMS] == [200] * len(FORMS)
 
 
 def test_more_requests_than_agreed_are_refused_before_their_bodies_are_read(client: MakeClient, photos: Path) -> None:

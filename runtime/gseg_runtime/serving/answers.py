@@ -14,13 +14,15 @@ from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import Decoding, decode_image, large_lock
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.outlines import outlines
 from gseg_runtime.photo_work import overlay_file
 from gseg_runtime.plan import OVERLAY
 from gseg_runtime.png import encode_png
+from gseg_runtime.polygons import labelme_json
 from gseg_runtime.prediction import Prediction
 from gseg_runtime.tables import coco_categories
 
-Form = Literal["png", "coco", "overlay"]
+Form = Literal["png", "coco", "labelme", "overlay"]
 FORMS: tuple[Form, ...] = get_args(Form)
 _PHOTO = Path("photo")  # what errors call it
 
@@ -57,12 +59,15 @@ def receive(data: bytes, card: ModelCard, how: Decoding | None) -> Received:
 
 
 def answer(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> Answer:
-    """What `gseg segment` would write: the mask, the photo in class colours, or COCO's JSON of this one photo."""
+    """What `gseg segment` would write: the mask, the photo in class colours, or JSON of this one photo."""
     plane = prediction.label_plane
     if form == "png":
         return Answer(encode_png(plane, classes.palette()), "image/png")
     if form == "coco":
         return Answer(json.dumps(_coco(plane, classes)).encode(), "application/json")
+    if form == "labelme":
+        with large_lock(*plane.small.shape):
+            return Answer(labelme_json(outlines(plane), classes, (plane.height, plane.width), ""), "application/json")
     suffix = overlay_suffix(plane.height, plane.width)
     with large_lock(plane.height, plane.width):
         pixels = decode_image(received.data, _PHOTO, how=received.how).pixels

@@ -1,4 +1,5 @@
-// One photo, its overlay, and the two files to keep.
+// One photo, its overlay, and the files to keep.
+const ENDINGS = { png: ".png", coco: ".coco.json", labelme: ".json" };
 const find = (id) => document.getElementById(id);
 
 async function ask(photo, form) {
@@ -23,9 +24,9 @@ async function segment(photo) {
     const start = performance.now();
     put(find("shown"), "src", await ask(photo, "overlay"));
     status.textContent = `${photo.name}: ${Math.round(performance.now() - start)} ms`;
-    for (const form of ["png", "coco"]) {
+    for (const form of ["png", "coco", "labelme"]) {
       put(find(form), "href", await ask(photo, form));
-      find(form).download = photo.name.replace(/\.[^.]*$/, "") + (form === "png" ? ".png" : ".json");
+      find(form).download = photo.name.replace(/\.[^.]*$/, "") + ENDINGS[form];
     }
   } catch (error) {
     status.className = "failed";
