@@ -105,6 +105,8 @@ def export(
             written = export_student(source, out, options, outputs=names, toolchain=toolchain, say=output.say)
     from_checkpoint = {} if source.suffix == ".onnx" else {"checkpoint": source}
     output.result({**written.to_json(), **from_checkpoint}, _summary(written))
+    if not (triton or web):
+        output.say_next("segment", "PHOTOS", "-o", "masks", "--model", written.model)
 
 
 def _check_flags(

@@ -116,7 +116,10 @@ def _write(
     data = {"out": folder, "for": way, "seeds": seeds, "pictures": pictures, "kept": kept, "doubtful_first": doubtful}
     text = f"{folder}: {counted(len(seeds), 'sample')} predicted\ncorrect first, the most doubtful first: "
     output.result(data, text + ", ".join(map(str, doubtful)))
+    output.say_next("annotate-import", "EXPORT" if way in _EXPORTED else folder, "--add")
 
+
+_EXPORTED = ("cvat", "label-studio")  # what is corrected there comes back as a file of its own
 
 _USE = {
     "labelme": "open {pictures}, with {folder} as its output folder",

@@ -127,7 +127,10 @@ def taught(tiny_gan, tmp_path_factory):
 @pytest.mark.parametrize("way", ["labelme", "cvat", "label-studio", "template"])
 def test_predict_writes_the_samples_without_labels(taught, way, capsys):
     assert main(["predict", "--for", way, "--scale", "3", "-C", str(taught.dir), "--json"]) == 0
-    data = json.loads(capsys.readouterr().out)["data"]
+    out, err = capsys.readouterr()
+    data = json.loads(out)["data"]
+    corrected = "EXPORT" if way in ("cvat", "label-studio") else data["out"]
+    assert err.splitlines()[-1] == f"next: gseg -C {taught.dir} annotate-import {corrected} --add"
     assert data["seeds"] == [2, 3, 4] and sorted(data["doubtful_first"]) == [2, 3, 4]
     assert sorted((taught.predictions_dir / way).iterdir()) and data["out"] == str(taught.predictions_dir / way)
 

@@ -48,6 +48,7 @@ def test_labelled_photos_become_a_model_that_segments_them(folder, tmp_path, cap
     data = json.loads(capsys.readouterr().out)["data"]
     assert data["photos"] == 4 and (runs / "0001-student" / "photos.png").is_file()
     assert main(["export", data["checkpoint"], "-o", str(model), "--verify", str(folder)]) == 0
+    assert capsys.readouterr().err.endswith(f"next: gseg segment PHOTOS -o masks --model {model}\n")
     assert main(["segment", str(folder / "images"), "-o", str(tmp_path / "out"), "--model", str(model)]) == 0
     for i in range(4):
         mask, truth = (read_label_png(where / f"{i}.png") for where in (tmp_path / "out", folder / "masks"))
