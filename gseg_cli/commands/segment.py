@@ -65,11 +65,14 @@ def segment(
     binary: Annotated[
         bool, typer.Option("--binary", help="Also write x.binary-NAME.png, a black and white mask for each class.")
     ] = False,
+    layers: Annotated[
+        bool, typer.Option("--layers", help="Also write x.layer-NAME.png, a cut-out of each class alone.")
+    ] = False,
     parts: Annotated[
         str | None,
         typer.Option(
             metavar="CLASSES",
-            help="Which classes --cutout and --binary show, with commas between.",
+            help="Which classes --cutout, --binary and --layers show, with commas between.",
             show_default="all but the background",
         ),
     ] = None,
@@ -209,6 +212,7 @@ def segment(
             confidence=confidence,
             cutout=cutout,
             binary=binary,
+            layers=layers,
             parts=shown,
             polygons=polygons,
             coco=coco,

@@ -22,12 +22,12 @@ from gseg_runtime.metrics import Matrix, confusion_matrix
 from gseg_runtime.onnx_file import read_card
 from gseg_runtime.photo_names import IMAGES, MASKS, is_named_like_a_picture
 from gseg_runtime.pillow import open_picture, picture_errors
-from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY
+from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LARGE_OVERLAY, LAYER
 from gseg_runtime.workers import num_cores, run_to_completion
 
 NUM_NAMED = 5  # missing files that an error names
 _KINDS = "|".join(re.escape(name.removesuffix(".png")) for name in (CONFIDENCE, CUTOUT, LARGE_OVERLAY))
-BESIDE = re.compile(rf"(.+?)(?:{re.escape(BINARY)}.+|{_KINDS})")
+BESIDE = re.compile(rf"(.+?)(?:(?:{re.escape(BINARY)}|{re.escape(LAYER)}).+|{_KINDS})")
 DATASETS = ("dataset.json", "toy-faces.json")  # in a folder with images/ and masks/
 
 

@@ -10,7 +10,7 @@ from gseg_runtime.class_map import ClassMap, format_color
 from gseg_runtime.files import is_cut_off
 from gseg_runtime.images import TRUNCATED, Decoding
 from gseg_runtime.manifest import Entry
-from gseg_runtime.plan import BINARY, CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
+from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.polygons import is_cut_labelme, is_cut_yolo, is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
 from gseg_runtime.to_rgb import BLACK
@@ -24,13 +24,15 @@ class Extras:
     """What is wanted beside the masks.
 
     cutout: indices of the classes that are cut out, none for no cut-outs. binary: index and suffix of each class that
-    gets a mask of its own. decoding: how photos are read for all this.
+    gets a mask of its own; layers: the same of those that get a cut-out of their own. decoding: how photos are read for
+    all this.
     """
 
     overlay: bool = False
     confidence: bool = False
     cutout: tuple[int, ...] = ()
     binary: tuple[tuple[int, str], ...] = ()
+    layers: tuple[tuple[int, str], ...] = ()
     polygons: bool = False
     coco: bool = False
     instances: bool = False
@@ -40,7 +42,7 @@ class Extras:
     @property
     def needs_photo(self) -> bool:
         """Whether a photo is decoded again for them, at its full size."""
-        return self.overlay or bool(self.cutout)
+        return self.overlay or bool(self.cutout or self.layers)
 
     @property
     def settings(self) -> dict[str, Any] | None:
@@ -60,7 +62,8 @@ class Extras:
             **{OVERLAY: self.overlay, CONFIDENCE: self.confidence, CUTOUT: bool(self.cutout)},
             **{LABELME: self.polygons, YOLO: self.polygons},
         }
-        return (*(suffix for suffix, is_wanted in wanted.items() if is_wanted), *(suffix for _, suffix in self.binary))
+        of_parts = (suffix for _, suffix in (*self.binary, *self.layers))
+        return (*(suffix for suffix, is_wanted in wanted.items() if is_wanted), *of_parts)
 
     def suffixes_of(self, entry: Entry) -> tuple[str, ...]:
         """Of the files beside the mask of a photo that is done."""
@@ -78,15 +81,15 @@ class Extras:
         )
 
 
-def binary_suffixes(classes: ClassMap, indices: Iterable[int]) -> tuple[tuple[int, str], ...]:
-    """Index and suffix of the mask of each class. What a file's name cannot hold becomes _.
+def part_suffixes(kind: str, classes: ClassMap, indices: Iterable[int]) -> tuple[tuple[int, str], ...]:
+    """Index and suffix of the file of each class; kind: BINARY or LAYER. What a file's name cannot hold becomes _.
 
     If two would be the same on some disk, all have their index before them.
     """
     words = [re.sub(r'[\s./\\:*?"<>|]+', "_", name) for name in classes.names]
     if len({word.casefold() for word in words}) < len(words):
         words = [f"{index}_{word}" for index, word in enumerate(words)]
-    return tuple((index, f"{BINARY}{words[index]}.png") for index in indices)
+    return tuple((index, f"{kind}{words[index]}.png") for index in indices)
 
 
 def overlay_suffix(height: int, width: int) -> str:

@@ -11,13 +11,13 @@ from gseg_runtime.class_map import ClassMap, Color
 from gseg_runtime.codec_processes import CodecProcesses, Setting, are_worth_it
 from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, GsegError, OutputError, UsageError, at_least_one
-from gseg_runtime.extras import Extras, binary_suffixes, is_cut_gseg_file, is_gseg_file
+from gseg_runtime.extras import Extras, is_cut_gseg_file, is_gseg_file, part_suffixes
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import RESUME_HINT, Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
 from gseg_runtime.photo_work import Work, settings_of
-from gseg_runtime.plan import LARGE_OVERLAY
+from gseg_runtime.plan import BINARY, LARGE_OVERLAY, LAYER
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
@@ -37,10 +37,10 @@ class FolderOptions:
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; "nearest"
     edges need a model that was exported with it. cutout: x.cutout.png, the photo's parts on nothing. binary:
-    x.binary-NAME.png, a mask of 0 and 255 for each part. parts: the classes that these two show; none are all but the
-    background. polygons: labelme/x.json, and yolo/labels/x.txt with yolo/data.yaml. coco, stats: gseg-coco.json,
-    gseg-stats.csv. instances: gseg-instances.json, an annotation for each connected part. failures: gseg-failures.txt,
-    the names of photos that failed.
+    x.binary-NAME.png, a mask of 0 and 255 for each part. layers: x.layer-NAME.png, a cut-out of each part. parts: the
+    classes that these three show; none are all but the background. polygons: labelme/x.json, and yolo/labels/x.txt with
+    yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. instances: gseg-instances.json, an annotation for each
+    connected part. failures: gseg-failures.txt, the names of photos that failed.
     """
 
     overwrite: bool = False
@@ -51,6 +51,7 @@ class FolderOptions:
     confidence: bool = False
     cutout: bool = False
     binary: bool = False
+    layers: bool = False
     parts: Sequence[str] = ()
     polygons: bool = False
     coco: bool = False
@@ -72,13 +73,17 @@ class FolderOptions:
         at_least_one("max_pixels", self.max_pixels)
         if isinstance(self.parts, str):  # of which each letter would be a name
             raise UsageError(f"parts: expected a list of classes, got {self.parts!r}", f"write [{self.parts!r}]")
-        if self.parts and not (self.cutout or self.binary):
-            raise UsageError("parts: nothing is made of single parts", "add --cutout or --binary")
+        if self.parts and not self._shows_parts:
+            raise UsageError("parts: nothing is made of single parts", "add --cutout, --binary or --layers")
         _ = self.detail, self.decoding
 
     def of(self, model: LoadedModel) -> "FolderOptions":
         """The same with the edges that are usual for the model, where none are named."""
         return replace(self, edges=model.detail(self.edges, self.tile).edges)
+
+    @property
+    def _shows_parts(self) -> bool:
+        return self.cutout or self.binary or self.layers
 
     @property
     def detail(self) -> Detail:
@@ -112,13 +117,14 @@ class FolderOptions:
     def extras(self, classes: ClassMap) -> Extras:
         """UsageError for a part that is no class."""
         parts = _indices(self.parts, classes)
-        if not parts and (self.cutout or self.binary):
+        if not parts and self._shows_parts:
             raise UsageError("the model has no class but the background", "name it as a part")
         return Extras(
             overlay=self.overlay,
             confidence=self.confidence,
             cutout=parts if self.cutout else (),
-            binary=binary_suffixes(classes, parts) if self.binary else (),
+            binary=part_suffixes(BINARY, classes, parts) if self.binary else (),
+            layers=part_suffixes(LAYER, classes, parts) if self.layers else (),
             polygons=self.polygons,
             coco=self.coco,
             instances=self.instances,

@@ -173,6 +173,8 @@ class PhotoWork(Work):
                 pictures[shown] = overlay_file(pixels, labels, self._card.classes, shown)
             if self._extras.cutout:
                 pictures[CUTOUT] = encode_cutout(pixels, labels, self._extras.cutout)
+            for index, suffix in self._extras.layers:
+                pictures[suffix] = encode_cutout(pixels, labels, [index])
         return pictures
 
     def _facts(self, prediction: Prediction) -> dict[str, Any]:

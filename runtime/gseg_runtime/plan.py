@@ -15,7 +15,7 @@ from gseg_runtime.walk import Search
 
 # What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
 OVERLAY, LARGE_OVERLAY, CONFIDENCE, CUTOUT = ".overlay.jpg", ".overlay.png", ".confidence.png", ".cutout.png"
-BINARY = ".binary-"  # and a class
+BINARY, LAYER = ".binary-", ".layer-"  # and a class
 LABELME, YOLO = "labelme/.json", "yolo/labels/.txt"  # in trees of their own
 
 

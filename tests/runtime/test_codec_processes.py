@@ -30,7 +30,7 @@ from gseg_runtime.plan import Job
 from gseg_runtime.process_lock import ProcessLock
 
 EVERYTHING: dict[str, Any] = {
-    **dict.fromkeys(("overlay", "cutout", "binary", "polygons", "coco", "instances", "stats"), True),
+    **dict.fromkeys(("overlay", "cutout", "binary", "layers", "polygons", "coco", "instances", "stats"), True),
     **{"confidence": True, "full_names": True, "failures": True},
 }
 # `gseg` with processes for few photos, too.

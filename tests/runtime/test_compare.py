@@ -68,7 +68,14 @@ def test_the_mask_of_a_photo_that_failed_since_is_no_prediction(
 
 
 def test_what_segment_writes_beside_a_label_map_is_none(folders: tuple[Path, Path]) -> None:
-    beside = ("a.binary-skin.png", "a.binary-ear. left.png", "a.confidence.png", "a.cutout.png", "a.overlay.png")
+    beside = (
+        "a.binary-skin.png",
+        "a.binary-ear. left.png",
+        "a.layer-ear.png",
+        "a.confidence.png",
+        "a.cutout.png",
+        "a.overlay.png",
+    )
     for folder in folders:
         write_labels(folder, {name: [[0, 0, 1, 1]] for name in beside})
     assert compare_folders(*folders, CLASSES).to_json()["images"] == 2

@@ -12,8 +12,9 @@ from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import UsageError
-from gseg_runtime.extras import binary_suffixes
+from gseg_runtime.extras import part_suffixes
 from gseg_runtime.label_map import read_label_png
+from gseg_runtime.plan import BINARY
 
 
 @pytest.fixture
@@ -53,12 +54,28 @@ def test_binary_masks_are_the_mask_class_by_class(segmenter: Segmenter, photos: 
             np.testing.assert_array_equal(read(out / f"{stem}.binary-{name}.png", "L"), (labels == index) * 255)
 
 
+def test_layers_are_the_photo_class_by_class_and_laid_together_the_cutout(
+    segmenter: Segmenter, photos: Path, tmp_path: Path
+) -> None:
+    out = tmp_path / "out"
+    segmenter.segment_folder(photos, out, layers=True, cutout=True)
+    for stem in ("a", "b"):
+        layers = [read(path, "RGBA") for path in out.glob(f"{stem}.layer-*.png")]
+        assert len(layers) == 3 and not (out / f"{stem}.layer-background.png").exists()
+        np.testing.assert_array_equal(np.sum(layers, axis=0), read(out / f"{stem}.cutout.png", "RGBA"))
+        is_dark = read_label_png(out / f"{stem}.png") == CLASSES.index("dark")
+        np.testing.assert_array_equal(read(out / f"{stem}.layer-dark.png", "RGBA")[..., 3], is_dark * 255)
+    assert segmenter.segment_folder(photos, out, resume=True, layers=True, cutout=True).done == 0
+    next(out.glob("b.layer-*.png")).unlink()
+    assert segmenter.segment_folder(photos, out, resume=True, layers=True, cutout=True).done == 1
+
+
 def test_names_of_binary_masks_are_good_on_every_disk_and_no_two_the_same() -> None:
     for names, expected in (
         (["background", "left eye", "a/b", "ＯＫ?"], ["left_eye", "a_b", "ＯＫ_"]),
         (["background", "Hair", "hair", "1_hair"], ["1_Hair", "2_hair", "3_1_hair"]),
     ):
-        suffixes = [suffix for _, suffix in binary_suffixes(ClassMap.of_names(names), range(1, len(names)))]
+        suffixes = [suffix for _, suffix in part_suffixes(BINARY, ClassMap.of_names(names), range(1, len(names)))]
         assert suffixes == [f".binary-{name}.png" for name in expected]
 
 
@@ -98,7 +115,7 @@ def test_parts_must_be_classes_and_be_asked_for(
     assert main([*call, "--cutout"]) == 2
     assert "unknown class 'ligth'\nhint: did you mean light?" in capsys.readouterr().err
     assert main(call) == 2
-    assert "hint: add --cutout or --binary" in capsys.readouterr().err
+    assert "hint: add --cutout, --binary or --layers" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     assert main([*call[:-1], " dark, light ", "--cutout", "--binary", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["data"]["done"] == 4
