@@ -3,17 +3,20 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gseg_runtime.class_map import IGNORE_COLOR, ClassMap
+from gseg_runtime.class_map import IGNORE_COLOR, ClassMap, Color
 from gseg_runtime.label_map import Pixels
 
 _LINE, _SWATCH, _GAP = 24, 14, 8  # pixels
 
 
-def with_legend(sheet: Pixels, classes: ClassMap) -> Pixels:
-    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs."""
+def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color = IGNORE_COLOR) -> Pixels:
+    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs.
+
+    ignore: the colour of pixels that are ignored.
+    """
     width = sheet.shape[1]
     font = ImageFont.load_default(14)
-    entries = [*zip(classes.names, classes.colors, strict=True), ("ignore", IGNORE_COLOR)]
+    entries = [*zip(classes.names, classes.colors, strict=True), ("ignore", ignore)]
     places, x, y = [], _GAP, 0
     for name, _ in entries:
         needed = _SWATCH + 2 * _GAP + int(font.getlength(name))

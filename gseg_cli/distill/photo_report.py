@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.distill.behaviour import Behaviour, observe
 from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
@@ -134,4 +135,5 @@ def _sheet(photos: Photos, seen: Behaviour, classes: ClassMap) -> Pixels:
         image = photos.images[i].numpy()
         title = f"{float(seen.agreement[i]):.0%}"
         cells += [titled(image, title), titled(overlay(image, seen.labels[i].numpy(), classes), "")]
-    return contact_sheet([cells[start : start + 8] for start in range(0, len(cells), 8)], CELL)
+    sheet = contact_sheet([cells[start : start + 8] for start in range(0, len(cells), 8)], CELL)
+    return with_legend(sheet, classes)

@@ -3,6 +3,7 @@
 import numpy as np
 from torch import Tensor
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.picture_files import titled
@@ -19,7 +20,8 @@ def draw_pairs(pairs: PairSet, config: DistillConfig, classes: ClassMap) -> Pixe
     """Kept pairs on the left and dropped ones on the right, each from the least doubtful to the most, evenly spaced.
 
     Of each pair: the image with its score, the labels over it, and the doubt, white where two classes are as likely as
-    each other, blue where the pixel is ignored. The score is the doubt, or how much a second opinion differs.
+    each other, blue where the pixel is ignored. The score is the doubt, or how much a second opinion differs. A legend
+    stands above.
     """
     is_kept = pairs.is_kept(config.drop)
     shown = pairs.ignoring_below(config.ignore_below)
@@ -29,7 +31,7 @@ def draw_pairs(pairs: PairSet, config: DistillConfig, classes: ClassMap) -> Pixe
         left, right = (_row(shown, rows_of[i], classes) if i < len(rows_of) else [] for rows_of in (kept, dropped))
         rows.append([*(left or [np.full((8, 8, 3), 255, np.uint8)] * 3), *right])
     titles = ["kept", "labels", "doubt"] + (["dropped", "labels", "doubt"] if dropped else [])
-    return contact_sheet(rows, CELL, titles)
+    return with_legend(contact_sheet(rows, CELL, titles), classes, IGNORED)
 
 
 def _spread(score: Tensor, chosen: Tensor) -> list[int]:

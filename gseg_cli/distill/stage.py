@@ -255,6 +255,7 @@ def _distill(
         drawn = f"{len(annotated or ())} annotated samples, {len(labelled or ())} labelled photos"
         run.log(f"{len(chosen)} of {len(pairs)} pairs kept, {drawn}")
         run.picture("pairs", draw_pairs(pairs, train, classes))
+        say(f"look at {run.dir / 'pairs.png'}: the pairs with their labels, and which were left out")
     student = fit_student(
         chosen, len(classes), train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
         resume=resume, world=world, on_step=on_step,

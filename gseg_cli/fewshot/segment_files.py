@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.picture_files import titled, write_picture
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
@@ -48,7 +49,8 @@ def write_sheet(folder: Path, classes: ClassMap) -> None:
         except GsegError:  # the photo was moved away since; its mask is still good
             continue
     if rows:
-        write_picture(folder / SHEET, contact_sheet(rows, _CELL, ("photo", "reconstruction", "mask")))
+        sheet = contact_sheet(rows, _CELL, ("photo", "reconstruction", "mask"))
+        write_picture(folder / SHEET, with_legend(sheet, classes))
 
 
 def _row(folder: Path, entry: Entry, classes: ClassMap) -> list[Pixels]:

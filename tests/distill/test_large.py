@@ -77,6 +77,8 @@ def test_a_long_distillation_says_so_first(tiny_gan, teacher, tmp_path, monkeypa
         tiny_gan, teacher, SMALL, tmp_path, CPU, say=told_first.append, on_pairs=lambda _: told_first.append("")
     )
     assert told_first[0].startswith("this will take about") and told_first[1] == ""
+    (sheet,) = tmp_path.glob("*-distill/pairs.png")
+    assert any(line.startswith(f"look at {sheet}: ") for line in told_first)
 
 
 def test_durations_are_told_as_exactly_as_a_guess_can_be():

@@ -19,8 +19,12 @@ def doubtful_pairs(n):
     return PairSet(images, first, first + 1, share, score)
 
 
+LEGEND = 24  # pixels
+
+
 def shown_greys(sheet, column):
-    """The grey at the foot of each picture of a column."""
+    """The grey at the foot of each picture of a column, below the legend."""
+    sheet = sheet[LEGEND:]
     gap, top = max(2, CELL // 32), max(16, CELL // 6)
     x = gap + column * (CELL + gap) + CELL // 2
     return [int(sheet[top + row * (CELL + gap) + CELL, x, 0]) for row in range((len(sheet) - top) // (CELL + gap))]
@@ -38,5 +42,7 @@ def test_ignored_pixels_are_marked_and_nothing_dropped_needs_no_columns():
     sheet = draw_pairs(doubtful_pairs(3), DistillConfig(drop=0, ignore_below=0.6), CLASSES)
     assert sheet.shape[1] < 4 * CELL
     is_blue = (sheet == np.array(IGNORED)).all(axis=2)
-    assert is_blue.sum() == 3 * CELL * CELL // 2  # of three pictures the left half
-    assert not (draw_pairs(doubtful_pairs(3), DistillConfig(drop=0), CLASSES) == np.array(IGNORED)).all(axis=2).any()
+    assert is_blue[:LEGEND].any()
+    assert is_blue[LEGEND:].sum() == 3 * CELL * CELL // 2  # of three pictures the left half
+    sheet = draw_pairs(doubtful_pairs(3), DistillConfig(drop=0), CLASSES)[LEGEND:]
+    assert not (sheet == np.array(IGNORED)).all(axis=2).any()
