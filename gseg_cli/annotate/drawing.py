@@ -80,12 +80,14 @@ class TooMuchError(GsegError):
 class Reading:
     """What an importer has found; failures: one per picture or file that cannot be read.
 
-    bounds: of the pictures that are drawn on.
+    listed: all labels in the tool's own order, where its file has a list of them. bounds: of the pictures that are
+    drawn on.
     """
 
     drawings: list[Drawing] = field(default_factory=list)
     failures: list[GsegError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    listed: list[str] = field(default_factory=list)
     bounds: Bounds = SAMPLES
     _pixels: int = 0
 

@@ -50,7 +50,7 @@ def read_drawings(
     """The format's name, what was drawn, and the classes with those that may be added."""
     names = Names(classes, mapping)
     kind, reading = read_source(source, names, bounds)
-    new = new_classes(reading.drawings, names)
+    new = new_classes(reading.drawings, names, reading.listed)
     if new and may_add(new):
         names = Names(with_classes(classes, new), mapping)
     return kind, reading, names

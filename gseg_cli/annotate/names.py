@@ -86,10 +86,15 @@ def unknown_labels(drawings: Sequence[Drawing], names: Names) -> list[str]:
     return [label for label in labels_in(drawings) if not names.is_left_out(label) and names.index(label) is None]
 
 
-def new_classes(drawings: Sequence[Drawing], names: Names) -> list[str]:
-    """What the unknown labels would be called as classes; of those that differ in case and blanks alone the first."""
+def new_classes(drawings: Sequence[Drawing], names: Names, listed: Sequence[str] = ()) -> list[str]:
+    """What the unknown labels would be called as classes; of those that differ in case and blanks alone the first.
+
+    In the order in which the tool lists them, so that the indices are those of other exports; others follow as drawn.
+    """
     found: dict[str, str] = {}
-    for name in map(names.class_name, unknown_labels(drawings, names)):
+    place = {label: number for number, label in reversed([*enumerate(listed)])}
+    unknown = sorted(unknown_labels(drawings, names), key=lambda label: place.get(label, len(listed)))
+    for name in map(names.class_name, unknown):
         found.setdefault(_folded(name), name)
     return [name for folded, name in found.items() if folded not in map(_folded, names.classes.names)]
 

@@ -12,7 +12,7 @@ from gseg_cli.app import main
 from gseg_cli.label.lock import locked
 from gseg_cli.project import Project
 from gseg_runtime.class_map import ClassMap
-from tests.annotate.exports import DATA, label_studio, labelme, square, write
+from tests.annotate.exports import DATA, coco, label_studio, labelme, square, write
 
 CLASSES = ClassMap.of_names(["background", "skin", "hair"])
 
@@ -99,6 +99,13 @@ def test_yes_adds_classes_behind_the_others_and_keeps_every_comment(run, project
     assert classes.names == ("background", "skin", "hair", "beard", "hat")
     assert len(set(classes.colors)) == 5 and classes == AnnotationSet.load(project.annotations_dir).classes
     assert AnnotationSet.load(project.annotations_dir).labels[0][::8, 0].tolist() == [3, 1, 4, 0, 0, 0, 0, 0]
+
+
+def test_new_classes_have_the_order_of_the_tools_list_not_that_of_drawing(run, project, tmp_path):
+    document = coco(*({"category_id": number, "segmentation": [[0, 0, 9, 0, 9, 9]]} for number in (5, 4, 3)))
+    document["categories"] = [{"id": 4, "name": "hat"}, {"id": 5, "name": "beard"}, {"id": 3, "name": "ears"}]
+    assert run(write(tmp_path / "in.json", document), "--yes") == 0
+    assert Project.open(project.dir).classes.names == ("background", "skin", "hair", "ears", "hat", "beard")
 
 
 def test_names_that_differ_in_case_and_blanks_alone_are_one_new_class(run, project, tmp_path):

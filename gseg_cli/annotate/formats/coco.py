@@ -37,6 +37,7 @@ def is_panoptic(content: Any) -> bool:
 def read_coco(document: Document, files: Files, reading: Reading) -> None:
     """A picture with a broken annotation is left out as a whole: without it the label map would be wrong."""
     categories, images = _categories(document.node), _images(document.node)
+    reading.listed += _in_order(categories)
     annotations: dict[Any, list[Node]] = {image: [] for image in images}
     for annotation in document.node.nodes("annotations"):
         with reading.attempt():
@@ -52,6 +53,7 @@ def read_coco(document: Document, files: Files, reading: Reading) -> None:
 
 def read_panoptic(document: Document, files: Files, reading: Reading) -> None:
     categories, images = _categories(document.node), _images(document.node)
+    reading.listed += _in_order(categories)
     for annotation in document.node.nodes("annotations"):
         with reading.attempt():
             name, size = _of_id(images, annotation, "image_id")
@@ -71,6 +73,12 @@ def _photo(files: Files, name: str) -> bytes | None:
 
 def _categories(node: Node) -> dict[Any, str]:
     return _by_id((category, category.text("name")) for category in node.nodes("categories"))
+
+
+def _in_order(categories: dict[Any, str]) -> list[str]:
+    """By their numbers, as tools that draw label maps have them; ids of other kinds as they stand."""
+    ids = sorted(categories) if all(isinstance(number, int) for number in categories) else [*categories]
+    return [categories[number] for number in ids]
 
 
 def _images(node: Node) -> dict[Any, Image]:

@@ -29,6 +29,7 @@ def is_datumaro(content: Any) -> bool:
 
 def read_datumaro(document: Document, files: Files, reading: Reading) -> None:
     names = _labels(document.node)
+    reading.listed += names
     for item in document.node.nodes("items"):
         with reading.attempt():
             reading.add(_drawing_of(item, names, document, files, reading))

@@ -45,6 +45,7 @@ def _is_shape(words: list[bytes]) -> bool:
 
 def read_yolo(files: Files, names: list[str], reading: Reading) -> None:
     classes = _classes(files)
+    reading.listed += [name for _, name in sorted(classes.items())]
     num_values = 0
     for name in names:
         with reading.attempt():
