@@ -289,6 +289,30 @@ def test_a_finger_paints(painter: Painter) -> None:
     assert painter.labels()[10, 20] == SKIN
 
 
+def test_two_fingers_neither_fill_nor_take_a_polygon_away(painter: Painter) -> None:
+    at = painter.on_screen(32, 32)
+    painter.press("f", "2")
+    _two_fingers(painter, at, apart=[80, 120])
+    assert (painter.labels() == IGNORE).all()
+
+    painter.press("0", "p")
+    for corner in ((10, 10), (50, 10), (50, 50)):
+        _tap(painter, corner)
+    _two_fingers(painter, at, apart=[80, 120])
+    painter.press("0", "Enter")
+    painter.page.wait_for_selector("[data-action=undo]:enabled")
+    assert (painter.labels() == SKIN).sum() == pytest.approx(800, abs=50)  # of three corners
+
+
+def test_a_finger_that_misses_the_first_corner_by_a_little_closes_the_polygon(painter: Painter) -> None:
+    painter.press("p", "2")
+    scale = painter.on_screen(1, 0)[0] - painter.on_screen(0, 0)[0]
+    for corner in ((10, 10), (50, 10), (50, 50), (10 + 20 / scale, 10)):
+        _tap(painter, corner)
+    painter.page.wait_for_selector("[data-action=undo]:enabled")
+    assert (painter.labels() == SKIN).any()
+
+
 def test_a_class_is_added_and_renamed_in_gseg_toml(painter: Painter, project: Project) -> None:
     painter.press("c")
     painter.page.keyboard.type("Eye lashes")
@@ -609,6 +633,10 @@ def _fingers(painter: Painter, frames: list[list[tuple[float, float]]]) -> None:
     for frame in frames[1:]:
         tell("touchMove", frame)
     tell("touchEnd", [])
+
+
+def _tap(painter: Painter, point: tuple[float, float]) -> None:
+    _fingers(painter, [[painter.on_screen(*point)]])
 
 
 def _two_fingers(painter: Painter, at: tuple[float, float], apart: list[int]) -> None:

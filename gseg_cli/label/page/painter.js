@@ -6,7 +6,8 @@ import { Stroke, rule } from "./stroke.js";
 import { makeTools } from "./tools.js";
 import { View } from "./view.js";
 
-const CLOSE = 9; // pixels of the screen around the first corner of a polygon that close it
+const CLOSE = 9; // pixels of the screen around the first corner of a polygon that close it, or around the last
+const FINGER = 24; // the same around the first one for fingers, which hide what they point at
 export const LARGEST = 400; // diameter of a brush in pixels
 
 /** @typedef {{name: string, color: string}} ClassOf colour as "#rrggbb" */
@@ -42,6 +43,7 @@ export class Painter extends EventTarget {
   /** @type {Settings} */ settings = { ...DEFAULTS };
   erasing = false; // by the other end of a pen
   #stroke = null;
+  #held = null; // the tool, while a pointer is down
   #drawn = 0;
   #ratio = 1; // device pixels per pixel of CSS that the canvas has
 
@@ -140,6 +142,12 @@ export class Painter extends EventTarget {
   cancel() {
     this.tools.polygon.cancel();
     this.pointers.abandon();
+    this.#lift();
+  }
+
+  /** Give up what the pointer that is down does; the corners of a polygon stay. */
+  #lift() {
+    this.#held = null;
     this.#stroke?.takeBack();
     if (this.#stroke) this.#refresh();
     this.#stroke = null;
@@ -192,7 +200,7 @@ export class Painter extends EventTarget {
       down: (event, erases) => this.#down(event, erases),
       draw: (events) => this.#move(events),
       up: () => this.#up(),
-      cancel: () => this.cancel(),
+      cancel: () => this.#lift(),
       hover: (event) => this.#hover(event),
       pan: (dx, dy) => this.pan(dx, dy),
       pinch: (factor, x, y) => this.#pinch(factor, x, y),
@@ -211,19 +219,27 @@ export class Painter extends EventTarget {
     this.erasing = erases;
     this.#hover(event);
     if (!erases && !this.classes[this.settings.label] && this.settings.tool !== "eraser") return;
-    this.#tool().down(this.#at(event), (CLOSE * (window.devicePixelRatio || 1)) / this.view.scale);
+    this.#held = this.#tool();
+    this.#held.down(this.#at(event), this.#reach(event));
     this.#showStroke();
   }
 
   #move(events) {
-    for (const event of events) if (this.#stroke) this.#tool().move(this.#at(event));
+    for (const event of events) this.#held?.move(this.#at(event));
     this.#showStroke();
   }
 
   #up() {
-    if (this.#stroke) this.#tool().up();
+    this.#held?.up();
+    this.#held = null;
     this.erasing = false;
     this.draw();
+  }
+
+  /** How near to its first and to its last corner a polygon is closed, in pixels of the picture. */
+  #reach({ pointerType }) {
+    const pixel = (window.devicePixelRatio || 1) / this.view.scale;
+    return { first: (pointerType === "touch" ? FINGER : CLOSE) * pixel, last: CLOSE * pixel };
   }
 
   #hover(event) {

@@ -31,6 +31,7 @@ function show({ tool, diameter, tolerance, opacity, hidden, prediction, doubt, o
   slider("opacity", Math.round(100 * opacity), `${Math.round(100 * opacity)} %`);
   byId("size-row").hidden = tool === "fill" || tool === "polygon";
   byId("tolerance-row").hidden = tool !== "fill";
+  byId("polygon-row").hidden = tool !== "polygon";
   for (const name of ["brush", "eraser", "polygon", "fill"])
     pressed(document.querySelector(`[data-action=${name}]`), tool === name);
   pressed(byId("show-labels"), !hidden);

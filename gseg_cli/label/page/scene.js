@@ -7,6 +7,8 @@ const GRID_FROM = 12; // device pixels of a pixel from which on its edges are dr
 const WASH = 0.3; // opacity of the prediction between its stripes, of that of labels
 const STRIPES = 0.75; // and of the stripes
 const EDGE = 0.9; // opacity of the line around what was painted
+const CORNER = 3.5; // radius of a polygon's corner on the screen
+const CLOSING = 6; // and of the first one, once a click there closes it
 const DOUBT_WORDS = doubtWords();
 
 export class Scene {
@@ -139,14 +141,13 @@ export class Scene {
       this.context.fillStyle = `${classes[settings.label]?.color ?? "#ffffff"}55`;
       this.context.fill(path, "evenodd");
       this.#outline(path);
-      for (const point of points) this.#corner(point);
+      points.forEach((point, index) => this.#corner(point, index === 0 && points.length > 2 ? CLOSING : CORNER));
     });
   }
 
-  #corner({ x, y }) {
-    const radius = (3.5 * ratio()) / this.view.scale;
+  #corner({ x, y }, radius) {
     const dot = new Path2D();
-    dot.arc(x, y, radius, 0, 2 * Math.PI);
+    dot.arc(x, y, (radius * ratio()) / this.view.scale, 0, 2 * Math.PI);
     this.context.fillStyle = "white";
     this.context.fill(dot);
     this.#outline(dot);

@@ -1,4 +1,7 @@
-/** The four tools. Each gets points of the picture while a pointer is down, and draws by the painter's stroke. */
+/**
+ * The four tools. Each gets points of the picture while a pointer is down, and draws by the painter's stroke. Polygon and
+ * fill act when it is lifted: the first of two fingers, which move the picture, does nothing.
+ */
 
 import { UNLABELLED, brushPixel, brushRows, fillPolygon, flood, line, stamp } from "./raster.js";
 
@@ -36,14 +39,19 @@ class Polygon {
   }
 
   down(point, reach) {
-    const near = (corner) => Math.hypot(point.x - corner.x, point.y - corner.y) < reach;
-    if (this.points.length > 2 && [this.points[0], this.points.at(-1)].some(near)) this.finish();
-    else this.points.push(point);
+    Object.assign(this, { point, reach });
   }
 
-  move() {}
+  move(point) {
+    this.point = point;
+  }
 
-  up() {}
+  up() {
+    const near = (corner, reach) => Math.hypot(this.point.x - corner.x, this.point.y - corner.y) < reach;
+    const { points, reach } = this;
+    if (points.length > 2 && (near(points[0], reach.first) || near(points.at(-1), reach.last))) this.finish();
+    else points.push(this.point);
+  }
 
   finish() {
     const { painter, points } = this;
@@ -69,17 +77,21 @@ class Fill {
   }
 
   down(point) {
-    const { painter } = this;
+    this.point = point;
+  }
+
+  move(point) {
+    this.point = point;
+  }
+
+  up() {
+    const { painter, point } = this;
     const [x, y] = [Math.floor(point.x), Math.floor(point.y)];
     if (Math.min(x, y) < 0 || Math.max(x, y) >= painter.size || !painter.inside(y * painter.size + x)) return;
     const stroke = painter.begin(painter.settings.label);
     flood(painter.colors, painter.size, y * painter.size + x, painter.settings.tolerance, painter.inside, stroke.add);
     painter.end();
   }
-
-  move() {}
-
-  up() {}
 }
 
 /** @param {import("./painter.js").Painter} painter */
