@@ -41,9 +41,11 @@ class Wish:
             raise UsageError("locked: expected class indices")
         return cls(data["id"], part, label, data.get("only_unlabelled") is True, tuple(locked))
 
-    def taken(self, labels: LabelMap, picture: Picture) -> LabelMap:
-        """The labels with what is accepted; a new array."""
-        return np.where(self._where(labels, picture), picture.labels, labels)
+    def taken(self, labels: LabelMap, picture: Picture, learnt: LabelMap | None) -> LabelMap:
+        """The labels with what is accepted; a new array. learnt: the labels that the picture was predicted from, where
+        there were any: what was painted since is right where the two differ."""
+        newer = (labels != IGNORE) & (labels != (IGNORE if learnt is None else learnt))
+        return np.where(self._where(labels, picture) & ~newer, picture.labels, labels)
 
     def _where(self, labels: LabelMap, picture: Picture) -> npt.NDArray[np.bool_]:
         where = ~np.isin(labels, self.locked) & ~np.isin(picture.labels, self.locked)

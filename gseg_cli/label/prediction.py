@@ -43,10 +43,11 @@ class Picture:
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """Of one sample. whole: None where only the thumbnail was made."""
+    """Of one sample. whole: None where only the thumbnail was made. learnt: the sample's labels that it comes from."""
 
     seed: int
     id: str
     stage: str
     small: Picture
     whole: Picture | None = None
+    learnt: LabelMap | None = None

@@ -108,7 +108,8 @@ class Session:
     def accept(self, seed: int, rev: int, wish: Wish) -> Patch | None:
         """Take a prediction as labels; None when that changes nothing."""
         before = self.store.labels_at(seed, rev)
-        after = wish.taken(before, self.teacher.shelf.whole(seed, wish.id))
+        shelf = self.teacher.shelf
+        after = wish.taken(before, shelf.whole(seed, wish.id), shelf.learnt(seed, wish.id))
         where = difference(before, after)
         if where is None:
             return None

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from gseg_cli.label.errors import NotThereError
 from gseg_cli.label.prediction import Picture, Prediction
+from gseg_runtime.label_map import LabelMap
 
 _WHOLE, _SMALL = 6, 512  # how many are kept: a page may still be asking for the one before
 
@@ -21,7 +22,7 @@ class Shelf:
 
     def put(self, made: Prediction) -> None:
         """It is the newest of its sample."""
-        small = replace(made, whole=None)
+        small = replace(made, whole=None, learnt=None)  # many are kept
         with self._mutex:
             self._newest[made.seed] = small
             self._small.append(small)
@@ -42,6 +43,10 @@ class Shelf:
         found = self._find(self._whole, seed, name).whole
         assert found
         return found
+
+    def learnt(self, seed: int, name: str) -> LabelMap | None:
+        """The labels that a whole one comes from."""
+        return self._find(self._whole, seed, name).learnt
 
     def small(self, seed: int, name: str) -> Picture:
         """NotThereError when it is gone."""

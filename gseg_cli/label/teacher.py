@@ -52,6 +52,7 @@ class LiveTeacher:
         self._view = subject.seeds[0]
         self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
         self._current: Classifier | None = None
+        self._maps: dict[int, LabelMap] = {}  # the labels that both come from
         self._behind: set[int] = set()  # samples whose newest prediction is not its
         self._ids = count(time.time_ns())  # a page outlives the server, and knows its predictions by their ids
         self._wanted, self._learnt = 1, 0  # numbers of strokes
@@ -102,7 +103,7 @@ class LiveTeacher:
             self._forget()
         else:
             table = yield from self._filled(pixels)
-            self._quick = ridge = fit_ridge(table)
+            self._quick, self._maps = (ridge := fit_ridge(table)), maps
             yield from self._announce(ridge, begin, len(pixels))
             begin = time.perf_counter()
             refined = yield from self._refiner.fit(table, ridge)
@@ -150,7 +151,7 @@ class LiveTeacher:
         whole = None
         if is_whole:
             whole = self._inside(seed, (yield from classifier.predict(self._features.whole(seed))))
-        made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole)
+        made = Prediction(seed, str(next(self._ids)), classifier.stage, small, whole, self._maps.get(seed))
         self.shelf.put(made)
         (self._behind.discard if classifier is self._current else self._behind.add)(seed)
         self._tell("prediction", {"seed": seed, "id": made.id, "stage": made.stage, "doubt": small.doubt})

@@ -191,6 +191,16 @@ def test_accepting_a_prediction_is_one_step_that_can_be_undone(page):
     assert (labels(page)[0] != IGNORE).sum() == 16
 
 
+def test_a_stroke_that_is_newer_than_the_prediction_outlasts_its_acceptance(page):
+    found = taught(page)
+    before = labels(page)[0]
+    put(page, rev=2, y=12, w=SIZE, pixels=[0] * 2 * SIZE)  # a class that was not predicted
+    page.post("/api/samples/3/accept", json={"rev": 3, "id": found["prediction"], "part": "all"})
+    accepted = labels(page)[0]
+    assert (accepted[12:14] == 0).all()
+    assert set(np.unique(accepted[before == IGNORE])) <= {0, 1, 2} and IGNORE not in accepted
+
+
 def test_a_prediction_that_is_gone_cannot_be_accepted(page):
     answer = page.post("/api/samples/3/accept", json={"rev": 0, "id": "99", "part": "all"})
     assert answer.status_code == 404

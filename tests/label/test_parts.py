@@ -152,7 +152,13 @@ WISHES = [
 
 @pytest.mark.parametrize(("wish", "expected"), WISHES)
 def test_what_is_accepted_is_what_was_wished(wish, expected):
-    assert wish.taken(BEFORE, PICTURE).tolist() == expected
+    assert wish.taken(BEFORE, PICTURE, BEFORE).tolist() == expected
+
+
+@pytest.mark.parametrize("learnt", [np.array([[1, 1], [IGNORE, 2]], np.uint8), None])
+def test_what_a_prediction_has_not_learnt_from_is_not_replaced_by_it(learnt):
+    expected = [[0, 1 if learnt is None else 2], [1, 2]]  # what was erased since is filled again
+    assert Wish("1").taken(BEFORE, PICTURE, learnt).tolist() == expected
 
 
 def test_the_difference_of_two_label_maps_is_the_smallest_rectangle():
