@@ -77,6 +77,11 @@ class Journal:
         self._undone: list[Change] = []
 
     @property
+    def told(self) -> tuple[str, ...] | None:
+        """The names in the file, which may be older; None where there is no file."""
+        return self._told if self._has_file else None
+
+    @property
     def can_undo(self) -> bool:
         return bool(self._done)
 

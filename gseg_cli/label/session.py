@@ -36,7 +36,8 @@ class Session:
         self.teacher = LiveTeacher(subject, self.store.labels, self._tell)
         self._mutex = threading.Lock()  # of what the whole project has
         # Also of fewer classes: who has only those knows what their indices mean. Names that were replaced stay good.
-        self._keys = {palette.key_of(self.classes.names[:count]) for count in range(1, len(self.classes) + 1)}
+        known = self.store.known_names()
+        self._keys = {palette.key_of(names[:count]) for names in known for count in range(1, len(names) + 1)}
         self.teacher.know(subject)
 
     @property

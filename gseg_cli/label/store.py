@@ -81,6 +81,11 @@ class LabelStore:
             counts += np.bincount(journal.labels.ravel(), minlength=256)
         return np.flatnonzero(counts[:IGNORE]).tolist()
 
+    def known_names(self) -> set[tuple[str, ...]]:
+        """Of the classes as they are, and as they were called when they meant the same."""
+        told = {journal.told for journal in self._journals.values()}
+        return {self.classes.names, *filter(None, told)}
+
     def draw(self, seed: int, rev: int, where: Rectangle, pixels: LabelMap) -> State:
         """One stroke: pixels [h, w]. UsageError when it lies outside of the square, or holds what is no class.
 

@@ -504,6 +504,22 @@ def test_what_waits_is_not_saved_as_the_class_that_has_its_number_now(
         assert set(np.unique(painter.labels())) == {HAIR, IGNORE}  # the index that skin has now
 
 
+def test_what_waits_is_saved_though_a_class_was_renamed_in_gseg_toml(context: BrowserContext, project: Project) -> None:
+    with serving(project) as address:
+        painter = Painter(context.new_page(), address, SEEDS[0])
+        painter.press("2")
+        painter.stroke((10, 10), (20, 10))
+        painter.until_saved()
+    painter.page.wait_for_selector("#saved[data-state=offline]")
+    painter.stroke((10, 30), (20, 30))
+    toml = project.path("gseg.toml")
+    toml.write_text(toml.read_text().replace("skin", "face"))
+    with serving(Project.open(project.dir)) as address:
+        Painter(context.new_page(), address, SEEDS[0])
+        assert (painter.labels() == SKIN)[[10, 30], 15].all()
+        painter.page.wait_for_selector(".class-row.current:has-text('face')")
+
+
 @contextmanager
 def _command(project: Project) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """`gseg label`, and the address that it prints."""
