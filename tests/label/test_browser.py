@@ -539,6 +539,26 @@ def test_a_picture_that_is_gone_is_told_of(painter: Painter, project: Project) -
     expect(painter.page.locator(".toast")).to_contain_text("there is no picture of sample 1")
 
 
+def test_a_sample_that_the_next_server_does_not_have_is_left_and_what_waits_on_it_is_told_of(
+    context: BrowserContext, project: Project
+) -> None:
+    with serving(project) as address:
+        painter = Painter(context.new_page(), address, SEEDS[0])
+    painter.page.wait_for_selector("#saved[data-state=offline]")
+    painter.press("2")
+    painter.stroke((10, 30), (20, 30))
+    shutil.rmtree(project.samples_dir)
+    generator = load_generator(project.gan_path)
+    write_samples(generator, project.gan_path, SEEDS[1:], 0.7, project.samples_dir)
+    with serving(project) as address:
+        Painter(context.new_page(), address, SEEDS[1])
+        toast = painter.page.locator(".toast")
+        expect(toast).to_contain_text("Sample 000000 is gone")
+        expect(toast).to_contain_text("What you painted last on it was not saved")
+        painter.page.wait_for_selector(f".cell[data-seed='{SEEDS[1]}'][aria-current=true]")
+        painter.until_saved()
+
+
 def test_next_goes_where_the_server_proposes(painter: Painter) -> None:
     with painter.predicting():
         _paint_two_classes(painter)

@@ -36,6 +36,7 @@ export class Desk {
     sync.addEventListener("change", ({ detail }) => this.#changed(detail));
     sync.addEventListener("unchanged", () => (this.strokeAt = null));
     sync.addEventListener("conflict", ({ detail }) => this.#conflict(detail));
+    sync.addEventListener("gone", ({ detail }) => (this.#gone(detail), this.refresh()));
     sync.addEventListener("refused", ({ detail }) => this.views.toast(detail.message, detail.hint));
   }
 
@@ -49,6 +50,7 @@ export class Desk {
     const [sheet, image] = await Promise.all([this.sync.open(seed), api.loadImage(seed)]);
     if (seed !== this.#wanted) return;
     Object.assign(this, { sheet, shown: null, strokeAt: null });
+    sheet.title = this.sample.title;
     this.painter.open(this.project.size, image, sheet.shown, this.sample.window);
     history.replaceState(null, "", `#${seed}`);
     this.#counted(sheet);
@@ -178,7 +180,9 @@ export class Desk {
   setSamples(samples) {
     this.project.samples = samples;
     this.views.samples();
-    if (!this.sheet && samples.length) this.go(samples[0].seed);
+    if (this.sample || !samples.length) return;
+    if (this.sheet) this.#gone(this.sheet);
+    this.go(samples[0].seed);
   }
 
   help() {
@@ -279,6 +283,11 @@ export class Desk {
       `${this.#sampleOf(sheet.seed)?.title ?? "A picture"} was changed elsewhere`,
       "Its newest labels are shown. What you painted last was not saved.",
     );
+  }
+
+  /** As when samples were made anew, and this is none of them. */
+  #gone({ title, waiting }) {
+    this.views.toast(`${title} is gone`, waiting.length ? "What you painted last on it was not saved." : "");
   }
 
   #counted(sheet) {

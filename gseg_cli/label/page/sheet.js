@@ -5,6 +5,7 @@ import { bounds, cut, paste } from "./raster.js";
 export class Sheet {
   /** @type {import("./stroke.js").Drawn[]} */ waiting = [];
   version = 0; // counts the times that it was loaded; what waited before is void
+  title = ""; // of the sample
 
   /** @param {number} seed @param {number} size side in pixels */
   constructor(seed, size) {

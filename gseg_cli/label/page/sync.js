@@ -13,7 +13,7 @@ const TRY_AGAIN = [403, 503]; // until the address that a new server printed is 
 /**
  * Events: "state"; "change" (detail: Sheet), the shown labels differ from what was painted; "unchanged", there was
  * nothing to undo, redo or accept; "conflict" (detail: Sheet), it was changed elsewhere and what waited is lost;
- * "refused" (detail: Refused).
+ * "gone" (detail: Sheet), there is no such sample any more; "refused" (detail: Refused).
  */
 export class Sync extends EventTarget {
   #sheets = new Map();
@@ -128,10 +128,18 @@ export class Sync extends EventTarget {
     } catch (failed) {
       if (failed instanceof api.Offline) return (this.trouble = "offline"), false;
       if (!(failed instanceof api.Refused)) throw failed;
+      if (failed.status === 404) return this.#gone(sheet), true;
     }
     this.#tell("change", sheet);
     this.#tell(stale ? "conflict" : "refused", stale ? sheet : error);
     return true;
+  }
+
+  /** All that waits for it is void. */
+  #gone(sheet) {
+    sheet.version += 1;
+    this.#sheets.delete(sheet.seed);
+    this.#tell("gone", sheet);
   }
 
   #tell(type, detail = null) {
