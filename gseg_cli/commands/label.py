@@ -85,11 +85,14 @@ def _session(project: "Project", seeds: list[int] | None, count: int, device: st
     from gseg_cli.device import pick_device
     from gseg_cli.gan.load import load_generator
     from gseg_cli.label.gan_samples import GanSamples
+    from gseg_cli.label.lock import locked
     from gseg_cli.label.session import Session
 
-    there = _samples_there(project)
-    generator = load_generator(project.gan_path, pick_device(device), there.class_index if there else None)
-    samples = _whole(there, project, generator) if there else _made(project, generator, seeds, count)
+    project.label_dir.mkdir(exist_ok=True)
+    with locked(project.label_dir):  # or each of two that are started at once makes samples
+        there = _samples_there(project)
+        generator = load_generator(project.gan_path, pick_device(device), there.class_index if there else None)
+        samples = _whole(there, project, generator) if there else _made(project, generator, seeds, count)
     return Session(project, GanSamples(project.gan_path, generator, samples))
 
 

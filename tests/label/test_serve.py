@@ -18,6 +18,7 @@ import pytest
 
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.app import main
+from gseg_cli.label.lock import locked
 from gseg_cli.label.serve import listen, listen_for
 from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
@@ -175,6 +176,15 @@ def test_samples_are_made_where_there_are_none_and_json_names_the_address(tmp_pa
     running.page.close()
     code, out, _ = running.end()
     assert code == 0 and "Ctrl-C" not in out
+
+
+def test_samples_are_not_made_while_another_gseg_label_makes_them(tmp_path, tiny_gan, capsys):
+    project = Project.create(tmp_path / "new", classes=CLASSES, gan=str(tiny_gan))
+    project.label_dir.mkdir()
+    with locked(project.label_dir):
+        assert main(["-C", str(project.dir), "label", "--no-browser", "--device", "cpu", "--count", "2"]) == 1
+    assert f"in use by process {os.getpid()}" in capsys.readouterr().err
+    assert not list(project.samples_dir.iterdir())
 
 
 def test_pictures_that_an_interruption_left_out_are_made_before_the_page_opens(project, tmp_path):
