@@ -73,8 +73,8 @@ export class Painter extends EventTarget {
     const another = size !== this.size;
     Object.assign(this, { size, image, window: where, labels: labels.slice(), prediction: null });
     this.colors = image ? pixelsOf(image, size) : null;
-    this.scene.open(size, image);
-    this.view.size = size;
+    this.scene.open(size, image, where);
+    Object.assign(this.view, { size, window: where });
     if (another || this.view.fitted) this.view.fit();
     this.#refresh();
   }

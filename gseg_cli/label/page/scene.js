@@ -22,9 +22,13 @@ export class Scene {
     Object.assign(this, { canvas, view, context: canvas.getContext("2d"), still: sheet(), over: sheet() });
   }
 
-  /** Another picture. @param {number} size @param {CanvasImageSource} image */
-  open(size, image) {
-    Object.assign(this, { size, image, labels: new Layer(size), prediction: new Layer(size), doubt: new Layer(size) });
+  /**
+   * Another picture.
+   * @param {number} size @param {CanvasImageSource} image
+   * @param {import("./raster.js").Rectangle} where what the picture takes of its square
+   */
+  open(size, image, where) {
+    Object.assign(this, { size, image, window: where, labels: new Layer(size), prediction: new Layer(size), doubt: new Layer(size) });
     this.#composed = "";
   }
 
@@ -61,10 +65,22 @@ export class Scene {
     for (const one of [still, this.over]) Object.assign(one.canvas, { width, height });
     still.imageSmoothingEnabled = view.scale < 1;
     this.over.imageSmoothingEnabled = false;
-    this.#paste(still, this.image);
+    this.#inWindow(() => this.#paste(still, this.image));
     if (!hidden) this.#drawLabels(opacity, prediction && settings.prediction, prediction && doubt);
-    if (view.scale >= GRID_FROM * ratio()) this.#drawGrid();
+    if (view.scale >= GRID_FROM * ratio()) this.#inWindow(() => this.#drawGrid());
     if (!hidden) this.#drawEdge();
+  }
+
+  /** Nothing beside the picture: what fills its square up is lighter than a dark photo. */
+  #inWindow(draw) {
+    const { still, view } = this;
+    const { x, y, w, h } = this.window;
+    const area = new Path2D();
+    area.rect(view.x + x * view.scale, view.y + y * view.scale, w * view.scale, h * view.scale);
+    still.save();
+    still.clip(area);
+    draw();
+    still.restore();
   }
 
   #drawLabels(opacity, prediction, doubt) {

@@ -73,7 +73,7 @@ export class Strip {
       cell.near = true;
       cell.image = await api.loadImage(cell.seed).catch(() => null);
       this.#paint(cell);
-      const sample = this.desk.project.samples.find(({ seed }) => seed === cell.seed);
+      const sample = this.#sampleOf(cell);
       if (sample) this.update(sample);
     }
   }
@@ -90,18 +90,35 @@ export class Strip {
     cell.busy = false;
   }
 
-  #paint({ canvas, image, small }) {
+  #sampleOf(cell) {
+    return this.desk.project.samples.find(({ seed }) => seed === cell.seed);
+  }
+
+  #paint(cell) {
+    const { canvas, image, small } = cell;
     const context = canvas.getContext("2d");
     context.imageSmoothingQuality = "high";
     context.globalAlpha = 1;
     context.clearRect(0, 0, SIDE, SIDE);
-    if (image) context.drawImage(image, 0, 0, SIDE, SIDE);
+    if (image) this.#paintImage(context, image, this.#sampleOf(cell)?.window);
     if (!small?.size) return;
     const words = colorWords(this.desk.project.classes);
     const layer = new Layer(small.size);
     layer.redraw((i) => words[small.labels[i]]);
     context.globalAlpha = 0.55;
     context.drawImage(layer.canvas, 0, 0, SIDE, SIDE);
+  }
+
+  /** Without what fills its square up. */
+  #paintImage(context, image, where) {
+    if (!where) return;
+    const scale = SIDE / this.desk.project.size;
+    const area = new Path2D();
+    area.rect(where.x * scale, where.y * scale, where.w * scale, where.h * scale);
+    context.save();
+    context.clip(area);
+    context.drawImage(image, 0, 0, SIDE, SIDE);
+    context.restore();
   }
 
   #scroll(event) {

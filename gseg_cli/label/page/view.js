@@ -9,6 +9,7 @@ export class View {
   width = 1;
   height = 1;
   size = 1;
+  window = { x: 0, y: 0, w: 1, h: 1 }; // what the picture takes of its square
   scale = 1;
   x = 0;
   y = 0;
@@ -24,10 +25,11 @@ export class View {
 
   /** Show the whole picture in the middle, as large as whole steps allow. */
   fit() {
-    const room = (Math.min(this.width, this.height) - 2 * MARGIN) / this.size;
+    const { x, y, w, h } = this.window;
+    const room = Math.min((this.width - 2 * MARGIN) / w, (this.height - 2 * MARGIN) / h);
     this.scale = STEPS.findLast((step) => step <= room) ?? STEPS[0];
-    this.x = Math.round((this.width - this.size * this.scale) / 2);
-    this.y = Math.round((this.height - this.size * this.scale) / 2);
+    this.x = Math.round((this.width - w * this.scale) / 2 - x * this.scale);
+    this.y = Math.round((this.height - h * this.scale) / 2 - y * this.scale);
     this.fitted = true;
   }
 
