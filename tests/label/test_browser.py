@@ -406,6 +406,8 @@ def test_the_picture_has_most_of_a_narrow_window(painter: Painter) -> None:
     assert box and box["width"] > 300 and box["height"] > 200
     hint = painter.page.locator("#hint").bounding_box()
     assert hint and box["x"] <= hint["x"] and hint["x"] + hint["width"] <= box["x"] + box["width"]
+    title = "document.querySelector('#sample-title b')"
+    assert painter.page.evaluate(f"{title}.scrollWidth <= {title}.clientWidth")
 
 
 def _add_class(painter: Painter, name: str) -> None:
@@ -602,9 +604,10 @@ def test_photos_are_painted_on_and_predicted_but_nothing_beside_them(
     with serving(project, subject) as address:
         painter = Painter(context.new_page(), address, seed=0)
         expect(painter.page.locator("#sample-title")).to_contain_text("anna.png 0 % labelled")
+        assert [_opacity(painter, 48, y) for y in (20, 48)] == [0, 255]
         with painter.predicting():
             painter.press("1")
-            painter.stroke((20, 5), (20, 90))  # from above the photo to below it
+            painter.stroke((20, 16), (20, 80))  # from above the photo to below it
             painter.press("2")
             painter.stroke((75, 30), (75, 60))
         labels = painter.labels()
@@ -631,6 +634,16 @@ def _paint_two_classes(painter: Painter) -> None:
 def _picture(seed: int) -> str:
     """JavaScript for what a thumbnail shows."""
     return f"document.querySelector('[data-seed=\"{seed}\"] canvas').toDataURL()"
+
+
+def _opacity(painter: Painter, x: float, y: float) -> int:
+    """Of what the page shows at a point of the picture's square, 0 to 255."""
+    _canvas(painter)
+    box = painter.page.locator("#stage canvas").bounding_box()
+    assert box
+    at = [round(place - box[side]) for place, side in zip(painter.on_screen(x, y), "xy", strict=True)]
+    data = f"document.querySelector('#stage canvas').getContext('2d').getImageData({at[0]}, {at[1]}, 1, 1).data"
+    return painter.page.evaluate(f"{data}[3]")
 
 
 def _canvas(painter: Painter) -> str:

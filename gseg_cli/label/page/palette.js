@@ -77,7 +77,7 @@ export class Palette {
     const swatch = make("input", { type: "color", value: color, className: "swatch", title: "Another colour" });
     swatch.setAttribute("aria-label", `Colour of ${name}`);
     swatch.addEventListener("change", () => desk.saveClass(index, { color: swatch.value }));
-    const choose = make("button", { type: "button", className: "name", textContent: name, title: name });
+    const choose = make("button", { type: "button", className: "name", title: name }, make("span", { textContent: name }));
     choose.addEventListener("click", () => desk.chooseClass(index));
     // Sooner, because the row is drawn anew before the click where it ends the typing of a name.
     choose.addEventListener("pointerdown", ({ pointerType }) => pointerType === "mouse" && desk.chooseClass(index));

@@ -42,6 +42,7 @@ function show({ tool, diameter, tolerance, opacity, hidden, prediction, doubt, o
 
 function slider(id, value, text) {
   byId(id).value = value;
+  byId(id).setAttribute("aria-valuetext", text); // not the slider's own steps
   byId(`${id}-value`).textContent = text;
 }
 

@@ -29,7 +29,7 @@ export function showTeacher(shown, milliseconds) {
 export function showSample(sample) {
   byId("sample-title").replaceChildren(
     ...(sample
-      ? [make("b", { textContent: sample.title }), ` ${percent(sample.labelled)} labelled`]
+      ? [make("b", { textContent: sample.title }), " ", make("span", { textContent: `${percent(sample.labelled)} labelled` })]
       : []),
   );
 }
