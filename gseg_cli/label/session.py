@@ -65,6 +65,7 @@ class Session:
             "classes": self._told_classes(),
             "classes_key": self.classes_key,
             "samples": self._told_samples(),
+            "learning": self.teacher.is_learning,
             "commands": {"train": shlex.join(command)},
         }
 

@@ -32,8 +32,9 @@ Tell = Callable[[str, dict[str, Any]], None]  # an event's name and data
 class LiveTeacher:
     """labels: of a sample, as they are now. tell: is called from the teacher's thread.
 
-    Events: `fit` {stage, seconds, pixels}; `prediction` {seed, id, stage, doubt}, id None when there is none any more;
-    `next` {} after all samples were predicted.
+    Events: `learning` {on}, whether the sample in view waits for an answer; `fit` {stage, seconds, pixels};
+    `prediction` {seed, id, stage, doubt}, id None when there is none any more; `next` {} after all samples were
+    predicted.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class LiveTeacher:
         pixels: int = PIXELS,
     ) -> None:
         self.shelf = Shelf()
+        self.is_learning = False
         self._features = SampleFeatures(subject)
         self._refiner = Refiner(subject.feature_channels, subject.size)
         self._labels, self._tell, self._choice = labels, tell, PixelChoice(pixels)
@@ -102,6 +104,7 @@ class LiveTeacher:
         if len(np.unique(pixels.labels)) < 2:  # nothing to tell apart
             self._forget()
         else:
+            self._set_learning(True)  # takes seconds where hundreds of pictures are labelled
             table = yield from self._filled(pixels)
             self._quick, self._maps = (ridge := fit_ridge(table)), maps
             yield from self._announce(ridge, begin, len(pixels))
@@ -128,6 +131,7 @@ class LiveTeacher:
         seconds = round(time.perf_counter() - begin, 4)
         self._tell("fit", {"stage": classifier.stage, "seconds": seconds, "pixels": num_pixels})
         yield from self._predict(self._view, classifier)
+        self._set_learning(False)
         yield from self._catch_up(classifier)
 
     def _catch_up(self, classifier: Classifier) -> Iterator[None]:
@@ -160,7 +164,13 @@ class LiveTeacher:
         """Nothing is predicted beside a picture that does not fill its square."""
         return picture.within(self._features.subject.window(seed, picture.size))
 
+    def _set_learning(self, on: bool) -> None:
+        if on != self.is_learning:
+            self.is_learning = on
+            self._tell("learning", {"on": on})
+
     def _forget(self) -> None:
         self._quick, self._current, self._behind = None, None, set()
         for seed in self.shelf.clear():
             self._tell("prediction", {"seed": seed, "id": None, "stage": None, "doubt": None})
+        self._set_learning(False)

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,6 +30,7 @@ from playwright.sync_api import Browser, BrowserContext, Route, expect
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
+from gseg_cli.label import teacher
 from gseg_cli.label.photos import open_photos
 from gseg_cli.pretrained.lite0 import Lite0
 from gseg_cli.project import Project
@@ -120,6 +122,21 @@ def test_every_sample_follows_a_stroke(painter: Painter) -> None:
     assert painter.page.is_enabled("[data-action=accept]")
     for seed in SEEDS:
         painter.until(f"{_picture(seed)} !== '{before[seed]}'")
+
+
+def test_an_answer_that_takes_long_is_spoken_of_until_it_is_there(
+    painter: Painter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    painter.press("2")
+    painter.stroke((28, 34), (36, 38))
+    painter.until_saved()
+    may_go, fit = threading.Event(), teacher.fit_ridge
+    monkeypatch.setattr(teacher, "fit_ridge", lambda table: may_go.wait(20) and fit(table))
+    painter.press("1")
+    painter.stroke((3, 3), (3, 30))
+    expect(painter.page.locator("#teacher")).to_have_text("Predicting…")
+    may_go.set()
+    expect(painter.page.locator("#teacher")).to_contain_text("Prediction: ")
 
 
 def test_undone_strokes_are_forgotten_by_the_teacher(painter: Painter) -> None:

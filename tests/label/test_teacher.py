@@ -123,13 +123,38 @@ def test_a_page_that_is_turned_again_at_the_quick_prediction_leaves_no_sample_be
     assert stages == {5: "mlp", 8: "mlp"}
 
 
+def test_it_is_told_that_something_is_being_learnt_until_the_sample_in_view_has_an_answer(lesson):
+    lesson.show(3, slice(0, SIZE, 3))
+    lesson.wait_for("next")
+    told = [(name, data.get("on")) for name, data in lesson.told if name in ("learning", "prediction")]
+    assert told[0] == ("learning", True)
+    assert told[told.index(("prediction", None)) + 1] == ("learning", False)
+    assert not lesson.teacher.is_learning
+
+
+def test_what_is_undone_while_it_is_learnt_is_not_learnt_for_ever(lesson):
+    blank = lesson.maps[3]
+    tell = lesson.teacher._tell
+
+    def undo(name, data):
+        tell(name, data)
+        if (name, data) == ("learning", {"on": True}):
+            lesson.maps[3] = blank
+            lesson.teacher.follow(3)
+
+    lesson.teacher._tell = undo
+    lesson.show(3, slice(0, SIZE, 3))
+    lesson.wait_for("learning", on=False)
+    assert not lesson.teacher.is_learning
+
+
 def test_one_class_alone_teaches_nothing(lesson):
     labels = lesson.maps[3].copy()
     labels[:2] = 1
     lesson.maps[3] = labels
     lesson.teacher.follow(3)
     lesson.teacher.call(lambda: None)
-    assert [name for name, _ in lesson.told if name in ("fit", "next")] == []
+    assert [name for name, _ in lesson.told if name in ("learning", "fit", "next")] == []
 
 
 def test_a_teacher_can_be_closed_in_the_middle_of_its_work(lesson):

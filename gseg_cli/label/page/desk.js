@@ -5,6 +5,7 @@ import { LARGEST } from "./painter.js";
 import { UNLABELLED, share } from "./raster.js";
 
 const MORE = 5; // samples drawn at a time
+const SLOW = 600; // milliseconds after which an answer that is waited for is spoken of
 
 /**
  * @typedef {object} Views
@@ -25,8 +26,11 @@ export class Desk {
   /** @type {{seed: number, why: string, class?: number} | null} */ proposal = null;
   shown = null; // {id, stage} of the prediction in view
   strokeAt = null; // when the change ended that has no answer yet
+  isSlow = false; // has the next prediction been waited for a while?
   adding = false; // are further samples being drawn?
   #wanted = null;
+  #learns = false;
+  #patience = 0;
   #fetching = null;
 
   /** @param {Views} views */
@@ -202,6 +206,7 @@ export class Desk {
       const project = await api.project();
       this.setClasses(project.classes);
       this.setSamples(project.samples);
+      this.learning(project.learning);
       this.propose(await api.next());
       const { sample } = this;
       if (sample) await this.sync.heard(sample.seed, sample.rev, project.classes_key);
@@ -231,6 +236,20 @@ export class Desk {
     if (seed === this.sheet?.seed) await this.#showPrediction(sample);
   }
 
+  /** The server told whether it has yet to answer what was painted. */
+  learning(on) {
+    clearTimeout(this.#patience);
+    this.#learns = on;
+    if (on) this.#patience = setTimeout(() => this.#setSlow(true), SLOW);
+    else if (this.#fetching === null) this.#setSlow(false);
+  }
+
+  #setSlow(is) {
+    if (is === this.isSlow) return;
+    this.isSlow = is;
+    this.views.prediction(null);
+  }
+
   /** The newest only: while one is fetched, those that come are skipped but the last. */
   async #showPrediction(sample) {
     if (this.#fetching === sample.seed) return;
@@ -241,6 +260,7 @@ export class Desk {
       if (asked !== (this.shown?.id ?? null)) await this.#fetchPrediction(sample);
     } while (sample === this.sample && sample.prediction !== asked);
     if (this.#fetching === sample.seed) this.#fetching = null;
+    if (!this.#learns) this.#setSlow(false);
   }
 
   async #fetchPrediction({ seed, prediction: id, stage }) {

@@ -45,10 +45,11 @@ function onSample({ desk, strip }) {
 }
 
 /** For the first minute. */
-function hintOf({ project, painter, sheet, shown }) {
+function hintOf({ project, painter, sheet, shown, isSlow }) {
   const begun = project.samples.filter((sample) => sample.labelled > 0);
   if (!begun.length) return "Pick a class and paint a few strokes inside it";
-  if (shown || begun.length > 1 || begun[0].seed !== sheet.seed) return "";
+  if (!shown && isSlow) return "The prediction is on its way";
+  if (shown || begun.length > 1 || begun[0].seed !== sheet?.seed) return "";
   const classes = new Set(painter.labels.filter((label) => label !== UNLABELLED)).size;
   if (classes === 1) return "Now paint another class: with two, the prediction begins";
   return classes ? "The first prediction is on its way" : "";
@@ -61,7 +62,7 @@ function onProposal({ desk, strip }) {
 }
 
 function onPrediction(desk, milliseconds) {
-  showTeacher(desk.shown, milliseconds);
+  showTeacher(desk.shown, milliseconds, desk.isSlow);
   showHint(hintOf(desk));
   onHover(desk);
   for (const id of ["accept", "accept-class", "accept-sure"]) enable(id, Boolean(desk.shown));
@@ -83,6 +84,7 @@ function connect(desk, sync, strip) {
     open: () => (line || desk.refresh(), (line = true), saved()),
     lost: () => ((line = false), saved()),
     labels: (told) => desk.heard(told),
+    learning: ({ on }) => desk.learning(on),
     prediction: (told) => desk.predicted(told),
     next: (told) => desk.propose(told),
     samples: () => desk.refresh(),
@@ -140,7 +142,8 @@ async function start() {
   byId("project-name").textContent = project.name;
   document.title = `${project.name} · gseg label`;
   const { desk, sync, strip } = build(project);
-  showTeacher(null, null);
+  showTeacher(null, null, false);
+  desk.learning(project.learning);
   connect(desk, sync, strip);
   await openFirst(desk, project);
 }

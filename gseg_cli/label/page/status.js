@@ -16,13 +16,17 @@ export function showSaved(sync, line) {
   else saved.textContent = sync.waiting ? "Saving…" : "Saved";
 }
 
-/** @param {{stage: string} | null} shown @param {number | null} milliseconds of the last answer, null: as before */
-export function showTeacher(shown, milliseconds) {
+/**
+ * @param {{stage: string} | null} shown @param {number | null} milliseconds of the last answer, null: as before
+ * @param {boolean} isSlow has the next one been waited for a while?
+ */
+export function showTeacher(shown, milliseconds, isSlow) {
   const teacher = byId("teacher");
   if (milliseconds) teacher.dataset.milliseconds = Math.round(milliseconds);
   const time = teacher.dataset.milliseconds ? ` · ${teacher.dataset.milliseconds} ms` : "";
   teacher.dataset.stage = shown?.stage ?? "none";
-  teacher.textContent = shown ? `Prediction: ${STAGES[shown.stage] ?? shown.stage}${time}` : "No prediction yet";
+  if (isSlow) teacher.textContent = "Predicting…";
+  else teacher.textContent = shown ? `Prediction: ${STAGES[shown.stage] ?? shown.stage}${time}` : "No prediction yet";
 }
 
 /** @param {import("./api.js").Sample | undefined} sample */
