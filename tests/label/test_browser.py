@@ -578,6 +578,22 @@ def test_a_sample_that_the_next_server_does_not_have_is_left_and_what_waits_on_i
         painter.until_saved()
 
 
+def test_the_page_is_turned_as_often_as_asked_though_pictures_come_late_or_never(
+    painter: Painter, project: Project
+) -> None:
+    (project.samples_dir / "000001.png").unlink()
+    painter.page.reload()
+    painter.until_open()
+    painter.page.route("**/samples/2/image", lambda route: None)  # no answer yet
+    painter.press("k")
+    expect(painter.page.locator(".toast")).to_contain_text("there is no picture of sample 1")
+    painter.press("k")
+    expect(painter.page.locator(".cell[data-seed='2']")).to_have_attribute("aria-busy", "true")
+    painter.press("k")
+    painter.page.wait_for_selector(".cell[data-seed='3'][aria-current=true]")
+    assert painter.page.locator(".cell[aria-busy=true]").count() == 0
+
+
 def test_next_goes_where_the_server_proposes(painter: Painter) -> None:
     with painter.predicting():
         _paint_two_classes(painter)

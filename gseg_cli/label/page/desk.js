@@ -10,6 +10,7 @@ const SLOW = 600; // milliseconds after which an answer that is waited for is sp
 /**
  * @typedef {object} Views
  * @property {() => void} sample another sample is in view, or its labels changed
+ * @property {(seed: number | null) => void} turning a sample is on its way into view, or none any more
  * @property {() => void} samples the list of samples changed
  * @property {(sample: api.Sample) => void} thumbnail one of them changed
  * @property {() => void} adding further ones are being drawn, or no longer
@@ -51,7 +52,9 @@ export class Desk {
   /** Bring a sample into view. */
   async open(seed) {
     this.#wanted = seed;
-    const [sheet, image] = await Promise.all([this.sync.open(seed), api.loadImage(seed)]);
+    this.views.turning(seed);
+    const came = Promise.all([this.sync.open(seed), api.loadImage(seed)]);
+    const [sheet, image] = await came.finally(() => seed === this.#wanted && this.views.turning(null));
     if (seed !== this.#wanted) return;
     Object.assign(this, { sheet, shown: null, strokeAt: null });
     sheet.title = this.sample.title;
@@ -159,7 +162,7 @@ export class Desk {
 
   async stepSample(step) {
     const { samples } = this.project;
-    const at = samples.findIndex(({ seed }) => seed === this.sheet?.seed);
+    const at = samples.findIndex(({ seed }) => seed === this.#wanted); // its picture may be on its way
     const sample = samples[(at + step + samples.length) % samples.length];
     if (sample) await this.go(sample.seed);
   }

@@ -19,6 +19,7 @@ import { Sync } from "./sync.js";
 function viewsOf(get) {
   return {
     sample: () => onSample(get()),
+    turning: (seed) => get().strip.showTurning(seed),
     samples: () => get().strip.draw(),
     adding: () => get().strip.showAdding(),
     thumbnail: (sample) => get().strip.update(sample),
@@ -121,7 +122,7 @@ function build(project) {
   fillHelp([...actions, ...GESTURES]);
   painter.addEventListener("hover", () => onHover(desk));
   painter.addEventListener("view", () => showView(painter));
-  painter.set(remembered());
+  painter.set({ diameter: Math.max(5, project.size / 64), ...remembered() });
   return { ...parts, painter, sync };
 }
 

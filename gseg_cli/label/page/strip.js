@@ -33,6 +33,11 @@ export class Strip {
     this.more.setAttribute("aria-busy", this.desk.adding);
   }
 
+  /** Which sample is on its way into view? */
+  showTurning(seed) {
+    for (const [one, { element }] of this.#cells) element.setAttribute("aria-busy", one === seed);
+  }
+
   /** One sample changed. @param {api.Sample} sample @param {boolean} again draw even what is shown already */
   update(sample, again = false) {
     const cell = this.#cells.get(sample.seed);
