@@ -11,7 +11,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -145,15 +145,17 @@ class _Process:
     def __init__(self, setting: Setting, large: int) -> None:
         self._pipe, theirs = Pipe()
         self._arrays = file_without_name()
-        with theirs:
+        with theirs, ExitStack() as stack:
             path = [place for place in sys.path if isinstance(place, str)]  # Python passes over all else, too
+            handles = (theirs.fileno(), setting.handle, large, self._arrays.fileno())
             try:
+                pipe, out, large, arrays = (_behind_streams(handle, stack) for handle in handles)
                 # A group of its own: Ctrl-C is for the process that people see. -P: no modules of the working folder.
                 self._process = subprocess.Popen(
-                    [get_executable(), "-P", "-c", _START.format(path=path, pipe=theirs.fileno())],
+                    [get_executable(), "-P", "-c", _START.format(path=path, pipe=pipe)],
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
-                    pass_fds=(theirs.fileno(), setting.handle, large, self._arrays.fileno()),
+                    pass_fds=(pipe, out, large, arrays),
                     process_group=0,
                     env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},  # NumPy starts a thread per core, and needs none
                 )
@@ -161,7 +163,7 @@ class _Process:
                 self._arrays.close()
                 raise
         with suppress(BrokenPipeError):  # told when it is asked
-            self._pipe.send((setting, large, self._arrays.fileno()))
+            self._pipe.send((replace(setting, handle=out), large, arrays))
 
     def ask(self, step: str, *arguments: Any) -> Any:
         try:
@@ -186,6 +188,15 @@ class _Process:
         self._process.wait()
         self._pipe.close()
         self._arrays.close()
+
+
+def _behind_streams(handle: int, stack: ExitStack) -> int:
+    """The same file by a number that is no stream's: where a program has closed its own, files that it opens get these."""
+    import fcntl  # not on Windows
+
+    other = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 3)
+    stack.callback(os.close, other)
+    return other
 
 
 def serve(pipe: int) -> None:

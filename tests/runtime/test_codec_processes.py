@@ -274,6 +274,13 @@ def test_a_script_of_a_user_runs_once_and_no_module_of_the_working_folder(
     assert shown.stdout == "once\n20\n" and not shown.stderr
 
 
+def test_a_program_may_have_closed_its_streams(model: Path, many: Path, tmp_path: Path) -> None:
+    script = f"import os\nfor stream in range(3): os.close(stream)\nprint = lambda *_, **__: None\n{SCRIPT}"
+    call = [sys.executable, "-c", script, model, many, tmp_path / "out"]
+    subprocess.run(call, check=True, timeout=60)
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 20
+
+
 def test_of_processes_that_share_a_lock_one_holds_it_as_often_as_it_likes(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("wb") as file:
         lock, handle = ProcessLock(file.fileno()), file.fileno()
