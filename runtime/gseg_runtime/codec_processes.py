@@ -8,6 +8,7 @@ Not by multiprocessing.Process: it would run the script of whoever calls once mo
 """
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -39,6 +40,7 @@ from gseg_runtime.shared_arrays import file_without_name, pack, unpack
 MIN_WORKERS = 4  # with fewer, threads seldom wait for each other
 MIN_PHOTOS = 1000  # to start a process takes as long as some fifty photos in it
 _MEMORY = "is there enough memory? fewer --workers need less of it; then go on with --resume"
+_BROKEN = "if it ends there again, take them away and go on with --resume"
 _NO_SQUARE = np.empty((0, 0, 3), np.uint8)
 # Signals are for the process that people see: systemd and Slurm send them to all at once.
 _START = """
@@ -116,10 +118,10 @@ class CodecProcesses(Work):
         answer: list[Entry] = self._ask("save_all", small, _part(inference, first, len(items)))
         return answer
 
-    def _ask(self, step: str, *arguments: Any) -> Any:
+    def _ask(self, step: str, items: Sequence[Job | Loaded | Entry], *arguments: Any) -> Any:
         process = self._idle.get()
         try:
-            return process.ask(step, *arguments)
+            return process.ask(step, items, *arguments)
         finally:
             self._idle.put(process)
 
@@ -165,23 +167,27 @@ class _Process:
         with suppress(BrokenPipeError):  # told when it is asked
             self._pipe.send((replace(setting, handle=out), large, arrays))
 
-    def ask(self, step: str, *arguments: Any) -> Any:
+    def ask(self, step: str, items: Sequence[Job | Loaded | Entry], *arguments: Any) -> Any:
         try:
-            message = pack((step, arguments), self._arrays)
+            message = pack((step, (items, *arguments)), self._arrays)
         except OSError as error:
             raise GsegError(f"no place for what a process for photos is to get: {error.strerror}", _MEMORY) from error
         try:
             self._pipe.send(message)
             answer = self._pipe.recv()
         except (EOFError, ConnectionError) as error:
-            raise GsegError(f"a process for photos ended: {self._how()}", _MEMORY) from error
+            raise self._ended(items) from error
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
-    def _how(self) -> str:
+    def _ended(self, items: Sequence[Job | Loaded | Entry]) -> GsegError:
+        """The system ends what takes too much memory by SIGKILL; by itself a process ends where a library fails."""
         status = self._process.wait()
-        return f"signal {-status}" if status < 0 else f"exit code {status}"
+        how = f"signal {-status}" if status < 0 else f"exit code {status}"
+        photos = ", ".join(_photo_of(item) for item in items)
+        hint = _BROKEN if status < 0 and -status != signal.SIGKILL else _MEMORY
+        return GsegError(f"a process for photos ended: {how}; it had {photos} in hand", hint)
 
     def end(self) -> None:
         self._process.kill()
@@ -190,8 +196,17 @@ class _Process:
         self._arrays.close()
 
 
+def _photo_of(item: Job | Loaded | Entry) -> str:
+    match item:
+        case Entry():
+            return item.input
+        case Loaded():
+            return str(item.job.photo)
+    return str(item.photo)
+
+
 def _behind_streams(handle: int, stack: ExitStack) -> int:
-    """The same file by a number that is no stream's: where a program has closed its own, files that it opens get these."""
+    """The same file by a number that is no stream's: files get those where a program has closed its streams."""
     import fcntl  # not on Windows
 
     other = fcntl.fcntl(handle, fcntl.F_DUPFD_CLOEXEC, 3)

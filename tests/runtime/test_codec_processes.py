@@ -113,6 +113,20 @@ def test_they_are_for_many_photos_on_many_cores_and_not_in_tiles() -> None:
     assert not are_worth_it(10**6, 64, Detail(tile=512))
 
 
+@pytest.mark.parametrize(("number", "what_to_do"), [(signal.SIGKILL, "enough memory"), (signal.SIGSEGV, "take them")])
+def test_what_one_had_in_hand_that_ended_is_told(
+    number: signal.Signals, what_to_do: str, model: Path, many: Path, tmp_path: Path
+) -> None:
+    jobs = [Job(many / "0" / "00.jpg", Path("00.png"))]
+    with OutputFolder(tmp_path / "out") as out:
+        setting = Setting(out.path, out.handle, frozenset(), read_card(model), "", Extras(), Detail())
+        with CodecProcesses(setting, 1) as processes:
+            os.kill(processes._all[0]._process.pid, number)
+            with pytest.raises(GsegError, match=f"ended: signal {number}; it had .*/0/00.jpg in hand") as caught:
+                processes.load_all(jobs)
+    assert what_to_do in str(caught.value.hint) and "--resume" in str(caught.value.hint)
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_one_that_is_killed_ends_the_run_and_resume_goes_on(
     batch: int, model: Path, many: Path, tmp_path: Path, in_processes: list[CodecProcesses]
