@@ -110,6 +110,43 @@ def test_the_address_of_a_folder_is_that_folder(
     assert f"0 masks, {NUM_PHOTOS + 2} were there already" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("scheme", ["file://localhost", "FILE://"])
+def test_the_address_of_a_folder_may_be_spelt_as_others_do(
+    scheme: str, model: Path, photos: Path, tmp_path: Path
+) -> None:
+    assert segment(model, source=f"{scheme}{photos}", out=f"{scheme}{tmp_path / 'out'}") == 0
+    assert len(masks_below(tmp_path / "out")) == 4
+
+
+def test_a_scheme_in_capitals_is_known(s3: Any, model: Path, make_photo: MakePhoto, tmp_path: Path) -> None:
+    make_photo(tmp_path / "in" / "a.jpg", 51, 37)
+    upload(s3, tmp_path / "in")
+    assert segment(model, source="S3://photos/in", out=str(tmp_path / "out")) == 0
+
+
+@pytest.mark.parametrize(
+    ("address", "words"),
+    [
+        ("file://", "file://: names no place\nhint: write file:///FOLDER"),
+        ("s3://", "s3://: names no bucket\nhint: write s3://BUCKET/FOLDER"),
+        ("s3:///photos", "s3:///photos: names no bucket\nhint: write s3://BUCKET/FOLDER"),
+    ],
+)
+def test_an_address_of_a_variable_that_is_not_set_is_wrong_usage(
+    address: str,
+    words: str,
+    model: Path,
+    photos: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(photos)  # which would be segmented
+    assert segment(model, source=address, out=str(tmp_path / "out")) == 2
+    assert segment(model, source=str(photos), out=address) == 2
+    assert capsys.readouterr().err.count(f"error: {words}") == 2
+
+
 def test_a_run_of_addresses_in_a_folder_is_gone_on_with_as_such_only(model: Path, photos: Path, tmp_path: Path) -> None:
     out, segmenter = tmp_path / "out", Segmenter.load(model, "cpu")
     segmenter.segment_remote(str(photos), str(out))

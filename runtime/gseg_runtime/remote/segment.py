@@ -30,6 +30,7 @@ Begin = Callable[[], object]  # to be called when the work can begin, and before
 Engine = Callable[[Task, Iterator[Block], Take, Begin], str]  # what did it, in words
 OnRows = Callable[[int, list[Row]], None]
 
+_WITH_BUCKET = ("s3", "s3a", "gs", "gcs", "az", "abfs")
 _NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures")
 
 
@@ -82,12 +83,28 @@ def _check(source: str, out: str, model: LoadedModel, options: FolderOptions) ->
 def _from_anywhere(place: Path | str) -> str:
     """As processes know it that work in other folders. An address of a folder is the folder: written to as one.
 
-    UsageError for an address that was made a path: of its two slashes one is lost, and it would be a folder.
+    UsageError for an address that was made a path: of its two slashes one is lost, and it would be a folder. And for
+    one that names nothing.
     """
     if isinstance(place, Path) and place.parts and is_address(f"{place.parts[0]}//"):
         raise UsageError(f"{place}: an address cannot be a Path", "give it as text")
-    path = str(place).removeprefix("file://")
-    return path if is_address(path) else str(Path(path).resolve())
+    if not is_address(str(place)):
+        return str(Path(place).resolve())
+    scheme, _, rest = str(place).partition("://")
+    scheme = scheme.lower()
+    _check_named(scheme, rest)
+    if scheme != "file":
+        return f"{scheme}://{rest}"
+    return str(Path(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest).resolve())
+
+
+def _check_named(scheme: str, rest: str) -> None:
+    """UsageError for an address of nothing, as of a variable that is not set: it would be another place."""
+    has_bucket = scheme.rpartition("::")[2] in _WITH_BUCKET
+    if not (rest.partition("/")[0] if has_bucket else rest):
+        usual = "BUCKET/FOLDER" if has_bucket else "/FOLDER"
+        message = f"{scheme}://{without_credentials(rest)}: names no {'bucket' if has_bucket else 'place'}"
+        raise UsageError(message, f"write {scheme}://{usual}")
 
 
 def threads_for_block(workers: int | None, cores: int) -> int:
