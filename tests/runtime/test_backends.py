@@ -85,11 +85,28 @@ def test_a_graph_that_is_not_what_its_card_says_is_refused(model: Path, tmp_path
         OrtBackend(tmp_path / "float.onnx")
 
 
-@pytest.mark.parametrize("more", [[], ["--stats"], ["--edges", "smooth"]])
+@pytest.mark.parametrize("device", ["auto", "cpu", "openvino"])
+@pytest.mark.parametrize(
+    ("classes", "size", "words"),
+    [
+        (["background", "dark"], 32, "tells of 2 classes, but the network has 4"),
+        (list("abcde"), 32, "tells of 5 classes, but the network has 4"),
+        (list("abcd"), 64, "tells of 64 pixels, but the network has 32"),
+    ],
+)
+def test_a_card_of_another_network_is_refused(
+    make_model: MakeModel, device: str, classes: list[str], size: int, words: str
+) -> None:
+    model = make_model(logits=True, classes=ClassMap.of_names(classes), input_size=size)
+    with pytest.raises(ModelCardError, match=f"the model card {words}"):
+        choose(model, device)
+
+
+@pytest.mark.parametrize("more", [[], ["--stats"]])
 def test_a_network_of_more_classes_than_its_card_names_ends_the_run(
     make_model: MakeModel, photos: Path, tmp_path: Path, more: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    model = make_model(logits=True, classes=ClassMap.of_names(["background", "dark"]))
+    model = make_model(classes=ClassMap.of_names(["background", "dark"]))
     assert main(["segment", str(photos), "-o", str(tmp_path / "out"), "--model", str(model), *more]) == 1
     assert "its card names only 2, counted from 0" in capsys.readouterr().err
 

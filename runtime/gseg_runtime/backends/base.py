@@ -1,12 +1,14 @@
 """What the pipeline asks of an inference engine."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy.typing as npt
 
 from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
 
@@ -41,3 +43,17 @@ class Backend(ABC):
     def run(self, images: Pixels) -> Plane:
         """Label maps uint8 [N, S, S] of images uint8 [N, S, S, 3]."""
         return self.infer(images, [LABELS])[0]
+
+
+def check_card(model: Path, card: ModelCard, shapes: Mapping[str, Sequence[Any]]) -> None:
+    """ModelCardError when the card tells of another size, or of other classes, than the graph has.
+
+    shapes: of INPUT and perhaps LOGITS; a side that is no number may have any length.
+    """
+    height, width, *_ = shapes[INPUT][1:]
+    count = shapes.get(LOGITS, [None, None])[1]
+    size, num_classes = card.input_size, len(card.classes)
+    for what, told, found in (("pixels", size, height), ("pixels", size, width), ("classes", num_classes, count)):
+        if isinstance(found, int) and found != told:
+            message = f"{model}: the model card tells of {told} {what}, but the network has {found}"
+            raise ModelCardError(message, "export it again with gseg export")

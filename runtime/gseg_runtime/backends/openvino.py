@@ -5,7 +5,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend
+from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend, check_card
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.onnx_file import path_or_content, read_card
@@ -38,6 +38,7 @@ class OpenVinoBackend(Backend):
         names = {name for output in self._model.outputs for name in output.get_names()}
         if LABELS not in names or {name for each in self._model.inputs for name in each.get_names()} != {INPUT}:
             raise ModelCardError(f"{model}: no graph from {INPUT} to {LABELS}", "export the model with gseg export")
+        check_card(model, self.card, dict(map(_shape, (*self._model.inputs, *self._model.outputs))))
         self.outputs = tuple(name for name in OUTPUTS if name in names)
         # Made once and freed by `close`: one that ends with its thread may wait there for OpenVINO's own thread, which
         # waits for Python's lock.
@@ -60,6 +61,12 @@ class OpenVinoBackend(Backend):
         while not self._requests.empty():
             self._requests.get()
         del self._model
+
+
+def _shape(port: Any) -> tuple[str, list[int | None]]:
+    """With its name; None for a side of any length."""
+    sides = port.get_partial_shape()
+    return port.get_any_name(), [side.get_length() if side.is_static else None for side in sides]
 
 
 def _import_openvino() -> Any:

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, LOGITS, Answer, Backend
+from gseg_runtime.backends.base import CONFIDENCE, INPUT, LABELS, LOGITS, Answer, Backend, check_card
 from gseg_runtime.cuda_libraries import preload, preload_tensorrt
 from gseg_runtime.driver import DRIVER_HINT, describe_gpu
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError
@@ -59,7 +59,7 @@ class OrtBackend(Backend):
                 f"device {device}: ONNX Runtime found the provider but could not start it",
                 f"run gseg doctor to see what is missing; or {_install(kind)}",
             )
-        self.outputs = _check_graph(self._session, model)
+        self.outputs = _check_graph(self._session, model, self.card)
 
     def infer(self, images: Pixels, outputs: Sequence[str]) -> list[Answer]:
         """An answer per output, of images uint8 [N, S, S, 3]. GsegError when a GPU fails, as when it is full."""
@@ -219,11 +219,12 @@ def _tensorrt_version() -> str:
     return "system"
 
 
-def _check_graph(session: Any, model: Path) -> tuple[str, ...]:
+def _check_graph(session: Any, model: Path, card: ModelCard) -> tuple[str, ...]:
     """The outputs that can be asked for; ModelCardError when the graph is not what a card promises."""
     inputs = [(tensor.name, tensor.type, len(tensor.shape)) for tensor in session.get_inputs()]
     outputs = {tensor.name: (tensor.type, len(tensor.shape)) for tensor in session.get_outputs()}
     if inputs != [(INPUT, "tensor(uint8)", 4)] or outputs.get(LABELS) != _OUTPUTS[LABELS]:
         message = f"{model}: expected a graph from uint8 [N, S, S, 3] to uint8 [N, S, S], got {inputs} to {outputs}"
         raise ModelCardError(message, "export the model with gseg export")
+    check_card(model, card, {each.name: each.shape for each in (*session.get_inputs(), *session.get_outputs())})
     return tuple(name for name, kind in _OUTPUTS.items() if outputs.get(name) == kind)
