@@ -57,6 +57,10 @@ class ImageError(GsegError):
     """A picture cannot be read."""
 
 
+class AnswerError(ImageError):
+    """What a model says of one picture is nothing to make a mask of."""
+
+
 class ModelCardError(GsegError):
     """A model carries no card, or one that this version cannot read."""
 

@@ -7,6 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_runtime.enlarged import Enlarged, Interpolated, Plane
+from gseg_runtime.errors import AnswerError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.guided import guided_labels
 from gseg_runtime.label_map import LabelMap, Pixels
@@ -52,7 +53,7 @@ class Inference:
 
     def prediction(self, index: int, letterbox: Letterbox, guide: Pixels | None = None) -> Prediction:
         """Of the photo that went into square `index` by `letterbox`. guide: the photo, uint8 [H, W, 3], for guided
-        edges; ValueError without logits, for then it would guide nothing.
+        edges; ValueError without logits, for then it would guide nothing. AnswerError for logits that are not finite.
         """
         confidence = None if self.confidence is None else self.confidence[index][letterbox.window]
         size = letterbox.height, letterbox.width
@@ -61,7 +62,7 @@ class Inference:
         if self.logits is None:
             labels = self.labels[index][letterbox.window]
             return Prediction(Enlarged(labels, *size), None if confidence is None else Enlarged(confidence, *size))
-        logits = self.logits[index][:, *letterbox.window]
+        logits = finite(self.logits[index][:, *letterbox.window])
         if guide is not None:
             labels = guided_labels(logits, letterbox.apply(guide)[letterbox.window], guide)
             return detailed_prediction(labels, confidence, letterbox)
@@ -80,6 +81,15 @@ def detailed_prediction(labels: LabelMap, confidence: Plane | None, letterbox: L
     return Prediction(plane, Enlarged(np.asarray(enlarged), height, width))
 
 
+def finite(logits: Logits) -> Logits:
+    """The same; AnswerError when one is none: the mask would be of that, or of whatever came first."""
+    if not np.isfinite(logits).all():
+        hint = "export it again without --fp16; if that does not help, train the student again"
+        raise AnswerError("the model's logits are not finite, as where half precision overflows", hint)
+    return logits
+
+
+@np.errstate(invalid="ignore")  # of logits that are not finite nobody gets to see it
 def confidence_of(logits: Logits, axis: int) -> Plane:
     """The share of the likeliest class in 255ths, uint8 without the axis of the classes."""
     return (255 / np.exp(logits - logits.max(axis=axis, keepdims=True)).sum(axis=axis)).round().astype(np.uint8)

@@ -12,7 +12,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction
+from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction, finite
 from gseg_runtime.smooth import Logits, SmoothMap, labels_of
 from gseg_runtime.tiling import Tiling
 
@@ -85,7 +85,7 @@ class Tiled:
         except Exception as error:  # those of the engines share no base class; none is the photo's fault
             raise GsegError(f"{self.model.device}: {error}") from error
         assert logits is not None
-        return logits[: len(squares)]
+        return finite(logits[: len(squares)])
 
 
 class _Blend:

@@ -33,6 +33,7 @@ from starlette.testclient import TestClient
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.enlarged import Plane
+from gseg_runtime.errors import AnswerError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.serving.app import ServeConfig, make_app
@@ -174,11 +175,12 @@ def test_a_place_is_free_again_whatever_came_of_its_request(client: MakeClient, 
         assert asker.post("/segment", content=body).status_code != 503
 
 
+@pytest.mark.parametrize("kind", [GsegError, AnswerError])
 def test_an_engine_that_fails_is_an_error_of_the_server(
-    client: MakeClient, loaded: LoadedModel, photos: Path, monkeypatch: Any
+    kind: type[GsegError], client: MakeClient, loaded: LoadedModel, photos: Path, monkeypatch: Any
 ) -> None:
     def fail(images: Pixels, outputs: Sequence[str]) -> list[Plane]:
-        raise GsegError("ONNX Runtime, cuda: out of memory", "try a smaller --batch")
+        raise kind("ONNX Runtime, cuda: out of memory", "try a smaller --batch")
 
     monkeypatch.setattr(loaded.backend, "infer", fail)
     answer = client().post("/segment", content=(photos / "a.jpg").read_bytes())

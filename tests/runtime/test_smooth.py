@@ -2,8 +2,10 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from conftest import MakePhoto
 from PIL import Image
@@ -172,3 +174,30 @@ def test_another_word_for_edges_is_a_usage_error(
     make_photo(tmp_path / "in" / "x.png")
     with Segmenter.load(model_with_logits, "cpu") as segmenter, pytest.raises(UsageError, match="got 'soft'"):
         segmenter.segment_folder(tmp_path / "in", tmp_path / "out", edges="soft")
+
+
+@pytest.fixture
+def model_that_overflows(model_with_logits: Path, tmp_path: Path) -> Path:
+    """Where a picture is black, its logits are infinite."""
+    graph = onnx.load(model_with_logits)
+    graph.graph.node[-1].output[0] = "finite"
+    graph.graph.node.append(onnx.helper.make_node("Div", ["finite", "one_channel"], ["logits"]))
+    onnx.save(graph, tmp_path / "overflows.onnx")
+    return tmp_path / "overflows.onnx"
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("options", [{}, {"edges": "guided"}, {"tile": 32}])
+def test_a_photo_of_logits_that_are_not_finite_fails_and_the_others_do_not(
+    options: dict[str, Any], model_that_overflows: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "in").mkdir()
+    for grey in (0, 100):
+        Image.new("L", (40, 40), grey).save(tmp_path / "in" / f"{grey}.png")
+    with Segmenter.load(model_that_overflows, "cpu") as segmenter:
+        report = segmenter.segment_folder(tmp_path / "in", tmp_path / "out", confidence=True, **options)
+        with pytest.raises(GsegError, match="logits are not finite"):
+            segmenter.segment([np.zeros((40, 40, 3), np.uint8)])
+    assert report.done == 1
+    assert [failure.path for failure in report.failures] == [str(tmp_path / "in" / "0.png")]
+    assert "logits are not finite" in report.failures[0].reason

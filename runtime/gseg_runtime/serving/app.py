@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from gseg_runtime.errors import GsegError, ImageError, UsageError
+from gseg_runtime.errors import AnswerError, GsegError, ImageError, UsageError
 from gseg_runtime.images import Decoding
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.pillow import is_too_large
@@ -131,6 +131,8 @@ def _told(error: GsegError) -> Response:
             return refusal(error.status, error.message, error.hint)
         case UsageError():
             return refusal(400, error.message, error.hint)
+        case AnswerError():
+            return _json(500, error.message, error.hint)
         case ImageError() if is_too_large(error.__cause__):
             return _json(413, error.message, "send a smaller picture")
         case ImageError():
