@@ -471,17 +471,62 @@ def test_a_request_that_takes_longer_than_headers_may_is_answered(
     assert answer.status_code == 200
 
 
-def test_more_connections_than_there_are_files_for_are_refused_and_the_rest_is_served(
+BEGUN = b"POST /segment HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\nn"
+
+
+def is_ended(connection: socket.socket) -> bool:
+    with suppress(ConnectionResetError):
+        return connection.recv(1) == b""
+    return True
+
+
+def test_of_more_connections_than_there_are_files_for_those_that_nobody_uses_are_closed(
     port: int, monkeypatch: Any
 ) -> None:
     monkeypatch.setattr("gseg_runtime.serving.connection.max_connections", lambda: 3)
     address = ("127.0.0.1", port)
     with ExitStack() as stack:
+        used = stack.enter_context(socket.create_connection(address, timeout=20))
+        used.sendall(BEGUN)
+        time.sleep(0.5)  # until it has arrived
         idle = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(8)]
+        assert all(map(is_ended, idle[:6]))
+        for connection, rest in ((used, b"o"), (idle[-1], BEGUN + b"o")):
+            connection.sendall(rest)
+            assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+
+def test_while_all_connections_are_used_more_are_refused(port: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gseg_runtime.serving.connection.max_connections", lambda: 3)
+    address = ("127.0.0.1", port)
+    with ExitStack() as stack:
+        used = [stack.enter_context(socket.create_connection(address, timeout=20)) for _ in range(3)]
+        for connection in used:
+            connection.sendall(BEGUN)
+        time.sleep(0.5)
+        assert is_ended(stack.enter_context(socket.create_connection(address, timeout=20)))
+        for connection in used:
+            connection.sendall(b"o")
+            assert connection.recv(65536).startswith(b"HTTP/1.1 422 ")
+
+
+def test_an_answer_that_nobody_reads_is_given_up(port: int, monkeypatch: Any) -> None:
+    monkeypatch.setattr("gseg_runtime.serving.connection.PATIENCE_S", 0.3)
+    file = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (2000, 2000, 3), dtype=np.uint8)).save(file, "BMP")
+    head = b"POST /segment?as=overlay HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n"
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(head % len(file.getvalue()) + file.getvalue())
+        answer = connection.recv(1024)
+        time.sleep(3)
         with suppress(ConnectionResetError):
-            assert idle[-1].recv(1) == b""
-        idle[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        assert idle[0].recv(65536).startswith(b"HTTP/1.1 200 ")
+            while part := connection.recv(65536):
+                answer += part
+    match = re.search(rb"content-length: (\d+)", answer)
+    assert match and len(answer) < int(match[1])
 
 
 def test_what_is_missing_is_named_with_its_extra(monkeypatch: Any, capsys: Any, model: Path) -> None:

@@ -10,6 +10,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from gseg_runtime.serving.guard import HEADERS
 
 PATIENCE_S = 30.0  # that the headers of a request may take, from the connection or the answer before on
+_ROUNDS = 4  # of that, in which nothing of an answer is taken: the system has megabytes of it before it takes more
 _HINT = "only HTTP/1.1 is spoken here, without TLS"
 
 
@@ -21,8 +22,18 @@ class Connection(H11Protocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if len(self.connections) > max_connections():
-            transport.abort()
+            (self._longest_idle() or self).transport.abort()
         self._watch()
+
+    def _longest_idle(self) -> "Connection | None":
+        """Of the connections that nobody uses; None when all are in use."""
+        idle = [each for each in self.connections if isinstance(each, Connection) and each.is_idle]
+        return min(idle, key=lambda each: each._end.when() if each._end else 0, default=None)
+
+    @property
+    def is_idle(self) -> bool:
+        is_sending = self.transport.get_write_buffer_size() > 0
+        return self._end is not None and not is_sending and not self.transport.is_closing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -36,12 +47,34 @@ class Connection(H11Protocol):
         super().on_response_complete()
         self._watch()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch()
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        self._watch()
+
     def _watch(self) -> None:
-        """Only while there is no request to answer: one that is being answered has limits of its own."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        """Only while it is the other side's turn: a request that is being answered has limits of its own."""
+        if self.cycle is not None and not self.cycle.response_complete and not self.flow.write_paused:
             self._forget()
         elif self._end is None:
-            self._end = self.loop.call_later(PATIENCE_S, self.transport.close)
+            self._wait()
+
+    def _wait(self, rounds: int = _ROUNDS) -> None:
+        num_left = self.transport.get_write_buffer_size()
+        self._end = self.loop.call_later(PATIENCE_S, self._lose_patience, num_left, rounds - 1)
+
+    def _lose_patience(self, num_before: int, rounds: int) -> None:
+        """num_before: bytes of an answer that were to be sent when it began; `close` would wait for these for ever."""
+        num_left = self.transport.get_write_buffer_size()
+        if not num_left:
+            self.transport.close()
+        elif num_left < num_before or rounds:
+            self._wait(_ROUNDS if num_left < num_before else rounds)
+        else:
+            self.transport.abort()
 
     def _forget(self) -> None:
         if self._end is not None:
