@@ -16,7 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from gseg_runtime.backends import choose
 from gseg_runtime.backends.ort import _cuda_options, _disabled, _trt_options, gpu_batch
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError, UsageError
+from gseg_runtime.model_card import ModelCard
 from gseg_runtime.onnx_file import read_card
 
 ORT = SimpleNamespace(__version__="1.31.1")
@@ -48,8 +50,11 @@ def test_only_half_precision_may_use_tensor_cores(make_model: MakeModel, precisi
     assert _cuda_options("cuda:1", read_card(make_model(precision=precision)))["use_tf32"] == tf32
 
 
-def test_a_gpu_gets_fewer_images_at_once_the_larger_they_are() -> None:
-    assert [gpu_batch(size) for size in (32, 128, 256, 512, 1024, 4096)] == [32, 32, 32, 8, 2, 1]
+def test_a_gpu_gets_fewer_images_at_once_the_larger_they_are_and_the_more_classes_there_are() -> None:
+    sizes = (32, 128, 256, 512, 1024, 4096)
+    for num_classes, expected in ((4, [32, 32, 32, 8, 2, 1]), (64, [32, 32, 16, 4, 1, 1])):
+        classes = ClassMap.of_names([f"class {number}" for number in range(num_classes)])
+        assert [gpu_batch(ModelCard(classes, size)) for size in sizes] == expected
 
 
 def test_the_folder_for_engines_is_made_with_those_above_it(model: Path, tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ _CUDA = "CUDAExecutionProvider"
 _TENSORRT = "TensorrtExecutionProvider"
 _CPU = "CPUExecutionProvider"
 GPU_BATCH, GPU_PIXELS = 32, 2**21  # at most, of a batch: of larger inputs three batches at once fill a GPU
+GPU_ANSWER = 2**28  # bytes of logits, of which there is a plane per class, on the GPU and in each of three batches here
 # Of a session: on x86 without VNNI instructions 8-bit products overflow unless it is told to be exact. It is slower for
 # it, but not with the weights of seven bits that the export makes for CPUs.
 EXACT_INT8 = ("session.x64quantprecision", "1")
@@ -47,7 +48,7 @@ class OrtBackend(Backend):
         )
         self._is_gpu = kind != "cpu"
         self.card = read_card(model)
-        self.batch = 1 if kind == "cpu" else batch or gpu_batch(self.card.input_size)
+        self.batch = 1 if kind == "cpu" else batch or gpu_batch(self.card)
         self.is_batch_fixed = kind == "trt"  # another shape would build another engine
         providers = _providers(
             ort, device, self.card, lambda: _trt_options(ort, model, device, self.card, self.batch, cache)
@@ -75,9 +76,10 @@ class OrtBackend(Backend):
         del self._session
 
 
-def gpu_batch(input_size: int) -> int:
-    """How many images of so many pixels a side a GPU is given at once."""
-    return max(1, min(GPU_BATCH, GPU_PIXELS // input_size**2))
+def gpu_batch(card: ModelCard) -> int:
+    """How many images a GPU is given at once."""
+    num_pixels = card.input_size**2
+    return max(1, min(GPU_BATCH, GPU_PIXELS // num_pixels, GPU_ANSWER // (4 * len(card.classes) * num_pixels)))
 
 
 def has_cuda_provider() -> bool:
