@@ -148,13 +148,12 @@ class _Process:
         self._pipe, theirs = Pipe()
         self._arrays = file_without_name()
         with theirs, ExitStack() as stack:
-            path = [place for place in sys.path if isinstance(place, str)]  # Python passes over all else, too
             handles = (theirs.fileno(), setting.handle, large, self._arrays.fileno())
             try:
                 pipe, out, large, arrays = (_behind_streams(handle, stack) for handle in handles)
-                # A group of its own: Ctrl-C is for the process that people see. -P: no modules of the working folder.
+                # A group of its own: Ctrl-C is for the process that people see.
                 self._process = subprocess.Popen(
-                    [get_executable(), "-P", "-c", _START.format(path=path, pipe=pipe)],
+                    _command(pipe),
                     stdin=subprocess.DEVNULL,
                     stdout=subprocess.DEVNULL,
                     pass_fds=(pipe, out, large, arrays),
@@ -203,6 +202,13 @@ def _photo_of(item: Job | Loaded | Entry) -> str:
         case Loaded():
             return str(item.job.photo)
     return str(item.photo)
+
+
+def _command(pipe: int) -> list[str]:
+    """-P: no modules of the working folder. -X utf8: names of files are the same bytes there as here."""
+    path = [place for place in sys.path if isinstance(place, str)]  # Python passes over all else, too
+    code = _START.format(path=path, pipe=pipe)
+    return [get_executable(), "-P", "-X", f"utf8={sys.flags.utf8_mode}", "-c", code]
 
 
 def _behind_streams(handle: int, stack: ExitStack) -> int:

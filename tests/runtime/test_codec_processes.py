@@ -295,6 +295,15 @@ def test_a_program_may_have_closed_its_streams(model: Path, many: Path, tmp_path
     assert len(list((tmp_path / "out").rglob("*.png"))) == 20
 
 
+@pytest.mark.parametrize("mode", ["0", "1"])
+def test_names_are_the_same_bytes_there_as_here(mode: str, model: Path, many: Path, tmp_path: Path) -> None:
+    (many / "0" / "00.jpg").rename(many / "0" / "é.jpg")
+    call = [sys.executable, "-X", f"utf8={mode}", "-c", SCRIPT, model, many, tmp_path / "out"]
+    env = {**os.environ, "LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    assert subprocess.run(call, env=env, capture_output=True, check=True, timeout=60).stdout == b"once\n20\n"
+    assert (tmp_path / "out" / "0" / "é.png").is_file()
+
+
 def test_of_processes_that_share_a_lock_one_holds_it_as_often_as_it_likes(tmp_path: Path) -> None:
     with (tmp_path / "lock").open("wb") as file:
         lock, handle = ProcessLock(file.fileno()), file.fileno()
