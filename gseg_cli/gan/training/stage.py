@@ -13,6 +13,7 @@ from gseg_cli.checkpoint import parent_of, read_meta
 from gseg_cli.gan.load import GanFile, read_gan
 from gseg_cli.gan.training.auto import auto_config
 from gseg_cli.gan.training.config import DEFAULT_FIT, Box, GanTrainConfig, from_saved
+from gseg_cli.gan.training.copies import about_copies
 from gseg_cli.gan.training.data import check_enough
 from gseg_cli.gan.training.grow import check_start
 from gseg_cli.gan.training.memory_need import warn_of_memory
@@ -245,6 +246,8 @@ def _train(
     """The run's outcome, the same in every process. how: of `train_gan`."""
     how["say"](describe(config))
     warn_of_memory(config, device, how["say"])
+    if how["world"].is_first and (warning := about_copies(images, config.held_out)):
+        how["say"](f"warning: {warning}")
     train_gan(images, config, run, device, **how)
     outcome = how["world"].agree(_outcome(run, images, unreadable) if how["world"].is_first else None)
     assert outcome is not None
