@@ -112,6 +112,21 @@ def test_a_list_of_classes_is_found_in_a_folder_around_all_photos(by_folder, tmp
         assert count_labels(source) == 20
 
 
+@pytest.mark.parametrize("top", [".", "", "set"])
+def test_a_list_of_classes_is_found_in_a_tar_as_in_a_zip(by_folder, tmp_path, top):
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(listed(by_folder, labels_of(by_folder)), arcname=top)
+        (by_folder / "dark" / "dataset.json").write_text("of another program")
+        tar.add(by_folder / "dark" / "dataset.json", arcname=f"{top}/set/dark/dataset.json")
+    classes = read_classes(tmp_path / "photos.tar")
+    assert classes.names is None and classes.indices.tolist() == [5] * 10 + [0] * 10
+    assert count_labels(tmp_path / "photos.tar") == 20
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        tar.add(listed(by_folder, labels_of(by_folder)[1:]), arcname=top)
+    with pytest.raises(GsegError, match=r"photos\.tar/\S*dataset\.json: gives 1 photo no class"):
+        read_classes(tmp_path / "photos.tar")
+
+
 def test_a_list_of_classes_that_is_damaged_is_an_error_and_not_passed_over(by_folder, tmp_path):
     path = pack(listed(by_folder, labels_of(by_folder)), tmp_path / "photos.zip")
     data = bytearray(path.read_bytes())

@@ -15,11 +15,10 @@ from torch import Tensor
 from gseg_cli.counted import counted
 from gseg_cli.gan.networks.config import MAX_WIDTH
 from gseg_cli.gan.training.photo_entry import Photo
-from gseg_cli.gan.training.sources import open_photos, open_zip
+from gseg_cli.gan.training.sources import LABELS, open_photos, open_zip, read_labels_in_tar
 from gseg_runtime.errors import GsegError
 
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
-LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 CONTAINERS = (".tar", ".parquet")  # of photos, which come first in their names
 SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}  # parts of a data set, no classes
 HINT = f"give classes with a {LABELS} as NVIDIA's dataset_tool.py writes it, or by a folder for each class"
@@ -77,17 +76,23 @@ def count_labels(source: Path) -> int:
 
 def _read_labels(source: Path) -> tuple[str, bytes] | None:
     """The name of the dataset.json at the top, or in the one folder that lies there, and what it says; None where there
-    is none.
+    is none, and for containers but zip and tar.
     """
     if source.is_dir():
         within = [source / LABELS, *sorted(source.glob(f"*/{LABELS}"))[:1]]
         path = next(filter(Path.is_file, within), None)
         return (str(path.relative_to(source)), _begin_of(path.open("rb"))) if path else None
+    if _is_tar(source):
+        return read_labels_in_tar(source, MAX_LABELS_BYTES)
     if not zipfile.is_zipfile(source):
         return None
     archive = open_zip(source)
     places = [name for name in archive.namelist() if PurePosixPath(name).match(LABELS) and name.count("/") < 2]
     return _read_member(source, archive, min(places, key=lambda n: (n.count("/"), n))) if places else None
+
+
+def _is_tar(source: Path) -> bool:
+    return source.suffix == ".tar" and source.is_file() and not zipfile.is_zipfile(source)
 
 
 def _read_member(source: Path, archive: zipfile.ZipFile, name: str) -> tuple[str, bytes]:
@@ -105,6 +110,8 @@ def _begin_of(file: IO[bytes]) -> bytes:
 def _by_list(source: Path, labels: str, data: bytes, names: Sequence[str]) -> PhotoClasses:
     """labels: where it lies below the source; names in it are as seen from there."""
     path, folder = source / labels, labels.removesuffix(LABELS)
+    if _is_tar(source):  # whose name comes first in those of its photos
+        folder = f"{source.name}/{folder}"
     try:
         class_of = {folder + name: index for name, index in _listed(json.loads(data)).items()}
     except (ValueError, RecursionError) as error:

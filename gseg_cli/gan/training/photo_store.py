@@ -12,7 +12,8 @@ from torch import Tensor
 from gseg_cli.counted import counted
 from gseg_cli.gan.training.config import Box, GanTrainConfig
 from gseg_cli.gan.training.data import Found, count_photos, has_transparent, load_images, map_images, needs_store
-from gseg_cli.gan.training.photo_classes import LABELS, count_labels
+from gseg_cli.gan.training.photo_classes import count_labels
+from gseg_cli.gan.training.sources import LABELS
 from gseg_cli.steps import Say
 from gseg_cli.world import PATIENCE, World
 from gseg_runtime.errors import GsegError

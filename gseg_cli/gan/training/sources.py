@@ -7,7 +7,7 @@ import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gseg_cli.gan.training import lmdb_file
 from gseg_cli.gan.training.lmdb_file import is_lmdb, photos_in_lmdb
@@ -19,7 +19,10 @@ from gseg_runtime.photo_names import without_masks
 
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
 PACKED = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
+LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 UNPACK = "unpack it and name the folder that comes out; a .zip or .tar is read as it is"
+
+Member = tuple[str, int, int]  # of a tar: name, place and size
 
 
 @contextmanager
@@ -93,6 +96,10 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
 
 
+def _is_wanted(name: str) -> bool:
+    return _is_image(name) or PurePosixPath(name).name == LABELS
+
+
 def _in_folder(source: Path) -> list[Photo]:
     paths = [path for path in list_images(source) if _is_image(path.name) and path.is_file()]
     return [Photo(str(path.relative_to(source)), path.stat().st_size, path.read_bytes) for path in paths]
@@ -112,28 +119,49 @@ def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[
 
 
 def _in_tars(shards: list[Path], stack: ExitStack) -> list[Photo]:
-    listed = _listed(tuple((shard.absolute(), *_state_of(shard)) for shard in shards))
+    listed = _members_of(shards)
     photos = [
         Photo(f"{shard.name}/{name}", num_bytes, _tar_reader(file.fileno(), offset, num_bytes))
         for shard, members in zip(shards, listed, strict=True)
         for file in [stack.enter_context(shard.open("rb"))]
         for name, offset, num_bytes in members
+        if _is_image(name)
     ]
     # Without the shard's name: masks may be in other shards than their photos.
     return sorted(without_masks(photos, lambda photo: photo.name.partition("/")[2]), key=_name)
 
 
+def read_labels_in_tar(source: Path, max_bytes: int) -> tuple[str, bytes] | None:
+    """The dataset.json at the top of a tar, or in the one folder that lies there: its name, and how it begins.
+
+    None where there is none.
+    """
+    (members,) = _members_of([source])
+    depth_of = {name: len(PurePosixPath(name).parts) for name, *_ in members if not _is_image(name)}
+    nearest = min(depth_of, key=lambda name: (depth_of[name], name), default=None)
+    if nearest is None or depth_of[nearest] > 2:
+        return None
+    offset, num_bytes = next(place for name, *place in members if name == nearest)
+    with source.open("rb") as file:
+        return nearest, os.pread(file.fileno(), min(num_bytes, max_bytes), offset)
+
+
+def _members_of(shards: Sequence[Path]) -> list[list[Member]]:
+    return _listed(tuple((shard.absolute(), *_state_of(shard)) for shard in shards))
+
+
 @lru_cache(maxsize=1)
-def _listed(shards: tuple[tuple[Path, *tuple[int, ...]], ...]) -> list[list[tuple[str, int, int]]]:
-    """Name, place and size of each photo in each tar, which has no list of them: it is read from end to end, once."""
+def _listed(shards: tuple[tuple[Path, *tuple[int, ...]], ...]) -> list[list[Member]]:
+    """Of each tar, which has no list of what is in it: it is read from end to end, once."""
     return [_list_tar(path) for path, *_ in shards]
 
 
-def _list_tar(shard: Path) -> list[tuple[str, int, int]]:
+def _list_tar(shard: Path) -> list[Member]:
+    """The photos, and any dataset.json."""
     try:
         with shard.open("rb") as file, tarfile.TarFile(fileobj=file) as tar:  # not packed: photos are read in place
             members = (member for member in tar if member.isreg() and not member.issparse())
-            return [(one.name, one.offset_data, one.size) for one in members if _is_image(one.name)]
+            return [(one.name, one.offset_data, one.size) for one in members if _is_wanted(one.name)]
     except tarfile.TarError as error:
         raise GsegError(
             f"{shard}: not a tar of photos that can be read: {error}", "copy it again, or unpack it"
