@@ -13,7 +13,7 @@ from PIL import Image
 
 from gseg_cli.gan.framing import CenterCrop
 from gseg_cli.gan.training.config import GanTrainConfig, check_square, parse_box
-from gseg_cli.gan.training.data import count_photos, load_images, map_images, needs_store
+from gseg_cli.gan.training.data import check_enough, count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import count_labels
 from gseg_cli.gan.training.photo_store import load_photos
 from gseg_cli.gan.training.stage import run_gan_train
@@ -130,6 +130,26 @@ def test_packed_archives_are_to_be_unpacked(tmp_path, name):
     with pytest.raises(GsegError, match="a packed archive") as caught:
         count_photos(tmp_path / name)
     assert caught.value.hint.startswith("unpack it and name the folder")
+
+
+@pytest.mark.parametrize(
+    ("name", "advice"),
+    [
+        ("a.MP4", "save frames of the videos"),
+        ("b/photos.zip", "name the zip"),
+        ("photos.tar.gz", "unpack it"),
+        ("a.NEF", "save the raw photos"),
+        ("notes.txt", "name a folder, zip, tar"),
+    ],
+)
+def test_a_folder_without_photos_is_told_what_lies_there_instead(tmp_path, name, advice):
+    path = tmp_path / name
+    path.parent.mkdir(exist_ok=True)
+    path.touch()
+    expected = rf"expected at least 16 photos, got 0; passed over 1 {path.suffix.lower()}$"
+    with pytest.raises(GsegError, match=expected) as caught:
+        check_enough(tmp_path)
+    assert caught.value.hint.startswith(advice)
 
 
 def test_a_tar_beside_photos_is_no_source(photos):

@@ -1,6 +1,7 @@
 """Training photos: a folder, a zip, tars ... -> one uint8 array, in memory or in a file that is mapped into it."""
 
 import os
+from collections import Counter, deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,12 +23,21 @@ from gseg_runtime.images import decode_image
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.picture_formats import open_photo
 from gseg_runtime.pillow import picture_errors
+from gseg_runtime.sources import passed_over_text
 from gseg_runtime.spread import spread
 from gseg_runtime.to_rgb import orientation_of, to_rgba, upright
+from gseg_runtime.walk import Search, walk_images
 from gseg_runtime.workers import num_cores
 
 NUM_LOOKED_AT = 20  # photos, for transparency
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
+# By what lies there instead.
+WAYS_OUT = (
+    ({".zip", ".tar", ".parquet", ".mdb"}, "name the zip, tar, LMDB or Parquet itself; unpack zips into one folder"),
+    ({".gz", ".tgz", ".7z", ".rar", ".zst", ".xz"}, "unpack it and name the folder that comes out"),
+    ({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".mts"}, "save frames of the videos as pictures first"),
+    ({".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"}, "save the raw photos as JPEG or PNG first"),
+)
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos of one kind of object"
 
 
@@ -74,8 +84,19 @@ def load_images(
 def check_enough(source: Path) -> int:
     """As `count_photos`; GsegError for fewer than `load_images` takes."""
     if (count := count_photos(source)) < MIN_PHOTOS:
-        raise GsegError(f"{source}: expected at least {MIN_PHOTOS} photos, got {count}", HINT)
+        others = _passed_over(source)
+        text = passed_over_text(others)
+        message = f"{source}: expected at least {MIN_PHOTOS} photos, got {count}" + (f"; {text}" if text else "")
+        raise GsegError(message, next((hint for kinds, hint in WAYS_OUT if others.keys() & kinds), HINT))
     return count
+
+
+def _passed_over(source: Path) -> Counter[str]:
+    """What else lies in a folder, by suffix."""
+    search = Search()
+    if source.is_dir():
+        deque(walk_images(str(source), search), maxlen=0)
+    return search.passed_over
 
 
 def count_photos(source: Path) -> int:
