@@ -130,11 +130,23 @@ def parse_classes(text: str) -> ClassMap:
         message = f"--classes: expected {', '.join(named)}, a file or names separated by commas, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
-    names = text.split(",") if is_list else _lines_of(path)
+    names = _between_commas(text) if is_list else _lines_of(path)
     names = [name.strip() for name in names if name.strip()]
+    if not is_list and len(names) == 1 and "," in names[0]:  # it would be one class, and nobody would see it
+        message = f"{path}: one line with commas, expected a name per line"
+        raise ConfigError(message, "write each name in a line of its own, or the names themselves after --classes")
     names = ["background" if name in BACKGROUND_WORDS else name for name in names if name != IGNORED_WORD]
     has_background = bool(names) and names[0].casefold() == "background"
     return checked_classes(ClassMap.of_names(names if has_background else ["background", *names]))
+
+
+def _between_commas(text: str) -> list[str]:
+    """ConfigError for half of a name that has a comma itself, in quotes or brackets."""
+    names = text.split(",")
+    if halves := [name for name in names if name.count("(") != name.count(")") or name.count('"') % 2]:
+        message = f"--classes: {halves[0].strip()!r} is half of a name: commas stand between names"
+        raise ConfigError(message, "write names with commas into a text file, one per line, and name that file")
+    return names
 
 
 def _text_of(path: Path) -> str:

@@ -17,7 +17,7 @@ from gseg_cli.project_file import parse_classes
 from gseg_cli.runs import open_run
 from gseg_cli.seeding import z_for_seeds
 from gseg_runtime.class_map import ClassMap, default_color, format_color
-from gseg_runtime.errors import BackendUnavailable, GsegError, ProjectError, UsageError
+from gseg_runtime.errors import BackendUnavailable, ConfigError, GsegError, ProjectError, UsageError
 from gseg_runtime.files import read_json
 
 CLASSES = ClassMap(("background", 'a "quoted" name', "haut-été"), ((0, 0, 0), (255, 128, 0), (1, 2, 3)))
@@ -148,6 +148,21 @@ def test_init_takes_classes_from_files(project, gan, tmp_path, capsys):
     assert Project.open(tmp_path / "p").classes == CLASSES
     assert main([*init, "nonsense"]) == 1
     assert "got 'nonsense'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["background,hair (long, dark)", 'background,"hair, long",skin'])
+def test_a_class_with_a_comma_in_its_name_is_not_made_two(tmp_path, text):
+    with pytest.raises(ConfigError, match="is half of a name") as caught:
+        parse_classes(text)
+    assert "text file, one per line" in caught.value.hint
+    (tmp_path / "names.txt").write_text("background\nhair (long, dark)\n")
+    assert parse_classes(str(tmp_path / "names.txt")).names == ("background", "hair (long, dark)")
+
+
+def test_a_list_of_classes_in_one_line_is_not_made_one_class(tmp_path):
+    (tmp_path / "names.txt").write_text("background, skin, hair\n")
+    with pytest.raises(ConfigError, match=r"names\.txt: one line with commas, expected a name per line"):
+        parse_classes(str(tmp_path / "names.txt"))
 
 
 @pytest.mark.parametrize("data", ["caf\u00e9\nhair\n".encode("latin-1"), "hair\n".encode("utf-16")])
