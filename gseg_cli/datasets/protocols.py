@@ -7,6 +7,7 @@ from typing import Any
 
 from PIL import Image
 
+from gseg_cli.counted import counted
 from gseg_cli.datasets.celebamask import CELEBAMASK_3, CELEBAMASK_10
 from gseg_cli.datasets.pascal_part import PASCAL_CAR, PASCAL_HORSE
 from gseg_cli.datasets.protocol import Example, Protocol
@@ -44,6 +45,7 @@ def write_protocol(
 
     split: None for the one that is scored; limit: only so many photos, the first. Returns what dataset.json says.
     A folder that holds anything is refused unless `overwrite`, or `resume`: then only what is missing is written.
+    GsegError, too, when no photo gives an example.
     """
     check_apart(out, [str(source)], [str(source)])
     split = split or protocol.splits[0]
@@ -67,6 +69,11 @@ def write_protocol(
     facts |= {"examples": outcomes.pop("", 0), "dropped": dict(sorted(outcomes.items()))}
     write_description(out / DESCRIPTION, KIND, facts)
     finish_folder(out)
+    if not facts["examples"]:  # there are no images/ and masks/, which the next command would miss
+        message = f"{out}: no example of {protocol.name} in {counted(len(photos), 'photo')} of {split}"
+        dropped = ", ".join(f"{count} {reason}" for reason, count in facts["dropped"].items())
+        hint = "take more of them: a larger --limit, with --resume" if limit else "choose another --split"
+        raise GsegError(message + (f"; dropped: {dropped}" if dropped else ""), hint)
     return facts
 
 

@@ -228,6 +228,16 @@ def test_a_foreign_folder_and_the_data_set_itself_are_left_alone(faces: Path, tm
         write_protocol(CELEBAMASK_3, faces, faces / "out")
 
 
+def test_photos_without_an_example_are_an_error_that_names_the_way_on(voc: Path, tmp_path: Path) -> None:
+    write_list(voc, "car_val", ["2008_000001 1", "2008_000000 1"])
+    write_annotated(voc, "2008_000000", [whole(10, 10, 30, 30)])
+    out = tmp_path / "out"
+    with pytest.raises(GsegError, match="no example of pascal-car in 1 photo of val; dropped: 1 small") as caught:
+        write_protocol(PASCAL_CAR, voc, out, limit=1)
+    assert caught.value.hint == "take more of them: a larger --limit, with --resume"
+    assert write_protocol(PASCAL_CAR, voc, out, limit=2, resume=True)["examples"] == 1
+
+
 def test_an_unknown_protocol_is_a_usage_error_that_names_the_known(tmp_path: Path, capsys: Any) -> None:
     assert main(["dataset", "celeba", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
     hint = capsys.readouterr().err
