@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from urllib.parse import unquote
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO
 from gseg_cli.annotate.match import Matcher, plain_stem
@@ -73,13 +74,27 @@ class PhotoMatcher(Matcher):
     def by_name(self, name: str, where: str) -> int:
         """The photo of the same name but for path and ending, else but for what tools and people add, too.
 
-        GsegError when there is not just one.
+        Of several it is the one whose folder the drawing lies in, or names. GsegError when there is not just one.
         """
         stem = plain_stem(name)
         called = self.samples.called
         found = called(Path(name).stem) or called(stem) or called(_OF_MASK.sub("", stem, count=1))
+        if len(found) > 1:  # cameras name the photos of each folder alike
+            found = self._in_same_folder(found, name) or self._in_same_folder(found, where) or found
         if len(found) == 1:
             return found[0]
         got = "none" if not found else " and ".join(self.samples.name(seed) for seed in found[:3])
         hint = f"name it after its photo, for example {self.samples.name(self.samples.seeds[0])}"
+        if len(found) > 1:
+            hint = "lay drawings out in folders as their photos are, or rename one of the photos"
         raise GsegError(f"{where}: expected the name of one photo in {self.samples.dir}, {stem[:100]!r} is {got}", hint)
+
+    def _in_same_folder(self, photos: Sequence[int], drawn: str) -> list[int]:
+        """Those whose folders are the last ones of a path, the deepest alone; none where they lie in no folder."""
+        folders = PurePosixPath(composed(unquote(drawn).replace("\\", "/"))).parts[:-1]
+        depth_of = {}
+        for photo in photos:
+            own = PurePosixPath(composed(self.samples.name(photo))).parts[:-1]
+            if own and folders[-len(own) :] == own:
+                depth_of[photo] = len(own)
+        return [photo for photo, depth in depth_of.items() if depth == max(depth_of.values())]

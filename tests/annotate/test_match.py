@@ -138,6 +138,27 @@ def test_a_picture_beside_is_found_however_its_accents_are_written(ten_samples, 
     assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (6,)
 
 
+def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
+    """As a camera names them, each day anew."""
+    for name in ("day 1/IMG_1.jpg", "d\u00e9c/IMG_1.jpg", "all/day 1/IMG_1.JPG", "IMG_1.jpg"):
+        path = tmp_path / "photos" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    folder = PhotoFolder.of(tmp_path / "photos")
+
+    def found(name, where="drawn/all.json"):
+        return folder.name(PhotoMatcher(folder).by_name(name, where))
+
+    assert found("day 1/IMG_1.png") == found("C:\\x\\day%201\\IMG_1.jpg") == "day 1/IMG_1.jpg"
+    assert found("IMG_1.jpg", "drawn/day 1/IMG_1.json") == "day 1/IMG_1.jpg"
+    assert found("all/day 1/IMG_1_mask.png") == "all/day 1/IMG_1.JPG"
+    assert found("de\u0301c/IMG_1.png") == "d\u00e9c/IMG_1.jpg"
+    for name in ("IMG_1.png", "day 2/IMG_1.png", "y 1/IMG_1.png"):
+        with pytest.raises(GsegError, match="expected the name of one photo") as caught:
+            found(name)
+        assert caught.value.hint.startswith("lay drawings out in folders as their photos are")
+
+
 def test_a_name_that_contradicts_the_picture_is_an_error(ten_samples, tmp_path):
     drawn = labelme(SKIN, path="000003.png", imageData=b64(picture(ten_samples, 6)))
     _, found = load(write(tmp_path / "000003.json", drawn), ten_samples, CLASSES)
