@@ -211,6 +211,14 @@ def test_the_square_of_a_photo_is_the_same_in_training_and_in_inversion(photos):
     np.testing.assert_array_equal(square, CenterCrop(90, 140, 8).apply(noise))
 
 
+def test_links_that_lead_nowhere_are_told_as_unreadable_photos(photos, tmp_path):
+    for i in range(3):
+        (photos / f"lost-{i}.jpg").symlink_to(tmp_path / "a disk that is gone" / f"{i}.jpg")
+    images, found = load_images(photos, 8)
+    assert len(images) == 20 and sorted(found.unreadable) == [f"lost-{i}.jpg" for i in range(3)]
+    assert "No such file" in found.unreadable["lost-0.jpg"]
+
+
 def test_folders_behind_links_are_trained_on_too_and_each_once(photos, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -101,8 +101,13 @@ def _is_wanted(name: str) -> bool:
 
 
 def _in_folder(source: Path) -> list[Photo]:
-    paths = [path for path in list_images(source) if _is_image(path.name) and path.is_file()]
-    return [Photo(str(path.relative_to(source)), path.stat().st_size, path.read_bytes) for path in paths]
+    """Links that lead nowhere stay, to be told: data is often linked from a disk that may be missing."""
+    paths = [path for path in list_images(source) if _is_image(path.name) and (path.is_file() or not path.exists())]
+    return [Photo(str(path.relative_to(source)), _num_bytes(path), path.read_bytes) for path in paths]
+
+
+def _num_bytes(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _in_zip(archive: zipfile.ZipFile) -> list[Photo]:
