@@ -16,6 +16,7 @@ from gseg_cli.gan.training.config import GanTrainConfig, check_square, parse_box
 from gseg_cli.gan.training.data import check_enough, count_photos, load_images, map_images, needs_store
 from gseg_cli.gan.training.photo_classes import count_labels
 from gseg_cli.gan.training.photo_store import load_photos
+from gseg_cli.gan.training.sources import open_photos
 from gseg_cli.gan.training.stage import run_gan_train
 from gseg_cli.world import ALONE
 from gseg_runtime.errors import GsegError, UsageError
@@ -136,7 +137,7 @@ def test_packed_archives_are_to_be_unpacked(tmp_path, name):
     ("name", "advice"),
     [
         ("a.MP4", "save frames of the videos"),
-        ("b/photos.zip", "name the zip"),
+        ("b/photos.zip", "name the file"),
         ("photos.tar.gz", "unpack it"),
         ("a.NEF", "save the raw photos"),
         ("notes.txt", "name a folder, zip, tar"),
@@ -209,6 +210,32 @@ def test_the_square_of_a_photo_is_the_same_in_training_and_in_inversion(photos):
     noise = np.random.default_rng(0).integers(0, 256, (90, 140, 3), dtype=np.uint8)
     square = load_one(encode(Image.fromarray(noise)), photos)
     np.testing.assert_array_equal(square, CenterCrop(90, 140, 8).apply(noise))
+
+
+def test_thumbnails_and_litter_in_archives_are_no_photos(photos, tmp_path):
+    """As Synology's and a Mac's folders come into them."""
+    litter = ["@eaDir/01.jpg/SYNOPHOTO_THUMB_M.jpg", "__MACOSX/01.jpg", "a/.01.jpg", "#recycle/01.jpg"]
+    for name in litter:
+        path = photos / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(encode(plain()))
+    packed, tar = pack(photos, tmp_path / "photos.zip"), shards(photos, tmp_path / "shards")
+    assert [count_photos(source) for source in (photos, packed, tar)] == [20, 20, 20]
+
+
+def test_names_in_a_zip_may_be_parted_as_windows_does(photos, tmp_path):
+    with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
+        for i, path in enumerate(sorted(photos.rglob("*.*"))):
+            archive.write(path, f"set\\{'images' if i % 2 else 'masks'}\\{i}.png")
+    with open_photos(tmp_path / "photos.zip") as found:
+        assert [photo.name for photo in found][:2] == ["set/images/1.png", "set/images/11.png"] and len(found) == 10
+    assert len(load_images(pack(photos, tmp_path / "all.zip"), 8)[0]) == 20
+
+
+def test_a_tar_in_capitals_is_one(photos, tmp_path):
+    (shard,) = shards(photos, tmp_path / "shards", 100).iterdir()
+    shard = shard.rename(tmp_path / "shards" / "PHOTOS.TAR")
+    assert count_photos(shard) == count_photos(tmp_path / "shards") == 20
 
 
 def test_links_that_lead_nowhere_are_told_as_unreadable_photos(photos, tmp_path):

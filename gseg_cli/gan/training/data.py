@@ -33,7 +33,10 @@ NUM_LOOKED_AT = 20  # photos, for transparency
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
 # By what lies there instead.
 WAYS_OUT = (
-    ({".zip", ".tar", ".parquet", ".mdb"}, "name the zip, tar, LMDB or Parquet itself; unpack zips into one folder"),
+    (
+        {".zip", ".tar", ".parquet", ".mdb"},
+        "name the file, or the folder that they lie in; unpack zips into one folder",
+    ),
     ({".gz", ".tgz", ".7z", ".rar", ".zst", ".xz"}, "unpack it and name the folder that comes out"),
     ({".mp4", ".mov", ".avi", ".mkv", ".m4v", ".webm", ".mts"}, "save frames of the videos as pictures first"),
     ({".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"}, "save the raw photos as JPEG or PNG first"),

@@ -15,7 +15,7 @@ from torch import Tensor
 from gseg_cli.counted import counted
 from gseg_cli.gan.networks.config import MAX_WIDTH
 from gseg_cli.gan.training.photo_entry import Photo
-from gseg_cli.gan.training.sources import LABELS, open_photos, open_zip, read_labels_in_tar
+from gseg_cli.gan.training.sources import LABELS, TAR, open_photos, open_zip, read_labels_in_tar
 from gseg_runtime.errors import GsegError
 
 MAX_LABELS_BYTES = 100_000_000  # of dataset.json; ImageNet's takes 60 MB
@@ -92,7 +92,7 @@ def _read_labels(source: Path) -> tuple[str, bytes] | None:
 
 
 def _is_tar(source: Path) -> bool:
-    return source.suffix == ".tar" and source.is_file() and not zipfile.is_zipfile(source)
+    return source.suffix.lower() == TAR and source.is_file() and not zipfile.is_zipfile(source)
 
 
 def _read_member(source: Path, archive: zipfile.ZipFile, name: str) -> tuple[str, bytes]:
@@ -166,7 +166,7 @@ def _is_around(folders: Sequence[tuple[str, ...]]) -> bool:
 def _folders_of(name: str) -> tuple[str, ...]:
     """From the outermost one in; a tar made of the folder it lay in begins its names with ./, which is none."""
     folders = PurePosixPath(name).parts[:-1]
-    return folders[1:] if folders and folders[0].endswith(CONTAINERS) else folders
+    return folders[1:] if folders and folders[0].lower().endswith(CONTAINERS) else folders
 
 
 def _checked(

@@ -15,9 +15,11 @@ from gseg_cli.gan.training.parquet_file import photos_in_parquet
 from gseg_cli.gan.training.photo_entry import MAX_PHOTO_BYTES, Photo, limited
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import SUFFIXES, list_images
+from gseg_runtime.litter import litter_kind
 from gseg_runtime.photo_names import without_masks
 
 HINT = "name a folder, zip, tar, LMDB or Parquet of photos"
+TAR, PARQUET = ".tar", ".parquet"
 PACKED = (".gz", ".tgz", ".bz2", ".tbz2", ".xz", ".txz", ".zst", ".7z", ".rar")
 LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the photos
 UNPACK = "unpack it and name the folder that comes out; a .zip or .tar is read as it is"
@@ -43,16 +45,20 @@ def _in_containers(folder: Path, stack: ExitStack) -> list[Photo]:
     """Of a folder without photos; Parquet also as it lies in the repositories of Hugging Face."""
     if (folder / lmdb_file.FILE).is_file():
         return photos_in_lmdb(folder / lmdb_file.FILE, stack)
-    parquet = sorted(folder.glob("*.parquet")) or sorted(folder.glob("data/*.parquet"))
-    return photos_in_parquet(parquet, stack) if parquet else _in_tars(sorted(folder.glob("*.tar")), stack)
+    parquet = _ending(folder, PARQUET) or _ending(folder / "data", PARQUET)
+    return photos_in_parquet(parquet, stack) if parquet else _in_tars(_ending(folder, TAR), stack)
+
+
+def _ending(folder: Path, suffix: str) -> list[Path]:
+    return sorted(path for path in folder.glob("*") if path.suffix.lower() == suffix)
 
 
 def _in_file(source: Path, stack: ExitStack) -> list[Photo]:
     if zipfile.is_zipfile(source):
         return without_masks(_in_zip(open_zip(source)), _name)
-    if source.suffix == ".tar":
+    if source.suffix.lower() == TAR:
         return _in_tars([source], stack)
-    if source.suffix == ".parquet":
+    if source.suffix.lower() == PARQUET:
         return photos_in_parquet([source], stack)
     if is_lmdb(source):
         return photos_in_lmdb(source, stack)
@@ -93,7 +99,10 @@ def photos_key(photos: Sequence[Photo]) -> str:
 
 
 def _is_image(name: str) -> bool:
-    return name.lower().endswith(SUFFIXES) and not Path(name).name.startswith(".")
+    """Not of a thumbnail: file servers keep them in folders of their own, which get into archives."""
+    if not name.lower().endswith(SUFFIXES):
+        return False
+    return not PurePosixPath(name).name.startswith(".") and not any(map(litter_kind, PurePosixPath(name).parts))
 
 
 def _is_wanted(name: str) -> bool:
@@ -111,8 +120,9 @@ def _num_bytes(path: Path) -> int:
 
 
 def _in_zip(archive: zipfile.ZipFile) -> list[Photo]:
-    members = sorted((i for i in archive.infolist() if _is_image(i.filename)), key=lambda i: i.filename)
-    return [Photo(member.filename, member.file_size, _zip_reader(archive, member)) for member in members]
+    named = [(member.filename.replace("\\", "/"), member) for member in archive.infolist()]  # as old Windows packs them
+    members = sorted((one for one in named if _is_image(one[0])), key=lambda one: one[0])
+    return [Photo(name, member.file_size, _zip_reader(archive, member)) for name, member in members]
 
 
 def _zip_reader(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> Callable[[], bytes]:
