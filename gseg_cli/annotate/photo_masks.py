@@ -18,6 +18,7 @@ from gseg_cli.annotate.photos import paint_photos
 from gseg_cli.counted import counted
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
 from gseg_cli.distill.labelled_photos import check_shape
+from gseg_cli.distill.turned_photos import about_turned
 from gseg_cli.folder_description import write_description
 from gseg_cli.label.photo_copies import check_masks_differ, said
 from gseg_runtime.class_map import ClassMap
@@ -27,6 +28,9 @@ from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, read_label_png, write_label_png
 from gseg_runtime.litter import litter_kind
 from gseg_runtime.plan import check_apart
+
+# Which scripts make, too; people draw shapes on what a viewer shows.
+MAPS = ("label maps", "masks of parts", "segmentation masks")
 
 
 class PackedLabels(NamedTuple):
@@ -86,7 +90,8 @@ def read_photo_masks(
         reading, folder, names, lambda labels, number: PackedLabels.of(labels),
         leave_out=leave_out, unlabelled=unlabelled, line_width=line_width,
     )  # fmt: skip
-    return PhotoMasks(kind, folder, names.classes, maps, tuple(work.failures), tuple(work.warnings))
+    warnings = [*work.warnings, *(about_turned([folder.image_path(number) for number in maps]) if kind in MAPS else ())]
+    return PhotoMasks(kind, folder, names.classes, maps, tuple(work.failures), tuple(warnings))
 
 
 def check_photo_masks(found: PhotoMasks, out: Path, *, source: Path, overwrite: bool) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.turned_photos import about_turned
 from gseg_cli.evaluate.compare import dataset_classes, said_classes
 from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
@@ -83,6 +84,8 @@ def about_labelled(folder: Path) -> list[str]:
     if white:
         values = "only 0 (background) and 255 (ignored), where a class is drawn with its index"
         warnings.append(f"masks of {values}: {len(white)}, for example {white[0]}")
+    if classes_of(folder) is None:  # else gseg wrote the masks, which are upright
+        warnings += about_turned([photo for photo, _ in labelled_photos(folder)])
     return warnings
 
 

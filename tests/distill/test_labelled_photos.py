@@ -240,6 +240,20 @@ def test_photos_without_a_mask_are_named_and_masks_that_say_little(folder):
     )
 
 
+@pytest.mark.parametrize(("orientation", "is_told"), [(1, False), (3, True), (6, False)])
+def test_masks_of_photos_that_lie_upside_down_in_their_files_are_doubted(folder, orientation, is_told):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    photo = folder / "images" / "a.png"
+    with Image.open(photo) as image:
+        upright = image.copy()
+    upright.save(photo, exif=exif)
+    told = [text for text in about_labelled(folder) if "upside down" in text]
+    assert len(told) == is_told and all(f": 1, for example {photo}; look whether" in text for text in told)
+    (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))  # as gseg label leaves it
+    assert not [text for text in about_labelled(folder) if "upside down" in text]
+
+
 def test_black_and_white_masks_are_doubted(folder):
     labels = np.zeros((20, 10))
     labels[:5] = 255
