@@ -18,6 +18,11 @@ _MASK_WORD = "(?:masks?|labels?|label_?map|seg|segmentation|annotation|gt)"
 _OF_MASK = re.compile(rf"^{_MASK_WORD}[-_. ]+(?=.)|(?<=.)[-_. ]+{_MASK_WORD}$", re.IGNORECASE)
 
 
+def _words(stem: str) -> str:
+    """IMG 0002, IMG-0002 and img_(0002) are img_0002."""
+    return re.sub(r"[\W_]+", "_", composed(stem).casefold()).strip("_")
+
+
 @dataclass(frozen=True)
 class PhotoFolder:
     """Those below a folder. A photo's number is FIRST_PHOTO and its place."""
@@ -45,6 +50,18 @@ class PhotoFolder:
     def called(self, stem: str) -> list[int]:
         """Those of that name, without folder and ending, however its accents are written."""
         return self._by_stem.get(composed(stem), [])
+
+    def called_alike(self, stem: str) -> list[int]:
+        """Those whose names differ in capitals, blanks and signs alone: Label Studio and Roboflow replace these."""
+        words = _words(stem)
+        return self._by_words.get(words, []) if words else []
+
+    @cached_property
+    def _by_words(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for seed, path in zip(self.seeds, self.paths, strict=True):
+            found.setdefault(_words(path.stem), []).append(seed)
+        return found
 
     @cached_property
     def _by_stem(self) -> dict[str, list[int]]:
@@ -78,7 +95,8 @@ class PhotoMatcher(Matcher):
         """
         stem = plain_stem(name)
         called = self.samples.called
-        found = called(Path(name).stem) or called(stem) or called(_OF_MASK.sub("", stem, count=1))
+        bare = _OF_MASK.sub("", stem, count=1)
+        found = called(Path(name).stem) or called(stem) or called(bare) or self.samples.called_alike(bare)
         if len(found) > 1:  # cameras name the photos of each folder alike
             found = self._in_same_folder(found, name) or self._in_same_folder(found, where) or found
         if len(found) == 1:

@@ -138,6 +138,17 @@ def test_a_picture_beside_is_found_however_its_accents_are_written(ten_samples, 
     assert load(tmp_path, ten_samples, CLASSES)[1].all().seeds == (6,)
 
 
+@pytest.mark.parametrize(
+    "name", ["3f2a1b4c-Foto_1.jpg", "Foto-1-_jpg.rf.5f3e2a7c9d01.jpg", "foto 1_mask.png", "Foto  (1).json"]
+)
+def test_a_photo_is_known_though_a_tool_put_other_signs_into_its_name(photo_called, name):
+    assert photo_called(name, "Foto (1).jpg", "Foto 11.jpg", "bert.jpg") == "Foto (1).jpg"
+    with pytest.raises(GsegError, match=r"is Foto \(1\)\.jpg and Foto_1\.png"):
+        photo_called("FOTO-1.png", "Foto_1.png")
+    with pytest.raises(GsegError, match="is none"):
+        photo_called("Foto_111.png")
+
+
 def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
     """As a camera names them, each day anew."""
     for name in ("day 1/IMG_1.jpg", "d\u00e9c/IMG_1.jpg", "all/day 1/IMG_1.JPG", "IMG_1.jpg"):
