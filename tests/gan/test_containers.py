@@ -160,6 +160,7 @@ def test_images_that_swell_are_unreadable_and_not_swallowed(photos, tmp_path, mo
     assert path.stat().st_size < 20_000
     images, found = load_images(path, 8)
     assert len(images) == 32 and list(found.unreadable) == [f"a.parquet/{i:07d}" for i in range(32, 100)]
+    assert "in one row group; write the file anew" in found.unreadable["a.parquet/0000032"]
 
 
 def test_photos_in_a_damaged_part_of_a_parquet_file_are_unreadable(photos, tmp_path):

@@ -12,6 +12,7 @@ from gseg_runtime.errors import BackendUnavailable, GsegError
 from gseg_runtime.pip_hint import install
 
 MAX_GROUP_BYTES = 2**31  # of the images of one row group, which are read together
+SMALLER_GROUPS = "write the file anew with fewer rows in each (row_group_size=100)"
 ROWS = 16  # read at once, and then measured
 USUAL = ("image", "img")  # where there are several columns of images
 KEPT = 2  # row groups in memory: photos are asked for in their order
@@ -66,6 +67,7 @@ class _Images:
     def __init__(self, file: Any, column: str) -> None:
         self.file, self.column = file, column
         self.lock = threading.Lock()
+        self.too_large = set[int]()  # row groups
         self.group = lru_cache(maxsize=KEPT)(self._read_group)
 
     def photos(self, path: Path) -> Iterator[Photo]:
@@ -81,6 +83,8 @@ class _Images:
             with self.lock:
                 images = self.group(group)
             data = images[row].as_py() if row < len(images) else None
+            if data is None and row >= len(images) and group in self.too_large:
+                raise ValueError(f"lies behind {MAX_GROUP_BYTES:,} bytes of images in one row group; {SMALLER_GROUPS}")
             if data is None:
                 raise ValueError("its image is not in the file, or cannot be read")
             return limited(data)
@@ -98,5 +102,6 @@ class _Images:
                 images += batch.column(0).field("bytes") if self.column.endswith(".bytes") else batch.column(0)
                 num_bytes += batch.nbytes
                 if num_bytes > MAX_GROUP_BYTES:
+                    self.too_large.add(group)
                     break
         return images
