@@ -11,7 +11,7 @@ from gseg_cli.evaluate.compare import dataset_classes, said_classes
 from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.class_map import IGNORE, ClassMap, composed
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.geometry import Letterbox
@@ -38,9 +38,9 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
             )
     photos: dict[Path, list[Path]] = {}
     for path in list_images(images):
-        photos.setdefault(path.relative_to(images).with_suffix(""), []).append(path)
+        photos.setdefault(_name_of(path, images), []).append(path)
     label_maps = [path for path in list_images(masks) if path.suffix.lower() == ".png"]
-    found = {path.relative_to(masks).with_suffix(""): path for path in label_maps}
+    found = {_name_of(path, masks): path for path in label_maps}
     if not found:
         raise GsegError(
             f"{masks}: no label map (PNG)",
@@ -48,7 +48,9 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
         )
     if len(found) < len(label_maps):
         twice = next(path for path in label_maps if path not in found.values())
-        raise GsegError(f"{twice}: another mask has this name in other capitals", "keep one of them")
+        raise GsegError(
+            f"{twice}: another mask has this name, but for capitals or how accents are written", "keep one of them"
+        )
     for name, mask in found.items():
         if name not in photos:
             raise GsegError(f"{mask}: no photo of this name in {images}", "a mask has the name of its photo")
@@ -58,6 +60,11 @@ def labelled_photos(folder: Path) -> list[tuple[Path, Path]]:
                 f"{mask}: belongs to {both}, expected one photo", "rename one, and give it a mask of its own"
             )
     return [(photos[name][0], mask) for name, mask in found.items()]
+
+
+def _name_of(path: Path, folder: Path) -> Path:
+    """Below the folder, without its ending, however its accents are written; a Mac takes them apart."""
+    return Path(composed(str(path.relative_to(folder).with_suffix(""))))
 
 
 def unlabelled_photos(folder: Path) -> list[Path]:

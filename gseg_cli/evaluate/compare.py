@@ -11,7 +11,7 @@ from gseg_cli.evaluate.boundary import TOLERANCE, Counts, boundary_counts
 from gseg_cli.evaluate.comparison import Comparison
 from gseg_cli.project_file import parse_classes
 from gseg_cli.steps import OnStep, Step, ignore_step
-from gseg_runtime.class_map import IGNORE, MAX_CLASSES, ClassMap, Color
+from gseg_runtime.class_map import IGNORE, MAX_CLASSES, ClassMap, Color, composed
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json
 from gseg_runtime.images import list_images
@@ -130,21 +130,29 @@ def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:
     below = _where_masks_lie(predicted, truth)
     masks = [below / path.with_suffix(".png") for path in relative]
     if not all((predicted / mask).is_file() for mask in masks):
-        in_full = _named_in_full(predicted)
-        masks = [mask if (predicted / mask).is_file() else in_full.get(mask, mask) for mask in masks]
+        others = _otherwise_named(predicted)
+        masks = [mask if (predicted / mask).is_file() else others.get(_composed(mask), mask) for mask in masks]
     missing = [mask for mask in masks if str(mask) in failed or not (predicted / mask).is_file()]
     if missing:
         raise _missing(missing, predicted, len(masks))
     return [(predicted / mask, truth / path) for mask, path in zip(masks, relative, strict=True)]
 
 
-def _named_in_full(folder: Path) -> dict[Path, Path]:
-    """Masks called x.jpg.png, as those of buckets are, by their short names; none where two have the same."""
+def _otherwise_named(folder: Path) -> dict[Path, Path]:
+    """Masks by their names with whole accents, which a Mac takes apart; x.jpg.png, as those of buckets are called, by
+    short ones. None where two have the same."""
     found = [path.relative_to(folder) for path in list_images(folder) if path.suffix.lower() == ".png"]
-    full = [path for path in found if is_named_like_a_picture(path.stem)]
-    short = [path.with_name(f"{Path(path.stem).stem}.png") for path in full]
-    count = Counter(short)
-    return {name: path for name, path in zip(short, full, strict=True) if count[name] == 1}
+    names = [_composed(_shortened(path)) for path in found]
+    count = Counter(names)
+    return {name: path for name, path in zip(names, found, strict=True) if count[name] == 1}
+
+
+def _shortened(path: Path) -> Path:
+    return path.with_name(f"{Path(path.stem).stem}.png") if is_named_like_a_picture(path.stem) else path
+
+
+def _composed(path: Path) -> Path:
+    return Path(composed(str(path)))
 
 
 def _where_masks_lie(predicted: Path, truth: Path) -> Path:

@@ -240,6 +240,13 @@ def test_photos_without_a_mask_are_named_and_masks_that_say_little(folder):
     )
 
 
+def test_a_mask_belongs_to_its_photo_however_their_accents_are_written(folder):
+    """A Mac takes them apart, and its zips carry that elsewhere."""
+    (folder / "images" / "a.png").rename(folder / "images" / "\u00e9t\u00e9.png")
+    (folder / "masks" / "a.png").rename(folder / "masks" / "e\u0301te\u0301.png")
+    assert len(read_labelled(folder, CLASSES, 16).images) == 2
+
+
 @pytest.mark.parametrize(("orientation", "is_told"), [(1, False), (3, True), (6, False)])
 def test_masks_of_photos_that_lie_upside_down_in_their_files_are_doubted(folder, orientation, is_told):
     exif = Image.Exif()

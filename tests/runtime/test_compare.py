@@ -52,6 +52,13 @@ def test_without_classes_the_report_names_them_or_they_are_numbered(folders: tup
     assert comparison.to_json() == compare_folders(*folders, CLASSES).to_json()
 
 
+def test_a_mask_is_found_however_the_accents_of_its_name_are_written(tmp_path: Path) -> None:
+    """A Mac takes them apart, and its zips carry that elsewhere."""
+    predicted = write_labels(tmp_path / "predicted", {"\u00e9t\u00e9/\u00e9.png": [[0, 1]], "a.jpg.png": [[0, 1]]})
+    truth = write_labels(tmp_path / "truth", {"e\u0301te\u0301/e\u0301.png": [[0, 1]], "a.png": [[0, 1]]})
+    assert compare_folders(predicted, truth, CLASSES).to_json()["images"] == 2
+
+
 def test_the_mask_of_a_photo_that_failed_since_is_no_prediction(
     model: Path, photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
