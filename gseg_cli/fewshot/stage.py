@@ -1,6 +1,7 @@
 """The stage `gseg fewshot-train`: from a GAN and a folder of annotations to a trained teacher in a run folder."""
 
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
-from gseg_cli.steps import OnStep, ignore_step
+from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError, ProjectError
 from gseg_runtime.files import sha256_file
@@ -55,10 +56,15 @@ def run_fewshot_train(
     _check_size(labelled.labels.shape[-1], generator.img_resolution, annotations)
     config = config.resolved(len(labelled.seeds), generator.img_resolution)
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
-    taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, on_step)
+    taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, partial(_tell_gaps, on_step))
     taught = _with_bars_as(IGNORE, generator, taught)
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
+
+
+def _tell_gaps(on_step: OnStep, step: Step) -> None:
+    """Else it would look as if the training ran twice."""
+    on_step(replace(step, unit="steps to fill gaps"))
 
 
 def _check_size(got: int, expected: int, annotations: Path) -> None:

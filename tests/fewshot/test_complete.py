@@ -69,8 +69,11 @@ def test_steps_count_up_over_all_rounds(generator, strokes):
 
 def test_the_command_fills_gaps_before_it_trains(tiny_gan, generator, strokes, tmp_path):
     annotate(generator, SEEDS, strokes, sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
-    config = FewshotConfig(steps=2)
-    done = run_fewshot_train(tiny_gan, tmp_path / "a", config, tmp_path / "runs", torch.device("cpu"))
+    config, steps = FewshotConfig(steps=2), []
+    cpu = torch.device("cpu")
+    done = run_fewshot_train(tiny_gan, tmp_path / "a", config, tmp_path / "runs", cpu, on_step=steps.append)
+    units = [step.unit for step in steps]  # else it would look as if it trained twice
+    assert units[:-2] == ["steps to fill gaps"] * 400 and units[-2:] == [None, None]
     tensors, _ = load_checkpoint(done.checkpoint, KIND)
     assert (tensors["annotated.labels"].numpy() != IGNORE).sum() > (strokes != IGNORE).sum()
 
