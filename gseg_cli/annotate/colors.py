@@ -20,6 +20,7 @@ MIN_COLORS, MAX_COLORS = (
     512,
     20_000,
 )  # a quarter of the pixels between these: photos have more, smoothed label maps fewer
+MOST_HIGH = 16  # higher byte of an object's number: 4351 of them in a picture; colours have more green, or none
 _UNDECIDED, _UNLABELLED = -1, -2
 
 
@@ -77,8 +78,8 @@ def refuse_numbers(pixels: Pixels, colors: Sequence[Color], where: str) -> None:
 
     pixels: [N, 3 or 4]; colors: of the classes. Read by colour, small numbers would all be a black background.
     """
-    has_reds = any(red and not (green or blue) for red, green, blue in colors)
-    if not has_reds and pixels[:, 0].any() and not pixels[:, 1:3].any():
+    has_reds = any(red and green <= MOST_HIGH and not blue for red, green, blue in colors)
+    if not has_reds and pixels[:, 0].any() and pixels[:, 1].max() <= MOST_HIGH and not pixels[:, 2].any():
         message = f"{where}: numbers of objects, saved as colours; which class each has stands in another file"
         hint = "export class indices as PNG (Segments.ai's format semantic), or COCO panoptic with its JSON"
         raise GsegError(message, hint)

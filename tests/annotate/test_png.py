@@ -228,6 +228,14 @@ def test_numbers_of_objects_saved_as_colours_are_an_error_that_tells_the_way(sam
     assert "numbers of objects, saved as colours" in failure.message and "class indices" in failure.hint
 
 
+def test_numbers_of_more_objects_than_a_byte_holds_are_told_alike(samples, source):
+    numbers = np.zeros((*face().shape, 3), np.uint8)
+    numbers[..., 0], numbers[:20, :, 1] = face(), 1  # 256 and up
+    Image.fromarray(numbers).save(source / "3.png")
+    (failure,) = import_pngs(source, samples, CLASSES).failures
+    assert "numbers of objects, saved as colours" in failure.message
+
+
 def test_reds_are_colours_where_a_class_is_red(samples, source):
     classes = ClassMap(("background", "skin", "eyes"), ((0, 0, 0), (255, 0, 0), (0, 255, 0)))
     Image.fromarray(np.stack([255 * (face() == 1)] + 2 * [0 * face()], -1).astype(np.uint8)).save(source / "3.png")
