@@ -165,7 +165,7 @@ def gan_train(
 
     # PyTorch is imported from here on: what is wrong has been refused.
     from gseg_cli.gan.training.auto import usual_start
-    from gseg_cli.gan.training.fid import Inception
+    from gseg_cli.gan.training.fid import load_inception
     from gseg_cli.gan.training.stage import run_or_resume_gan_train
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
@@ -184,7 +184,7 @@ def gan_train(
             say(f"training goes on from the toy faces of gseg, which learns sooner; --init-from {FRESH} starts anew")
             start = usual.start
         if fid_weights and world.is_first:
-            Inception(fid_weights, torch_device)  # tells of a wrong file before there is a run
+            load_inception(fid_weights, torch_device)  # tells of a wrong file before there is a run
         trained = run_or_resume_gan_train(
             images, given, runs or project_dir() / "runs", torch_device,
             resume=resume, conditional=conditional, crop=box, fit=fit if is_given(context, "fit") else None,

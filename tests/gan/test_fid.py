@@ -46,3 +46,14 @@ def test_weights_that_cannot_be_used_leave_no_run_behind(tmp_path, capsys, monke
     expected = "junk.pth: its weights cannot be read" if has_torch_fidelity() else "FID needs torch-fidelity"
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "runs").exists()
+
+
+def test_weights_are_loaded_once(tmp_path, monkeypatch):
+    tiny.write_photos(tmp_path / "photos")
+    loaded = []
+    monkeypatch.setattr(fid.Inception, "__init__", lambda self, weights, device: loaded.append(weights))
+    monkeypatch.setattr(fid.Inception, "distances", lambda self, photos, samples: {"fid": 1.0})
+    small = ["--resolution", "8", "--channel-base", "64", "--kimg", "0.002", "--batch", "2", "--device", "cpu"]
+    fid_weights = ["--fid-weights", str(tmp_path / "weights.pth"), "--runs", str(tmp_path / "runs")]
+    assert main(["gan-train", str(tmp_path / "photos"), *small, *fid_weights]) == 0
+    assert len(loaded) == 1

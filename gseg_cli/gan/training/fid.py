@@ -1,6 +1,7 @@
 """FID and KID by torch-fidelity, with Inception weights that the user brings."""
 
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -57,3 +58,9 @@ class Inception:
     @torch.no_grad()
     def _features(self, images: Tensor) -> Tensor:
         return torch.cat([self.net(batch.to(self.device))[0].cpu() for batch in images.split(BATCH)])
+
+
+@lru_cache(maxsize=1)
+def load_inception(weights: Path, device: torch.device) -> Inception:
+    """Once for whoever checks the file and whoever measures."""
+    return Inception(weights, device)

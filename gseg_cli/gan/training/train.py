@@ -15,7 +15,7 @@ from gseg_cli.device import fixed_shapes
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.load import GanModule, save_gan
 from gseg_cli.gan.training.config import GanTrainConfig
-from gseg_cli.gan.training.fid import Inception
+from gseg_cli.gan.training.fid import Inception, load_inception
 from gseg_cli.gan.training.metrics import generate, overfit, swd
 from gseg_cli.gan.training.photo_classes import PhotoClasses
 from gseg_cli.gan.training.plot import draw_curves, read_curves
@@ -71,7 +71,7 @@ def train_gan(
         parents = read_meta(run.checkpoint)["parents"]
     meta = {"trained": {**asdict(config), "num_photos": len(images)}, "parents": parents}
     meta |= {"class_names": classes.names} if classes and classes.names else {}
-    inception = Inception(fid_weights, device) if fid_weights and world.is_first else None
+    inception = load_inception(fid_weights, device) if fid_weights and world.is_first else None
     session = _Session(trainer, run, meta, say, on_step, inception)
     if resume and world.is_first:
         run.forget_after(trainer.num_images)
