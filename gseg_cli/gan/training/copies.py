@@ -24,11 +24,13 @@ def about_copies(images: Tensor, num_held_out: int) -> str | None:
     return f"{copies} of photos that are trained on: swd and overfit look better than they are (leave out the copies)"
 
 
-def _shared(images: Tensor, a: Sequence[int], b: Sequence[int], key: Key) -> tuple[list[int], list[int]]:
+def _shared(images: Tensor, many: Sequence[int], few: Sequence[int], key: Key) -> tuple[list[int], list[int]]:
     """Those rows of each whose key one of the other has, too."""
-    keys_a, keys_b = ({row: key(images[row]) for row in rows} for rows in (a, b))
-    both = set(keys_a.values()) & set(keys_b.values())
-    return [row for row in a if keys_a[row] in both], [row for row in b if keys_b[row] in both]
+    keys = {row: key(images[row]) for row in few}
+    wanted = set(keys.values())
+    alike = {row: found for row in many if (found := key(images[row])) in wanted}  # of a million photos few
+    both = set(alike.values())
+    return [*alike], [row for row in few if keys[row] in both]
 
 
 def _middle_row(image: Tensor) -> bytes:
