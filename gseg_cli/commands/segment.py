@@ -279,9 +279,13 @@ def _project_model() -> Path:
 
 
 def _show(output: "Output", report: "FolderReport", out: str) -> None:
+    from gseg_runtime.sheet import SHEET
     from gseg_runtime.sources import passed_over_text
 
     passed_over = passed_over_text(report.passed_over)
+    sheet = Path(out, SHEET)
+    if report.done and sheet.is_file():
+        output.say(f"look at {sheet}: some of the photos beside their masks")
     text = f"{out}: {masks_in(report)}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
     errors = list(_failed(report.failures))

@@ -6,16 +6,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import simplejpeg
+
 from gseg_runtime.class_map import ClassMap, format_color
 from gseg_runtime.files import is_cut_off
 from gseg_runtime.images import TRUNCATED, Decoding
+from gseg_runtime.label_map import Pixels
 from gseg_runtime.manifest import Entry
 from gseg_runtime.plan import CONFIDENCE, CUTOUT, LABELME, LARGE_OVERLAY, OVERLAY, YOLO
 from gseg_runtime.png import is_gseg_png
 from gseg_runtime.polygons import is_cut_labelme, is_cut_yolo, is_gseg_labelme, is_gseg_yaml, is_gseg_yolo
 from gseg_runtime.to_rgb import BLACK
 
-JPEG_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes: tells our overlays from others' files
+_COMMENT = b"\xff\xfe\x00\x06gseg"  # a segment behind the first two bytes of a JPEG: tells ours from others' files
+_QUALITY = 90
 _JPEG_SIDE = 65_500  # pixels; libjpeg takes no more
 
 
@@ -97,6 +102,12 @@ def overlay_suffix(height: int, width: int) -> str:
     return OVERLAY if max(height, width) <= _JPEG_SIDE else LARGE_OVERLAY
 
 
+def encode_jpeg(pixels: Pixels) -> bytes:
+    """As `is_gseg_file` knows it."""
+    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), _QUALITY)
+    return jpeg[:2] + _COMMENT + jpeg[2:]
+
+
 def is_gseg_file(path: Path) -> bool:
     """Whether `PhotoWork` wrote this file beside a mask, or the mask itself."""
     is_ours = _SIGNS.get(path.suffix)
@@ -112,14 +123,14 @@ def is_cut_gseg_file(path: Path) -> bool:
     return is_cut_off(path) if is_cut is None else path.is_file() and not path.is_symlink() and is_cut(path)
 
 
-def _is_gseg_overlay(path: Path) -> bool:
+def _is_gseg_jpeg(path: Path) -> bool:
     with path.open("rb") as file:
-        return file.read(2 + len(JPEG_COMMENT))[2:] == JPEG_COMMENT
+        return file.read(2 + len(_COMMENT))[2:] == _COMMENT
 
 
 _SIGNS: dict[str, Callable[[Path], bool]] = {
     ".png": is_gseg_png,
-    ".jpg": _is_gseg_overlay,
+    ".jpg": _is_gseg_jpeg,
     ".json": is_gseg_labelme,
     ".txt": is_gseg_yolo,
     ".yaml": is_gseg_yaml,

@@ -19,6 +19,7 @@ from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
 from gseg_runtime.photo_work import Work, settings_of
 from gseg_runtime.plan import BINARY, LARGE_OVERLAY, LAYER
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
+from gseg_runtime.sheet import NUM_PHOTOS, SHEET, draw_sheet
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
 from gseg_runtime.to_rgb import BLACK
@@ -207,8 +208,15 @@ def _finish(folder: MaskFolder, model: LoadedModel, options: FolderOptions) -> F
     report = _report(folder, model)
     if options.failures:
         write_failures(folder.path, (failure.path for failure in report.failures))
+    _write_sheet(folder, model.card.classes, options)
     folder.finish(report.to_json())
     return report
+
+
+def _write_sheet(folder: MaskFolder, classes: ClassMap, options: FolderOptions) -> None:
+    workers = options.workers or num_cores()
+    if sheet := draw_sheet(folder.path, folder.jobs.spread(NUM_PHOTOS), classes, options.decoding, workers):
+        folder.out.write(SHEET, sheet)
 
 
 @contextmanager
@@ -228,7 +236,7 @@ def _open_folder(
     contents = Contents(
         key=model.sha256,
         suffixes=extras.suffixes,
-        tables=(*TABLES, FAILURES),
+        tables=(*TABLES, FAILURES, str(SHEET)),
         is_ours=is_gseg_file,
         is_cut=is_cut_gseg_file,
         is_enough=extras.are_told_by,

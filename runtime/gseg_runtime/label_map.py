@@ -94,20 +94,17 @@ def _mix(
 
 
 def contact_sheet(rows: Sequence[Sequence[Pixels]], cell: int, titles: Sequence[str] = ()) -> Pixels:
-    """Pictures in a grid, each fitted into a square of `cell` pixels; `titles` stand above the columns.
-
-    Small pictures are enlarged without smoothing, so that label maps and pixels are seen as they are.
-    """
+    """Pictures in a grid, each `fitted` into a square of `cell` pixels; `titles` stand above the columns."""
     num_columns = max(len(row) for row in rows)
     gap, top = max(2, cell // 32), max(16, cell // 6) if titles else 0
     size = (num_columns * (cell + gap) + gap, top + len(rows) * (cell + gap) + gap)
     sheet = Image.new("RGB", size, "white")
     for row_index, row in enumerate(rows):
         for column, image in enumerate(row):
-            fitted = _fit(image, cell)
-            x = gap + column * (cell + gap) + (cell - fitted.width) // 2
-            y = gap + top + row_index * (cell + gap) + (cell - fitted.height) // 2
-            sheet.paste(fitted, (x, y))
+            picture = fitted(image, cell)
+            x = gap + column * (cell + gap) + (cell - picture.width) // 2
+            y = gap + top + row_index * (cell + gap) + (cell - picture.height) // 2
+            sheet.paste(picture, (x, y))
     draw = ImageDraw.Draw(sheet)
     for column, title in enumerate(titles):
         font = ImageFont.load_default(max(10, top * 5 // 8))
@@ -127,7 +124,8 @@ def _contours(labels: LabelMap) -> npt.NDArray[np.bool_]:
     return edges
 
 
-def _fit(image: Pixels, cell: int) -> Image.Image:
+def fitted(image: Pixels, cell: int) -> Image.Image:
+    """With a longer side of `cell` pixels; small pictures without smoothing, so that pixels are seen as they are."""
     picture = Image.fromarray(image)
     scale = cell / max(picture.size)
     size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))

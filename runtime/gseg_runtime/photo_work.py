@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import simplejpeg
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.coco_rle import coco_annotations, coco_instances
@@ -16,7 +15,7 @@ from gseg_runtime.cutout import encode_cutout
 from gseg_runtime.detail import Detail
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.extras import JPEG_COMMENT, Extras, overlay_suffix
+from gseg_runtime.extras import Extras, encode_jpeg, overlay_suffix
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import decode_image, large_lock
 from gseg_runtime.label_map import LabelMap, Pixels, overlay
@@ -29,8 +28,6 @@ from gseg_runtime.png import encode_color_png, encode_png
 from gseg_runtime.polygons import labelme_json, yolo_text
 from gseg_runtime.prediction import Inference, Prediction
 from gseg_runtime.tiles import Tiled
-
-_OVERLAY_QUALITY = 90
 
 
 @dataclass(frozen=True)
@@ -242,5 +239,4 @@ def overlay_file(pixels: Pixels, labels: LabelMap, classes: ClassMap, suffix: st
     mixed = overlay(pixels, labels, classes)
     if suffix == LARGE_OVERLAY:
         return encode_color_png(mixed)
-    jpeg = simplejpeg.encode_jpeg(np.ascontiguousarray(mixed), _OVERLAY_QUALITY)
-    return jpeg[:2] + JPEG_COMMENT + jpeg[2:]
+    return encode_jpeg(mixed)

@@ -11,6 +11,7 @@ import numpy as np
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.sources import Source, list_photos, no_photo
+from gseg_runtime.spread import spread
 from gseg_runtime.walk import Search
 
 # What stands in their names instead of .png; an overlay too large for JPEG is a PNG.
@@ -40,7 +41,7 @@ class Plan:
 
     def __iter__(self) -> Iterator[Job]:
         for base, names in self.names.items():
-            yield from (Job(Path(base, name), Path(self.mask_of(name))) for name in names)
+            yield from (self._job(base, name) for name in names)
 
     def __len__(self) -> int:
         return sum(map(len, self.names.values()))
@@ -53,11 +54,24 @@ class Plan:
         """x.jpg becomes x.png, or x.jpg.png with `full_names`."""
         return (name if self.full_names else os.path.splitext(name)[0]) + ".png"
 
+    def spread(self, count: int) -> list[Job]:
+        """At most so many of them, evenly spread."""
+        found: list[Job] = []
+        numbers, start = spread(range(len(self)), count), 0
+        for base, names in self.names.items():
+            inside = (names[number - start] for number in numbers if start <= number < start + len(names))
+            found += [self._job(base, name) for name in inside]
+            start += len(names)
+        return found
+
+    def _job(self, base: str, name: str) -> Job:
+        return Job(Path(base, name), Path(self.mask_of(name)))
+
     def filtered(self, is_kept: Callable[[Job], bool]) -> "Plan":
         """The same with only those jobs."""
         kept: dict[str, list[str]] = {}
         for base, names in self.names.items():
-            kept[base] = [name for name in names if is_kept(Job(Path(base, name), Path(self.mask_of(name))))]
+            kept[base] = [name for name in names if is_kept(self._job(base, name))]
         return Plan(kept, self.search, self.full_names)
 
     def shard(self, index: int, count: int) -> "Plan":

@@ -20,7 +20,8 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.label_map import Pixels, overlay, read_label_png
 
 ALL = {"overlay": True, "confidence": True, "coco": True, "stats": True}
-EXTRA = {"gseg-manifest.jsonl", "gseg-report.json", "gseg-coco.json", "gseg-stats.csv"}
+ALWAYS = {"gseg-manifest.jsonl", "gseg-report.json", "gseg-sheet.jpg"}
+EXTRA = {*ALWAYS, "gseg-coco.json", "gseg-stats.csv"}
 
 
 @pytest.fixture
@@ -42,7 +43,7 @@ def test_everything_lies_beside_the_masks_and_is_replaced_with_them(
     assert names_in(out) == beside | EXTRA
     masks = {stem: (out / f"{stem}.png").read_bytes() for stem in stems}
     segmenter.segment_folder(photos, out, overwrite=True)
-    assert names_in(out) == {f"{stem}.png" for stem in stems} | {"gseg-manifest.jsonl", "gseg-report.json"}
+    assert names_in(out) == {f"{stem}.png" for stem in stems} | ALWAYS
     assert masks == {stem: (out / f"{stem}.png").read_bytes() for stem in stems}
     Image.new("RGB", (8, 8)).save(out / "mine.overlay.jpg")
     with pytest.raises(GsegError, match=r"did not write, for example mine\.overlay\.jpg"):
