@@ -86,7 +86,8 @@ async function start() {
   }
 
   const drop = find("drop");
-  find("file").addEventListener("change", (event) => event.target.files[0] && segment(event.target.files[0]));
+  const segmentChosen = () => find("file").files[0] && segment(find("file").files[0]);
+  find("file").addEventListener("change", segmentChosen);
   for (const kind of ["dragover", "dragleave", "drop"]) {
     drop.addEventListener(kind, (event) => {
       event.preventDefault();
@@ -95,6 +96,7 @@ async function start() {
     });
   }
   say("ready");
+  segmentChosen(); // while the model was still on its way
 }
 
 start().catch((error) => say(error.message, true));
