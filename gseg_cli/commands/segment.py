@@ -202,7 +202,7 @@ def segment(
         into = (
             partial(segmenter.segment_remote, images[0], out, engine=ray, on_rows=on_rows, warn=output.warn)
             if is_remote
-            else partial(segmenter.segment_files, sources, out, on_image=on_image)
+            else partial(segmenter.segment_files, sources, out, on_image=on_image, sheet=True)
         )
         report = into(
             overwrite=overwrite,

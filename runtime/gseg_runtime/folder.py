@@ -41,7 +41,8 @@ class FolderOptions:
     x.binary-NAME.png, a mask of 0 and 255 for each part. layers: x.layer-NAME.png, a cut-out of each part. parts: the
     classes that these three show; none are all but the background. polygons: labelme/x.json, and yolo/labels/x.txt with
     yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. instances: gseg-instances.json, an annotation for each
-    connected part. failures: gseg-failures.txt, the names of photos that failed.
+    connected part. failures: gseg-failures.txt, the names of photos that failed. sheet: gseg-sheet.jpg, twelve of the
+    photos with their masks over them; of large photos it takes a tenth of a second for each.
     """
 
     overwrite: bool = False
@@ -59,6 +60,7 @@ class FolderOptions:
     instances: bool = False
     stats: bool = False
     failures: bool = False
+    sheet: bool = False
     fast_decode: bool = False
     background: Color = BLACK
     allow_truncated: bool = False
@@ -208,7 +210,8 @@ def _finish(folder: MaskFolder, model: LoadedModel, options: FolderOptions) -> F
     report = _report(folder, model)
     if options.failures:
         write_failures(folder.path, (failure.path for failure in report.failures))
-    _write_sheet(folder, model.card.classes, options)
+    if options.sheet:
+        _write_sheet(folder, model.card.classes, options)
     folder.finish(report.to_json())
     return report
 

@@ -17,6 +17,7 @@ def test_segment_then_evaluate(model: Path, photos: Path, tmp_path: Path, capsys
     shown = capsys.readouterr()
     assert shown.out.startswith(f"{out}: 4 masks, ")
     assert "device: ONNX Runtime, CPU" in shown.err and "4/4 images" in shown.err
+    assert f"look at {out / 'gseg-sheet.jpg'}" in shown.err and (out / "gseg-sheet.jpg").is_file()
 
     assert main(["evaluate", str(out), str(out), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)

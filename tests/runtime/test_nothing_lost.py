@@ -257,7 +257,7 @@ def test_a_name_that_leaves_no_room_for_its_mask_costs_only_that_photo(
         (str(long), f"its file {'x' * 248}.confidence.png cannot be written: File name too long")
     ]
     assert sorted(path.name for path in (tmp_path / "more").glob("*.*")) == [
-        "gseg-manifest.jsonl", "gseg-report.json", "gseg-sheet.jpg", "y.confidence.png", "y.overlay.jpg", "y.png"
+        "gseg-manifest.jsonl", "gseg-report.json", "y.confidence.png", "y.overlay.jpg", "y.png"
     ]  # fmt: skip
 
 

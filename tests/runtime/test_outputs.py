@@ -19,9 +19,9 @@ from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.label_map import Pixels, overlay, read_label_png
 
-ALL = {"overlay": True, "confidence": True, "coco": True, "stats": True}
-ALWAYS = {"gseg-manifest.jsonl", "gseg-report.json", "gseg-sheet.jpg"}
-EXTRA = {*ALWAYS, "gseg-coco.json", "gseg-stats.csv"}
+ALL = {"overlay": True, "confidence": True, "coco": True, "stats": True, "sheet": True}
+ALWAYS = {"gseg-manifest.jsonl", "gseg-report.json"}
+EXTRA = {*ALWAYS, "gseg-coco.json", "gseg-stats.csv", "gseg-sheet.jpg"}
 
 
 @pytest.fixture

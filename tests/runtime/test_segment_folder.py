@@ -17,7 +17,7 @@ from gseg_runtime.folder import Progress
 from gseg_runtime.label_map import read_label_png
 
 MASKS = ["a.png", "b.png", "deep/a.png", "deep/er/photo de la mère\n.png"]
-EXTRA = ["gseg-manifest.jsonl", "gseg-report.json", "gseg-sheet.jpg"]
+EXTRA = ["gseg-manifest.jsonl", "gseg-report.json"]
 
 
 def tree(folder: Path) -> list[str]:

@@ -31,7 +31,7 @@ Engine = Callable[[Task, Iterator[Block], Take, Begin], str]  # what did it, in 
 OnRows = Callable[[int, list[Row]], None]
 
 _WITH_BUCKET = ("s3", "s3a", "gs", "gcs", "az", "abfs")
-_NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures")
+_NOT_HERE = ("overwrite", "polygons", "coco", "instances", "stats", "failures", "sheet")
 
 
 def segment_stores(
