@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSet
 from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Painted, paint_all
 from gseg_cli.annotate.photo_folder import PhotoFolder, PhotoMatcher
@@ -22,7 +23,6 @@ from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels, contact_sheet, overlay
-from gseg_runtime.legend import with_legend
 
 SHEET = "photos.png"  # beside the previews
 _CELL = 192

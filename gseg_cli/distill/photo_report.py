@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.distill.behaviour import Behaviour, observe
 from gseg_cli.distill.pairs import read_pairs
 from gseg_cli.distill.photos import Photos, read_photos
@@ -24,7 +25,6 @@ from gseg_cli.steps import OnStep, ignore_step
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import write_json
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
-from gseg_runtime.legend import with_legend
 
 REPORT, SHEET = "photos.json", "photos-worst"
 WORST, CELL = 24, 160

@@ -3,12 +3,12 @@
 import numpy as np
 from torch import Tensor
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.distill.config import DistillConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.picture_files import titled
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
-from gseg_runtime.legend import with_legend
 from gseg_runtime.spread import spread
 
 ROWS = 6

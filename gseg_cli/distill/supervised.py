@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
@@ -25,7 +26,6 @@ from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay
-from gseg_runtime.legend import with_legend
 from gseg_runtime.spread import spread
 
 KIND = "student"

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import numpy as np
 
+from gseg_cli.annotate.legend import with_legend
 from gseg_cli.picture_files import titled, write_picture
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import Pixels, contact_sheet, overlay, read_label_png, resize_labels
-from gseg_runtime.legend import with_legend
 from gseg_runtime.manifest import Entry, read_sorted
 from gseg_runtime.plan import beside
 from gseg_runtime.tables import write_row

@@ -3,20 +3,17 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gseg_runtime.class_map import IGNORE_COLOR, ClassMap, Color
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.label_map import Pixels
 
 _LINE, _SWATCH, _GAP = 24, 14, 8  # pixels
 
 
-def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color | None = IGNORE_COLOR) -> Pixels:
-    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs.
-
-    ignore: the colour of pixels that are ignored; None where there are none.
-    """
+def with_legend(sheet: Pixels, classes: ClassMap) -> Pixels:
+    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs."""
     width = sheet.shape[1]
     font = ImageFont.load_default(14)
-    entries = [*zip(classes.names, classes.colors, strict=True), *([("ignore", ignore)] if ignore else [])]
+    entries = [*zip(classes.names, classes.colors, strict=True)]
     places, x, y = [], _GAP, 0
     for name, _ in entries:
         needed = _SWATCH + 2 * _GAP + int(font.getlength(name))

@@ -37,7 +37,7 @@ def draw_sheet(folder: Path, jobs: Iterable[Job], classes: ClassMap, how: Decodi
     if not pairs:
         return None
     rows = [list(chain(*pairs[first : first + _IN_ROW])) for first in range(0, len(pairs), _IN_ROW)]
-    return encode_jpeg(with_legend(contact_sheet(rows, _CELL), classes, ignore=None))
+    return encode_jpeg(with_legend(contact_sheet(rows, _CELL), classes))
 
 
 def _pair(folder: Path, classes: ClassMap, how: Decoding, job: Job) -> Pair | None:
