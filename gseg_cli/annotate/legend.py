@@ -3,20 +3,21 @@
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from gseg_runtime.class_map import IGNORE_COLOR, ClassMap, Color
+from gseg_cli.annotate.hatching import hatched
+from gseg_runtime.class_map import IGNORE_COLOR, IGNORED, ClassMap, Color
 from gseg_runtime.label_map import Pixels
 
 _LINE, _SWATCH, _GAP = 24, 14, 8  # pixels
 
 
-def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color = IGNORE_COLOR) -> Pixels:
+def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color | None = None) -> Pixels:
     """The sheet, [H, W, 3], below as many lines of colours and names as its width needs.
 
-    ignore: the colour of pixels that are ignored.
+    ignore: the colour of pixels that are ignored; None where they are hatched.
     """
     width = sheet.shape[1]
     font = ImageFont.load_default(14)
-    entries = [*zip(classes.names, classes.colors, strict=True), ("ignore", ignore)]
+    entries = [*zip([*classes.names, IGNORED], _swatches(classes, ignore), strict=True)]
     places, x, y = [], _GAP, 0
     for name, _ in entries:
         needed = _SWATCH + 2 * _GAP + int(font.getlength(name))
@@ -26,8 +27,15 @@ def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color = IGNORE_COLOR) 
         x += needed
     strip = Image.new("RGB", (width, y + _LINE), "white")
     draw = ImageDraw.Draw(strip)
-    for (name, color), (left, top) in zip(entries, places, strict=True):
-        box = (left, top + (_LINE - _SWATCH) // 2, left + _SWATCH, top + (_LINE + _SWATCH) // 2)
-        draw.rectangle(box, fill=color, outline="grey")
+    for (name, swatch), (left, top) in zip(entries, places, strict=True):
+        upper = top + (_LINE - _SWATCH) // 2
+        strip.paste(Image.fromarray(swatch), (left, upper))
+        draw.rectangle((left, upper, left + _SWATCH, upper + _SWATCH), outline="grey")
         draw.text((left + _SWATCH + _GAP // 2, top + _LINE / 2), name, "black", font=font, anchor="lm")
     return np.concatenate([np.asarray(strip), sheet])
+
+
+def _swatches(classes: ClassMap, ignore: Color | None) -> list[Pixels]:
+    """Of the classes, and then of ignored pixels."""
+    plain = [np.full((_SWATCH, _SWATCH, 3), color, np.uint8) for color in (*classes.colors, ignore or IGNORE_COLOR)]
+    return plain if ignore else [*plain[:-1], hatched(plain[-1])]

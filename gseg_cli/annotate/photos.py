@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from gseg_cli.annotate.annotation_set import FIRST_PHOTO, PREVIEWS, AnnotationSet
 from gseg_cli.annotate.drawing import Reading
+from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.annotate.names import Names
 from gseg_cli.annotate.paint import Painted, paint_all
@@ -22,7 +23,7 @@ from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.images import read_image
-from gseg_runtime.label_map import LabelMap, Pixels, contact_sheet, overlay
+from gseg_runtime.label_map import LabelMap, Pixels, contact_sheet
 
 SHEET = "photos.png"  # beside the previews
 _CELL = 192
@@ -194,4 +195,4 @@ def _row(fit: Fit, classes: ClassMap) -> list[Pixels]:
     left_out = ", left out" if fit.reason else ""
     photo, labels = fit.photo.square, fit.photo.labels
     title = titled(photo, f"{Path(fit.photo.name).stem[:16]}: {fit.error:.0f}{left_out}")
-    return [title, fit.image, overlay(photo, labels, classes), overlay(fit.image, labels, classes)]
+    return [title, fit.image, marked(photo, labels, classes), marked(fit.image, labels, classes)]

@@ -6,11 +6,12 @@ from pathlib import Path
 import numpy as np
 
 from gseg_cli.annotate.annotation_set import PREVIEWS, AnnotationSet
+from gseg_cli.annotate.hatching import marked, with_ignored
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.gan.sample_set import SampleSet, sample_name
 from gseg_cli.picture_files import enlarged, titled, write_picture
 from gseg_runtime.images import read_image
-from gseg_runtime.label_map import LabelMap, Pixels, colorize, contact_sheet, overlay
+from gseg_runtime.label_map import LabelMap, Pixels, colorize, contact_sheet
 
 SHEET = "sheet.png"
 _CELL = 192  # pixels of a picture on the sheet; small samples are enlarged
@@ -42,5 +43,5 @@ def _row(annotations: AnnotationSet, labels: LabelMap, samples: SampleSet, seed:
     if image.shape != colors.shape:
         image = np.zeros_like(colors)
     yield image
-    yield overlay(image, labels, annotations.classes)
-    yield colors
+    yield marked(image, labels, annotations.classes)
+    yield with_ignored(colors, labels)

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
@@ -25,7 +26,7 @@ from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
-from gseg_runtime.label_map import Pixels, contact_sheet, overlay
+from gseg_runtime.label_map import Pixels, contact_sheet
 from gseg_runtime.spread import spread
 
 KIND = "student"
@@ -110,7 +111,7 @@ def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
     cells = []
     for row in spread(range(len(photos)), SHOWN):
         image, labels = photos.images[row].numpy(), photos.first[row].numpy()
-        cells += [image, overlay(image, labels, classes)]
+        cells += [image, marked(image, labels, classes)]
     width = 2 * COLUMNS
     rows = [cells[i : i + width] for i in range(0, len(cells), width)]
     return with_legend(contact_sheet(rows, CELL), classes)

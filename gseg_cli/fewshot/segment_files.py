@@ -2,15 +2,14 @@
 
 from pathlib import Path
 
-import numpy as np
-
+from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.picture_files import titled, write_picture
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path
 from gseg_runtime.images import read_image
-from gseg_runtime.label_map import Pixels, contact_sheet, overlay, read_label_png, resize_labels
+from gseg_runtime.label_map import Pixels, contact_sheet, read_label_png, resize_labels
 from gseg_runtime.manifest import Entry, read_sorted
 from gseg_runtime.plan import beside
 from gseg_runtime.tables import write_row
@@ -58,7 +57,7 @@ def _row(folder: Path, entry: Entry, classes: ClassMap) -> list[Pixels]:
     photo = read_image(Path(entry.input), 2 * _CELL).pixels
     reconstruction = read_image(beside(mask, RECONSTRUCTION)).pixels
     labels = resize_labels(read_label_png(mask), photo.shape[:2])
-    return [_titled(photo, entry), reconstruction, np.asarray(overlay(photo, labels, classes))]
+    return [_titled(photo, entry), reconstruction, marked(photo, labels, classes)]
 
 
 def _titled(photo: Pixels, entry: Entry) -> Pixels:

@@ -1,0 +1,46 @@
+"""On pictures for people, ignored pixels look like nothing else."""
+
+import numpy as np
+import pytest
+
+from gseg_cli.annotate.hatching import marked
+from gseg_cli.annotate.legend import with_legend
+from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.label_map import contact_sheet, overlay
+
+CLASSES = ClassMap.of_names(["background", "part"])
+
+
+def halves(size, grey):
+    """A photo without any contrast, whose right half is ignored."""
+    labels = np.zeros((size, size), np.uint8)
+    labels[:, size // 2 :] = IGNORE
+    return np.full((size, size, 3), grey, np.uint8), labels
+
+
+@pytest.mark.parametrize("size", [16, 64, 500, 1024])
+@pytest.mark.parametrize("grey", [0, 128, 224, 255])
+def test_lines_are_seen_on_a_sheet_whatever_the_photo_and_its_size(size, grey):
+    image, labels = halves(size, grey)
+    sheet = contact_sheet([[marked(image, labels, CLASSES)]], 160)[5:-5, 5:-5, 0].astype(int)
+    left, right = sheet[:, :70], sheet[:, 85:]
+    assert (left == grey).all()
+    assert right.std() > 20 and right.max() - right.min() > 60
+    changes = (np.diff((right > right.mean()).astype(int), axis=1) != 0).sum(axis=1)
+    assert (changes >= 8).all()  # lines, and no shade
+
+
+def test_what_is_labelled_looks_as_everywhere():
+    image, labels = halves(600, 200)
+    labels[:100] = 1
+    shown = marked(image, labels, CLASSES)
+    known = labels != IGNORE
+    assert (shown[known] == overlay(image, labels, CLASSES)[known]).all()
+
+
+def test_the_legend_shows_ignored_pixels_as_the_sheet_does():
+    sheet = np.full((8, 400, 3), 255, np.uint8)
+    hatched, plain = with_legend(sheet, CLASSES), with_legend(sheet, CLASSES, (70, 110, 220))
+    differs = (hatched != plain).any(axis=(0, 2)).nonzero()[0]
+    assert differs.max() - differs.min() < 16  # nothing but the last swatch
+    assert (plain == (70, 110, 220)).all(axis=2).any() and not (hatched == (70, 110, 220)).all(axis=2).any()
