@@ -123,7 +123,21 @@ def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> N
     if open_browser:
         _open(listener.address_once)
     serve(make_app(session, listener.tokens), listener, session.events.end)
-    current_output().say_next(*session.subject.train)
+    _say_what_is_labelled(session)
+
+
+def _say_what_is_labelled(session: "Session") -> None:
+    """And what to type next, unless that would be refused."""
+    from gseg_cli.counted import counted
+    from gseg_cli.output import current_output
+
+    out, folder, subject = current_output(), session.store.annotations, session.subject
+    out.say(f"labels on {len(folder.maps):,} of {counted(len(subject.seeds), subject.noun)}")
+    if not folder.maps and not folder.elsewhere:
+        return
+    if missing := session.missing_classes().values():
+        out.warn(f"labelled nowhere, so never predicted: {', '.join(missing)}")
+    out.say_next(*subject.train)
 
 
 def _samples_there(project: "Project") -> "SampleSet | None":

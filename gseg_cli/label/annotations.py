@@ -44,6 +44,10 @@ class AnnotationFolder:
             self._take_over(there)
         self._listed = set(there.seeds) if there else set()  # in annotations.json; maps may be ahead on a full disk
 
+    @property
+    def elsewhere(self) -> list[LabelMap]:
+        return list(self.others.labels) if self.others else []
+
     def file(self, seed: int) -> Path:
         """What says how a sample is labelled: its label map, or the list that lacks it."""
         return self.folder / (sample_name(seed) if seed in self.maps else FILE)

@@ -36,6 +36,10 @@ class MaskFolder:
         self._read(photos)
         photos.describe(classes)
 
+    @property
+    def elsewhere(self) -> list[LabelMap]:
+        return []
+
     def file(self, seed: int) -> Path:
         return self.photos.mask(seed)
 

@@ -131,9 +131,12 @@ class Session:
     def next(self) -> dict[str, Any]:
         """The sample to label next: seed, why, and class where one is missing everywhere."""
         standings = [Standing(one["seed"], one["labelled"], one["doubt"]) for one in self._told_samples()]
+        return propose(standings, self.missing_classes(), self.subject.noun)
+
+    def missing_classes(self) -> dict[int, str]:
+        """Names of those that are labelled nowhere, by index."""
         found = set(self.store.found_classes())
-        missing = {index: name for index, name in enumerate(self.classes.names) if index not in found}
-        return propose(standings, missing, self.subject.noun)
+        return {index: name for index, name in enumerate(self.classes.names) if index not in found}
 
     def close(self) -> None:
         """End the thread, and bring on disk what lags behind."""

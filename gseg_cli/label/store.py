@@ -77,8 +77,8 @@ class LabelStore:
     def found_classes(self) -> list[int]:
         """Indices of the classes that are labelled anywhere."""
         counts = np.zeros(256, np.int64)
-        for journal in list(self._journals.values()):
-            counts += np.bincount(journal.labels.ravel(), minlength=256)
+        for labels in (*(journal.labels for journal in list(self._journals.values())), *self.annotations.elsewhere):
+            counts += np.bincount(labels.ravel(), minlength=256)
         return np.flatnonzero(counts[:IGNORE]).tolist()
 
     def known_names(self) -> set[tuple[str, ...]]:

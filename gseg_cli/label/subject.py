@@ -17,6 +17,10 @@ class LabelFolder(Protocol):
     folder: Path
     maps: dict[int, LabelMap]
 
+    @property
+    def elsewhere(self) -> list[LabelMap]:
+        """Of pictures that are not among those painted on; they count, too."""
+
     def file(self, seed: int) -> Path:
         """Says how a picture is labelled; there need be none where it is not."""
 

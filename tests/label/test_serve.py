@@ -88,9 +88,18 @@ def test_ctrl_c_is_the_normal_end_with_all_on_disk_though_a_page_listens(running
     thread.join(30)
     assert not thread.is_alive()
     assert (code, out) == (0, "")
-    assert len(err.splitlines()) == 2 and err.splitlines()[1] == f"next: gseg -C {project.dir} fewshot-train"
+    assert err.splitlines()[1:] == [
+        "labels on 1 of 3 samples",
+        "warning: labelled nowhere, so never predicted: dark",
+        f"next: gseg -C {project.dir} fewshot-train",
+    ]
     assert AnnotationSet.load(project.annotations_dir).pixel_counts.tolist() == [[0, 4, 4]]
     assert (project.annotations_dir / "preview" / "000003.png").is_file()
+
+
+def test_without_labels_no_training_is_proposed(running):
+    _, _, err = running.end()
+    assert err.splitlines()[1:] == ["labels on 0 of 3 samples"]
 
 
 def test_after_a_kill_every_acknowledged_stroke_is_there_with_its_history(running, project):

@@ -164,6 +164,7 @@ def test_annotations_of_samples_that_are_not_painted_on_stay(project):
     few = replace(samples, seeds=tuple(SEEDS[1:]), ws=samples.ws[1:])
     store = store_of(project, few)
     dot(store, 2, seed=5)
+    assert store.found_classes() == [1, 2]  # labelled somewhere, though not on the page
     store.close()
     there = AnnotationSet.load(project.annotations_dir)
     assert there.seeds == (3, 5) and (there.labels[0] == 1).all()
