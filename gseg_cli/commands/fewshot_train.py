@@ -60,12 +60,13 @@ def fewshot_train(
     from gseg_cli.threads import SharedCores
 
     keep_freed_memory()
+    say = current_output().say
     others = _about_classes() if annotations is None else []
     source, torch_device = annotations or project_dir() / "annotations", pick_device(device)
     with progress("fewshot-train", "steps") as on_step:
-        on_step = SharedCores(torch_device, current_output().say).watched(on_step)
+        on_step = SharedCores(torch_device, say).watched(on_step)
         trained = run_fewshot_train(
-            find_gan(gan), source, config, runs or project_dir() / "runs", torch_device, on_step=on_step
+            find_gan(gan), source, config, runs or project_dir() / "runs", torch_device, say=say, on_step=on_step
         )
     trained = replace(trained, warnings=[*others, *trained.warnings])
     out = current_output()

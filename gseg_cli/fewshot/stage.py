@@ -11,13 +11,14 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.checkpoint import parent_of
 from gseg_cli.fewshot.complete import completed
 from gseg_cli.fewshot.config import FewshotConfig
-from gseg_cli.fewshot.model import KIND
+from gseg_cli.fewshot.model import KIND, load_teacher
+from gseg_cli.fewshot.sheet import draw_teacher
 from gseg_cli.fewshot.train import check_labels, train_fewshot
 from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import load_generator
 from gseg_cli.runs import open_run
-from gseg_cli.steps import OnStep, Step, ignore_step
+from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_runtime.class_map import IGNORE
 from gseg_runtime.errors import GsegError, ProjectError
 from gseg_runtime.files import sha256_file
@@ -40,9 +41,12 @@ def run_fewshot_train(
     runs_dir: Path,
     device: torch.device,
     *,
+    say: Say = ignore_say,
     on_step: OnStep = ignore_step,
 ) -> TrainedTeacher:
     """Train a teacher on the label maps in the folder `annotations`, their gaps filled where that is sure.
+
+    The run also gets a picture of what the teacher says, of these samples and of some that it never saw.
 
     Nothing is written before all that can be wrong was looked at: GsegError for label maps to learn nothing from,
     ProjectError when the annotated samples come from another GAN.
@@ -56,9 +60,12 @@ def run_fewshot_train(
     _check_size(labelled.labels.shape[-1], generator.img_resolution, annotations)
     config = config.resolved(len(labelled.seeds), generator.img_resolution)
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
-    taught = completed(generator, _with_bars_as(0, generator, labelled), config.seed, partial(_tell_gaps, on_step))
+    drawn = _with_bars_as(0, generator, labelled)
+    taught = completed(generator, drawn, config.seed, partial(_tell_gaps, on_step))
     taught = _with_bars_as(IGNORE, generator, taught)
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
+    picture = run.picture("teacher", draw_teacher(generator, load_teacher(checkpoint, device)[0], drawn))
+    say(f"look at {picture}: what the teacher says of annotated samples, and of some that it never saw")
     return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
 
 

@@ -164,8 +164,11 @@ def test_bars_that_nobody_labelled_are_no_gap_to_fill(gan, tmp_path):
     annotate(gan, tmp_path / "annotations", beside=255)
     steps = []
     config = FewshotConfig(model="mlp", steps=20, pixels=256)
-    run_fewshot_train(gan, tmp_path / "annotations", config, tmp_path / "runs", CPU, on_step=steps.append)
+    trained = run_fewshot_train(gan, tmp_path / "annotations", config, tmp_path / "runs", CPU, on_step=steps.append)
     assert {step.total for step in steps} == {20}
+    with Image.open(trained.run / "teacher.png") as picture:  # nor hatched like one
+        labels_beside = np.asarray(picture)[80:190, 180:200]
+    assert (labels_beside == 128).all()
 
 
 def test_a_student_of_a_rectangular_gan_does_not_look_at_the_bars(gan, tmp_path, monkeypatch):
