@@ -1,5 +1,6 @@
 """Pictures for people: small ones enlarged, with a title, and with the mark by which --overwrite knows gseg's own."""
 
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -8,11 +9,18 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 from gseg_runtime.files import atomic_path
 from gseg_runtime.label_map import Pixels
 
+_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"})
+
+
+def without_accents(text: str) -> str:
+    """Pillow's own font has no more than ASCII: all else would be boxes. Other scripts stay as they are."""
+    return "".join(c for c in unicodedata.normalize("NFKD", text.translate(_LETTERS)) if not unicodedata.combining(c))
+
 
 def titled(picture: Pixels, title: str) -> Pixels:
     """Enlarged, with the title in its upper left corner."""
     image = Image.fromarray(enlarged(picture))
-    side = max(8, image.height // 12)
+    side, title = max(8, image.height // 12), without_accents(title)
     font = ImageFont.load_default(side)
     ImageDraw.Draw(image).text(
         (side // 3, side // 4), title, "white", font=font, stroke_width=1 + side // 16, stroke_fill="black"

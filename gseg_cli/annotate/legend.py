@@ -1,9 +1,12 @@
 """Which colour is which class, on a strip above a sheet of label maps."""
 
+from collections.abc import Sequence
+
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gseg_cli.annotate.hatching import hatched
+from gseg_cli.picture_files import without_accents
 from gseg_runtime.class_map import IGNORE_COLOR, IGNORED, ClassMap, Color
 from gseg_runtime.label_map import Pixels
 
@@ -17,7 +20,7 @@ def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color | None = None) -
     """
     width = sheet.shape[1]
     font = ImageFont.load_default(14)
-    entries = [*zip([*classes.names, IGNORED], _swatches(classes, ignore), strict=True)]
+    entries = [*zip([*_shown(classes.names), IGNORED], _swatches(classes, ignore), strict=True)]
     places, x, y = [], _GAP, 0
     for name, _ in entries:
         needed = _SWATCH + 2 * _GAP + int(font.getlength(name))
@@ -33,6 +36,12 @@ def with_legend(sheet: Pixels, classes: ClassMap, ignore: Color | None = None) -
         draw.rectangle((left, upper, left + _SWATCH, upper + _SWATCH), outline="grey")
         draw.text((left + _SWATCH + _GAP // 2, top + _LINE / 2), name, "black", font=font, anchor="lm")
     return np.concatenate([np.asarray(strip), sheet])
+
+
+def _shown(names: Sequence[str]) -> list[str]:
+    """By index what the font cannot write."""
+    plain = map(without_accents, names)
+    return [name if name.isascii() else f"class {index}" for index, name in enumerate(plain)]
 
 
 def _swatches(classes: ClassMap, ignore: Color | None) -> list[Pixels]:

@@ -38,6 +38,15 @@ def test_what_is_labelled_looks_as_everywhere():
     assert (shown[known] == overlay(image, labels, CLASSES)[known]).all()
 
 
+def test_the_legend_writes_names_that_its_font_lacks_letters_for():
+    sheet = np.full((8, 400, 3), 255, np.uint8)
+    lines = [
+        with_legend(sheet, ClassMap(names, CLASSES.colors))
+        for names in (("Blüte", "Fuß"), ("Blute", "Fuss"), ("背景", "дом"), ("class 0", "class 1"))
+    ]
+    assert (lines[0] == lines[1]).all() and (lines[2] == lines[3]).all()
+
+
 def test_the_legend_shows_ignored_pixels_as_the_sheet_does():
     sheet = np.full((8, 400, 3), 255, np.uint8)
     hatched, plain = with_legend(sheet, CLASSES), with_legend(sheet, CLASSES, (70, 110, 220))
