@@ -5,12 +5,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from gseg_cli.builtin import PREFIX
 from gseg_cli.checkpoint import is_ours, read_header, read_meta
 from gseg_cli.gan.foreign.recognise import check_folder
 from gseg_cli.gan.info import count_parameters, describe_foreign_gan, gan_facts
-from gseg_cli.project import PARTS, Project
+from gseg_cli.project import PARTS, Project, locate_gan
 from gseg_cli.project_file import FILE
-from gseg_cli.runs import CHECKPOINT, list_runs
+from gseg_cli.runs import CHECKPOINT, CONFIG, list_runs
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import INCOMPLETE, parse_json, read_json, sha256_file
 
@@ -30,6 +31,8 @@ HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .eng
 
 def describe(path: Path) -> dict[str, Any]:
     """The facts about `path`, "kind" and "path" first; GsegError when gseg did not write it."""
+    if str(path).startswith(PREFIX):
+        path = locate_gan(str(path), Path(), source=str(path))
     if path.is_dir():
         return _describe_folder(path)
     if not path.exists():
@@ -40,6 +43,8 @@ def describe(path: Path) -> dict[str, Any]:
         return _describe_engine(path)
     if path.name == FILE:
         return _describe_project(path.parent)
+    if path.name in DESCRIBED_BY or (path.name == CONFIG and _is_run(path.parent)):
+        return _describe_folder(path.parent)
     if is_ours(path):
         return _describe_checkpoint(path)
     return {**describe_foreign_gan(path), **_file_facts(path)}
@@ -48,23 +53,23 @@ def describe(path: Path) -> dict[str, Any]:
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
     meta = read_meta(path)
     header = read_header(path)
-    is_state = meta["kind"].endswith("-state")
-    weights = {name for name in header if name != "__metadata__" and not (is_state and _is_no_weight(name))}
+    weights = {name for name in header if name != "__metadata__" and not _is_no_weight(name, meta["kind"])}
     parts = count_parameters({name: header[name]["shape"] for name in weights})
     return {
         "kind": meta["kind"],
         "path": path,
         **gan_facts(path, meta["kind"], meta["config"], meta, parts),
         **meta,
-        "num_parameters": sum(parts.values()),
-        "num_parameters_of": parts,
+        **({"num_parameters": sum(parts.values()), "num_parameters_of": parts} if parts else {}),
         **_file_facts(path),
     }
 
 
-def _is_no_weight(name: str) -> bool:
-    """Whether a tensor of a training's state is a counter, or what an optimiser knows of a weight."""
-    return "." not in name or bool(re.fullmatch(r"[^.]+\.\d+\.(step|exp_avg|exp_avg_sq)", name))
+def _is_no_weight(name: str, kind: str) -> bool:
+    """Whether a tensor is a counter, or what an optimiser knows of a weight, or what somebody drew or labelled."""
+    if kind.endswith("-state"):
+        return "." not in name or bool(re.fullmatch(r"[^.]+\.\d+\.(step|exp_avg|exp_avg_sq)", name))
+    return kind == "latents" or (kind == "fewshot" and name.startswith("annotated."))
 
 
 def _describe_model(path: Path) -> dict[str, Any]:
@@ -161,7 +166,7 @@ def _last_metrics(path: Path) -> dict[str, Any] | None:
 
 def _describe_project(path: Path) -> dict[str, Any]:
     project = Project.open(path)
-    gan_path = project.gan_path
+    gan_path, masks = project.gan_path, list((project.labelled_dir / "masks").rglob("*.png"))
     return {
         "kind": "project",
         "path": path,
@@ -171,6 +176,7 @@ def _describe_project(path: Path) -> dict[str, Any]:
         "classes": project.classes.to_json(),
         "num_samples": len(list(project.samples_dir.glob("*.png"))),
         "num_annotations": len(list(project.annotations_dir.glob("*.png"))),
+        **({"num_labelled_photos": len(masks)} if project.labelled_dir.is_dir() else {}),
         "runs": [run.name for run in list_runs(project.runs_dir)],
         "exports": sorted(file.name for file in project.exports_dir.glob("*") if file.is_file()),
     }

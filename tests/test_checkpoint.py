@@ -2,16 +2,22 @@
 
 import json
 import os
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from gseg_cli import info as description
 from gseg_cli.checkpoint import is_ours, load_checkpoint, parent_of, read_meta, save_checkpoint
+from gseg_cli.folder_description import write_description
+from gseg_cli.project import Project
 from gseg_cli.runs import open_run
 from gseg_cli.training_state import state_of
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import CheckpointError, GsegError
+from gseg_runtime.label_map import write_label_png
 
 
 @pytest.fixture
@@ -64,6 +70,36 @@ def test_of_a_trainings_state_only_weights_are_parameters(tmp_path):
     save_checkpoint(tmp_path / "state.safetensors", state, {"kind": "gan-state"})
     facts = description.describe(tmp_path / "state.safetensors")
     assert (facts["num_parameters"], facts["num_parameters_of"]) == (9, {"G": 9})
+
+
+def test_what_a_teacher_was_taught_and_latents_are_no_parameters(tmp_path):
+    path = tmp_path / "teacher.safetensors"
+    save_checkpoint(path, {"heads.0.w": torch.zeros(5), "annotated.ws": torch.zeros(1, 4, 8)}, {"kind": "fewshot"})
+    facts = description.describe(path)
+    assert (facts["num_parameters"], facts["num_parameters_of"]) == (5, {"heads": 5})
+    save_checkpoint(path, {"w": torch.zeros(1, 4, 8), "seeds": torch.zeros(1)}, {"kind": "latents"})
+    assert "num_parameters" not in description.describe(path)
+
+
+def test_a_file_that_describes_its_folder_is_described_as_the_folder_is(tmp_path):
+    run = open_run(tmp_path, "gan", {})
+    assert description.describe(run.config) == description.describe(run.dir)
+    write_description(tmp_path / "samples.json", "samples", {"seeds": [1]})
+    assert description.describe(tmp_path / "samples.json") == description.describe(tmp_path)
+
+
+def test_a_gan_that_comes_with_gseg_is_described_by_its_name():
+    assert description.describe(Path("builtin:toy-faces-64"))["resolution"] == 64
+    with pytest.raises(GsegError, match="toy-cats"):
+        description.describe(Path("builtin:toy-cats"))
+
+
+def test_a_project_tells_of_its_labelled_photos(tmp_path):
+    project = Project.create(tmp_path / "p", classes=ClassMap.of_names(["skin"]), gan="builtin:toy-faces-64")
+    assert "num_labelled_photos" not in description.describe(project.dir)
+    (project.labelled_dir / "masks").mkdir(parents=True)
+    write_label_png(project.labelled_dir / "masks" / "a.png", np.zeros((4, 4), np.uint8), project.classes)
+    assert description.describe(project.dir)["num_labelled_photos"] == 1
 
 
 def test_a_run_whose_metrics_are_damaged_is_described_all_the_same(tmp_path):
