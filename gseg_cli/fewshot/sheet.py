@@ -13,7 +13,7 @@ from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.fewshot.model import Teacher
-from gseg_cli.fewshot.predict import predict
+from gseg_cli.fewshot.predict import entropy, predict
 from gseg_cli.gan.generator import Generator, images_at_once
 from gseg_cli.gan.sample import device_of, ws_for_seeds
 from gseg_cli.picture_files import titled
@@ -56,10 +56,13 @@ def _name(annotated: AnnotationSet, i: int) -> str:
 
 
 def _seen(generator: Generator, teacher: Teacher, classes: ClassMap, ws: Tensor) -> tuple[Pixels, Pixels, Pixels]:
-    """The image of a latent ws [1, L, W], what the teacher says of it, and how it doubts that."""
+    """The image of a latent ws [1, L, W], what the teacher says of it, and how it doubts that.
+
+    Doubt is entropy here, of ensembles too, whose networks may all be as unsure as each other.
+    """
     seen = predict(generator, teacher, ws.to(device_of(generator)))
     image, labels = (tensor[0].cpu().numpy() for tensor in (seen.images, seen.labels))
-    doubt = (seen.doubt[0] * 255 / math.log(2)).clamp(0, 255).to(torch.uint8).cpu().numpy()
+    doubt = (entropy(seen.probs)[0] * 255 / math.log(2)).clamp(0, 255).to(torch.uint8).cpu().numpy()
     return image, marked(image, labels, classes), np.repeat(doubt[..., None], 3, axis=2)
 
 

@@ -63,6 +63,13 @@ def test_labels_stand_as_they_were_drawn_with_what_is_ignored_hatched(generator)
         assert (cell(sheet, 0, column) == alone[GAP:-GAP, GAP:-GAP]).all()
 
 
+def test_doubt_is_seen_where_networks_of_an_ensemble_are_unsure_alike(generator):
+    annotations = annotated(generator, [3])
+    teacher = fit_teacher(generator, annotations, replace(CONFIG, num_heads=2, lr=1e-9))
+    fresh = draw_teacher(generator, teacher, annotations)[height(1) - LEGEND :]
+    assert cell(fresh, 0, 2).mean() > 128
+
+
 def test_no_sample_that_somebody_annotated_passes_for_a_fresh_one(generator):
     annotations = annotated(generator, [FRESH_SEED + 1, FRESH_SEED + 3])
     assert fresh_seeds(annotations, 4) == [FRESH_SEED + offset for offset in (0, 2, 4, 5)]
