@@ -115,6 +115,8 @@ def _is_part(path: Path) -> bool:
     path = path.resolve()
     if (path.parent / FILE).is_file():
         return path.name in PARTS
+    if path.parent.name in PARTS and (path.parent.parent / FILE).is_file():  # predictions/labelme and its like
+        return True
     return _is_run(path.parent) or any((path.parent / name).is_file() for name in DESCRIBED_BY)
 
 

@@ -316,6 +316,8 @@ def test_info_lists_what_lies_in_a_folder_of_the_project(project, name):
     for file in ("000001.png", "000000.png", ".gseg-tmp-1"):
         (folder / file).touch()
     assert describe(folder) == {"kind": name, "path": folder, "files": ["000000.png", "000001.png"]}
+    (folder / "labelme").mkdir()
+    assert describe(folder / "labelme")["files"] == []
 
 
 def test_info_knows_folders_of_runs_anywhere_and_folders_in_a_run(project, tmp_path):
