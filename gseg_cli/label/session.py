@@ -64,6 +64,7 @@ class Session:
             "size": self.store.size,
             "classes": self._told_classes(),
             "classes_key": self.classes_key,
+            "missing": list(self.missing_classes().values()),
             "samples": self._told_samples(),
             "learning": self.teacher.is_learning,
             "commands": {"train": shlex.join(command)},

@@ -622,6 +622,7 @@ def test_the_end_says_what_was_saved_and_what_to_type_next(painter: Painter, pro
     painter.press("q")
     painter.page.wait_for_selector("#commands code")
     assert "1 sample" in painter.text("#done-text")
+    assert "Labelled nowhere, so never predicted: background, hair." in painter.text("#done-text")
     assert re.search(r"gseg .*fewshot-train", painter.text("#commands code"))
 
 

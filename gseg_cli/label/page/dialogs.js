@@ -17,11 +17,12 @@ export function bindDialogs() {
 }
 
 /** What was saved, and what to type next. */
-export function openDone({ samples, commands, noun, folder }) {
+export function openDone({ samples, missing, commands, noun, folder }) {
   const labelled = samples.filter((sample) => sample.labelled > 0).length;
   const count = labelled === 1 ? `1 ${noun}` : `${labelled} ${noun}s`;
+  const nowhere = missing.length ? ` Labelled nowhere, so never predicted: ${missing.join(", ")}.` : "";
   byId("done-text").textContent = labelled
-    ? `${count} of ${samples.length} labelled, saved in ${folder}. Stop the server with Ctrl-C, then type:`
+    ? `${count} of ${samples.length} labelled, saved in ${folder}.${nowhere} Stop the server with Ctrl-C, then type:`
     : "Nothing is labelled yet. Paint a few strokes first; each is saved as you paint.";
   byId("commands").replaceChildren(...(labelled ? Object.values(commands).map(commandRow) : []));
   openDialog("done");
