@@ -1,6 +1,5 @@
 """Pictures for people: small ones enlarged, with a title, and with the mark by which --overwrite knows gseg's own."""
 
-import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -8,13 +7,7 @@ from PIL import Image, ImageDraw, ImageFont, PngImagePlugin
 
 from gseg_runtime.files import atomic_path
 from gseg_runtime.label_map import Pixels
-
-_LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"})
-
-
-def without_accents(text: str) -> str:
-    """Pillow's own font has no more than ASCII: all else would be boxes. Other scripts stay as they are."""
-    return "".join(c for c in unicodedata.normalize("NFKD", text.translate(_LETTERS)) if not unicodedata.combining(c))
+from gseg_runtime.legend import without_accents
 
 
 def titled(picture: Pixels, title: str) -> Pixels:
