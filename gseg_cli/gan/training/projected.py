@@ -1,10 +1,10 @@
 """Projected GAN (Sauer et al. 2021): a discriminator that sees features of a network trained on ImageNet.
 
 The features are EfficientNet-Lite0's at four scales, mixed by random convolutions that stay as they are; a head judges
-each place of each scale. Photos and samples are changed alike before (Zhao et al. 2020, DiffAugment). Neither R1 nor
-ADA is needed. A GAN that goes on from another gets clean, whole pictures of photographs soon. Of drawings it gets too
-many that are alike, which is measured; then StyleGAN2's discriminator takes over, and they become varied again
-(benchmarks/discriminators.md).
+each scale as a whole, where the published code judges several places of it. Photos and samples are changed alike before
+(Zhao et al. 2020, DiffAugment). Neither R1 nor ADA is needed. A GAN that goes on from another gets clean, whole
+pictures of photographs soon. Of drawings it gets too many that are alike, which is measured; then StyleGAN2's
+discriminator takes over, and they become varied again (benchmarks/discriminators.md).
 """
 
 from typing import Any, NamedTuple
@@ -32,7 +32,7 @@ SMALL = 128  # pixels: up to here pictures are enlarged to twice their side, for
 
 
 class ProjectedDiscriminator(nn.Module):
-    """Logits [N, L] of pictures [N, 3, S, S] in [-1, 1]: of the places of four scales, changed at random.
+    """Logits [N, 4] of pictures [N, 3, S, S] in [-1, 1]: of each of four scales, changed at random.
 
     BackendUnavailable without the weights of EfficientNet-Lite0.
     """
@@ -58,7 +58,7 @@ class ProjectedDiscriminator(nn.Module):
 
 
 def _head(side: int) -> nn.Sequential:
-    """Halved until it is 4 pixels wide; then every place is judged."""
+    """Halved until it is 4 pixels wide; these, or fewer, come to one logit."""
     layers: list[nn.Module] = []
     while side > 4:
         layers += [spectral_norm(nn.Conv2d(MIXED, MIXED, 4, 2, 1, bias=False)), nn.BatchNorm2d(MIXED)]
@@ -90,7 +90,7 @@ def draw_changes(n: int, side: int) -> Changes:
 
 
 def diff_augment(x: Tensor, changes: Changes) -> Tensor:
-    """Brightness, saturation and contrast; a shift of up to an eighth; and a square of half the side cut out."""
+    """Brightness, saturation and contrast; a shift of up to an eighth; and a square of nearly half the side cut out."""
     n, _, _, side = x.shape
     amounts = changes.colours[..., None, None, None]
     x = x + amounts[0] - 0.5
