@@ -86,4 +86,4 @@ def _letterboxed(path: Path, card: ModelCard) -> Images:
         photo = read_image(path, min_size=card.input_size)
     except ImageError as error:
         raise ImageError(error.message, "remove it, or name another folder of photos") from error
-    return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill)
+    return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill, photo.box)

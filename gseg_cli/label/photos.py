@@ -163,5 +163,5 @@ def _square(photo: Path, size: int, folder: Path) -> Square:
     letterbox = Letterbox(shown.height, shown.width, size)
     path = folder / f"{name}-{shown.height}x{shown.width}.png"
     with atomic_path(path) as temporary:
-        Image.fromarray(letterbox.apply(shown.pixels)).save(temporary, compress_level=1)
+        Image.fromarray(letterbox.apply(shown.pixels, box=shown.box)).save(temporary, compress_level=1)
     return Square(path, letterbox, digest)

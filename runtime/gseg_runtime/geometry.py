@@ -7,6 +7,7 @@ from PIL import Image
 
 from gseg_runtime.label_map import LabelMap, Pixels, resize_labels
 
+Box = tuple[float, float, float, float]  # left, top, right and bottom in pixels
 FILL = (128, 128, 128)  # mid grey beside the photo, in training as at run time
 
 
@@ -36,17 +37,17 @@ class Letterbox:
         top, left = (outer[0] - height) // 2, (outer[1] - width) // 2
         return slice(top, top + height), slice(left, left + width)
 
-    def apply(self, pixels: Pixels, fill: tuple[int, ...] = FILL) -> Pixels:
+    def apply(self, pixels: Pixels, fill: tuple[int, ...] = FILL, box: Box | None = None) -> Pixels:
         """The photo in the square, uint8 [size, size, 3], or with an alpha as pixels and fill have it [size, size, 4].
 
-        pixels: the photo, uint8 [H, W, 3], at its full size or decoded at a reduced scale of the same shape.
-        Scaled by Pillow's BILINEAR, which averages when it shrinks: without that every third pixel of a
-        large photo would be looked at and thin parts lost.
+        pixels: the photo, uint8 [H, W, 3], at its full size or decoded at a reduced scale of the same shape. box: where
+        it lies in them; None for all of them. Scaled by Pillow's BILINEAR, which averages when it shrinks: without that
+        every third pixel of a large photo would be looked at and thin parts lost.
         """
         height, width = self.scaled
         square = np.empty((*self.outer, len(fill)), np.uint8)
         square[:] = fill
-        scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR)
+        scaled = Image.fromarray(pixels).resize((width, height), Image.Resampling.BILINEAR, box=box)
         square[self.window] = np.asarray(scaled)
         return square
 

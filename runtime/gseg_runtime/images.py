@@ -14,6 +14,7 @@ from PIL import Image
 
 from gseg_runtime.class_map import Color
 from gseg_runtime.errors import UsageError
+from gseg_runtime.geometry import Box
 from gseg_runtime.jpeg_scans import check_scans
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.libtiff import heard_errors
@@ -58,13 +59,15 @@ class Decoding:
 class Photo:
     """pixels: uint8 [H, W, 3], RGB, upright, perhaps at a reduced scale; height, width: the full displayed size.
 
-    remark: what the decoder found amiss, though it went on.
+    remark: what the decoder found amiss, though it went on. box: where the photo lies in the pixels, if these reach
+    beyond it; None for all of them.
     """
 
     pixels: Pixels
     height: int
     width: int
     remark: str = ""
+    box: Box | None = None
 
 
 def read_image(path: Path, min_size: int | None = None) -> Photo:
@@ -122,9 +125,26 @@ def decode_image(data: bytes, source: Path, min_size: int | None = None, how: De
                     pixels, truncated = _by_pillow(image, data, how)
                 remark = truncated or remark
             orientation = orientation_of(image)
+    box = _box_of(pixels.shape, height, width, orientation)
     if orientation in (5, 6, 7, 8):
         height, width = width, height
-    return Photo(upright(pixels, orientation), height, width, remark)
+    return Photo(upright(pixels, orientation), height, width, remark, box)
+
+
+def _box_of(shape: tuple[int, ...], height: int, width: int, orientation: int) -> Box | None:
+    """Of a photo of height x width, as it is stored, in pixels of this shape, which libjpeg may have reduced.
+
+    It does so to n eighths and rounds the sides up: 1025 pixels become 129, of which the photo takes 128.125.
+    """
+    eighths = (n for n in range(1, 8) if shape[:2] == (-(-height * n // 8), -(-width * n // 8)))
+    if shape[:2] == (height, width) or (n := next(eighths, None)) is None:
+        return None
+    (bottom, right), (end_y, end_x) = shape[:2], (height * n / 8, width * n / 8)
+    if orientation in (5, 6, 7, 8):  # as `upright`
+        (bottom, right), (end_y, end_x) = (right, bottom), (end_x, end_y)
+    left = right - end_x if orientation in (2, 3, 6, 7) else 0
+    top = bottom - end_y if orientation in (3, 4, 7, 8) else 0
+    return left, top, left + end_x, top + end_y
 
 
 def large_lock(height: int, width: int) -> AbstractContextManager[Any]:

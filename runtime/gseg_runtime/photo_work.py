@@ -104,7 +104,7 @@ class PhotoWork(Work):
                 data = self._files.read(job.photo)
                 photo = decode_image(data, job.photo, self.detail.num_needed(size), self._extras.decoding)
                 letterbox = self.detail.frame(photo.height, photo.width, size)
-                square = letterbox.apply(photo.pixels, self._card.fill)
+                square = letterbox.apply(photo.pixels, self._card.fill, photo.box)
         except ImageError as error:
             return self._entry(job, stamp, start_s, error=_reason(error, job))
         needs_photo = self._extras.needs_photo or self.detail.is_guided

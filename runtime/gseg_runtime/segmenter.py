@@ -129,7 +129,7 @@ class Segmenter:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
         photo = read_image(Path(path), min_size=self.card.input_size)
         letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
-        square, detail = letterbox.apply(photo.pixels, self.card.fill), self._model.detail()
+        square, detail = letterbox.apply(photo.pixels, self.card.fill, photo.box), self._model.detail()
         self._check_open()
         return infer_photo(self._model, square, letterbox, detail, confidence=False).prediction(0, letterbox).labels
 

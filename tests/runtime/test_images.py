@@ -67,6 +67,27 @@ def test_every_mode_becomes_rgb(tmp_path: Path) -> None:
         np.testing.assert_allclose(pixels[0].astype(int), np.repeat(expected, 3).reshape(3, 3), atol=1, err_msg=name)
 
 
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_a_jpeg_that_no_eighth_divides_is_not_squeezed_when_it_is_decoded_small(
+    tmp_path: Path, orientation: int
+) -> None:
+    pixels = np.full((1028, 1025, 3), 200, np.uint8)
+    pixels[:950] = pixels[:, :950] = 60
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(pixels).save(tmp_path / "x.jpg", quality=95, exif=exif)
+    full, small = (read_image(tmp_path / "x.jpg", size) for size in (None, 64))
+    letterbox = Letterbox(full.height, full.width, 64)
+    squares = [letterbox.apply(photo.pixels, box=photo.box).astype(int) for photo in (full, small)]
+    assert np.abs(squares[0] - squares[1]).mean() < 0.5 and np.abs(squares[0] - squares[1]).max() < 12
+
+
+@pytest.mark.parametrize("side", [1, 2, 7, 8, 64])
+def test_a_photo_that_is_decoded_in_full_takes_all_of_its_pixels(tmp_path: Path, side: int) -> None:
+    Image.new("RGB", (side, side)).save(tmp_path / "x.jpg")
+    assert read_image(tmp_path / "x.jpg").box is None and read_image(tmp_path / "x.jpg", 4 * side).box is None
+
+
 @pytest.mark.parametrize("mode", ["L", "CMYK"])
 def test_grey_and_cmyk_jpegs(tmp_path: Path, mode: str) -> None:
     Image.new("RGB", (32, 24), (180, 180, 180)).convert(mode).save(tmp_path / "x.jpg", quality=95)

@@ -9,6 +9,7 @@ from gseg_cli.gan.framing import Framing, frame, mask_of
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.training.data import decode_rgba
 from gseg_cli.gan.transparency import over_board
+from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import read_image, read_picture
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.pillow import picture_errors
@@ -22,7 +23,10 @@ def read_square(path: Path, size: int, fit: str, *, on_board: bool = False) -> t
     """
     photo = read_image(path, size if fit == "letterbox" else None)
     framing = frame(photo.height, photo.width, size, fit)
-    square = framing.apply(photo.pixels)
+    if isinstance(framing, Letterbox):
+        square = framing.apply(photo.pixels, box=photo.box)
+    else:
+        square = framing.apply(photo.pixels)
     return (_on_board(square, path, framing) if on_board else square), framing
 
 

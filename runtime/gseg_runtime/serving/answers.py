@@ -55,7 +55,7 @@ def receive(data: bytes, card: ModelCard, how: Decoding | None) -> Received:
     """Decode and letterbox; ImageError when `data` is no picture, or a larger one than is wanted."""
     photo = decode_image(data, _PHOTO, card.input_size, how)
     letterbox = Letterbox(photo.height, photo.width, card.input_size)
-    return Received(data, how, letterbox.apply(photo.pixels, card.fill), letterbox)
+    return Received(data, how, letterbox.apply(photo.pixels, card.fill, photo.box), letterbox)
 
 
 def answer(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> Answer:
