@@ -24,5 +24,5 @@ def merge(
     report = merge_folders(folders, out, overwrite=overwrite)
     failed = f", {report.failed} failed" if report.failed else ""
     masks = counted(report.done + report.skipped, "mask")
-    text = f"{out}: {masks} of {counted(len(folders), 'folder')}{failed}"
+    text = f"{out}: report on {masks} in {counted(len(folders), 'folder')}{failed}; the masks stay where they are"
     current_output().result({"out": out, **report.to_json()}, text)

@@ -38,11 +38,12 @@ def without(report: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def test_merged_shards_are_what_one_run_writes(
-    segmenter: Segmenter, photos: Path, shards: list[Path], tmp_path: Path
+    segmenter: Segmenter, photos: Path, shards: list[Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     segmenter.segment_folder(photos, tmp_path / "one", coco=True, stats=True)
     merged = tmp_path / "merged"
     assert main(["merge", *map(str, shards[::-1]), "-o", str(merged)]) == 0
+    assert "report on 4 masks in 3 folders, 1 failed; the masks stay where they are" in capsys.readouterr().out
     for table in ("gseg-coco.json", "gseg-stats.csv"):
         assert (merged / table).read_bytes() == (tmp_path / "one" / table).read_bytes()
     ours, theirs = read_json(merged / "gseg-report.json"), read_json(tmp_path / "one" / "gseg-report.json")
