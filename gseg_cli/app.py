@@ -204,9 +204,18 @@ def _report(error: BaseException, out: Output) -> int:
         case OSError() if error.errno in DISK_ERRORS:
             place = error.filename or ("standard output" if is_stdout_full() else "disk")  # Typer shows help by itself
             return _fail(out, f"{place}: {error.strerror}", "check the disk and its permissions", 1)
+        case _ if _came_of_ctrl_c(error):
+            return _fail(out, "interrupted", None, INTERRUPTED)
         case _:
             hint = None if settings.debug else "this is a bug in gseg; run it again with --debug to see where"
             return _fail(out, f"internal error: {type(error).__name__}: {error}", hint, BUG)
+
+
+def _came_of_ctrl_c(error: BaseException | None) -> bool:
+    """Whether it was raised while Ctrl-C was on its way up: libraries clean up, and are not always able to."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error is not None
 
 
 def _is_somewhere() -> bool:

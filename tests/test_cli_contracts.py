@@ -206,6 +206,17 @@ def test_ctrl_c_is_code_130(describe_raises, capsys):
     assert json.loads(captured.out)["status"] == "error"
 
 
+def test_ctrl_c_is_code_130_also_where_it_broke_what_it_came_into(describe_raises, capsys):
+    """As PyTorch's exporter, whose own handling of errors looks for a module that was just being imported."""
+    broken = AttributeError("module 'torch._dynamo' has no attribute 'exc'")
+    broken.__context__ = KeyboardInterrupt()
+    told = RuntimeError("failed to export the model")
+    told.__cause__ = broken
+    describe_raises(told)
+    assert main(["info", "x"]) == 130
+    assert capsys.readouterr().err == "error: interrupted\n"
+
+
 def test_partly_done_is_code_3_and_says_so_on_both_streams(capsys):
     take_globals([])
     out = new_output()
