@@ -46,7 +46,9 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
     if out.resolve() == origin.resolve():
         raise UsageError(f"{out}: is the model to export", "choose another name with -o")
     for path in [out, sidecar_of(out)] if toolchain else [out]:
-        if path.exists() and not (options.overwrite and path.is_file()):
+        if path.is_dir():
+            raise GsegError(f"{path}: expected a file to write, but this is a folder", "choose another name with -o")
+        if path.exists() and not options.overwrite:
             raise GsegError(f"{path}: exists already", _REPLACE)
     if options.calibration:
         list_photos(options.calibration, MIN_CALIBRATE)
@@ -98,7 +100,9 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
         write_repository(options.triton, out.stem, out, model, batch=options.batch)
     if options.web:
         write_site(options.web, model)
-    proof = Proof(judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what)
+    proof = Proof(
+        judge=source.judge, num_verified=len(pictures.images), verified_on=pictures.what, counted=pictures.counted
+    )
     written = _exported(out, model, options)
     return replace(written, is_verified=is_verified, proof=proof if is_verified else None)
 

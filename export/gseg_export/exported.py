@@ -7,11 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Proof:
-    """judge: whose labels are right; num_verified, verified_on: the pictures that were labelled."""
+    """judge: whose labels are right; num_verified, verified_on: the pictures that were labelled; counted: as text."""
 
     judge: str
     num_verified: int
     verified_on: str
+    counted: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,4 +42,6 @@ class Exported:
         facts = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in apart}
         web = {} if self.web is None else {"web": self.web}
         verified = {} if self.is_verified is None else {"verified": self.is_verified}
-        return {**facts, **web, **verified, **(asdict(self.proof) if self.proof else {})}
+        proof = asdict(self.proof) if self.proof else {}
+        proof.pop("counted", None)
+        return {**facts, **web, **verified, **proof}

@@ -20,7 +20,7 @@ BATCH = 8
 _HINTS = {
     "fp32": "a network unsure of its classes flips with rounding: train it longer, or verify on photos",
     "fp16": "verify on photos like those it was trained for (--verify DIR), or export without --fp16",
-    "int8": "calibrate on photos like those it will see, a hundred or more, or export with --fp16 instead",
+    "int8": "calibrate on a hundred photos like those it will see; else keep full precision, or --fp16 on a GPU",
 }
 
 
@@ -42,8 +42,8 @@ class Check:
         share = float((labels == self._labels).mean())
         if share < MIN_AGREEMENT[precision]:
             message = (
-                f"{out}: not written: it labels {share:.6f} of the pixels of {len(self.pictures.images)} "
-                f"{self.pictures.what} as {self.judge} does, expected {MIN_AGREEMENT[precision]} or more ({precision})"
+                f"{out}: not written: it labels {share:.6f} of the pixels of {self.pictures.counted} "
+                f"as {self.judge} does, expected {MIN_AGREEMENT[precision]} or more ({precision})"
             )
             raise GsegError(message, _HINTS[precision])
         if lost := [card.classes.names[index] for index in self._lost(labels)]:

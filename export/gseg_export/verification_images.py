@@ -23,24 +23,36 @@ MIN_CALIBRATE = 2  # a hundred are better, but one to measure ranges on and one 
 
 @dataclass(frozen=True)
 class Pictures:
-    """images: uint8 [N, S, S, 3], RGB, one at least; what: to say it with, "photos of DIR"."""
+    """images: uint8 [N, S, S, 3], RGB, one at least; kind, place: to say it with, "photo" and " from DIR"."""
 
     images: Images
-    what: str
+    kind: str
+    place: str = ""
+
+    @property
+    def what(self) -> str:
+        """`photos from DIR`."""
+        return f"{self.kind}s{self.place}"
+
+    @property
+    def counted(self) -> str:
+        """`64 photos from DIR`, `1 photo from DIR`."""
+        return f"1 {self.kind}{self.place}" if len(self.images) == 1 else f"{len(self.images)} {self.what}"
 
 
 def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
     """All photos below a folder, not the masks of labelled ones; GsegError when there are fewer than `at_least`."""
     paths = without_masks(list_images(folder), lambda path: path.relative_to(folder).as_posix())
     if len(paths) < at_least:
-        message = f"{folder}: expected at least {at_least} photos, got {len(paths)}"
+        wanted = "1 photo" if at_least == 1 else f"{at_least} photos"
+        message = f"{folder}: expected at least {wanted}, got {len(paths)}"
         raise GsegError(message, "name a folder of photos (JPEG, PNG, WebP, TIFF or BMP)")
     return paths
 
 
 def photos(folder: Path, card: ModelCard) -> Pictures:
     """Up to NUM_VERIFY photos, spread evenly over the folder."""
-    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), f"photos from {folder}")
+    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), "photo", f" from {folder}")
 
 
 def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
@@ -51,7 +63,7 @@ def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]
     paths = spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
     kept = paths[1::4]
     used = [path for path in paths if path not in kept]
-    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), f"other photos from {folder}")
+    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), "other photo", f" from {folder}")
 
 
 def held_out_pairs(run: Path, size: int) -> Pictures | None:
@@ -67,14 +79,14 @@ def held_out_pairs(run: Path, size: int) -> Pictures | None:
     if images.ndim != 4 or images.shape[3] != 3 or images.dtype != np.uint8 or not len(images):
         return None
     letterbox = Letterbox(images.shape[1], images.shape[2], size)
-    return Pictures(np.stack([letterbox.apply(image) for image in images[:NUM_VERIFY]]), "held-out pairs")
+    return Pictures(np.stack([letterbox.apply(image) for image in images[:NUM_VERIFY]]), "held-out pair")
 
 
 def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:
     """Coloured clouds: something to verify on where no photos are at hand."""
     coarse = np.random.default_rng(seed).integers(0, 256, (count, 6, 6, 3), dtype=np.uint8)
     images = [Image.fromarray(grid).resize((size, size), Image.Resampling.BICUBIC) for grid in coarse]
-    return Pictures(np.stack([np.asarray(image) for image in images]), "made-up pictures")
+    return Pictures(np.stack([np.asarray(image) for image in images]), "made-up picture")
 
 
 def _read(paths: list[Path], card: ModelCard) -> Images:

@@ -170,8 +170,8 @@ def _toolchain(unverified: bool, portable: bool, on_step: "OnPercent") -> "Toolc
 def _summary(written: "Exported") -> str:
     text = f"{written.model}: {written.bytes / 1e6:.1f} MB, {written.precision}"
     if written.proof:
-        pictures = f"{written.proof.num_verified} {written.proof.verified_on}"
-        text += f", {written.label_agreement:.4%} of the pixels of {pictures} labelled as by {written.proof.judge}"
+        proof = written.proof
+        text += f", {written.label_agreement:.4%} of the pixels of {proof.counted} labelled as by {proof.judge}"
     elif written.is_verified is False:
         text += ", NOT verified: there is no GPU to run it on"
     if written.web:

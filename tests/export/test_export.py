@@ -50,7 +50,7 @@ def test_an_export_that_loses_a_small_class_is_refused_though_nearly_all_pixels_
     """A scratch of one pixel in a hundred, which eight bits would not see."""
     scratch = np.zeros((1, SIZE, SIZE), np.uint8)
     scratch[:, 0, :10] = 3
-    pictures = Pictures(np.zeros((8, SIZE, SIZE, 3), np.uint8), "clouds")
+    pictures = Pictures(np.zeros((8, SIZE, SIZE, 3), np.uint8), "cloud")
     check = Check(lambda images: scratch.repeat(len(images), axis=0), "PyTorch", pictures)
     card = replace(plain_card(), precision="int8")
     assert check.passed(check.expected, card, tmp_path).quality["label_agreement"] == 1
@@ -101,7 +101,7 @@ def test_eight_bits_that_lose_too_much_are_not_written(model: Path, tmp_path: Pa
     options = Options(precision="int8", calibration=tmp_path, held_out=clouds(size=SIZE, count=8))
     with pytest.raises(GsegError, match=r"expected 0\.98 or more \(int8\)") as caught:
         export_model(model, tmp_path / "x.onnx", options)
-    assert "calibrate on photos like those" in str(caught.value.hint)
+    assert "calibrate on a hundred photos like those" in str(caught.value.hint)
     assert names_in(tmp_path) == ["a.png", "b.png"]
 
 
@@ -146,7 +146,7 @@ def test_the_command_verifies_on_photos_and_spares_what_is_there(
     half, args = tmp_path / "student-fp16.onnx", ["export", str(out), "--fp16", "--verify", str(tmp_path / "photos")]
     half.write_text("an older file")
     assert main([*args, "--overwrite"]) == 0
-    assert f"1 photos from {tmp_path / 'photos'} labelled as by ONNX Runtime" in capsys.readouterr().out
+    assert f"1 photo from {tmp_path / 'photos'} labelled as by ONNX Runtime" in capsys.readouterr().out
     assert half.stat().st_size < 0.6 * data["bytes"]
 
 
@@ -178,8 +178,8 @@ def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp
     [
         ("model.pt", None, "expected a name that ends in .onnx"),
         ("model.engine", None, "expected a name that ends in .onnx"),
-        ("folder.onnx", None, "folder.onnx: exists already"),
-        ("model.onnx", "empty", "expected at least 1 photos, got 0"),
+        ("folder.onnx", None, "folder.onnx: expected a file to write, but this is a folder"),
+        ("model.onnx", "empty", "expected at least 1 photo, got 0"),
         ("model.onnx", "missing", "no such file or folder"),
         ("model.onnx", "broken", "x.jpg: not a picture of a known format"),
     ],
