@@ -10,7 +10,7 @@ from gseg_export.parity import QUALITY_KEY, Check
 from gseg_export.precision import Precision, to_fp16, to_int8
 from gseg_export.source import Images, Source, from_model, run_onnx
 from gseg_export.triton import check_alike, check_repository, write_repository
-from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, list_photos, photos
+from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, enough_photos, photos
 from gseg_export.web import check_site, write_site
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import sha256_file, write_bytes
@@ -51,9 +51,9 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
         if path.exists() and not options.overwrite:
             raise GsegError(f"{path}: exists already", _REPLACE)
     if options.calibration:
-        list_photos(options.calibration, MIN_CALIBRATE)
+        enough_photos(options.calibration, MIN_CALIBRATE)
     if options.verify:
-        list_photos(options.verify)
+        enough_photos(options.verify)
     if options.web:
         check_site(options.web, overwrite=options.overwrite)
     if options.triton:

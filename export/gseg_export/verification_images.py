@@ -11,9 +11,8 @@ from PIL import Image
 from gseg_export.source import Images
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
-from gseg_runtime.images import list_images, read_image
+from gseg_runtime.images import list_photos, read_image
 from gseg_runtime.model_card import ModelCard
-from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
 
 NUM_VERIFY = 64  # more of them find nothing new
@@ -40,9 +39,9 @@ class Pictures:
         return f"1 {self.kind}{self.place}" if len(self.images) == 1 else f"{len(self.images)} {self.what}"
 
 
-def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
+def enough_photos(folder: Path, at_least: int = 1) -> list[Path]:
     """All photos below a folder, not the masks of labelled ones; GsegError when there are fewer than `at_least`."""
-    paths = without_masks(list_images(folder), lambda path: path.relative_to(folder).as_posix())
+    paths = list_photos(folder)
     if len(paths) < at_least:
         wanted = "1 photo" if at_least == 1 else f"{at_least} photos"
         message = f"{folder}: expected at least {wanted}, got {len(paths)}"
@@ -52,7 +51,7 @@ def list_photos(folder: Path, at_least: int = 1) -> list[Path]:
 
 def photos(folder: Path, card: ModelCard) -> Pictures:
     """Up to NUM_VERIFY photos, spread evenly over the folder."""
-    return Pictures(_read(spread(list_photos(folder), NUM_VERIFY), card), "photo", f" from {folder}")
+    return Pictures(_read(spread(enough_photos(folder), NUM_VERIFY), card), "photo", f" from {folder}")
 
 
 def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
@@ -60,7 +59,7 @@ def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]
 
     Every fourth is kept for the latter.
     """
-    paths = spread(list_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
+    paths = spread(enough_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
     kept = paths[1::4]
     used = [path for path in paths if path not in kept]
     return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), "other photo", f" from {folder}")

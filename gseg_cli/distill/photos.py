@@ -10,9 +10,8 @@ from torch import Tensor
 from gseg_cli.gan.framing import frame, mask_of
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.errors import GsegError, ImageError
-from gseg_runtime.images import list_images, read_image
+from gseg_runtime.images import list_photos, read_image
 from gseg_runtime.label_map import Pixels
-from gseg_runtime.photo_names import without_masks
 from gseg_runtime.spread import spread
 
 MAX_PHOTOS = 500  # spread evenly over the folder; more would change no figure
@@ -32,8 +31,7 @@ class Photos:
 
 def read_photos(folder: Path, size: int, gan_size: int, on_step: OnStep = ignore_step) -> Photos:
     """Up to MAX_PHOTOS of the folder and what is below it, not masks; GsegError when none can be read."""
-    found = without_masks(list_images(folder), lambda path: path.relative_to(folder).as_posix())
-    chosen = spread(found, MAX_PHOTOS)
+    chosen = spread(list_photos(folder), MAX_PHOTOS)
     rows: list[tuple[Path, Pixels, np.ndarray, Pixels]] = []
     unreadable = []
     for i, path in enumerate(chosen):

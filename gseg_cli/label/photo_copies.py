@@ -12,8 +12,7 @@ from gseg_cli.steps import Say, ignore_say
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, read_json
-from gseg_runtime.images import list_images, read_image
-from gseg_runtime.photo_names import without_masks
+from gseg_runtime.images import list_images, list_photos, read_image
 from gseg_runtime.spread import spread
 
 
@@ -89,7 +88,7 @@ def _note_copied(folder: Path, names: list[str], classes: ClassMap | None) -> No
 def _free(source: Path, project: Path, taken: set[Path]) -> Iterator[tuple[str, Path]]:
     """Photos of the source by name: one for each mask's name, and none of the project's own files."""
     ours = [(project / name).resolve() for name in PARTS]
-    for path in without_masks(list_images(source), lambda path: path.relative_to(source).as_posix()):
+    for path in list_photos(source):
         name = path.relative_to(source)
         is_ours = any(path.resolve().is_relative_to(place) for place in ours)
         if name.with_suffix("") not in taken and not is_ours:

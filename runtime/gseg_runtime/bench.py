@@ -17,7 +17,7 @@ from PIL import Image
 from gseg_runtime.batches import NUM_SLOTS
 from gseg_runtime.errors import GsegError, UsageError, at_least_one
 from gseg_runtime.extras import Extras
-from gseg_runtime.images import list_images
+from gseg_runtime.images import list_photos
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.output_folder import OutputFolder
 from gseg_runtime.photo_files import FolderFiles
@@ -83,7 +83,7 @@ def run_bench(
         OutputFolder(Path(temporary, "stages")) as stages,
     ):
         folder = Path(temporary)
-        paths = made_up_photos(folder / "photos", count) if photos is None else list_images(photos)[:count]
+        paths = made_up_photos(folder / "photos", count) if photos is None else list_photos(photos)[:count]
         detail = segmenter.loaded.detail()
         work = PhotoWork(FolderFiles(stages), segmenter.card, segmenter.model_sha256, Extras(), detail)
         # Masks of their own: a file system takes longer over a name that is written again and again.

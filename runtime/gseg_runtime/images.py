@@ -28,6 +28,7 @@ from gseg_runtime.to_rgb import BLACK, orientation_of, to_rgb, upright
 from gseg_runtime.truncated import TRUNCATED as TRUNCATED
 from gseg_runtime.truncated import as_far_as_it_goes, check_complaint, is_truncated
 from gseg_runtime.walk import list_images as list_images
+from gseg_runtime.walk import list_photos as list_photos
 
 _LARGE = 32_000_000  # pixels; decoding one takes up to 16 bytes for each, and there may be many workers
 _one_at_a_time: AbstractContextManager[Any] = threading.RLock()

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from gseg_runtime.errors import GsegError
 from gseg_runtime.litter import litter_kind
-from gseg_runtime.photo_names import OTHER, is_named_like_a_picture, kind_of
+from gseg_runtime.photo_names import OTHER, is_named_like_a_picture, kind_of, without_masks
 
 _MOST_KINDS = 1000  # of what is passed over; more would be a way to fill the memory
 _LEADS_NOWHERE = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
@@ -51,6 +51,11 @@ class Search:
         """Of one that is in `unlisted`, and all that was asked for."""
         hint = "its permissions, or the disk, forbid it"
         return GsegError(f"{folder}: cannot be listed: {self.unlisted[folder]}", hint)
+
+
+def list_photos(source: Path) -> list[Path]:
+    """`list_images` without masks beside their photos."""
+    return without_masks(list_images(source), lambda path: path.relative_to(source).as_posix())
 
 
 def list_images(source: Path) -> list[Path]:

@@ -19,7 +19,7 @@ from gseg_export.graph import read_graph
 from gseg_export.parity import Check
 from gseg_export.source import from_model, run_onnx
 from gseg_export.to_onnx import from_network, label_with
-from gseg_export.verification_images import Pictures, clouds, held_out_pairs, list_photos
+from gseg_export.verification_images import Pictures, clouds, enough_photos, held_out_pairs
 from gseg_runtime import GsegError, Segmenter
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import read_label_png
@@ -62,8 +62,8 @@ def test_masks_of_labelled_photos_are_no_photos_to_verify_on(tmp_path: Path) -> 
     for name in ("images/a.jpg", "masks/a.png", "masks/images.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new("L", (8, 8)).save(tmp_path / name)
-    assert list_photos(tmp_path) == [tmp_path / "images/a.jpg"]
-    assert len(list_photos(tmp_path / "masks")) == 2
+    assert enough_photos(tmp_path) == [tmp_path / "images/a.jpg"]
+    assert len(enough_photos(tmp_path / "masks")) == 2
 
 
 def test_the_agreement_is_the_share_of_equal_pixels(model: Path, tmp_path: Path) -> None:

@@ -41,6 +41,15 @@ def test_one_photo_may_be_called_anything_as_elsewhere(model: Path, photos: Path
         assert run_bench(segmenter, photo.rename(photos / "photo"), count=3, seconds=0.05).images == 1
 
 
+def test_masks_beside_photos_are_no_photos_to_measure_on(model: Path, tmp_path: Path) -> None:
+    """As of `gseg segment`, whose speed is measured."""
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+        Image.new("P", (40, 30)).save(tmp_path / folder / "a.png")
+    with Segmenter.load(model, "cpu") as segmenter:
+        assert run_bench(segmenter, tmp_path, count=9, seconds=0.05).images == 1
+
+
 def test_made_up_photos_have_the_size_asked_for_and_that_of_a_photograph(tmp_path: Path) -> None:
     first, second = made_up_photos(tmp_path / "photos", 2, (400, 300))
     assert first.read_bytes() != second.read_bytes()
