@@ -32,12 +32,12 @@ from gseg_cli.datasets.toy_faces.dataset import CLASSES
 from gseg_cli.demo import TEACHER_SEEDS
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import DistillConfig, PairsConfig, configure
-from gseg_cli.distill.net_config import STRIDES, NetConfig
+from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet, annotated_pairs
 from gseg_cli.distill.score import predict_labels
 from gseg_cli.distill.stage import choose_pairs, make_training_pairs
 from gseg_cli.distill.train import fit_student
-from gseg_cli.distill.unet import UNet
+from gseg_cli.distill.unet import SHAPES, UNet
 from gseg_cli.evaluate.code_key import code_key
 from gseg_cli.evaluate.reference import annotate_samples
 from gseg_cli.fewshot.config import FewshotConfig
@@ -326,7 +326,7 @@ def labels_worth(miou: float, table: list[tuple[int, float]]) -> str:
 
 def sizes(s: Setting) -> str:
     rows = []
-    for size in STRIDES:
+    for size in SHAPES:
         c = cost(size)
         quality = worth = "-"
         if size != "paper":  # it is too slow to train on a CPU
