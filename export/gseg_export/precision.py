@@ -14,6 +14,7 @@ from gseg_export.source import Images
 from gseg_runtime.telemetry import no_telemetry
 
 Precision = Literal["fp32", "fp16", "int8"]
+NUM_FIRST = 8  # convolutions of a pretrained encoder that stay in float: more cost time and bring little
 
 
 def to_fp16(graph: onnx.ModelProto) -> onnx.ModelProto:
@@ -55,9 +56,19 @@ def to_int8(graph: onnx.ModelProto, images: Images, *, for_tensorrt: bool = Fals
 
 
 def _kept_in_float(graph: onnx.ModelProto) -> list[str]:
-    """The last convolution and what follows: in 8 bits two classes' logits would often be equal."""
-    convolutions = [index for index, node in enumerate(graph.graph.node) if node.op_type == "Conv"]
-    return [node.name for node in graph.graph.node[convolutions[-1] :]]
+    """The last convolution and what follows: in 8 bits two classes' logits would often be equal.
+
+    With a pretrained encoder also the first convolutions, whose channels have ranges far apart (Nagel et al. 2019).
+    """
+    nodes = graph.graph.node
+    convolutions = [index for index, node in enumerate(nodes) if node.op_type == "Conv"]
+    first = convolutions[:NUM_FIRST] if any(map(_is_by_channel, nodes)) else []
+    return [node.name for node in [*(nodes[index] for index in first), *nodes[convolutions[-1] :]]]
+
+
+def _is_by_channel(node: onnx.NodeProto) -> bool:
+    """A convolution of groups of channels: only pretrained encoders have any."""
+    return any(attribute.name == "group" and attribute.i > 1 for attribute in node.attribute)
 
 
 class _Reader:

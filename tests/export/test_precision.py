@@ -8,6 +8,7 @@ import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
 
+from gseg_cli.distill.lite_net import LiteNet
 from gseg_export.graph import finish
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source, run_onnx
@@ -44,6 +45,14 @@ def test_eight_bits_keep_the_labels_on_pictures_they_were_not_calibrated_on(
     assert (run(graph, pictures) == full_source.label(pictures)).mean() > 0.97
     kept = [node.input[0] for node in graph.graph.node if node.op_type == "ArgMax"]
     assert [node.op_type for node in graph.graph.node if node.output[0] in kept] == ["Conv"]  # logits stay float
+
+
+def test_the_first_layers_of_a_pretrained_student_stay_in_float(lite0: tuple[LiteNet, onnx.ModelProto]) -> None:
+    pictures = clouds(size=lite0[0].config.input_size, count=2).images
+    graph = to_int8(lite0[1], pictures).graph
+    made_by = {output: node.op_type for node in graph.node for output in node.output}
+    is_float = [made_by.get(node.input[1]) != "DequantizeLinear" for node in graph.node if node.op_type == "Conv"]
+    assert is_float[:8] == [True] * 8 and is_float[-1] and not any(is_float[8:-1])
 
 
 def test_weights_of_full_eight_bits_keep_the_labels_in_the_runtime_on_every_processor(
