@@ -299,3 +299,16 @@ def test_a_closed_segmenter_says_so(model: Path, photos: Path, tmp_path: Path) -
         with pytest.raises(GsegError, match="this segmenter is closed"):
             call()
     assert not (tmp_path / "out").exists()
+
+
+def test_a_jpeg_that_no_eighth_divides_has_the_mask_of_the_same_png(segmenter: Segmenter, tmp_path: Path) -> None:
+    pixels = np.full((1025, 1025, 3), 224, np.uint8)
+    pixels[:, :950] = 32
+    (tmp_path / "in").mkdir()
+    for name, quality in (("a.jpg", {"quality": 95}), ("b.png", {})):
+        Image.fromarray(pixels).save(tmp_path / "in" / name, **quality)
+    segmenter.segment_folder(tmp_path / "in", tmp_path / "out")
+    jpeg, png = (read_label_png(tmp_path / "out" / name) for name in ("a.png", "b.png"))
+    assert len(np.unique(png)) > 1 and (jpeg == png).mean() > 0.999
+    alone = segmenter.segment_file(tmp_path / "in" / "a.jpg")
+    assert (alone == png).mean() > 0.999
