@@ -98,13 +98,13 @@ def _session(project: "Project", seeds: list[int] | None, count: int, device: st
 
 def _photo_session(project: "Project", source: Path, count: int, device: str) -> "Session":
     from gseg_cli.device import pick_device
+    from gseg_cli.label.photo_session import PhotoSession
     from gseg_cli.label.photos import open_photos
-    from gseg_cli.label.session import Session
     from gseg_cli.output import current_output
     from gseg_cli.pretrained.lite0 import load_lite0
 
     encoder = load_lite0().requires_grad_(False).to(pick_device(device))
-    return Session(project, open_photos(project, source, count, encoder, current_output().say))
+    return PhotoSession(project, open_photos(project, source, count, encoder, current_output().say))
 
 
 def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> None:

@@ -38,6 +38,10 @@ class GanSamples:
         return self.samples.resolution
 
     @property
+    def network(self) -> GanModule:
+        return self.generator
+
+    @property
     def feature_channels(self) -> tuple[int, ...]:
         return self.generator.feature_channels
 

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from gseg_cli.counted import counted
 from gseg_cli.datasets.protocols import DESCRIPTION, KIND
+from gseg_cli.distill.student import Student
 from gseg_cli.folder_description import write_description
 from gseg_cli.label.lock import locked
 from gseg_cli.label.masks import MaskFolder
@@ -31,6 +32,8 @@ LEAST_SIZE, MOST_SIZE = 64, 512  # pixels of a square's side: what is smaller is
 # of them, of 128 px 0.49 and 0.72, and of 512 px no more (a ridge classifier, one draw, by a script that is not kept).
 LEAST_INPUT, MOST_INPUT = 128, 256
 STEP = 32  # both are multiples of it
+# Times that the student's logits stand among the features: to ridge regression, what is there often is worth more.
+REPEATS = 32
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,8 @@ class Square:
 @dataclass(frozen=True, eq=False)
 class Photos:
     """names: relative to dir/images, and a photo's number is its place. squares: of each, as the photos were when it
-    was opened. copied: names of those that gseg put there. source: where more come from."""
+    was opened. copied: names of those that gseg put there. source: where more come from. student: of those
+    that are labelled so far, where there is one."""
 
     dir: Path
     names: tuple[str, ...]
@@ -55,6 +59,7 @@ class Photos:
     source: Path
     pictures: Path
     encoder: Lite0
+    student: Student | None = None
     noun = "photo"
 
     @property
@@ -66,8 +71,12 @@ class Photos:
         return range(len(self.names))
 
     @property
+    def network(self) -> Student | Lite0:
+        return self.student or self.encoder
+
+    @property
     def feature_channels(self) -> tuple[int, ...]:
-        return WIDTHS[::-1]
+        return WIDTHS[::-1] + ((self.student.config.num_classes * REPEATS,) if self.student else ())
 
     def title(self, seed: int) -> str:
         return self.names[seed]
@@ -98,10 +107,11 @@ class Photos:
             square = np.array(picture)
         image = torch.from_numpy(square).to(device).permute(2, 0, 1)[None].float() / 127.5 - 1
         side = min(max(self.size, LEAST_INPUT), MOST_INPUT)
-        if side != self.size:
-            image = F.interpolate(image, (side, side), mode="bilinear", antialias=True)
-        for features in reversed(self.encoder(image)):
+        for features in reversed(self.encoder(_resized(image, side))):
             keep(features)
+        if self.student:
+            logits = self.student(_resized(image, self.student.config.input_size))
+            keep(logits.repeat(1, REPEATS, 1, 1))
 
     def more(self, count: int) -> "Photos":
         new = take_photos(self.source, self.dir, count, self.names)
@@ -144,6 +154,10 @@ def open_photos(project: Project, source: Path, count: int, encoder: Lite0, say:
         size = _fitting_size(paths)
     squares = tuple(_square(path, size, pictures) for path in paths)
     return Photos(folder, names, squares, tuple(about["copied"]), size, source, pictures, encoder)
+
+
+def _resized(x: Tensor, side: int) -> Tensor:
+    return x if x.shape[-1] == side else F.interpolate(x, (side, side), mode="bilinear", antialias=True)
 
 
 def _fitting_size(photos: Sequence[Path]) -> int:

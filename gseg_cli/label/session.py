@@ -139,6 +139,10 @@ class Session:
         found = set(self.store.found_classes())
         return {index: name for index, name in enumerate(self.classes.names) if index not in found}
 
+    def share(self, seed: int) -> float:
+        """Of a picture that has labels."""
+        return float((self.store.labels(seed)[self.subject.window(seed, self.store.size)] != IGNORE).mean())
+
     def close(self) -> None:
         """End the thread, and bring on disk what lags behind."""
         self.events.end()

@@ -54,6 +54,10 @@ class Subject(Protocol):
         """Side of every picture and label map, in pixels."""
 
     @property
+    def network(self) -> object:
+        """What the activations come from; of another one, they are others."""
+
+    @property
     def feature_channels(self) -> tuple[int, ...]:
         """Of the activations, coarse to fine."""
 

@@ -46,6 +46,7 @@ class LiveTeacher:
     ) -> None:
         self.shelf = Shelf()
         self.is_learning = False
+        self._subject = subject
         self._features = SampleFeatures(subject)
         self._refiner = Refiner(subject.feature_channels, subject.size)
         self._labels, self._tell, self._choice = labels, tell, PixelChoice(pixels)
@@ -58,7 +59,7 @@ class LiveTeacher:
         self._behind: set[int] = set()  # samples whose newest prediction is not its
         self._ids = count(time.time_ns())  # a page outlives the server, and knows its predictions by their ids
         self._wanted, self._learnt = 1, 0  # numbers of strokes
-        self._worker = Worker()
+        self._worker = Worker("gseg label teacher")
 
     def look_at(self, seed: int) -> None:
         """The page turns to this sample: its prediction is wanted whole."""
@@ -73,8 +74,8 @@ class LiveTeacher:
         self._worker.submit(self._work)
 
     def know(self, subject: Subject) -> None:
-        """Go on with more pictures."""
-        self._features.subject = subject
+        """Go on with more pictures, or with another network."""
+        self._subject = subject
         self._worker.submit(self._work)
 
     def call(self, function: Callable[[], T]) -> T:
@@ -86,8 +87,7 @@ class LiveTeacher:
 
     def _work(self) -> Iterator[None]:
         """All there is to do, the most urgent first; pauses where a newer stroke may take over."""
-        self._features.whole(self._view)
-        yield
+        yield from self._look()
         if self._learnt != self._wanted:
             yield from self._learn()
         elif self._quick and self._current:
@@ -96,6 +96,20 @@ class LiveTeacher:
             if self._behind:
                 yield from self._catch_up(self._current)
         yield from self._prepare()
+
+    def _look(self) -> Iterator[None]:
+        """At the picture in view; at all of them where the network is new."""
+        subject, seen = self._subject, self._features.subject
+        if is_new := subject.network is not seen.network:
+            self._features = SampleFeatures(subject)
+            self._refiner = Refiner(subject.feature_channels, subject.size)
+            self._table, self._num_measured, self._learnt = None, 0, 0
+        self._features.subject = subject
+        for seed in subject.seeds if is_new else ():
+            self._features.small(seed)
+            yield
+        self._features.whole(self._view)
+        yield
 
     def _learn(self) -> Iterator[None]:
         wanted, begin = self._wanted, time.perf_counter()

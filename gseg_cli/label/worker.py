@@ -15,12 +15,12 @@ _log = logging.getLogger(__name__)
 class Worker:
     """Goes through the work that was submitted last. Where work yields, newer work takes its place."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         self._changes = threading.Condition()
         self._newest: Work | None = None
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name="gseg label teacher")
+        self._thread = threading.Thread(target=self._run, name=name)
         self._thread.start()
 
     def submit(self, work: Work) -> None:
@@ -73,7 +73,7 @@ class Worker:
                 if self._newest or self._is_closed:
                     return
         except Exception:  # the next stroke may go well
-            _log.exception("the teacher failed")
+            _log.exception("%s: failed", self._thread.name)
 
     def _answer_calls(self) -> None:
         while self._calls and not self._is_closed:

@@ -191,7 +191,7 @@ def test_next_is_a_missing_class_then_a_sample_without_labels_then_doubt(samples
 def test_the_newest_work_wins_and_an_error_does_not_end_the_worker(caplog):
     import threading
 
-    worker, log, may_go, done = Worker(), [], threading.Event(), threading.Event()
+    worker, log, may_go, done = Worker("worker"), [], threading.Event(), threading.Event()
 
     def old():
         for number in range(1000):

@@ -88,6 +88,7 @@ function connect(desk, sync, strip) {
     learning: ({ on }) => desk.learning(on),
     prediction: (told) => desk.predicted(told),
     next: (told) => desk.propose(told),
+    student: ({ photos }) => toast(`A student has learned from ${photos} photos`, "It helps to predict the others."),
     samples: () => desk.refresh(),
     classes: () => desk.refresh(),
   });

@@ -1,0 +1,99 @@
+"""Painting on photos: beside the painting, a student learns from those that are labelled all over.
+
+What the page's teacher sees in photos is how they look; a student has also learned where things are. What it says of
+the other photos is one more thing for the teacher to go by. benchmarks/label_photos.md has what that is worth.
+"""
+
+import os
+import sys
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import replace
+
+import numpy as np
+import torch
+from PIL import Image
+
+from gseg_cli.distill.config import PHOTOS_GEOMETRY, configure_supervised
+from gseg_cli.distill.larger_input import with_larger_input
+from gseg_cli.distill.net_config import PRETRAINED
+from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.student import Student
+from gseg_cli.distill.trainer import StudentTrainer
+from gseg_cli.label.photos import Photos
+from gseg_cli.label.session import Session
+from gseg_cli.label.store import State
+from gseg_cli.label.worker import Worker
+from gseg_cli.project import Project
+from gseg_runtime.errors import GsegError
+
+WHOLE = 0.9  # of a photo's pixels have labels: it is worth learning from
+LEAST = 2  # such photos; what a student makes of a single one misleads as often as it helps
+STEPS = 60  # of `gseg student-train`'s 250: somebody waits
+NICE = 10
+
+
+class PhotoSession(Session):
+    """Close it, so that both threads end."""
+
+    subject: Photos
+
+    def __init__(self, project: Project, photos: Photos) -> None:
+        super().__init__(project, photos)
+        self._studied: frozenset[int] = frozenset()
+        self._apprentice = Worker("gseg label apprentice")
+        self._study()
+
+    def close(self) -> None:
+        self._apprentice.close()
+        super().close()
+
+    def _follow(self, seed: int, state: State) -> None:
+        super()._follow(seed, state)
+        if seed not in self._studied and self.share(seed) >= WHOLE:
+            self._study()
+
+    def _study(self) -> None:
+        """Begin anew with all photos that are labelled all over."""
+        whole = frozenset(seed for seed in self.subject.seeds if self.share(seed) >= WHOLE)
+        if len(whole) >= LEAST:
+            self._studied = whole
+            self._apprentice.submit(lambda: self._train(sorted(whole)))
+
+    def _train(self, seeds: list[int]) -> Iterator[None]:
+        _step_back()
+        device = next(self.subject.encoder.parameters()).device
+        student = yield from study(self._pairs(seeds), len(self.classes), device)
+        self._take(student, len(seeds))
+
+    def _pairs(self, seeds: list[int]) -> PairSet:
+        squares = []
+        for seed in seeds:
+            with Image.open(self.subject.image_path(seed)) as picture:
+                squares.append(np.array(picture))
+        return PairSet.exact(np.stack(squares), np.stack([self.store.labels(seed) for seed in seeds]))
+
+    def _take(self, student: Student, num_photos: int) -> None:
+        with self._mutex:
+            self.subject = replace(self.subject, student=student)
+        self.teacher.know(self.subject)
+        self.events.publish("student", photos=num_photos)
+
+
+def study(photos: PairSet, num_classes: int, device: torch.device) -> Generator[None, None, Student]:
+    """A student of photos in squares, in the short; pauses after each step. GsegError when it diverges."""
+    config = replace(configure_supervised({"student": PRETRAINED, "geometry": PHOTOS_GEOMETRY}).train, steps=STEPS)
+    assert config.input_size
+    trainer = StudentTrainer(photos.at(config.input_size), num_classes, config, device)
+    for step in range(STEPS):
+        loss = trainer.step(step / STEPS)
+        yield
+    if not loss.isfinite():
+        raise GsegError("the student's training diverged")
+    return with_larger_input(trainer.student.eval().requires_grad_(False), config.augment)
+
+
+def _step_back() -> None:
+    """Let the threads that answer strokes go first, where each has a priority of its own; helpers inherit it."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
