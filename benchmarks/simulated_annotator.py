@@ -92,7 +92,7 @@ class Watcher:
     def _predict(self, samples: SampleSet) -> list[Picture]:
         features, classifier = SampleFeatures(GanSamples(Path(), self.generator, samples)), self._teacher._current
         assert classifier
-        return [_returned(classifier.predict(features.whole(seed))) for seed in samples.seeds]
+        return [returned(classifier.predict(features.whole(seed))) for seed in samples.seeds]
 
     def _labels_of(self, seed: int) -> LabelMap:
         return self.labels[self.seeds.index(seed)].copy()
@@ -101,7 +101,7 @@ class Watcher:
         self._events.put((name, data.get("stage")))
 
 
-def _returned(steps: Generator[None, None, Picture]) -> Picture:
+def returned(steps: Generator[None, None, Picture]) -> Picture:
     while True:
         try:
             next(steps)
@@ -118,22 +118,24 @@ def annotate(watcher: Watcher, truth: AnnotationSet, strokes: int) -> Iterator[t
     whoever looks at a face sees that an eye is wrong.
     """
     weight = np.bincount(truth.labels.ravel(), minlength=256).clip(1)[truth.labels] ** -0.5
-    outlines = [
-        Region(part.row, part.label, outlined(part.mask), POLYGON)
-        for part in regions(np.ones_like(truth.labels, bool), truth.labels)
-        if part.mask.sum() >= SMALLEST
-    ]
+    outlines = outlined_parts(np.ones_like(truth.labels, bool), truth.labels)
     shown, pictures, tools = watcher.labels, list[Picture](), {POLYGON: 0, BRUSH: 0}
     for count in range(strokes):
         right = shown == truth.labels
-        acts = [*_polygons(outlines, watcher.labels), *_lines(right, truth.labels, weight)]
+        acts = [*polygons(outlines, watcher.labels), *lines(right, truth.labels, weight)]
         among = [act for act in acts if act.label == count] if count < len(truth.classes) else acts
-        best = max(among, key=lambda act: _gain(act, right, truth.labels, weight))
+        best = max(among, key=lambda act: gain(act, right, truth.labels, weight))
         watcher.labels[best.row][best.mask] = best.label
         tools[best.tool] += 1
         if count >= len(truth.classes) - 1:
             yield (pictures := watcher.look()), tools.copy()
         shown = accepted(watcher.labels, pictures, 0) if pictures else watcher.labels
+
+
+def outlined_parts(where: Masks, truth: Labels) -> list[Region]:
+    """What polygons around whole parts cover."""
+    parts = [part for part in regions(where, truth) if part.mask.sum() >= SMALLEST]
+    return [Region(part.row, part.label, outlined(part.mask), POLYGON) for part in parts]
 
 
 def regions(where: Masks, truth: Labels) -> list[Region]:
@@ -146,32 +148,32 @@ def regions(where: Masks, truth: Labels) -> list[Region]:
     return found
 
 
-def _gain(act: Region, right: Masks, truth: Labels, weight: npt.NDArray[np.float64]) -> float:
+def gain(act: Region, right: Masks, truth: Labels, weight: npt.NDArray[np.float64]) -> float:
     """What more is right after it than before."""
     row, mask = act.row, act.mask
     return float((weight[row][mask] * ((truth[row][mask] == act.label) * 1.0 - right[row][mask])).sum())
 
 
-def _polygons(outlines: list[Region], labels: Labels) -> list[Region]:
+def polygons(outlines: list[Region], labels: Labels) -> list[Region]:
     """Over everything, and only where nothing is labelled."""
     return outlines + [replace(o, mask=o.mask & (labels[o.row] == IGNORE)) for o in outlines]
 
 
-def _lines(right: Masks, truth: Labels, weight: npt.NDArray[np.float64]) -> list[Region]:
-    """Through the largest wrong regions, with brushes of every width."""
+def lines(right: Masks, truth: Labels, weight: npt.NDArray[np.float64], scale: int = 1) -> list[Region]:
+    """Through the largest wrong regions, with brushes of every width. scale: of widths and lengths."""
     wrong = sorted(regions(~right, truth), key=lambda region: -float(weight[region.row][region.mask].sum()))
     return [
-        replace(region, mask=stroke(region.mask, truth[region.row] == region.label, width), tool=BRUSH)
+        replace(region, mask=stroke(region.mask, truth[region.row] == region.label, width * scale, scale), tool=BRUSH)
         for region in wrong[:REGIONS]
         for width in WIDTHS
     ]
 
 
-def stroke(region: Mask, inside: Mask, width: int) -> Mask:
+def stroke(region: Mask, inside: Mask, width: int, scale: int = 1) -> Mask:
     """A straight line through the middle of the region, in the direction in which it stays inside the longest."""
     depth = ndimage.distance_transform_edt(np.pad(region, 1))[1:-1, 1:-1]
     middle = np.array(np.unravel_index(depth.argmax(), region.shape))
-    line = max((_line(inside, middle, angle, LENGTH) for angle in ANGLES), key=len)
+    line = max((_line(inside, middle, angle, LENGTH * scale) for angle in ANGLES), key=len)
     drawn = np.zeros_like(region)
     drawn[tuple(line.T)] = True
     return inside & (ndimage.distance_transform_edt(~drawn) < width / 2)
