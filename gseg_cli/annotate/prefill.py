@@ -70,5 +70,5 @@ def _prelabelled(guess: Guess, picture: Path, resolution: int, classes: ClassMap
     if width != height or width % resolution:
         message = f"{picture}: expected a whole multiple of {resolution} pixels, got {width}x{height}"
         raise GsegError(message, "remove it; gseg predict --scale writes it anew")
-    shapes = [(classes.names[one.label], one.ring * (width // resolution)) for one in outlines(guess.labels)]
+    shapes = [(classes.names[one.label], one.rings[0] * (width // resolution)) for one in outlines(guess.labels)]
     return Prelabelled(picture, (width, height), shapes)

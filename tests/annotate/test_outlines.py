@@ -10,7 +10,7 @@ from gseg_cli.annotate.shapes import Polygon, cover
 def filled(found, shape):
     labels = np.zeros(shape, np.uint8)
     for outline in found:
-        labels[cover(Polygon((outline.ring,)), *shape)] = outline.label
+        labels[cover(Polygon((outline.rings[0],)), *shape)] = outline.label
     return labels
 
 
@@ -41,21 +41,21 @@ def test_hand_drawn_label_maps_keep_every_pixel_with_fewer_corners_than_half_the
         found = outlines(labels)
         assert np.array_equal(filled(found, labels.shape), labels)
         edges = (labels[1:] != labels[:-1]).sum() + (labels[:, 1:] != labels[:, :-1]).sum()
-        assert sum(len(outline.ring) for outline in found) < edges / 2
+        assert sum(len(outline.rings[0]) for outline in found) < edges / 2
 
 
 def test_straight_and_slanted_edges_need_their_ends_only():
     labels = np.zeros((20, 20), np.uint8)
     labels[5:15, 5:15] = 1
-    assert len(outlines(labels)[0].ring) == 8  # the corners of a pixel are cut off
+    assert len(outlines(labels)[0].rings[0]) == 8  # the corners of a pixel are cut off
     labels = np.tril(np.ones((20, 20), np.uint8))
-    assert len(outlines(labels)[0].ring) == 6
+    assert len(outlines(labels)[0].rings[0]) == 6
 
 
 def test_neighbours_share_the_line_between_them():
     rows, columns = np.indices((30, 30))
     labels = np.where(columns > 10 + 5 * np.sin(rows / 4), 1, 2).astype(np.uint8)
-    first, second = ({tuple(corner) for corner in outline.ring.tolist()} for outline in outlines(labels))
+    first, second = ({tuple(corner) for corner in outline.rings[0].tolist()} for outline in outlines(labels))
     assert len(first & second) == 8
 
 
