@@ -25,7 +25,7 @@ from gseg_runtime.files import atomic_path, claim_folder, finish_folder, read_js
 from gseg_runtime.label_map import LabelMap, write_label_png
 from gseg_runtime.workers import num_cores
 
-# The index of a name here is the constant of that name in toy_face_shapes.py.
+# The index of a name here is the constant of that name in shapes.py.
 CLASSES = ClassMap(
     names=("background", "skin", "eyes", "brows", "nose", "mouth", "ears", "hair", "neck", "clothes"),
     colors=(
