@@ -14,7 +14,7 @@ import numpy.typing as npt
 from gseg_cli import __version__
 from gseg_cli.checkpoint import FORMAT, read_meta
 from gseg_runtime.errors import CheckpointError
-from gseg_runtime.files import atomic_path
+from gseg_runtime.files import write_bytes
 
 FILE = "latents.safetensors"
 KIND = "latents"
@@ -24,15 +24,14 @@ Latents = npt.NDArray[np.float32]  # [N, L, W], after truncation
 
 def save_latents(path: Path, ws: Latents, seeds: Sequence[int]) -> None:
     """Write {"w": float32 [N, L, W], "seeds": int64 [N]}, atomically."""
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors: dict[str, npt.NDArray[Any]] = {
         "w": np.ascontiguousarray(ws, np.float32),
         "seeds": np.array(seeds, np.int64),
     }
     meta = {"format": FORMAT, "kind": KIND, "created_by": f"gseg {__version__}", "config": {}, "parents": []}
-    with atomic_path(path) as temporary:
-        save_file(tensors, temporary, metadata={"gseg": json.dumps(meta)})
+    write_bytes(path, save(tensors, metadata={"gseg": json.dumps(meta)}))
 
 
 def load_latents(path: Path, seeds: Sequence[int], *, hint: str) -> Latents:

@@ -97,6 +97,12 @@ def test_the_image_of_a_seed_does_not_depend_on_the_batch(generator, gan, tmp_pa
     assert np.abs(pixels(among, 4) - pixels(among, 5)).max() > 10
 
 
+def test_whoever_may_read_the_images_may_read_the_latents(generator, gan, tmp_path):
+    samples = write_samples(generator, gan, [0], PSI, tmp_path / "out")
+    rights = {path.name: path.stat().st_mode & 0o777 for path in samples.dir.iterdir()}
+    assert rights["latents.safetensors"] == rights["000000.png"]
+
+
 def test_latents_are_nvidias_draw_pulled_towards_the_mean(generator):
     w_avg = generator.mapping_network.w_avg
     full, half, none = (ws_for_seeds(generator, [9], psi)[0, 0] for psi in (1.0, 0.5, 0.0))
