@@ -1,5 +1,6 @@
 """From a source to files that are verified before they are there: an ONNX model, or an engine. Needs no torch."""
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from gseg_export.triton import check_alike, check_repository, write_repository
 from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, enough_photos, photos
 from gseg_export.web import check_site, write_site
 from gseg_runtime.errors import GsegError, UsageError
-from gseg_runtime.files import sha256_file, write_bytes
+from gseg_runtime.files import check_writable, sha256_file, write_bytes
 from gseg_runtime.model_card import ModelCard
 
 
@@ -45,11 +46,12 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
         raise GsegError(f"{out}: expected a name that ends in {ending}", "gseg segment recognises models by it")
     if out.resolve() == origin.resolve():
         raise UsageError(f"{out}: is the model to export", "choose another name with -o")
+    check_writable(out)
     for path in [out, sidecar_of(out)] if toolchain else [out]:
         if path.is_dir():
             raise GsegError(f"{path}: expected a file to write, but this is a folder", "choose another name with -o")
-        if path.exists() and not options.overwrite:
-            raise GsegError(f"{path}: exists already", _REPLACE)
+        if os.path.lexists(path) and not options.overwrite:
+            raise _exists(path)
     if options.calibration:
         enough_photos(options.calibration, MIN_CALIBRATE)
     if options.verify:
@@ -65,6 +67,15 @@ def check_export(origin: Path, out: Path, options: Options, toolchain: Toolchain
 
 
 _REPLACE = "use --overwrite to replace it, or choose another name with -o"
+
+
+def _exists(path: Path) -> GsegError:
+    """Of a link only the link is replaced: what it points to may be the version to keep."""
+    if not path.is_symlink():
+        return GsegError(f"{path}: exists already", _REPLACE)
+    target = path.parent / path.readlink()
+    hint = f"use --overwrite to replace the link alone, or write to {target} with -o"
+    return GsegError(f"{path}: exists already, a link to {target}", hint)
 
 
 def export_model(origin: Path, out: Path, options: Options, toolchain: Toolchain | None = None) -> Exported:

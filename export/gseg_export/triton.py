@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gseg_export.graph import CONFIDENCE, INPUT, LABELS, LOGITS, Model
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import sha256_file, write_bytes, write_text
+from gseg_runtime.files import check_writable, sha256_file, write_bytes, write_text
 
 LABELS_FILE, CONFIG_FILE = "labels.txt", "config.pbtxt"
 _ELSE = "use --overwrite to go on all the same, or choose another name with -o"
@@ -19,6 +19,7 @@ def check_repository(repository: Path, name: str, *, overwrite: bool) -> None:
     folder, config_file = repository / name, repository / name / CONFIG_FILE
     if repository.exists() and not repository.is_dir():
         raise GsegError(f"{repository}: expected a folder of models, but this is a file", "choose another name")
+    check_writable(config_file)
     if not folder.exists():
         return
     if not config_file.is_file():  # nothing shows that it is a model

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from gseg_export.graph import Model
 from gseg_runtime.errors import GsegError
-from gseg_runtime.files import read_json, write_bytes, write_json
+from gseg_runtime.files import check_writable, read_json, write_bytes, write_json
 from gseg_runtime.model_card import ModelCard
 
 SITE = Path(__file__).with_name("site")
@@ -13,6 +13,7 @@ CARD_FILE = "card.json"
 
 def check_site(folder: Path, *, overwrite: bool) -> None:
     """GsegError when the folder holds something, unless that is a page of gseg's and `overwrite`."""
+    check_writable(folder / CARD_FILE)
     if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
     if not _is_site(folder):

@@ -6,8 +6,9 @@ import os
 import re
 import secrets
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from gseg_runtime.errors import GsegError, UsageError
@@ -54,6 +55,18 @@ def atomic_path(path: Path, top: Path | None = None) -> Iterator[Path]:
         if found := re.search(r"\(os error (\d{1,5})\)", str(error)):
             raise GsegError(f"{path}: cannot be written: {os.strerror(int(found[1]))}") from error
         raise
+
+
+def check_writable(path: Path) -> None:
+    """GsegError when it shows already that `path` cannot be written, before the work for it. Nothing is left behind."""
+    try:
+        with suppress(FileNotFoundError):
+            path.lstat()  # finds names that are too long
+        folder = next(parent for parent in path.parents if parent.exists())
+        with TemporaryFile(dir=folder):  # permissions do not tell of drives that are mounted to be read only
+            pass
+    except OSError as error:
+        raise GsegError(f"{path}: cannot be written: {error.strerror}", "choose another name or folder") from error
 
 
 def write_bytes(path: Path, data: bytes, top: Path | None = None) -> None:

@@ -197,6 +197,31 @@ def test_what_cannot_succeed_is_refused(
     assert names_in(tmp_path) == ["broken", "empty", "folder.onnx"]
 
 
+@pytest.mark.parametrize("place", ["file/model.onnx", "file/deep/model.onnx", "/proc/model.onnx", f"{'x' * 300}.onnx"])
+def test_a_place_that_takes_no_file_is_refused_before_the_student_is_read(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(GsegError, match=r"\.onnx: cannot be written: "):
+        export_student(tmp_path / "none.safetensors", tmp_path / place)
+    for options in (Options(web=tmp_path / "file" / "site"), Options(triton=Path("/proc/repository"))):
+        with pytest.raises(GsegError, match=": cannot be written: "):
+            export_student(tmp_path / "none.safetensors", tmp_path / "model.onnx", options)
+    assert names_in(tmp_path) == ["file"]
+
+
+def test_of_a_link_at_the_output_nothing_is_replaced_unasked_and_then_the_link_alone(
+    checkpoint: Path, tmp_path: Path
+) -> None:
+    link, kept = tmp_path / "model.onnx", tmp_path / "v3.onnx"
+    link.symlink_to("v3.onnx")
+    for _ in ("dangling", "of a file"):
+        with pytest.raises(GsegError, match=r"model\.onnx: exists already, a link to .*v3\.onnx") as caught:
+            export_student(checkpoint, link)
+        assert "--overwrite to replace the link alone" in str(caught.value.hint)
+        kept.write_text("the third version")
+    export_student(checkpoint, link, Options(overwrite=True))
+    assert not link.is_symlink() and kept.read_text() == "the third version"
+
+
 @pytest.mark.parametrize(
     ("args", "message"),
     [
