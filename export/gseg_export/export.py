@@ -11,7 +11,7 @@ from gseg_export.parity import QUALITY_KEY, Check
 from gseg_export.precision import Precision, to_fp16, to_int8
 from gseg_export.source import Images, Source, from_model, run_onnx
 from gseg_export.triton import check_alike, check_repository, write_repository
-from gseg_export.verification_images import MIN_CALIBRATE, Pictures, calibration_photos, clouds, enough_photos, photos
+from gseg_export.verification_images import MIN_CALIBRATE, Pictures, clouds, enough_photos, read_photos
 from gseg_export.web import check_site, write_site
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.files import check_writable, sha256_file, write_bytes
@@ -152,10 +152,9 @@ def _exported(path: Path, model: Model, options: Options) -> Exported:
 
 def _pictures(card: ModelCard, options: Options) -> tuple[Images | None, Pictures]:
     """What to calibrate on, if anything, and what to verify on."""
-    used, others = calibration_photos(options.calibration, card) if options.calibration else (None, None)
-    if options.verify:
-        return used, photos(options.verify, card)
-    return used, options.held_out or others or clouds(size=card.input_size, seed=options.seed)
+    used, others = read_photos(card, options.calibration, options.verify)
+    held_out = None if options.verify else options.held_out
+    return used, held_out or others or clouds(size=card.input_size, seed=options.seed)
 
 
 def _verified_model(

@@ -18,6 +18,7 @@ from gseg_runtime.spread import spread
 NUM_VERIFY = 64  # more of them find nothing new
 NUM_CALIBRATE = 128
 MIN_CALIBRATE = 2  # a hundred are better, but one to measure ranges on and one to verify them on must be there
+NUM_NAMED = 5  # broken photos in a message
 
 
 @dataclass(frozen=True)
@@ -49,20 +50,36 @@ def enough_photos(folder: Path, at_least: int = 1) -> list[Path]:
     return paths
 
 
-def photos(folder: Path, card: ModelCard) -> Pictures:
-    """Up to NUM_VERIFY photos, spread evenly over the folder."""
-    return Pictures(_read(spread(enough_photos(folder), NUM_VERIFY), card), "photo", f" from {folder}")
+def read_photos(
+    card: ModelCard, calibration: Path | None, verify: Path | None
+) -> tuple[Images | None, Pictures | None]:
+    """What to calibrate on, up to NUM_CALIBRATE, and to verify on, up to NUM_VERIFY, spread evenly over their folders.
 
-
-def calibration_photos(folder: Path, card: ModelCard) -> tuple[Images, Pictures]:
-    """Up to NUM_CALIBRATE photos to calibrate on, and others of the same folder to verify on.
-
-    Every fourth is kept for the latter.
+    None of what no folder is given for; but without `verify` it is every fourth photo of `calibration`, which is kept
+    for that. Photos that were calibrated on are verified on only where `verify` holds no others.
     """
+    if not (calibration or verify):
+        return None, None
+    used, kept = _calibration(calibration) if calibration else ([], [])
+    paths, kind = _verification(verify, used) if verify else (kept, "other photo")
+    squares = _read([*used, *paths], card)
+    others = Pictures(squares[len(used) :], kind, f" from {verify or calibration}")
+    return squares[: len(used)] if used else None, others
+
+
+def _calibration(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Photos to calibrate on, and others of the same folder."""
     paths = spread(enough_photos(folder, MIN_CALIBRATE), NUM_CALIBRATE + NUM_CALIBRATE // 3)
     kept = paths[1::4]
-    used = [path for path in paths if path not in kept]
-    return _read(used, card), Pictures(_read(kept[:NUM_VERIFY], card), "other photo", f" from {folder}")
+    return [path for path in paths if path not in kept], kept
+
+
+def _verification(folder: Path, used: list[Path]) -> tuple[list[Path], str]:
+    """Photos that were not calibrated on, where there are any, and what they are called."""
+    paths, calibrated = enough_photos(folder), {path.resolve() for path in used}
+    others = [path for path in paths if path.resolve() not in calibrated] if used else paths
+    kind = "calibration photo" if not others else "photo" if others == paths else "other photo"
+    return spread(others or paths, NUM_VERIFY), kind
 
 
 def held_out_pairs(run: Path, size: int) -> Pictures | None:
@@ -89,12 +106,20 @@ def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:
 
 
 def _read(paths: list[Path], card: ModelCard) -> Images:
-    return np.stack([_letterboxed(path, card) for path in paths])
+    """ImageError that names all broken photos, or the first of many."""
+    squares, broken = [], {}
+    for path in paths:
+        try:
+            squares.append(_letterboxed(path, card))
+        except ImageError as error:
+            broken[path] = error.message
+    if broken:
+        rest = f"; and {len(broken) - NUM_NAMED} more photos" if len(broken) > NUM_NAMED else ""
+        hint = f"remove {'it' if len(broken) == 1 else 'them'}, or name another folder of photos"
+        raise ImageError("; ".join(list(broken.values())[:NUM_NAMED]) + rest, hint)
+    return np.stack(squares)
 
 
 def _letterboxed(path: Path, card: ModelCard) -> Images:
-    try:
-        photo = read_image(path, min_size=card.input_size)
-    except ImageError as error:
-        raise ImageError(error.message, "remove it, or name another folder of photos") from error
+    photo = read_image(path, min_size=card.input_size)
     return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill, photo.box)

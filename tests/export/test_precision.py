@@ -12,10 +12,10 @@ from gseg_cli.distill.lite_net import LiteNet
 from gseg_export.graph import finish
 from gseg_export.precision import to_fp16, to_int8
 from gseg_export.source import Source, run_onnx
-from gseg_export.verification_images import calibration_photos, clouds
+from gseg_export.verification_images import clouds, read_photos
 from gseg_runtime.backends.base import LABELS
 from gseg_runtime.backends.ort import OrtBackend
-from gseg_runtime.errors import GsegError
+from gseg_runtime.errors import GsegError, ImageError
 from tests.export.student import SIZE, plain_card
 
 
@@ -86,12 +86,28 @@ def test_the_two_kinds_of_eight_bits_have_the_types_their_engines_ask_for(full_s
 
 
 def test_no_picture_is_both_calibrated_and_verified_on(photos: Path, tmp_path: Path) -> None:
-    used, others = calibration_photos(photos, plain_card())
-    assert (len(used), len(others.images)) == (9, 3)
-    assert not any(np.array_equal(one, other) for one in used for other in others.images)
-    (tmp_path / "only.png").write_bytes((photos / "00.png").read_bytes())
+    for verify in (None, photos):
+        used, others = read_photos(plain_card(), photos, verify)
+        assert (len(used), len(others.images), others.kind) == (9, 3, "other photo")
+        assert not any(np.array_equal(one, other) for one in used for other in others.images)
+    (tmp_path / "only.png").symlink_to(photos / "00.png")
     with pytest.raises(GsegError, match="expected at least 2 photos, got 1"):
-        calibration_photos(tmp_path, plain_card())
-    (tmp_path / "second.png").write_bytes((photos / "01.png").read_bytes())
-    used, others = calibration_photos(tmp_path, plain_card())
+        read_photos(plain_card(), tmp_path, None)
+    assert read_photos(plain_card(), photos, tmp_path)[1].counted == f"1 calibration photo from {tmp_path}"
+    (tmp_path / "second.png").symlink_to(photos / "01.png")
+    assert read_photos(plain_card(), photos, tmp_path)[1].counted == f"1 other photo from {tmp_path}"
+    assert read_photos(plain_card(), None, tmp_path)[1].counted == f"2 photos from {tmp_path}"
+    used, others = read_photos(plain_card(), tmp_path, None)
     assert (len(used), len(others.images)) == (1, 1)
+
+
+def test_broken_photos_are_named_together(photos: Path, tmp_path: Path) -> None:
+    for index in range(4):
+        (tmp_path / f"{index}.png").write_text("no photo")
+    with pytest.raises(ImageError, match=r"0\.png: not a .*; .*3\.png: not a [^;]*$") as caught:
+        read_photos(plain_card(), tmp_path, photos)
+    assert caught.value.hint == "remove them, or name another folder of photos"
+    for index in range(4, 7):
+        (tmp_path / f"{index}.png").write_text("no photo")
+    with pytest.raises(ImageError, match=r"4\.png: [^;]*; and 2 more photos$"):
+        read_photos(plain_card(), photos, tmp_path)
