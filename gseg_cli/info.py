@@ -7,12 +7,12 @@ from typing import Any
 
 from gseg_cli.builtin import PREFIX
 from gseg_cli.checkpoint import is_ours, read_header, read_meta
-from gseg_cli.gan.foreign.recognise import check_folder
+from gseg_cli.gan.foreign.recognise import OPENED, check_folder
 from gseg_cli.gan.info import count_parameters, describe_foreign_gan, gan_facts
 from gseg_cli.project import PARTS, Project, locate_gan
 from gseg_cli.project_file import FILE
-from gseg_cli.runs import CHECKPOINT, CONFIG, list_runs
-from gseg_runtime.errors import GsegError
+from gseg_cli.runs import CHECKPOINT, CONFIG, LOG, METRICS, list_runs
+from gseg_runtime.errors import CheckpointError, GsegError
 from gseg_runtime.files import INCOMPLETE, parse_json, read_json, sha256_file
 
 # The file in which a folder describes itself, and what the folder is.
@@ -26,6 +26,7 @@ DESCRIBED_BY = {
     "reproduce.json": "reproduce",
     "pairs.json": "pairs",
 }
+OF_RUN = (CONFIG, "env.json", METRICS, LOG)  # which say nothing alone
 HINT = "gseg info reads checkpoints, GANs of other programs, models (.onnx, .engine), and the folders that gseg writes"
 
 
@@ -37,17 +38,20 @@ def describe(path: Path) -> dict[str, Any]:
         return _describe_folder(path)
     if not path.exists():
         raise GsegError(f"{path}: no such file or folder", HINT)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return _describe_model(path)
-    if path.suffix == ".engine":
+    if path.suffix.lower() == ".engine":
         return _describe_engine(path)
     if path.name == FILE:
         return _describe_project(path.parent)
-    if path.name in DESCRIBED_BY or (path.name == CONFIG and _is_run(path.parent)):
+    if path.name in DESCRIBED_BY or (path.name in OF_RUN and _is_run(path.parent)):
         return _describe_folder(path.parent)
     if is_ours(path):
         return _describe_checkpoint(path)
-    return {**describe_foreign_gan(path), **_file_facts(path)}
+    try:
+        return {**describe_foreign_gan(path), **_file_facts(path)}
+    except CheckpointError as error:  # which GANs are read helps nobody who gave a photo or a text
+        raise CheckpointError(error.message, HINT if error.hint == OPENED else error.hint) from error
 
 
 def _describe_checkpoint(path: Path) -> dict[str, Any]:
@@ -80,9 +84,9 @@ def _describe_model(path: Path) -> dict[str, Any]:
 
 def _describe_engine(path: Path) -> dict[str, Any]:
     """What stands beside it, its model card among the rest."""
-    from gseg_runtime.engine_file import sidecar_of
+    from gseg_runtime.engine_file import find_sidecar
 
-    facts = _read_facts(sidecar_of(path))
+    facts = _read_facts(find_sidecar(path))
     return {"kind": "engine", "path": path, **facts.pop("card", {}), **facts, **_file_facts(path)}
 
 

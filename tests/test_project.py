@@ -11,7 +11,7 @@ from gseg_cli.app import main
 from gseg_cli.builtin import DEFAULT, DEFAULT_GAN, Builtin
 from gseg_cli.checkpoint import save_checkpoint
 from gseg_cli.device import autocast, pick_device
-from gseg_cli.info import describe
+from gseg_cli.info import HINT, describe
 from gseg_cli.project import Project, locate_gan
 from gseg_cli.project_file import parse_classes
 from gseg_cli.runs import open_run
@@ -328,6 +328,26 @@ def test_info_knows_folders_of_runs_anywhere_and_folders_in_a_run(project, tmp_p
     (run.dir / "pairs" / "pairs.json").write_text('{"format": 1, "kind": "pairs", "count": 2}')
     assert describe(run.dir / "pairs")["count"] == 2
     assert describe(run.dir / "previews")["files"] == []
+
+
+def test_info_takes_the_log_of_a_run_for_the_run(project):
+    run = open_run(project.runs_dir, "gan", {})
+    for name in ("config.json", "env.json", "log.txt", "metrics.jsonl"):
+        (run.dir / name).touch()
+        assert describe(run.dir / name)["path"] == run.dir
+
+
+def test_info_of_a_file_that_says_nothing_names_what_it_reads(project):
+    (project.dir / "photo.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    (project.dir / "env.json").write_text('{"python": "3.11", "started": "yesterday"}')
+    for name, what in (("photo.png", "an image"), ("env.json", "a text file")):
+        with pytest.raises(GsegError, match=f"{name}: {what}, not a GAN") as caught:
+            describe(project.dir / name)
+        assert caught.value.hint == HINT
+    (project.dir / "x.engine").touch()
+    with pytest.raises(GsegError, match=r"x\.engine: lacks x\.engine\.json") as caught:
+        describe(project.dir / "x.engine")
+    assert "copy x.engine.json" in caught.value.hint
 
 
 def test_info_takes_no_list_of_nvidias_for_a_folder_of_gseg(tmp_path):

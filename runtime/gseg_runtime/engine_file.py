@@ -68,11 +68,20 @@ def sidecar_of(engine: Path) -> Path:
     return engine.with_name(engine.name + ".json")
 
 
+def find_sidecar(engine: Path) -> Path:
+    """GsegError when it is not there."""
+    sidecar = sidecar_of(engine)
+    if not sidecar.is_file():
+        hint = f"copy {sidecar.name} from where the engine was built, or {REBUILD}"
+        raise GsegError(f"{engine}: lacks {sidecar.name}, which describes the engine, beside it", hint)
+    return sidecar
+
+
 def read_facts(engine: Path) -> EngineFacts:
     """What stands beside an engine; GsegError when either file is missing, damaged, or of the other's making."""
     if not engine.is_file():
         raise GsegError(f"{engine}: no such engine")
-    sidecar = sidecar_of(engine)
+    sidecar = find_sidecar(engine)
     data = read_json(sidecar)
     try:
         facts = EngineFacts.from_json(data)

@@ -85,7 +85,8 @@ def test_what_lacks_a_fact_or_a_file_is_no_engine(tmp_path: Path) -> None:
         with pytest.raises(GsegError, match=message):
             read_facts(write(tmp_path / "model.engine", broken))
     sidecar_of(tmp_path / "model.engine").unlink()
-    with pytest.raises(GsegError, match=r"model\.engine\.json: cannot be read"):
+    with pytest.raises(GsegError, match=r"model\.engine: lacks model\.engine\.json") as caught:
         read_facts(tmp_path / "model.engine")
+    assert caught.value.hint.startswith("copy model.engine.json from where the engine was built, or rebuild it")
     with pytest.raises(GsegError, match=r"other\.engine: no such engine"):
         read_facts(tmp_path / "other.engine")

@@ -9,13 +9,13 @@ from gseg_cli.gan.foreign.errors import damaged, shown
 from gseg_runtime.errors import CheckpointError
 
 _AGAIN = "get the file again from where it was published"
-_OPENED = "gseg opens StyleGAN2 as NVIDIA's .pkl, rosinality's .pt, or a state dict of either as .pt or .safetensors"
+OPENED = "gseg opens StyleGAN2 as NVIDIA's .pkl, rosinality's .pt, or a state dict of either as .pt or .safetensors"
 _SAVE_AGAIN = (
     "where its own code runs, and if you trust it: torch.save(g_ema.state_dict(), 'gan.pt'), and give that file"
 )
 _UNPACKED = "a torch file that was unpacked: a .pt is a zip archive"
 _PACK_AGAIN = "get the .pt itself, or pack the folder as it was, without compression: zip -0 -r gan.pt FOLDER"
-_PORT = f"only StyleGAN2 has the layers that are read; {_OPENED}"
+_PORT = f"only StyleGAN2 has the layers that are read; {OPENED}"
 
 # The first bytes of a file; the first that matches counts.
 _STARTS: tuple[tuple[bytes, str, str], ...] = (
@@ -30,22 +30,22 @@ _STARTS: tuple[tuple[bytes, str, str], ...] = (
         "a web page that was saved in place of the file",
         f"the download went wrong, for instance for want of a login; {_AGAIN}",
     ),
-    (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM....\0\0\0\0", "an image", _OPENED),
+    (rb"\x89PNG|\xff\xd8\xff|GIF8|RIFF....WEBP|BM....\0\0\0\0", "an image", OPENED),
     (
         rb"BZh|\xfd7zXZ|7z\xbc\xaf|Rar!|\x28\xb5\x2f\xfd",
         "a packed archive",
         "unpack it and use the file inside",
     ),
-    (rb"(?s).{16}\xde\xc0\xef\xbe", "an LMDB, a database of images", _OPENED),
-    (rb"\x89HDF", "an HDF5 file, as Keras writes them", _OPENED),
-    (rb"\x93NUMPY", "a NumPy array", _OPENED),
+    (rb"(?s).{16}\xde\xc0\xef\xbe", "an LMDB, a database of images", OPENED),
+    (rb"\x89HDF", "an HDF5 file, as Keras writes them", OPENED),
+    (rb"\x93NUMPY", "a NumPy array", OPENED),
     (
         rb"(?s)\x08[\x03-\x20](\x12.[\x20-\x7e]|\x3a)",
         "an ONNX model",
-        f"ONNX holds no layers to take features from; {_OPENED}",
+        f"ONNX holds no layers to take features from; {OPENED}",
     ),
-    (rb"\x80[\x00\x01\x06-\xff]|\(dp|\(lp|\(i|c[a-z_]+\n", "a pickle of a protocol that torch does not write", _OPENED),
-    (rb"[\x09\x0a\x0d\x20-\x7e]{32}|[\x09\x0a\x0d\x20-\x7e]+\Z", "a text file", _OPENED),
+    (rb"\x80[\x00\x01\x06-\xff]|\(dp|\(lp|\(i|c[a-z_]+\n", "a pickle of a protocol that torch does not write", OPENED),
+    (rb"[\x09\x0a\x0d\x20-\x7e]{32}|[\x09\x0a\x0d\x20-\x7e]+\Z", "a text file", OPENED),
 )
 
 # Names of tensors, searched in all of them. Of networks that have a StyleGAN2 within:
@@ -143,7 +143,7 @@ def check_start(head: bytes) -> None:
 def check_folder(path: Path) -> None:
     """CheckpointError when a folder is something that people take for a checkpoint."""
     if (path / "data.mdb").exists():
-        raise CheckpointError(f"{path}: an LMDB, a database of images, not a GAN checkpoint", _OPENED)
+        raise CheckpointError(f"{path}: an LMDB, a database of images, not a GAN checkpoint", OPENED)
     if (path / "data.pkl").is_file() and (path / "data").is_dir():
         raise CheckpointError(f"{path}: {_UNPACKED}", _PACK_AGAIN)
     if found := next((folder for folder in sorted(path.glob("*/data.pkl")) if (folder.parent / "data").is_dir()), None):
@@ -156,7 +156,7 @@ def unpacked() -> CheckpointError:
 
 
 def unknown_start() -> CheckpointError:
-    return CheckpointError("neither a pickle nor a torch or safetensors file", _OPENED)
+    return CheckpointError("neither a pickle nor a torch or safetensors file", OPENED)
 
 
 def check_name(module: str, name: str) -> None:
@@ -173,8 +173,8 @@ def unknown_zip(names: list[str]) -> CheckpointError:
     if any(name.endswith("/constants.pkl") for name in names):
         return CheckpointError("a TorchScript archive, which is a program and not a checkpoint", _SAVE_AGAIN)
     if any(name.endswith(".npy") for name in names):
-        return CheckpointError("an archive of NumPy arrays", _OPENED)
-    return CheckpointError("a zip archive without a checkpoint in it", _OPENED)
+        return CheckpointError("an archive of NumPy arrays", OPENED)
+    return CheckpointError("a zip archive without a checkpoint in it", OPENED)
 
 
 def unknown_archive(kind: str, names: list[str], checkpoints: list[str]) -> CheckpointError:
@@ -184,9 +184,7 @@ def unknown_archive(kind: str, names: list[str], checkpoints: list[str]) -> Chec
         return CheckpointError(f"a {kind} archive of {len(checkpoints)} checkpoints", f"unpack it and give one: {some}")
     if kind == "zip":
         return unknown_zip(names)
-    return CheckpointError(
-        f"a {kind} archive without a checkpoint in it (or torch.save before version 0.1.10)", _OPENED
-    )
+    return CheckpointError(f"a {kind} archive without a checkpoint in it (or torch.save before version 0.1.10)", OPENED)
 
 
 def check_tensors(names: Iterable[str]) -> None:
@@ -202,8 +200,8 @@ def unknown_tensors(names: Iterable[str], unread: Sequence[str]) -> CheckpointEr
     if (first := next(iter(names), None)) is None and unread:
         return CheckpointError(f"it holds no tensors; its pickle asks for {unread[0]}, which is not read", _SAVE_AGAIN)
     if first is None:
-        return CheckpointError("it holds no tensors", _OPENED)
-    return CheckpointError(f"its tensors are not those of a StyleGAN2 (the first is {shown(first)})", _OPENED)
+        return CheckpointError("it holds no tensors", OPENED)
+    return CheckpointError(f"its tensors are not those of a StyleGAN2 (the first is {shown(first)})", OPENED)
 
 
 def _match(table: tuple[tuple[str, str, str], ...], names: Iterable[str]) -> CheckpointError | None:
