@@ -82,9 +82,10 @@ def export(
     _check_flags(fp16, int8, trt, is_given(context, "batch"), triton, unverified, portable, web)
     precision: Precision = "fp16" if fp16 else "int8" if int8 else "fp32"
     source = source or open_project().latest_checkpoint("distill", "student")
-    if source.suffix == ".onnx" and (confidence or is_given(context, "logits")):
+    is_model = source.suffix.lower() == ".onnx"
+    if is_model and (confidence or is_given(context, "logits")):
         raise _other_outputs(source)
-    if source.suffix == ".onnx" and precision == "fp32" and not trt:
+    if is_model and precision == "fp32" and not trt:
         _check_unconverted(out, verify, triton, web)
     out = out or _default_out(source, precision, trt)
     options = Options(
@@ -95,7 +96,7 @@ def export(
     output = current_output()
     with progress("building the engine", "percent") as on_step:
         toolchain = _toolchain(unverified, portable, lambda percent: on_step(Step(percent, 100))) if trt else None
-        if source.suffix == ".onnx":
+        if is_model:
             from gseg_export.export import export_model
 
             written = export_model(source, out, options, toolchain)
@@ -103,7 +104,7 @@ def export(
             from gseg_cli.distill.deploy import export_student
 
             written = export_student(source, out, options, outputs=names, toolchain=toolchain, say=output.say)
-    from_checkpoint = {} if source.suffix == ".onnx" else {"checkpoint": source}
+    from_checkpoint = {} if is_model else {"checkpoint": source}
     output.result({**written.to_json(), **from_checkpoint}, _summary(written))
     if not (triton or web):
         output.say_next("segment", "PHOTOS", "-o", "masks", "--model", written.model)
@@ -156,7 +157,7 @@ def _default_out(source: Path, precision: str, trt: bool) -> Path:
     """exports/model-int8.engine, or the like beside the model it is made of."""
     kind = "" if precision == "fp32" else f"-{precision}"
     ending = f"{kind}{'.engine' if trt else '.onnx'}"
-    if source.suffix == ".onnx":
+    if source.suffix.lower() == ".onnx":
         return source.with_name(source.stem + ending)
     return _exports_dir() / f"model{ending}"
 

@@ -78,9 +78,9 @@ def compare_folders(
 def find_classes(text: str) -> ClassMap:
     """The classes in an exported model or a JSON file of gseg's (a report, annotations.json); else as `gseg init`."""
     path = Path(text)
-    if path.suffix == ".onnx":
+    if path.suffix.lower() == ".onnx":
         return read_card(path).classes
-    if path.suffix == ".json":
+    if path.suffix.lower() == ".json":
         return _classes_in(path)
     return parse_classes(text)
 

@@ -14,6 +14,7 @@ from PIL import Image
 from gseg_cli.app import main
 from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.student import load_student
+from gseg_cli.info import describe
 from gseg_export.export import Options, export, export_model
 from gseg_export.graph import read_graph
 from gseg_export.parity import Check
@@ -164,6 +165,13 @@ def test_a_model_is_made_smaller_where_there_is_no_pytorch(
         assert card.quality["label_agreement"] >= 0.98
     session = onnxruntime.InferenceSession(tmp_path / "model-int8.onnx")
     assert session.get_inputs()[0].shape == ["batch", SIZE, SIZE, 3]
+
+
+def test_a_model_is_known_by_its_ending_in_capitals_too(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "MODEL.ONNX").symlink_to(model)
+    assert describe(tmp_path / "MODEL.ONNX")["kind"] == "model"
+    assert main(["export", str(tmp_path / "MODEL.ONNX"), "--fp16"]) == 0
+    assert describe(tmp_path / "MODEL-fp16.onnx")["precision"] == "fp16"
 
 
 def test_what_was_rounded_away_does_not_come_back(model: Path, photos: Path, tmp_path: Path) -> None:

@@ -181,6 +181,8 @@ def test_an_empty_or_missing_folder_is_an_error(folders: tuple[Path, Path], tmp_
 
 def test_classes_are_found_in_models_reports_and_projects(model: Path, tmp_path: Path) -> None:
     assert find_classes(str(model)).names == ("background", "dark", "medium", "light")
+    (tmp_path / "MODEL.ONNX").symlink_to(model)
+    assert find_classes(str(tmp_path / "MODEL.ONNX")) == find_classes(str(model))
     write_json(tmp_path / "report.json", {"classes": CLASSES.to_json()})
     (tmp_path / "gseg.toml").write_text(CLASSES.to_toml())
     assert find_classes(str(tmp_path / "report.json")) == CLASSES

@@ -49,7 +49,7 @@ class RayEngine:
             raise UsageError(f"actors: expected MIN:MAX with MIN from 1 on, got {self.actors[0]}:{self.actors[1]}")
         if ":" in self.device:
             raise UsageError(f"device {self.device}: Ray chooses which one", "name cpu, cuda, trt or openvino")
-        if self.model.suffix == ".engine":
+        if self.model.suffix.lower() == ".engine":
             raise UsageError(f"{self.model}: an engine is built for one machine", "name the model.onnx it was built of")
         _import_ray()  # before anything is written
 
