@@ -121,6 +121,10 @@ class _Engine:
     def get_tensor_dtype(self, name: str) -> str:
         return "float32" if name in self.outputs and self.outputs[name].type == "tensor(float)" else "uint8"
 
+    def get_tensor_shape(self, name: str) -> tuple[int, ...]:
+        tensors = {tensor.name: tensor for tensor in (*self.session.get_inputs(), *self.session.get_outputs())}
+        return tuple(side if isinstance(side, int) else -1 for side in tensors[name].shape)
+
     def create_execution_context(self) -> "_Context":
         self.contexts.append(_Context(self))
         return self.contexts[-1]

@@ -14,11 +14,11 @@ from onnxruntime import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 from PIL import Image
 
-from gseg_runtime import GsegError, ModelCard, Segmenter
+from gseg_runtime import ClassMap, GsegError, ModelCard, Segmenter
 from gseg_runtime.backends import choose
 from gseg_runtime.backends.trt import TensorRTBackend
 from gseg_runtime.enlarged import Plane
-from gseg_runtime.errors import BackendUnavailable, UsageError
+from gseg_runtime.errors import BackendUnavailable, ModelCardError, UsageError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import Progress
 from gseg_runtime.label_map import Pixels
@@ -201,6 +201,19 @@ def test_an_engine_is_opened_only_where_it_was_built_for(
     assert TensorRTBackend(tmp_path / "rtx.engine", trt=make_trt(driver)).batch == BATCH
 
 
+@pytest.mark.parametrize(
+    ("size", "names", "words"),
+    [(64, list("abcd"), "64 pixels, but the network has 32"), (32, list("ab"), "2 classes, but the network has 4")],
+)
+def test_an_engine_with_the_card_of_another_network_is_refused(
+    model_with_logits: Path, driver: Driver, tmp_path: Path, size: int, names: list[str], words: str
+) -> None:
+    card = ModelCard(classes=ClassMap.of_names(names), input_size=size).to_json()
+    path = write_engine(tmp_path / "model.engine", model_with_logits, card=card)
+    with pytest.raises(ModelCardError, match=f"the model card tells of {words}"):
+        TensorRTBackend(path, trt=make_trt(driver))
+
+
 def test_a_refused_engine_is_refused_in_tensorrt_s_words_and_nothing_is_printed(
     model: Path, driver: Driver, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -255,7 +268,7 @@ def test_what_an_engine_cannot_do_is_wrong_usage(engine: Path, driver: Driver) -
     with pytest.raises(UsageError, match="built for batches of 4"):
         Segmenter(TensorRTBackend(engine, trt=make_trt(driver)), "", batch=8)
     engine.with_name("model.engine.json").unlink()
-    with pytest.raises(GsegError, match=r"model\.engine\.json: cannot be read"):
+    with pytest.raises(GsegError, match=r"model\.engine: lacks model\.engine\.json"):
         choose(engine)
 
 

@@ -33,14 +33,17 @@ class Server(triton.service_pb2_grpc.GRPCInferenceServiceServicer):
         self.session = onnxruntime.InferenceSession(model, providers=["CPUExecutionProvider"])
         self.card = json.dumps(read_card(model).to_json())
         self.batches: list[int] = []
+        self.renamed: dict[str, str] = {}
         self.is_broken = False
 
     def ModelConfig(self, request: Any, context: Any) -> Any:
         if request.name != "faces":
             context.abort(grpc.StatusCode.NOT_FOUND, f"unknown model {request.name!r}")
         config = triton.model_config_pb2.ModelConfig(name="faces", max_batch_size=BATCH)
-        for output in self.session.get_outputs():
-            config.output.add(name=output.name)
+        for tensors, told in ((self.session.get_inputs(), config.input), (self.session.get_outputs(), config.output)):
+            for tensor in tensors:
+                dims = [side if isinstance(side, int) else -1 for side in tensor.shape[1:]]
+                told.add(name=self.renamed.get(tensor.name, tensor.name), dims=dims)
         config.parameters["gseg"].string_value = self.card
         return pb.ModelConfigResponse(config=config)
 
@@ -139,6 +142,20 @@ def test_what_the_server_lacks_is_said_in_its_own_words(server: Server) -> None:
     server.card = ""
     with pytest.raises(ModelCardError, match="has no gseg model card"):
         Segmenter.connect(server.address)
+
+
+def test_a_card_of_another_network_is_refused(model_with_logits: Path) -> None:
+    with serving(model_with_logits) as server:
+        card = json.loads(server.card)
+        server.card = json.dumps({**card, "input_size": 64})
+        with pytest.raises(ModelCardError, match="faces: the model card tells of 64 pixels, but the network has 32"):
+            Segmenter.connect(server.address)
+        server.card = json.dumps({**card, "classes": card["classes"][:2]})
+        with pytest.raises(ModelCardError, match="tells of 2 classes, but the network has 4"):
+            Segmenter.connect(server.address)
+        server.renamed = {"labels": "classes"}
+        with pytest.raises(ModelCardError, match="expected images and labels, got images, classes"):
+            Segmenter.connect(server.address)
 
 
 def test_a_server_that_fails_in_the_middle_ends_the_run(server: Server, photos: Path, tmp_path: Path) -> None:

@@ -45,15 +45,15 @@ class Backend(ABC):
         return self.infer(images, [LABELS])[0]
 
 
-def check_card(model: Path, card: ModelCard, shapes: Mapping[str, Sequence[Any]]) -> None:
+def check_card(model: Path | str, card: ModelCard, shapes: Mapping[str, Sequence[Any]]) -> None:
     """ModelCardError when the card tells of another size, or of other classes, than the graph has.
 
-    shapes: of INPUT and perhaps LOGITS; a side that is no number may have any length.
+    shapes: of INPUT and perhaps LOGITS; a side that is no number, or -1, may have any length.
     """
     height, width, *_ = shapes[INPUT][1:]
     count = shapes.get(LOGITS, [None, None])[1]
     size, num_classes = card.input_size, len(card.classes)
     for what, told, found in (("pixels", size, height), ("pixels", size, width), ("classes", num_classes, count)):
-        if isinstance(found, int) and found != told:
+        if isinstance(found, int) and found not in (told, -1):
             message = f"{model}: the model card tells of {told} {what}, but the network has {found}"
             raise ModelCardError(message, "export it again with gseg export")

@@ -7,7 +7,7 @@ from queue import SimpleQueue
 from types import ModuleType
 from typing import Any
 
-from gseg_runtime.backends.base import INPUT, LOGITS, OUTPUTS, Answer, Backend
+from gseg_runtime.backends.base import INPUT, LABELS, LOGITS, OUTPUTS, Answer, Backend, check_card
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
 from gseg_runtime.files import parse_json
 from gseg_runtime.label_map import Pixels
@@ -18,6 +18,7 @@ SCHEME = "triton://"
 _PORT = 8001  # Triton's own for gRPC
 _NUM_CLIENTS = 3  # batches under way at once; each client is for one thread
 _PATIENCE_S = 120.0  # for an answer
+_EXPORT = "put the model there with gseg export --triton DIR"
 _MOST = 32  # photos that are sent together, where the server takes as many
 _MOST_BYTES = 2**28  # of logits that are asked for together: gRPC takes no message of 2 GB
 
@@ -38,6 +39,7 @@ class TritonBackend(Backend):
             self._clients.put(self._grpc.InferenceServerClient(url))
         config = self._config(address)
         self.card, self.sha256 = _card(config, address)
+        _check(config, self.card, address)
         self.outputs = tuple(name for name in OUTPUTS if name in {each.name for each in config.output})
         self.batch = max(1, min(_MOST, config.max_batch_size, _most_answers(self.card, self.outputs)))
 
@@ -86,12 +88,20 @@ def _parse(address: str) -> tuple[str, str]:
 def _card(config: Any, address: str) -> tuple[ModelCard, str]:
     text = config.parameters["gseg"].string_value
     if not text:
-        raise ModelCardError(f"{address}: has no gseg model card", "put the model there with gseg export --triton DIR")
+        raise ModelCardError(f"{address}: has no gseg model card", _EXPORT)
     try:
         card = ModelCard.from_json(parse_json(text))
     except ValueError as error:
         raise ModelCardError(f"{address}: the model card is not valid JSON: {error}") from error
     return card, config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()
+
+
+def _check(config: Any, card: ModelCard, address: str) -> None:
+    """ModelCardError when the server has another network than the card tells of."""
+    shapes = {each.name: [None, *each.dims] for each in (*config.input, *config.output)}  # dims leave out the batch
+    if not {INPUT, LABELS} <= shapes.keys():
+        raise ModelCardError(f"{address}: expected {INPUT} and {LABELS}, got {', '.join(shapes)}", _EXPORT)
+    check_card(address, card, shapes)
 
 
 def _most_answers(card: ModelCard, outputs: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend
+from gseg_runtime.backends.base import INPUT, LABELS, OUTPUTS, Answer, Backend, check_card
 from gseg_runtime.cuda import Cuda
 from gseg_runtime.driver import describe_gpu, driver_problem
 from gseg_runtime.engine_file import REBUILD, RTX, EngineFacts, read_facts
@@ -57,6 +57,7 @@ class TensorRTBackend(Backend):
             raise ModelCardError(
                 f"{path}: expected an engine from {INPUT} to {LABELS}, got {', '.join(names)}", REBUILD
             )
+        check_card(path, self.card, {name: tuple(self._engine.get_tensor_shape(name)) for name in names})
         self.outputs = tuple(name for name in OUTPUTS if name in names)
         self._slots: SimpleQueue[_Slot] = SimpleQueue()
         for _ in range(NUM_SLOTS):
