@@ -228,7 +228,11 @@ def _is_somewhere() -> bool:
 
 
 def _memory_hint(*, on_gpu: bool) -> str:
-    options = {"gan-train": "--batch or --microbatch", "distill": "--batch or --microbatch", "student-train": "--batch"}
+    options = {
+        **dict.fromkeys(("gan-train", "distill"), "--batch or --microbatch"),
+        **dict.fromkeys(("segment", "bench", "serve"), "--batch or --workers"),
+        "student-train": "--batch",
+    }
     smaller = options.get(settings.command)
     less = f"a smaller {smaller} needs less memory; " if smaller else ""
     if on_gpu:

@@ -14,6 +14,7 @@ from onnxruntime import InferenceSession
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 from PIL import Image
 
+from gseg_cli.app import main
 from gseg_runtime import ClassMap, GsegError, ModelCard, Segmenter
 from gseg_runtime.backends import choose
 from gseg_runtime.backends.trt import TensorRTBackend
@@ -101,6 +102,14 @@ def test_in_a_folder_the_engine_sees_one_shape_only(model: Path, many: Path, tmp
     shapes = shapes_seen(segmenter)
     segmenter.segment_folder(many, tmp_path / "out", full_names=True)
     assert set(shapes) == {(BATCH, INPUT_SIZE, INPUT_SIZE, 3)}
+
+
+def test_a_batch_that_memory_has_no_room_for_is_to_be_made_smaller(
+    model: Path, many: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    args = ["segment", str(many), "-o", str(tmp_path / "out"), "--model", str(model), "--full-names"]
+    assert main([*args, "--device", "cpu", "--batch", str(10**14)]) == 1
+    assert "memory\nhint: a smaller --batch or --workers needs less memory" in capsys.readouterr().err
 
 
 def test_one_photo_takes_the_time_of_one(model: Path, many: Path) -> None:
