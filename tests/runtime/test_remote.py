@@ -118,6 +118,13 @@ def test_the_address_of_a_folder_may_be_spelt_as_others_do(
     assert len(masks_below(tmp_path / "out")) == 4
 
 
+def test_the_address_of_a_folder_may_have_its_spaces_written_as_20(model: Path, photos: Path, tmp_path: Path) -> None:
+    source, out = tmp_path / "my photos, 100%", tmp_path / "söme masks"
+    photos.rename(source)
+    assert segment(model, source=source.as_uri(), out=out.as_uri()) == 0
+    assert len(masks_below(out)) == 4
+
+
 def test_a_scheme_in_capitals_is_known(s3: Any, model: Path, make_photo: MakePhoto, tmp_path: Path) -> None:
     make_photo(tmp_path / "in" / "a.jpg", 51, 37)
     upload(s3, tmp_path / "in")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any
+from urllib.parse import unquote
 
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.folder import FolderOptions, FolderReport
@@ -95,7 +96,8 @@ def _from_anywhere(place: Path | str) -> str:
     _check_named(scheme, rest)
     if scheme != "file":
         return f"{scheme}://{rest}"
-    return str(Path(rest.removeprefix("localhost") if rest.startswith("localhost/") else rest).resolve())
+    rest = rest.removeprefix("localhost") if rest.startswith("localhost/") else rest
+    return str(Path(unquote(rest, errors="surrogateescape")).resolve())
 
 
 def _check_named(scheme: str, rest: str) -> None:
