@@ -49,8 +49,9 @@ from gseg_runtime.files import write_text
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 
 GOOD, MOST = 0.9, 40  # a photo is accepted at this mean IoU, or after so many strokes
-# By domain: how many photos, the side they are painted at, and the side they are seen at, as on a page of 512 px.
-SHOWN = {"faces": (5, 128, 256), "sprites": (5, 64, 128)}
+PAINTED, TAUGHT = 8, 5  # photos; a student learns from the first of them
+# By domain: the side that photos are painted at, and the side they are seen at, as on a page of 512 px.
+SIDES = {"faces": (128, 256), "sprites": (64, 128)}
 
 
 class Page:
@@ -143,13 +144,13 @@ class Job:
     def painted(self) -> dict[str, Any]:
         about = {
             "domain": self.domain.key, "draw": self.draw, "student": self.has_student and STEPS, "good": GOOD,
-            "shown": SHOWN[self.domain.name],
+            "least": self.has_student and LEAST, "photos": PAINTED, "sides": SIDES[self.domain.name],
         }  # fmt: skip
         return cell("label-photos", about, self._paint)["figures"]
 
     @property
     def trained(self) -> float:
-        """Mean IoU of `gseg student-train`'s student of what was accepted."""
+        """Mean IoU of `gseg student-train`'s student of the first accepted photos."""
         about = {
             "domain": self.domain.key,
             "draw": self.draw,
@@ -160,9 +161,9 @@ class Job:
 
     @property
     def _photos(self) -> tuple[Labelled, Labelled]:
-        count = SHOWN[self.domain.name][0]
-        train, test = self.domain.split(self.draw, count)
-        return train[:count], test
+        """Those that are painted, and those that a student of the first is measured on."""
+        train, test = self.domain.split(self.draw, TAUGHT)
+        return (train + test)[:PAINTED], test
 
     @property
     def _train(self) -> Any:
@@ -170,7 +171,7 @@ class Job:
         return replace(config, augment=find_geometry(PHOTOS_GEOMETRY))
 
     def _paint(self) -> dict[str, Any]:
-        _, side, seen = SHOWN[self.domain.name]
+        side, seen = SIDES[self.domain.name]
         label_photos.LEAST_INPUT = seen
         images, truth = squares(self._photos[0], side)
         with TemporaryDirectory() as folder:
@@ -178,11 +179,11 @@ class Job:
             painting = Painting(images, truth, len(self.domain.classes), photos, self.has_student)
             counts = painting.paint()
         quality = mean_iou(confusion_matrix(painting.labels, truth, len(self.domain.classes)))
-        labels = base64.b64encode(zlib.compress(painting.labels.tobytes(), 9)).decode()
+        labels = base64.b64encode(zlib.compress(painting.labels[:TAUGHT].tobytes(), 9)).decode()
         return {"strokes": counts, "miou": quality, "labels": labels}
 
     def _fit(self) -> dict[str, Any]:
-        images, truth = squares(self._photos[0], SHOWN[self.domain.name][1])
+        images, truth = squares(self._photos[0][:TAUGHT], SIDES[self.domain.name][0])
         data = zlib.decompress(base64.b64decode(self.painted["labels"]))
         pairs = PairSet.exact(images, np.frombuffer(data, np.uint8).reshape(truth.shape).copy())
         config = self._train
@@ -213,9 +214,10 @@ How many strokes it takes to label {count} photos on the page of `gseg label --p
 A simulated annotator paints photo after photo: each stroke is the polygon or the line that corrects most of what the
 page shows of this photo, as in [label.md](label.md), whose strokes are longer and wider here with the pictures. When
 what is shown has {good} mean IoU, labels and prediction together, or after {most} strokes, all of it is accepted, and
-the next photo follows. *With a student*: from the third photo on the page's teacher also goes by what a student of
-the photos before says, which trained for {steps} steps, as on the page; *without*: the page as it was. *Labels*: mean
-IoU of what was accepted. *Student*: mean IoU of `gseg student-train`'s student of these labels on other photos.
+the next photo follows. *With a student*: once {least} photos are accepted the page's teacher also goes by what a
+student of the photos before says, which trained for {steps} steps, as on the page; *without*: the page as it was.
+*Labels*: mean IoU of what was accepted. *Student*: mean IoU of `gseg student-train`'s student of the first {taught} on
+other photos.
 Portraits and game characters, and those others, are as in [pretrained.md](pretrained.md), which has students of exact
 labels. Draws: {draws}.
 
@@ -227,13 +229,12 @@ commit {commit}, {date}, {hardware}.
 
 
 def table(domain: Domain, draws: int) -> str:
-    count = SHOWN[domain.name][0]
-    photos = " | ".join(f"photo {i + 1}" for i in range(count))
-    rows = [f"| {domain.title} | {photos} | all | labels | student |", f"|---|{'---:|' * (count + 3)}"]
+    photos = " | ".join(f"photo {i + 1}" for i in range(PAINTED))
+    rows = [f"| {domain.title} | {photos} | all | labels | student |", f"|---|{'---:|' * (PAINTED + 3)}"]
     for name, has_student in (("without a student", False), ("with a student", True)):
         jobs = [Job(domain, draw, has_student) for draw in range(draws)]
         strokes = [job.painted["strokes"] for job in jobs]
-        each = " | ".join(f"{mean(counts[i] for counts in strokes):.1f}" for i in range(count))
+        each = " | ".join(f"{mean(counts[i] for counts in strokes):.1f}" for i in range(PAINTED))
         sums = f"{mean(map(sum, strokes)):.0f}"
         labels = f"{mean(job.painted['miou'] for job in jobs):.3f}"
         rows.append(f"| {name} | {each} | {sums} | {labels} | {spread([job.trained for job in jobs])} |")
@@ -250,7 +251,17 @@ def main() -> None:
     tables = "\n\n".join(map(partial(table, draws=args.draws), (faces(args.data), game_characters(args.data))))
     write_text(
         ROOT / "label_photos.md",
-        TEXT.format(count=5, good=GOOD, most=MOST, steps=STEPS, draws=args.draws, tables=tables, **made()),
+        TEXT.format(
+            count=PAINTED,
+            taught=TAUGHT,
+            least=LEAST,
+            good=GOOD,
+            most=MOST,
+            steps=STEPS,
+            draws=args.draws,
+            tables=tables,
+            **made(),
+        ),
     )
 
 

@@ -28,7 +28,7 @@ from gseg_cli.project import Project
 from gseg_runtime.errors import GsegError
 
 WHOLE = 0.9  # of a photo's pixels have labels: it is worth learning from
-LEAST = 2  # such photos; what a student makes of a single one misleads as often as it helps
+LEAST = 3  # such photos; a student of fewer misleads as often as it helps
 STEPS = 60  # of `gseg student-train`'s 250: somebody waits
 NICE = 10
 

@@ -19,10 +19,10 @@ SIDE, PATIENCE_S = 64, 60
 
 @pytest.fixture
 def opened(tmp_path, monkeypatch):
-    """Open a session of three photos whose right halves are light; what it publishes is in `told`."""
+    """Open a session of four photos whose right halves are light; what it publishes is in `told`."""
     monkeypatch.setattr(photo_session, "STEPS", 2)
     (tmp_path / "photos").mkdir()
-    for i in range(3):
+    for i in range(4):
         pixels = np.full((SIDE, SIDE, 3), 20 + 10 * i, np.uint8)
         pixels[:, SIDE // 2 :] = 230
         Image.fromarray(pixels).save(tmp_path / "photos" / f"{i}.png")
@@ -33,7 +33,7 @@ def opened(tmp_path, monkeypatch):
         for session in sessions:
             session.close()
         encoder = load_lite0().requires_grad_(False)
-        sessions[:] = [PhotoSession(project, open_photos(project, tmp_path / "photos", 3, encoder))]
+        sessions[:] = [PhotoSession(project, open_photos(project, tmp_path / "photos", 4, encoder))]
         told = sessions[0].told = []
         monkeypatch.setattr(sessions[0].events, "publish", lambda name, **data: told.append((name, data)))
         return sessions[0]
@@ -57,51 +57,52 @@ def wait_for(what):
         time.sleep(0.02)
 
 
-def test_two_photos_that_are_labelled_all_over_teach_a_student_whose_opinion_the_teacher_sees(opened):
+def test_three_photos_that_are_labelled_all_over_teach_a_student_whose_opinion_the_teacher_sees(opened):
     session = opened()
     before = session.subject.feature_channels
-    paint(session, 0)
-    paint(session, 1)
-    wait_for(lambda: ("student", {"photos": 2}) in session.told)
+    for seed in range(3):
+        paint(session, seed)
+    wait_for(lambda: ("student", {"photos": 3}) in session.told)
     assert session.subject.student.config.num_classes == len(CLASSES)
     assert len(session.subject.feature_channels) == len(before) + 1
     told = len(session.told)
-    wait_for(lambda: any(n == "prediction" and d["seed"] == 2 and d["stage"] == "mlp" for n, d in session.told[told:]))
-    found = session.teacher.shelf.newest(2).small.labels
+    wait_for(lambda: any(n == "prediction" and d["seed"] == 3 and d["stage"] == "mlp" for n, d in session.told[told:]))
+    found = session.teacher.shelf.newest(3).small.labels
     assert (found[:, : SIDE // 2 - 4] == 0).all() and (found[:, SIDE // 2 + 4 :] == 1).all()
 
 
-def test_one_whole_photo_or_a_few_strokes_on_others_teach_no_student(opened):
+def test_two_whole_photos_and_a_few_strokes_on_another_teach_no_student(opened):
     session = opened()
     paint(session, 0)
-    paint(session, 1, columns=SIDE // 2 + 8)
+    paint(session, 1)
+    paint(session, 2, columns=SIDE // 2 + 8)
     session._apprentice.call(lambda: None)  # comes after what was submitted before
     assert session.subject.student is None and not session._studied
 
 
 def test_a_session_that_is_opened_again_learns_from_the_photos_that_are_there(opened):
     session = opened()
-    paint(session, 0)
-    paint(session, 1)
+    for seed in range(3):
+        paint(session, seed)
     session = opened()
     wait_for(lambda: session.subject.student is not None)
 
 
 def test_more_photos_and_a_further_class_go_with_a_student(opened):
     session = opened()
-    paint(session, 0)
-    paint(session, 1)
+    for seed in range(3):
+        paint(session, seed)
     wait_for(lambda: session.subject.student is not None)
     session.add_class("more", None)
-    paint(session, 2)
-    wait_for(lambda: ("student", {"photos": 3}) in session.told)
+    paint(session, 3)
+    wait_for(lambda: ("student", {"photos": 4}) in session.told)
     assert session.subject.student.config.num_classes == len(CLASSES) + 1
 
 
 def test_closing_a_session_does_not_wait_for_its_student(opened, monkeypatch):
     monkeypatch.setattr(photo_session, "STEPS", 10_000)
     session = opened()
-    paint(session, 0)
-    paint(session, 1)
+    for seed in range(3):
+        paint(session, seed)
     session.close()
     assert session.subject.student is None
