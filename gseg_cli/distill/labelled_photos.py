@@ -7,7 +7,7 @@ import numpy as np
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.turned_photos import about_turned
-from gseg_cli.evaluate.compare import dataset_classes, said_classes
+from gseg_cli.evaluate.compare import DATASETS, dataset_classes, said_classes
 from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -92,6 +92,8 @@ def about_labelled(folder: Path) -> list[str]:
         values = "only 0 (background) and 255 (ignored), where a class is drawn with its index"
         warnings.append(f"masks of {values}: {len(white)}, for example {white[0]}")
     if classes_of(folder) is None:  # else gseg wrote the masks, which are upright
+        foreign = [folder / name for name in DATASETS if (folder / name).is_file()]
+        warnings += [f"{path}: names no classes as gseg does, and is passed over" for path in foreign]
         warnings += about_turned([photo for photo, _ in labelled_photos(folder)])
     return warnings
 

@@ -86,9 +86,16 @@ def find_classes(text: str) -> ClassMap:
 
 
 def _classes_in(path: Path) -> ClassMap:
+    if (classes := _named_in(path)) is None:
+        raise ConfigError(f"{path}: has no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
+    return classes
+
+
+def _named_in(path: Path) -> ClassMap | None:
+    """None where it names no classes: nnU-Net and StyleGAN have a dataset.json of their own, COCO annotations.json."""
     data = read_json(path)
     if not isinstance(data, dict) or "classes" not in data:
-        raise ConfigError(f"{path}: has no classes", "give a gseg.toml, a model.onnx or a gseg-report.json")
+        return None
     try:
         return ClassMap.from_json(data["classes"])
     except ConfigError as error:
@@ -109,12 +116,16 @@ def said_classes(folder: Path) -> ClassMap | None:
     files = [folder / REPORT, folder / "annotations.json"]
     if folder.name == "masks":
         files += [folder.parent / name for name in DATASETS]
-    return next((_classes_in(file) for file in files if file.is_file()), None)
+    return _first_named(files)
 
 
 def dataset_classes(folder: Path) -> ClassMap | None:
     """The classes of a folder with images/ and masks/, as its own JSON file names them."""
-    return next((_classes_in(folder / name) for name in DATASETS if (folder / name).is_file()), None)
+    return _first_named([folder / name for name in DATASETS])
+
+
+def _first_named(files: list[Path]) -> ClassMap | None:
+    return next((classes for file in files if file.is_file() and (classes := _named_in(file))), None)
 
 
 def _match(predicted: Path, truth: Path) -> list[tuple[Path, Path]]:

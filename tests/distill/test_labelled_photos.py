@@ -21,7 +21,7 @@ from gseg_cli.distill.config import (
     configure,
     usual_labelled_share,
 )
-from gseg_cli.distill.labelled_photos import about_labelled, read_labelled, unlabelled_photos
+from gseg_cli.distill.labelled_photos import about_labelled, classes_of, read_labelled, unlabelled_photos
 from gseg_cli.distill.stage import resume_distill, run_distill
 from gseg_cli.distill.student import load_student
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
@@ -259,6 +259,14 @@ def test_masks_of_photos_that_lie_upside_down_in_their_files_are_doubted(folder,
     assert len(told) == is_told and all(f": 1, for example {photo}; look whether" in text for text in told)
     (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))  # as gseg label leaves it
     assert not [text for text in about_labelled(folder) if "upside down" in text]
+
+
+@pytest.mark.parametrize("foreign", [{"labels": {"background": 0, "skin": 1}}, {"labels": [["a.png", 0]]}, []])
+def test_a_dataset_json_of_another_program_is_passed_over_and_said(folder, foreign):
+    (folder / "dataset.json").write_text(json.dumps(foreign))
+    expected = read_labelled(folder, CLASSES, 16)
+    assert len(expected.images) == 2 and classes_of(folder) is None
+    assert f"{folder / 'dataset.json'}: names no classes as gseg does, and is passed over" in about_labelled(folder)
 
 
 def test_black_and_white_masks_are_doubted(folder):

@@ -183,3 +183,14 @@ def test_a_dataset_as_truth_names_the_classes_and_other_classes_are_refused(
         compare_folders(predicted, tmp_path / "data")
     assert "--classes" in (refusal.value.hint or "")
     assert compare_folders(predicted, tmp_path / "data", CLASSES).to_json() == comparison.to_json()
+
+
+def test_json_files_of_other_programs_beside_label_maps_name_no_classes(
+    random_maps: tuple[list[Labels], list[Labels]], tmp_path: Path
+) -> None:
+    predicted = write_folder(tmp_path / "predicted", random_maps[0])
+    masks = write_folder(tmp_path / "data" / "masks", random_maps[1])
+    expected = compare_folders(predicted, masks).to_json()
+    write_json(tmp_path / "data" / "dataset.json", {"labels": {"background": 0, "skin": 1}})  # nnU-Net's
+    write_json(masks / "annotations.json", {"images": [], "annotations": [], "categories": []})  # COCO's
+    assert compare_folders(predicted, tmp_path / "data").to_json() == expected
