@@ -4,7 +4,9 @@ import time
 from collections.abc import Callable
 
 LONG_S = 120.0  # work that takes less is not announced
-QUICK_S = 1.0  # a piece that takes less is timed a second time, when all that is made once is there
+# A piece that takes less is timed a second time. What is made once takes a second or two, more on a busy machine, and
+# would be counted as often as there are pieces.
+QUICK_S = 10.0
 
 
 def seconds_of(piece: Callable[[], object]) -> float:

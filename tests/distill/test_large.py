@@ -85,6 +85,12 @@ def test_durations_are_told_as_exactly_as_a_guess_can_be():
     assert [told(s) for s in (0.2, 61, 300, 9000)] == ["2 seconds", "61 seconds", "5 minutes", "2.5 hours"]
 
 
+def test_what_a_first_call_makes_once_is_not_told_for_every_piece(monkeypatch):
+    clock = iter([0.0, 3.0, 3.0, 3.5])  # the second that PyTorch takes to begin, on a busy machine
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
+    assert seconds_of(lambda: None) == 0.5
+
+
 def test_a_quick_piece_is_timed_when_what_is_made_once_is_there():
     calls: list[int] = []
     assert seconds_of(lambda: calls.append(1)) < 1 and len(calls) == 2
