@@ -16,13 +16,16 @@ Entry = tuple[str, Pixels]  # what stands beside a swatch, and the swatch
 
 
 def with_legend(sheet: Pixels, classes: ClassMap, others: Sequence[Entry] = ()) -> Pixels:
-    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs; others follow the classes."""
-    width = sheet.shape[1]
+    """The sheet, [H, W, 3], below as many lines of colours and names as its width needs; others follow the classes.
+
+    White stands beside a sheet that is narrower than a name.
+    """
     font = ImageFont.load_default(14)
     entries = [*_of_classes(classes), *others]
+    widths = [_SWATCH + 2 * _GAP + int(font.getlength(name)) for name, _ in entries]
+    width = max(sheet.shape[1], _GAP + max(widths))
     places, x, y = [], _GAP, 0
-    for name, _ in entries:
-        needed = _SWATCH + 2 * _GAP + int(font.getlength(name))
+    for needed in widths:
         if x > _GAP and x + needed > width:
             x, y = _GAP, y + _LINE
         places.append((x, y))
@@ -34,7 +37,8 @@ def with_legend(sheet: Pixels, classes: ClassMap, others: Sequence[Entry] = ()) 
         strip.paste(Image.fromarray(swatch), (left, upper))
         draw.rectangle((left, upper, left + _SWATCH, upper + _SWATCH), outline="grey")
         draw.text((left + _SWATCH + _GAP // 2, top + _LINE / 2), name, "black", font=font, anchor="lm")
-    return np.concatenate([np.asarray(strip), sheet])
+    beside = np.full((len(sheet), width - sheet.shape[1], 3), 255, np.uint8)
+    return np.concatenate([np.asarray(strip), np.concatenate([sheet, beside], axis=1)])
 
 
 def swatch(color: Color) -> Pixels:

@@ -47,6 +47,15 @@ def test_the_legend_writes_names_that_its_font_lacks_letters_for():
     assert (lines[0] == lines[1]).all() and (lines[2] == lines[3]).all()
 
 
+def test_a_name_that_is_wider_than_its_sheet_is_whole():
+    sheet, names = np.zeros((8, 64, 3), np.uint8), ("background", "the left half of the windscreen")
+    shown = with_legend(sheet, ClassMap(names, CLASSES.colors))
+    legend, below = shown[:-8], shown[-8:]
+    in_wide = with_legend(np.zeros((8, 1000, 3), np.uint8), ClassMap(names, CLASSES.colors))[:-8]
+    ink = [(lines < 128).all(axis=2).sum() for lines in (legend, in_wide)]
+    assert ink[0] == ink[1] and (below[:, :64] == 0).all() and (below[:, 64:] == 255).all()
+
+
 def test_the_legend_shows_ignored_pixels_as_the_sheet_does():
     sheet = np.full((8, 400, 3), 255, np.uint8)
     hatched, plain = with_legend(sheet, CLASSES), with_legend(sheet, CLASSES, (70, 110, 220))
