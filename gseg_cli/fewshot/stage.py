@@ -17,6 +17,7 @@ from gseg_cli.fewshot.train import check_labels, train_fewshot
 from gseg_cli.gan.bars import outside
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import load_generator
+from gseg_cli.gan.sample_set import sample_name
 from gseg_cli.runs import open_run
 from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_runtime.class_map import IGNORE
@@ -62,11 +63,11 @@ def run_fewshot_train(
     run = open_run(runs_dir, KIND, asdict(config), [parent_of(gan, "gan")], device)
     drawn = _with_bars_as(0, generator, labelled)
     taught = completed(generator, drawn, config.seed, partial(_tell_gaps, on_step))
-    taught = _with_bars_as(IGNORE, generator, taught)
+    taught = _labelled_rows(_with_bars_as(IGNORE, generator, taught))
     checkpoint = train_fewshot(generator, taught, config, run, parents=[parent_of(gan, "gan")], on_step=on_step)
     picture = run.picture("teacher", draw_teacher(generator, load_teacher(checkpoint, device)[0], drawn))
     say(f"look at {picture}: what the teacher says of annotated samples, and of some that it never saw")
-    return TrainedTeacher(run.dir, checkpoint, len(labelled.seeds), _warnings(labelled))
+    return TrainedTeacher(run.dir, checkpoint, len(taught.seeds), _warnings(labelled, taught))
 
 
 def _tell_gaps(on_step: OnStep, step: Step) -> None:
@@ -88,6 +89,15 @@ def _with_bars_as(label: int, generator: Generator, labelled: AnnotationSet) -> 
     return replace(labelled, labels=np.where(bars.numpy(), np.uint8(label), labelled.labels))
 
 
-def _warnings(labelled: AnnotationSet) -> list[str]:
+def _labelled_rows(taught: AnnotationSet) -> AnnotationSet:
+    """Without those that have no label: a CNN, which learns from whole pictures, would have no loss there."""
+    return taught.rows(np.flatnonzero((taught.labels != IGNORE).any(axis=(1, 2))).tolist())
+
+
+def _warnings(labelled: AnnotationSet, taught: AnnotationSet) -> list[str]:
     absent = [name for i, name in enumerate(labelled.classes.names) if not (labelled.labels == i).any()]
-    return [f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent]
+    empty = [labelled.photos.get(seed) or sample_name(seed) for seed in labelled.seeds if seed not in taught.seeds]
+    return [
+        *(f"class {name} is labelled on no sample; the teacher never predicts it" for name in absent),
+        *(f"{name}: left out, as none of its pixels is labelled (all are 255)" for name in empty),
+    ]

@@ -202,6 +202,19 @@ def test_annotations_without_a_labelled_pixel_are_refused(generator, labels):
             fit_teacher(generator, nothing, replace(CONFIG, model=model, steps=2))
 
 
+def test_a_sample_without_a_label_is_left_out_and_told(tiny_gan, generator, labels, tmp_path, monkeypatch):
+    """Where no pixel of it is sure either: the mean over no pixel is no number."""
+    monkeypatch.setattr("gseg_cli.fewshot.complete.SURE", 2.0)
+    labels = labels.copy()
+    labels[0] = IGNORE
+    annotate(generator, SEEDS, labels, sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
+    config = replace(CONFIG, model="cnn-s", steps=20)
+    done = run_fewshot_train(tiny_gan, tmp_path / "a", config, tmp_path / "runs", CPU)
+    losses = [json.loads(line)["loss"] for line in (done.run / "metrics.jsonl").read_text().splitlines()]
+    assert np.isfinite(losses).all() and done.annotations == len(SEEDS) - 1
+    assert done.warnings == [f"{SEEDS[0]:06d}.png: left out, as none of its pixels is labelled (all are 255)"]
+
+
 def test_label_maps_that_are_not_square_are_refused_before_a_run_is_opened(tiny_gan, generator, labels, tmp_path):
     annotate(generator, SEEDS, labels[:, :, :12], sha256_file(tiny_gan)).save(tmp_path / "a", source="a test")
     with pytest.raises(GsegError, match="expected square label maps like the samples, got 12x16") as caught:
