@@ -125,6 +125,19 @@ def test_tars_are_read_once_until_one_changes(photos, tmp_path, monkeypatch):
     assert count_photos(folder) == 14 and len(opened) == 5
 
 
+def test_hard_links_in_a_tar_are_photos_and_other_links_are_told(photos, tmp_path):
+    (photos / "a" / "again.PNG").hardlink_to(photos / "a" / "07.PNG")
+    (photos / "elsewhere.jpg").symlink_to(photos / "a" / "08.jpg")
+    with tarfile.open(tmp_path / "photos.tar", "w") as archive:
+        for path in sorted(photos.rglob("*.*")):
+            archive.add(path, path.relative_to(photos))
+        assert archive.getmember("a/again.PNG").islnk()
+    images, found = load_images(tmp_path / "photos.tar", 8)
+    assert len(images) == 21 and list(found.unreadable) == ["photos.tar/elsewhere.jpg"]
+    assert torch.equal(images[10], images[7])
+    assert "a link, or stored in pieces" in found.unreadable["photos.tar/elsewhere.jpg"]
+
+
 @pytest.mark.parametrize("name", ["photos.tar.gz", "photos.TGZ", "photos.7z", "photos.rar"])
 def test_packed_archives_are_to_be_unpacked(tmp_path, name):
     (tmp_path / name).write_bytes(b"anything")

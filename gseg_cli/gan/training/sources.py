@@ -4,7 +4,7 @@ import hashlib
 import os
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -25,6 +25,7 @@ LABELS = "dataset.json"  # as NVIDIA's dataset_tool.py writes it, beside the pho
 UNPACK = "unpack it and name the folder that comes out; a .zip or .tar is read as it is"
 
 Member = tuple[str, int, int]  # of a tar: name, place and size
+NOWHERE = -1  # the place of what is not in the tar itself, or in pieces
 
 
 @contextmanager
@@ -152,7 +153,8 @@ def read_labels_in_tar(source: Path, max_bytes: int) -> tuple[str, bytes] | None
     None where there is none.
     """
     (members,) = _members_of([source])
-    depth_of = {name: len(PurePosixPath(name).parts) for name, *_ in members if not _is_image(name)}
+    lists = [name for name, offset, _ in members if not _is_image(name) and offset != NOWHERE]
+    depth_of = {name: len(PurePosixPath(name).parts) for name in lists}
     nearest = min(depth_of, key=lambda name: (depth_of[name], name), default=None)
     if nearest is None or depth_of[nearest] > 2:
         return None
@@ -175,16 +177,28 @@ def _list_tar(shard: Path) -> list[Member]:
     """The photos, and any dataset.json."""
     try:
         with shard.open("rb") as file, tarfile.TarFile(fileobj=file) as tar:  # not packed: photos are read in place
-            members = (member for member in tar if member.isreg() and not member.issparse())
-            return [(one.name, one.offset_data, one.size) for one in members if _is_wanted(one.name)]
+            places: dict[str, tuple[int, int]] = {}
+            for member in tar:
+                if not member.isdir():
+                    places[member.name] = _place_of(member, places)
+            return [(name, *place) for name, place in places.items() if _is_wanted(name)]
     except tarfile.TarError as error:
         raise GsegError(
             f"{shard}: not a tar of photos that can be read: {error}", "copy it again, or unpack it"
         ) from error
 
 
+def _place_of(member: tarfile.TarInfo, before: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
+    """Hard links, as tar writes for a file that it has packed already, are where that file is."""
+    if member.islnk():
+        return before.get(member.linkname, (NOWHERE, 0))
+    return (member.offset_data, member.size) if member.isreg() and not member.issparse() else (NOWHERE, 0)
+
+
 def _tar_reader(descriptor: int, offset: int, num_bytes: int) -> Callable[[], bytes]:
     def read() -> bytes:  # at its place in the file, since many are read at once
+        if offset == NOWHERE:
+            raise ValueError("a link, or stored in pieces; pack the tar anew with what links point to (tar -h)")
         return limited(os.pread(descriptor, min(num_bytes, MAX_PHOTO_BYTES + 1), offset))
 
     return read
