@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import tarfile
 import zipfile
 from dataclasses import replace
@@ -257,6 +258,25 @@ def test_links_that_lead_nowhere_are_told_as_unreadable_photos(photos, tmp_path)
     images, found = load_images(photos, 8)
     assert len(images) == 20 and sorted(found.unreadable) == [f"lost-{i}.jpg" for i in range(3)]
     assert "No such file" in found.unreadable["lost-0.jpg"]
+
+
+def test_folders_that_cannot_be_listed_are_told(photos, tmp_path, monkeypatch):
+    """Root may list any, so the system is made to say no."""
+    scandir = os.scandir
+
+    def refuses(path):
+        if str(path).endswith("shut"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr("os.scandir", refuses)
+    (photos / "b" / "shut").mkdir()
+    shut = f"{photos / 'b' / 'shut'}: cannot be listed: Permission denied"
+    assert said_of(photos, tmp_path) == [f"warning: {shut}; photos in it are left out"]
+    for path in sorted(photos.rglob("*.*"))[:5]:
+        path.unlink()
+    with pytest.raises(GsegError, match=f"expected at least 16 photos, got 15; {shut}"):
+        check_enough(photos)
 
 
 def test_folders_behind_links_are_trained_on_too_and_each_once(photos, tmp_path):

@@ -1,7 +1,7 @@
 """Training photos: a folder, a zip, tars ... -> one uint8 array, in memory or in a file that is mapped into it."""
 
 import os
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from gseg_runtime.images import decode_image
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.picture_formats import open_photo
 from gseg_runtime.pillow import picture_errors
-from gseg_runtime.sources import passed_over_text
+from gseg_runtime.sources import no_photo
 from gseg_runtime.spread import spread
 from gseg_runtime.to_rgb import orientation_of, to_rgba, upright
 from gseg_runtime.walk import Search, walk_images
@@ -87,19 +87,20 @@ def load_images(
 def check_enough(source: Path) -> int:
     """As `count_photos`; GsegError for fewer than `load_images` takes."""
     if (count := count_photos(source)) < MIN_PHOTOS:
-        others = _passed_over(source)
-        text = passed_over_text(others)
-        message = f"{source}: expected at least {MIN_PHOTOS} photos, got {count}" + (f"; {text}" if text else "")
-        raise GsegError(message, next((hint for kinds, hint in WAYS_OUT if others.keys() & kinds), HINT))
+        search = look_through(source)
+        error = no_photo(f"{source}: expected at least {MIN_PHOTOS} photos, got {count}", search)
+        raise GsegError(
+            error.message, next((hint for kinds, hint in WAYS_OUT if search.passed_over.keys() & kinds), HINT)
+        )
     return count
 
 
-def _passed_over(source: Path) -> Counter[str]:
-    """What else lies in a folder, by suffix."""
+def look_through(source: Path) -> Search:
+    """What else lies in a folder, and which of those in it cannot be listed."""
     search = Search()
     if source.is_dir():
         deque(walk_images(str(source), search), maxlen=0)
-    return search.passed_over
+    return search
 
 
 def count_photos(source: Path) -> int:

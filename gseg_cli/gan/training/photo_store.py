@@ -11,7 +11,15 @@ from torch import Tensor
 
 from gseg_cli.counted import counted
 from gseg_cli.gan.training.config import Box, GanTrainConfig
-from gseg_cli.gan.training.data import Found, count_photos, has_transparent, load_images, map_images, needs_store
+from gseg_cli.gan.training.data import (
+    Found,
+    count_photos,
+    has_transparent,
+    load_images,
+    look_through,
+    map_images,
+    needs_store,
+)
 from gseg_cli.gan.training.photo_classes import count_labels
 from gseg_cli.gan.training.sources import LABELS
 from gseg_cli.steps import Say
@@ -34,6 +42,8 @@ def load_photos(
     else:
         images, found = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
     _tell(source, found, resolution, say)
+    for folder, reason in sorted(look_through(source).unlisted.items()) if world.is_first else ():
+        say(f"warning: {folder}: cannot be listed: {reason}; photos in it are left out")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
     if world.is_first and not config.alpha and has_transparent(source):
