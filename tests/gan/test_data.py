@@ -456,3 +456,40 @@ def test_label_maps_beside_photos_are_no_photos(tmp_path):
             archive.write(path, path.relative_to(tmp_path / "set"))
     assert count_photos(tmp_path / "set.zip") == 5
     assert count_photos(tmp_path / "set" / "masks") == 5  # who asks for it gets it
+
+
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("images/{}.jpg", "labels/{}.png"),
+        ("JPEGImages/{}.jpg", "SegmentationClass/{}.png"),
+        ("CelebA-HQ-img/{}.jpg", "CelebAMask-HQ-mask-anno/0/{}_hair.png"),
+        ("PNGImages/{}.png", "PedMasks/{}_mask.png"),
+        ("{}.jpg", "gt/{}.png"),
+        ("{}.jpg", "{}_mask.png"),
+        ("{}.jpg", "{}.seg.png"),
+    ],
+)
+def test_pictures_that_are_named_like_masks_are_told_however_they_are_packed(tmp_path, photo, mask):
+    for i in range(18):
+        for name in (photo, mask):
+            path = tmp_path / "set" / name.format(i)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            plain().save(path)
+    for source in (
+        tmp_path / "set",
+        pack(tmp_path / "set", tmp_path / "set.zip"),
+        shards(tmp_path / "set", tmp_path / "shards"),
+    ):
+        (warning,) = said_of(source, tmp_path)
+        assert warning.startswith(f"warning: {source}: 18 of 36 photos are named like masks, for example ")
+
+
+def test_photos_in_folders_of_such_names_alone_are_no_masks(tmp_path):
+    for i in range(16):
+        path = tmp_path / "face-masks" / ("with_mask", "no mask")[i % 2] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plain().save(path)
+    assert said_of(tmp_path / "face-masks", tmp_path) == []
+    write_photos(tmp_path / "labels", 16)
+    assert said_of(tmp_path / "labels", tmp_path) == []

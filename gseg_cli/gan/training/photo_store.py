@@ -20,8 +20,9 @@ from gseg_cli.gan.training.data import (
     map_images,
     needs_store,
 )
+from gseg_cli.gan.training.mask_names import named_like_masks
 from gseg_cli.gan.training.photo_classes import count_labels
-from gseg_cli.gan.training.sources import LABELS
+from gseg_cli.gan.training.sources import LABELS, open_photos
 from gseg_cli.steps import Say
 from gseg_cli.world import PATIENCE, World
 from gseg_runtime.errors import GsegError
@@ -46,6 +47,8 @@ def load_photos(
         say(f"warning: {folder}: cannot be listed: {reason}; photos in it are left out")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
+    if world.is_first and (warning := _about_masks(source)):
+        say(f"warning: {source}: {warning}")
     if world.is_first and not config.alpha and has_transparent(source):
         say(f"warning: {source}: some photos are transparent in part; they are shown over black (--alpha trains alpha)")
     if not config.num_classes and (num_labels := count_labels(source)):
@@ -65,6 +68,18 @@ def _tell(source: Path, found: Found, resolution: int, say: Say) -> None:
         done = f"the smallest {min(small)} px, and {'was' if len(small) == 1 else 'were'} enlarged"
         advice = "train at a smaller --resolution" + ("" if len(small) == len(found.sides) else ", or leave them out")
         say(f"warning: {source}: {what}, {done}: the GAN learns their blur ({advice})")
+
+
+def _about_masks(source: Path) -> str | None:
+    """A warning where some photos are masks by their names."""
+    with open_photos(source) as photos:
+        masks = named_like_masks([photo.name for photo in photos])
+    if not masks:
+        return None
+    what = (
+        f"{len(masks):,} of {counted(len(photos), 'photo')} {_are(len(masks))} named like masks, for example {masks[0]}"
+    )
+    return f"{what}: the GAN learns to draw them, too (name the folder of the photos alone, or move masks away)"
 
 
 def _are(count: int) -> str:
