@@ -35,6 +35,7 @@ from gseg_cli.counted import counted
 from gseg_runtime.errors import GsegError
 from gseg_runtime.png import SIGNATURE as PNG_SIGNATURE
 
+_TEXTS = (".json", ".ndjson", ".jsonl", ".xml")
 _IMAGES = {"images", "image", "imgs", "img", "jpegimages"}
 READ = (
     "known: labelme, COCO, CVAT, Label Studio, YOLO, VIA, Datumaro, V7 Darwin, ISAT, SA-1B, Pascal VOC, LabelMe XML, "
@@ -160,7 +161,7 @@ def _way_out(files: Files) -> str:
         return "save it as OpenRaster (.ora) with a layer per class, called as the class, or each class as a PNG"
     if files.named(".csv", ".tsv"):
         return f"export as JSON instead of CSV; {READ}"
-    if files.named(".jpg", ".jpeg") and not files.named(".json", ".xml", ".txt"):
+    if files.named(".jpg", ".jpeg") and not files.named(*_TEXTS, ".txt"):
         return "label maps are PNGs: JPEG smears their edges into other classes"
     if files.named(".roi", ".mat", ".npy", ".npz"):
         return f"save each picture's labels as a PNG or TIFF of class indices, called as the picture; {READ}"
@@ -168,7 +169,7 @@ def _way_out(files: Files) -> str:
         return f"unpack it first, with gunzip; {READ}"
     if files.named(".zip"):
         return f"give the zip itself, not its folder; {READ}"
-    return f"export as COCO, which most programs can; {READ}" if files.named(".json", ".xml") else READ
+    return f"export as COCO, which most programs can; {READ}" if files.named(*_TEXTS) else READ
 
 
 def _masks_of_camvid(files: Files, pictures: list[str]) -> list[str]:

@@ -541,6 +541,7 @@ def test_what_is_unknown_is_told_with_what_is_known(ten_samples, tmp_path):
     [
         (["000003.jpg"], "JPEG smears"),
         (["000003.jpg", "vott.json"], "export as COCO"),  # photos beside what is unknown are no label maps
+        (["000003.jpg", "export.ndjson"], "export as COCO"),  # Labelbox
         (["000003.jpg", "via_export_csv.csv"], "export as JSON"),
         (["000003.xcf", "000003.jpg"], "save it as OpenRaster"),
         (["0010-0010.roi"], "PNG or TIFF of class indices"),  # ImageJ
