@@ -594,6 +594,24 @@ def test_the_page_is_turned_as_often_as_asked_though_pictures_come_late_or_never
     assert painter.page.locator(".cell[aria-busy=true]").count() == 0
 
 
+def test_a_stroke_that_is_being_drawn_when_the_next_picture_arrives_is_finished_first(painter: Painter) -> None:
+    held: list[Route] = []
+    painter.page.route("**/samples/1/image", lambda route: held.append(route))  # no answer yet
+    painter.press("2", "k")
+    expect(painter.page.locator(".cell[data-seed='1']")).to_have_attribute("aria-busy", "true")
+    painter.page.mouse.move(*painter.on_screen(10, 10))
+    painter.page.mouse.down()
+    painter.page.mouse.move(*painter.on_screen(20, 10))
+    with painter.page.expect_response("**/samples/1/image"):
+        for route in held:
+            route.continue_()
+    painter.page.wait_for_timeout(200)
+    painter.page.mouse.move(*painter.on_screen(30, 10))
+    painter.page.mouse.up()
+    painter.page.wait_for_selector(".cell[data-seed='1'][aria-current=true]")
+    assert (painter.labels()[10, 10:31] == SKIN).all()  # of the sample that was in view
+
+
 def test_next_goes_where_the_server_proposes(painter: Painter) -> None:
     with painter.predicting():
         _paint_two_classes(painter)

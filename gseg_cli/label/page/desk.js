@@ -53,7 +53,8 @@ export class Desk {
   async open(seed) {
     this.#wanted = seed;
     this.views.turning(seed);
-    const came = Promise.all([this.sync.open(seed), api.loadImage(seed)]);
+    // A stroke that is being drawn belongs to the picture in view.
+    const came = Promise.all([this.sync.open(seed), api.loadImage(seed)]).finally(() => this.painter.lifted());
     const [sheet, image] = await came.finally(() => seed === this.#wanted && this.views.turning(null));
     if (seed !== this.#wanted) return;
     Object.assign(this, { sheet, shown: null, strokeAt: null });

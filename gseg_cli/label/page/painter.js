@@ -32,7 +32,8 @@ const DEFAULTS = {
 };
 
 /**
- * Events: "stroke" (detail: Drawn), "settings", "view", and "hover" (detail: Point or null).
+ * Events: "stroke" (detail: Drawn), "lifted" (no tool is held any more), "settings", "view", and "hover" (detail: Point
+ * or null).
  */
 export class Painter extends EventTarget {
   size = 0;
@@ -138,6 +139,11 @@ export class Painter extends EventTarget {
     return Boolean(this.#stroke) || this.tools.polygon.points.length > 0;
   }
 
+  /** Wait until no pointer draws. */
+  async lifted() {
+    while (this.#held) await new Promise((resolve) => this.addEventListener("lifted", resolve, { once: true }));
+  }
+
   /** Give up what is begun. */
   cancel() {
     this.tools.polygon.cancel();
@@ -152,6 +158,7 @@ export class Painter extends EventTarget {
     if (this.#stroke) this.#refresh();
     this.#stroke = null;
     this.draw();
+    this.#tell("lifted");
   }
 
   /** Close the polygon. */
@@ -234,6 +241,7 @@ export class Painter extends EventTarget {
     this.#held = null;
     this.erasing = false;
     this.draw();
+    this.#tell("lifted");
   }
 
   /** How near to its first and to its last corner a polygon is closed, in pixels of the picture. */
