@@ -675,6 +675,23 @@ def test_photos_are_painted_on_and_predicted_but_nothing_beside_them(
     assert mask.shape == (48, 96) and set(np.unique(mask)) == {BACKGROUND, SKIN}
 
 
+def test_a_photo_of_512_px_fills_a_laptop_s_screen_and_is_painted_where_the_cursor_is(
+    context: BrowserContext, project: Project, tmp_path: Path
+) -> None:
+    (tmp_path / "photos").mkdir()
+    Image.new("RGB", (512, 512)).save(tmp_path / "photos" / "anna.png")
+    subject = open_photos(project, tmp_path / "photos", 1, Lite0().eval().requires_grad_(False))
+    with serving(project, subject) as address:
+        painter = Painter(context.new_page(), address, seed=0)
+        painter.page.set_viewport_size({"width": 1440, "height": 900})
+        expect(painter.page.locator("#zoom")).to_have_text("133 %")
+        painter.take_brush(1)
+        painter.press("2")
+        painter.click((90.5, 400.5))
+        x, y = map(int, re.findall(r"\d+", painter.text("#readout"))[:2])
+        assert np.argwhere(painter.labels() == SKIN).tolist() == [[y, x]]
+
+
 def _paint_two_classes(painter: Painter) -> None:
     """A teacher needs two to tell apart."""
     painter.press("2")

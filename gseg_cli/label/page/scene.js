@@ -63,7 +63,7 @@ export class Scene {
     this.#composed = wanted;
     const { width, height } = canvas;
     for (const one of [still, this.over]) Object.assign(one.canvas, { width, height });
-    still.imageSmoothingEnabled = view.scale < 1;
+    still.imageSmoothingEnabled = view.scale < 2; // between whole steps some pixels would be drawn twice as wide as others
     this.over.imageSmoothingEnabled = false;
     this.#inWindow(() => this.#paste(still, this.image));
     if (!hidden) this.#drawLabels(opacity, prediction && settings.prediction, prediction && doubt);

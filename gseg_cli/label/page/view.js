@@ -1,6 +1,6 @@
-/** Where the picture lies on the screen: steps of zoom that keep every pixel square, and whole offsets. */
+/** Where the picture lies on the screen: steps of zoom, whole from 2 on, so that every pixel is square; whole offsets. */
 
-const STEPS = [1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64];
+const STEPS = [1 / 8, 1 / 6, 1 / 4, 1 / 3, 1 / 2, 2 / 3, 5 / 6, 1, 4 / 3, 5 / 3, 2, 3, 4, 5, 6, 7, 8, 10, 12, 16, 20, 24, 32, 48, 64];
 const MARGIN = 16; // pixels of the screen around a picture that is fitted
 const KEPT = 64; // pixels of the picture that cannot be pushed off the screen
 
@@ -23,7 +23,7 @@ export class View {
     else this.pan(dx, dy);
   }
 
-  /** Show the whole picture in the middle, as large as whole steps allow. */
+  /** Show the whole picture in the middle, as large as the steps allow. */
   fit() {
     const { x, y, w, h } = this.window;
     const room = Math.min((this.width - 2 * MARGIN) / w, (this.height - 2 * MARGIN) / h);
