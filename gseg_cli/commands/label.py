@@ -102,9 +102,12 @@ def _photo_session(project: "Project", source: Path, count: int, device: str) ->
     from gseg_cli.label.photos import open_photos
     from gseg_cli.output import current_output
     from gseg_cli.pretrained.lite0 import load_lite0
+    from gseg_cli.progress import progress
 
     encoder = load_lite0().requires_grad_(False).to(pick_device(device))
-    return PhotoSession(project, open_photos(project, source, count, encoder, current_output().say))
+    with progress("prepare", "photos") as on_step:
+        opened = open_photos(project, source, count, encoder, current_output().say, on_step)
+    return PhotoSession(project, opened)
 
 
 def _serve(session: "Session", listener: "Listener", *, open_browser: bool) -> None:

@@ -20,7 +20,7 @@ from gseg_cli.label.masks import MaskFolder
 from gseg_cli.label.photo_copies import known_photos, said, take_photos
 from gseg_cli.pretrained.lite0 import WIDTHS, Lite0
 from gseg_cli.project import Project
-from gseg_cli.steps import Say, ignore_say
+from gseg_cli.steps import OnStep, Say, Step, ignore_say, ignore_step
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import atomic_path, sha256_file
@@ -130,7 +130,14 @@ class Photos:
         write_description(self.dir / DESCRIPTION, KIND, {**facts, "size": self.size})
 
 
-def open_photos(project: Project, source: Path, count: int, encoder: Lite0, say: Say = ignore_say) -> Photos:
+def open_photos(
+    project: Project,
+    source: Path,
+    count: int,
+    encoder: Lite0,
+    say: Say = ignore_say,
+    on_step: OnStep = ignore_step,
+) -> Photos:
     """Those in the project's labelled/, or else `count` of the folder `source`, which are copied there.
 
     Photos that cannot be read are left out, and named. GsegError when none is left, when two have the same mask, or
@@ -152,8 +159,11 @@ def open_photos(project: Project, source: Path, count: int, encoder: Lite0, say:
     size = about.get("size")
     if not (isinstance(size, int) and LEAST_SIZE <= size <= MOST_SIZE and size % STEP == 0):
         size = _fitting_size(paths)
-    squares = tuple(_square(path, size, pictures) for path in paths)
-    return Photos(folder, names, squares, tuple(about["copied"]), size, source, pictures, encoder)
+    squares = []
+    for path in paths:
+        squares.append(_square(path, size, pictures))
+        on_step(Step(len(squares), len(paths)))
+    return Photos(folder, names, tuple(squares), tuple(about["copied"]), size, source, pictures, encoder)
 
 
 def _resized(x: Tensor, side: int) -> Tensor:
@@ -161,9 +171,14 @@ def _resized(x: Tensor, side: int) -> Tensor:
 
 
 def _fitting_size(photos: Sequence[Path]) -> int:
-    """The largest photo's longer side, within limits."""
-    sides = (max(photo.height, photo.width) for photo in (read_image(path, 1) for path in photos))
-    return min(max(math.ceil(max(sides) / STEP) * STEP, LEAST_SIZE), MOST_SIZE)
+    """The largest photo's longer side, within limits. None is decoded behind the first that reaches them."""
+    longest = LEAST_SIZE
+    for path in photos:
+        if longest >= MOST_SIZE:
+            break
+        photo = read_image(path, 1)
+        longest = max(longest, photo.height, photo.width)
+    return min(math.ceil(longest / STEP) * STEP, MOST_SIZE)
 
 
 def _square(photo: Path, size: int, folder: Path) -> Square:
