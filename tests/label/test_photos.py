@@ -77,6 +77,19 @@ def test_the_first_photos_are_copied_and_shown_in_squares(opened, project, sourc
         assert square.size == (96, 96) and square.getpixel((48, 2)) == (128, 128, 128)
 
 
+def test_a_jpeg_that_no_eighth_divides_lies_in_its_square_as_the_same_png(opened, project, tmp_path):
+    pixels = np.full((1025, 1025, 3), 224, np.uint8)
+    pixels[:, :950] = 32
+    (tmp_path / "same").mkdir()
+    for name, quality in (("a.jpg", {"quality": 95}), ("b.png", {})):
+        Image.fromarray(pixels).save(tmp_path / "same" / name, **quality)
+    project.labelled_dir.mkdir()
+    (project.labelled_dir / "dataset.json").write_text('{"size": 64}')  # libjpeg decodes to an eighth for that
+    session = opened(2, source=tmp_path / "same")
+    jpeg, png = (np.asarray(Image.open(session.image(seed))).astype(int) for seed in session.subject.seeds)
+    assert jpeg.shape == (64, 64, 3) and np.abs(jpeg - png).max() < 8
+
+
 def test_strokes_become_masks_that_student_train_reads_and_outlast_the_session(opened, project):
     session = opened()
     paint(session, 0, slice(0, 96), slice(0, 48), 1)  # beside the photo, too

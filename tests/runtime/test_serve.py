@@ -93,6 +93,18 @@ def test_answers_are_what_segment_writes(asker: TestClient, model: Path, photos:
         assert drawn == {**written, "imagePath": ""}
 
 
+def test_a_jpeg_that_no_eighth_divides_is_answered_as_the_same_png(asker: TestClient) -> None:
+    pixels = np.full((1025, 1025, 3), 224, np.uint8)
+    pixels[:, :950] = 32
+    masks = []
+    for kind in ("jpeg", "png"):
+        Image.fromarray(pixels).save(photo := io.BytesIO(), kind, quality=95)
+        answer = asker.post("/segment", content=photo.getvalue())
+        masks.append(np.asarray(Image.open(io.BytesIO(answer.content))))
+    jpeg, png = masks
+    assert len(np.unique(png)) > 1 and (jpeg == png).mean() > 0.999
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_edges_of_answers_are_those_of_segment(model_with_logits: Path, tmp_path: Path, batch: int) -> None:
     (tmp_path / "in").mkdir()
