@@ -29,9 +29,9 @@ Point = tuple[float, float]  # pixels of the sample; a whole number is the left 
 
 
 @contextmanager
-def serving(project: Project, subject: Subject | None = None) -> Iterator[str]:
+def serving(project: Project, session: Session | None = None) -> Iterator[str]:
     """The address of a page that works on a project's samples, or something else; the server is a thread of ours."""
-    session = Session(project, subject or _samples_of(project))
+    session = session or Session(project, _samples_of(project))
     listener = listen_for(project.dir)
     app = make_app(session, listener.tokens)
     config = uvicorn.Config(app, log_config=None, lifespan="off", ws="none", timeout_graceful_shutdown=1)

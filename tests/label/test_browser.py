@@ -30,9 +30,10 @@ from playwright.sync_api import Browser, BrowserContext, Route, expect
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import write_samples
-from gseg_cli.label import teacher
+from gseg_cli.label import photo_session, teacher
+from gseg_cli.label.photo_session import PhotoSession
 from gseg_cli.label.photos import open_photos
-from gseg_cli.pretrained.lite0 import Lite0
+from gseg_cli.pretrained.lite0 import Lite0, load_lite0
 from gseg_cli.project import Project
 from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.label_map import read_label_png
@@ -653,7 +654,7 @@ def test_photos_are_painted_on_and_predicted_but_nothing_beside_them(
     Image.fromarray(pixels).save(tmp_path / "photos" / "anna.png")
     torch.manual_seed(0)
     subject = open_photos(project, tmp_path / "photos", 1, Lite0().eval().requires_grad_(False))
-    with serving(project, subject) as address:
+    with serving(project, PhotoSession(project, subject)) as address:
         painter = Painter(context.new_page(), address, seed=0)
         expect(painter.page.locator("#sample-title")).to_contain_text("anna.png 0 % labelled")
         assert [_opacity(painter, 48, y) for y in (20, 48)] == [0, 255]
@@ -681,7 +682,7 @@ def test_a_photo_of_512_px_fills_a_laptop_s_screen_and_is_painted_where_the_curs
     (tmp_path / "photos").mkdir()
     Image.new("RGB", (512, 512)).save(tmp_path / "photos" / "anna.png")
     subject = open_photos(project, tmp_path / "photos", 1, Lite0().eval().requires_grad_(False))
-    with serving(project, subject) as address:
+    with serving(project, PhotoSession(project, subject)) as address:
         painter = Painter(context.new_page(), address, seed=0)
         painter.page.set_viewport_size({"width": 1440, "height": 900})
         expect(painter.page.locator("#zoom")).to_have_text("133 %")
@@ -690,6 +691,26 @@ def test_a_photo_of_512_px_fills_a_laptop_s_screen_and_is_painted_where_the_curs
         painter.click((90.5, 400.5))
         x, y = map(int, re.findall(r"\d+", painter.text("#readout"))[:2])
         assert np.argwhere(painter.labels() == SKIN).tolist() == [[y, x]]
+
+
+def test_the_page_says_when_a_student_has_learned_from_the_photos(
+    context: BrowserContext, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_session, "STEPS", 2)
+    monkeypatch.setattr(photo_session, "LEAST", 1)
+    (tmp_path / "photos").mkdir()
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "photos" / "a.png")
+    subject = open_photos(project, tmp_path / "photos", 1, load_lite0().requires_grad_(False))
+    with serving(project, PhotoSession(project, subject)) as address:
+        painter = Painter(context.new_page(), address, seed=0)
+        with painter.predicting():
+            painter.press("1")
+            painter.stroke((10, 10), (10, 50))
+            painter.press("2")
+            painter.stroke((50, 10), (50, 50))
+        painter.press("a")
+        expect(painter.page.locator(".toast")).to_contain_text("A student has learned from 1 photo", timeout=60_000)
 
 
 def _paint_two_classes(painter: Painter) -> None:
