@@ -29,6 +29,8 @@ class FolderLock:
             raise GsegError(
                 f"{folder}: in use by {holder}", "end that gseg label first, or go on in its page"
             ) from error
+        except OSError:  # some network drives know no locks
+            pass
         self._file.truncate(0)
         self._file.write(f"process {os.getpid()} on {platform.node()}\n")
         self._file.flush()

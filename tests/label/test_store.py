@@ -21,6 +21,7 @@ from gseg_cli.gan.sample_set import SampleSet
 from gseg_cli.label.errors import NotThereError, StaleError, UnsavedError
 from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.journal import Rectangle
+from gseg_cli.label.lock import FolderLock
 from gseg_cli.label.store import LabelStore
 from gseg_cli.project import Project
 from gseg_runtime.class_map import IGNORE, ClassMap
@@ -395,6 +396,16 @@ def test_a_class_that_was_renamed_on_the_page_opens_again(project):
     store.recolour(classes)
     store.close()
     opened(Project.open(project.dir)).close()
+
+
+def test_a_drive_without_locks_can_be_labelled_on(project, monkeypatch):
+    def no_locks(*_):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("gseg_cli.label.lock.fcntl.flock", no_locks)
+    lock = FolderLock(project.label_dir)
+    lock.check()
+    lock.release()
 
 
 def test_a_class_that_was_renamed_by_hand_does_not_lock_the_annotations_out(project):
