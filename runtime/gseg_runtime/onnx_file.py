@@ -22,7 +22,7 @@ def read_card(model: Path) -> ModelCard:
     return parse_card(text, model)
 
 
-def parse_card(text: str, model: Path) -> ModelCard:
+def parse_card(text: str, model: Path | str) -> ModelCard:
     """What the metadata of a model say under METADATA_KEY; ModelCardError when it cannot be read."""
     try:
         return ModelCard.from_json(parse_json(text))

@@ -9,9 +9,9 @@ from typing import Any
 
 from gseg_runtime.backends.base import INPUT, LABELS, LOGITS, OUTPUTS, Answer, Backend, check_card
 from gseg_runtime.errors import BackendUnavailable, GsegError, ModelCardError, UsageError
-from gseg_runtime.files import parse_json
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.model_card import ModelCard
+from gseg_runtime.onnx_file import parse_card
 from gseg_runtime.pip_hint import install
 
 SCHEME = "triton://"
@@ -89,11 +89,7 @@ def _card(config: Any, address: str) -> tuple[ModelCard, str]:
     text = config.parameters["gseg"].string_value
     if not text:
         raise ModelCardError(f"{address}: has no gseg model card", _EXPORT)
-    try:
-        card = ModelCard.from_json(parse_json(text))
-    except ValueError as error:
-        raise ModelCardError(f"{address}: the model card is not valid JSON: {error}") from error
-    return card, config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()
+    return parse_card(text, address), config.parameters["gseg_sha256"].string_value or sha256(text.encode()).hexdigest()
 
 
 def _check(config: Any, card: ModelCard, address: str) -> None:
