@@ -32,8 +32,9 @@ LEAST_SIZE, MOST_SIZE = 64, 512  # pixels of a square's side: what is smaller is
 # of them, of 128 px 0.49 and 0.72, and of 512 px no more (a ridge classifier, one draw, by a script that is not kept).
 LEAST_INPUT, MOST_INPUT = 128, 256
 STEP = 32  # both are multiples of it
-# Times that the student's logits stand among the features: to ridge regression, what is there often is worth more.
-REPEATS = 32
+# Times that the student's logits stand among the features, to which ridge regression then listens more; of many classes
+# fewer, for the memory.
+REPEATS, MOST_CHANNELS = 32, 512
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Photos:
 
     @property
     def feature_channels(self) -> tuple[int, ...]:
-        return WIDTHS[::-1] + ((self.student.config.num_classes * REPEATS,) if self.student else ())
+        return WIDTHS[::-1] + ((self.student.config.num_classes * self._repeats,) if self.student else ())
 
     def title(self, seed: int) -> str:
         return self.names[seed]
@@ -111,7 +112,12 @@ class Photos:
             keep(features)
         if self.student:
             logits = self.student(_resized(image, self.student.config.input_size))
-            keep(logits.repeat(1, REPEATS, 1, 1))
+            keep(logits.repeat(1, self._repeats, 1, 1))
+
+    @property
+    def _repeats(self) -> int:
+        assert self.student
+        return min(REPEATS, MOST_CHANNELS // self.student.config.num_classes)
 
     def more(self, count: int) -> "Photos":
         new = take_photos(self.source, self.dir, count, self.names)
