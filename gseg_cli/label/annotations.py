@@ -88,6 +88,8 @@ class AnnotationFolder:
             there.joined(self._set({seed: np.full((side, side), IGNORE, np.uint8) for seed in blank}))
         except GsegError as error:
             hint = "gseg annotate-import --overwrite replaces them; or label in a new project"
+            if there.classes.names != self.classes.names:
+                hint = "put these names back into gseg.toml, and rename classes on the page; or label in a new project"
             raise GsegError(f"{self.folder}: {error.message}", hint) from error
 
     def _divide(self, there: AnnotationSet) -> None:

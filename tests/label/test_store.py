@@ -419,6 +419,15 @@ def test_a_class_that_was_renamed_by_hand_does_not_lock_the_annotations_out(proj
     assert AnnotationSet.load(project.annotations_dir).classes.names == names
 
 
+def test_where_two_classes_were_renamed_by_hand_nobody_is_told_to_discard_the_labels(project):
+    store = opened(project)
+    dot(store, 1)
+    store.close()
+    with pytest.raises(GsegError, match="have the classes") as caught:
+        opened(replace(project, classes=replace(project.classes, names=("black", "grey", "light"))))
+    assert "gseg.toml" in caught.value.hint and "overwrite" not in caught.value.hint
+
+
 def test_strokes_of_a_class_that_was_taken_out_are_no_obstacle(project):
     lose_annotations(project, 2)
     fewer = replace(project, classes=ClassMap(CLASSES.names[:2], CLASSES.colors[:2]))
