@@ -88,7 +88,8 @@ def segment(
         typer.Option("--instances", help="Also write gseg-instances.json, COCO with each connected part by itself."),
     ] = False,
     stats: Annotated[
-        bool, typer.Option("--stats", help="Also write gseg-stats.csv, the pixels of each class.")
+        bool,
+        typer.Option("--stats", help="Also write gseg-stats.csv, the pixels of each class and how sure the model is."),
     ] = False,
     failures: Annotated[
         bool, typer.Option("--failures", help="Also write gseg-failures.txt, which gseg segment - reads again.")
@@ -285,7 +286,8 @@ def _show(output: "Output", report: "FolderReport", out: str) -> None:
     passed_over = passed_over_text(report.passed_over)
     sheet = Path(out, SHEET)
     if report.done and sheet.is_file():
-        output.say(f"look at {sheet}: some of the photos beside their masks")
+        doubtful = ", and those the model is least sure of" if report.least_sure else ""
+        output.say(f"look at {sheet}: some of the photos beside their masks{doubtful}")
     text = f"{out}: {masks_in(report)}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
     errors = list(_failed(report.failures))

@@ -13,13 +13,14 @@ from gseg_runtime.detail import Detail, Edges
 from gseg_runtime.errors import ConfigError, GsegError, OutputError, UsageError, at_least_one
 from gseg_runtime.extras import Extras, is_cut_gseg_file, is_gseg_file, part_suffixes
 from gseg_runtime.images import Decoding
+from gseg_runtime.least_sure import Doubt
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.manifest import RESUME_HINT, Entry
 from gseg_runtime.mask_folder import FORMAT, Contents, Failure, MaskFolder
 from gseg_runtime.photo_work import Work, settings_of
 from gseg_runtime.plan import BINARY, LARGE_OVERLAY, LAYER
 from gseg_runtime.polygons import YOLO_TABLE, yolo_table
-from gseg_runtime.sheet import NUM_PHOTOS, SHEET, draw_sheet
+from gseg_runtime.sheet import NUM_DOUBTFUL, NUM_PHOTOS, SHEET, draw_sheet
 from gseg_runtime.sources import Source
 from gseg_runtime.tables import COCO, FAILURES, INSTANCES, STATS, TABLES, write_failures
 from gseg_runtime.to_rgb import BLACK
@@ -41,8 +42,9 @@ class FolderOptions:
     x.binary-NAME.png, a mask of 0 and 255 for each part. layers: x.layer-NAME.png, a cut-out of each part. parts: the
     classes that these three show; none are all but the background. polygons: labelme/x.json, and yolo/labels/x.txt with
     yolo/data.yaml. coco, stats: gseg-coco.json, gseg-stats.csv. instances: gseg-instances.json, an annotation for each
-    connected part. failures: gseg-failures.txt, the names of photos that failed. sheet: gseg-sheet.jpg, twelve of the
-    photos with their masks over them; of large photos it takes a tenth of a second for each.
+    connected part. failures: gseg-failures.txt, the names of photos that failed. sheet: gseg-sheet.jpg, eight of
+    the photos with their masks over them, and the eight that the model is least sure of; of large photos it takes a
+    tenth of a second for each.
     """
 
     overwrite: bool = False
@@ -161,7 +163,7 @@ class FolderReport:
     """What a run did. done, failed: photos of this run; skipped: done by an earlier one; seconds: of wall time.
 
     passed_over: how many files in the folders and patterns were no photos by their names, by suffix; and what systems
-    leave behind, by name.
+    leave behind, by name. least_sure: the twelve photos that the model is least sure of, where it tells.
     """
 
     done: int
@@ -174,10 +176,13 @@ class FolderReport:
     model_sha256: str
     classes: ClassMap
     passed_over: dict[str, int] = field(default_factory=dict)
+    least_sure: tuple[Doubt, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """The content of gseg-report.json."""
-        return {"format": FORMAT, "kind": "segment", **asdict(self), "classes": self.classes.to_json()}
+        told = {**asdict(self), "classes": self.classes.to_json()}
+        told["least_sure"] = [doubt._asdict() for doubt in self.least_sure]
+        return {"format": FORMAT, "kind": "segment", **told}
 
 
 def segment_into(
@@ -217,8 +222,9 @@ def _finish(folder: MaskFolder, model: LoadedModel, options: FolderOptions) -> F
 
 
 def _write_sheet(folder: MaskFolder, classes: ClassMap, options: FolderOptions) -> None:
-    workers = options.workers or num_cores()
-    if sheet := draw_sheet(folder.path, folder.jobs.spread(NUM_PHOTOS), classes, options.decoding, workers):
+    jobs, workers = folder.jobs.spread(NUM_PHOTOS), options.workers or num_cores()
+    doubtful = folder.least_sure.jobs(folder.path, NUM_DOUBTFUL) if len(folder.jobs) > NUM_PHOTOS else []
+    if sheet := draw_sheet(folder.path, jobs, doubtful, classes, options.decoding, workers):
         folder.out.write(SHEET, sheet)
 
 
@@ -297,4 +303,5 @@ def _report(folder: MaskFolder, model: LoadedModel) -> FolderReport:
         model_sha256=model.sha256,
         classes=model.card.classes,
         passed_over=dict(folder.jobs.search.passed_over.most_common()),
+        least_sure=folder.least_sure.doubts,
     )

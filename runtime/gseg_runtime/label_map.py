@@ -112,6 +112,13 @@ def contact_sheet(rows: Sequence[Sequence[Pixels]], cell: int, titles: Sequence[
     return np.array(sheet)
 
 
+def stacked(pictures: Sequence[Pixels]) -> Pixels:
+    """One below the other; white stands beside those that are narrower."""
+    width = max(picture.shape[1] for picture in pictures)
+    wide = (np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0)), constant_values=255) for p in pictures)
+    return np.concatenate(list(wide))
+
+
 def _palette_array(classes: ClassMap) -> npt.NDArray[np.uint8]:
     return np.frombuffer(classes.palette(), np.uint8).reshape(256, 3)
 

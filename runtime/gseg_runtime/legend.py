@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from gseg_runtime.class_map import ClassMap, Color
-from gseg_runtime.label_map import Pixels
+from gseg_runtime.label_map import Pixels, stacked
 
 _LINE, _SWATCH, _GAP = 24, 14, 8  # pixels
 _LETTERS = str.maketrans({"ß": "ss", "æ": "ae", "Æ": "AE", "œ": "oe", "ø": "o", "Ø": "O", "ł": "l", "Ł": "L"})
@@ -37,8 +37,7 @@ def with_legend(sheet: Pixels, classes: ClassMap, others: Sequence[Entry] = ()) 
         strip.paste(Image.fromarray(swatch), (left, upper))
         draw.rectangle((left, upper, left + _SWATCH, upper + _SWATCH), outline="grey")
         draw.text((left + _SWATCH + _GAP // 2, top + _LINE / 2), name, "black", font=font, anchor="lm")
-    beside = np.full((len(sheet), width - sheet.shape[1], 3), 255, np.uint8)
-    return np.concatenate([np.asarray(strip), np.concatenate([sheet, beside], axis=1)])
+    return stacked([np.asarray(strip), sheet])
 
 
 def swatch(color: Color) -> Pixels:

@@ -14,7 +14,7 @@ from gseg_runtime.made_with import both
 from gseg_runtime.pillow import picture_errors
 
 MANIFEST = "gseg-manifest.jsonl"
-_OPTIONAL = ("coco", "cutout", "figures", "instances", "remark", "settings", "way")
+_OPTIONAL = ("coco", "confidence", "cutout", "figures", "instances", "remark", "settings", "way")
 
 
 class Stamp(NamedTuple):
@@ -29,11 +29,12 @@ class Entry:
     """What became of one photo.
 
     mask: relative to the folder; status: "done" or "failed"; error: the reason or None; height, width: of the photo as
-    displayed; areas: pixels per class, in class order; coco: its annotations without ids, with --coco only; figures:
-    what else was measured of the photo, by name; remark: what its decoder found amiss; cutout: indices of the classes
-    that were cut out; instances: as coco, but for each connected part, with --instances only;
-    settings: how the mask was made of photo and model, None for the way of all defaults; way: from the folder
-    of masks to the photo, where `input` is relative, which means another one in another working folder.
+    displayed; areas: pixels per class, in class order; confidence: see `Prediction.mean_confidence`; coco: its
+    annotations without ids, with --coco only; figures: what else was measured of the photo, by name; remark: what its
+    decoder found amiss; cutout: indices of the classes that were cut out; instances: as coco, but for each connected
+    part, with --instances only; settings: how the mask was made of photo and model, None for the way of all defaults;
+    way: from the folder of masks to the photo, where `input` is relative, which means another one in another working
+    folder.
     """
 
     input: str
@@ -46,6 +47,7 @@ class Entry:
     height: int | None = None
     width: int | None = None
     areas: list[int] | None = None
+    confidence: float | None = None
     coco: list[dict[str, Any]] | None = None
     figures: dict[str, float | None] | None = None
     remark: str | None = None
@@ -78,7 +80,7 @@ _LISTS = {"areas": int, "cutout": int, "coco": dict, "instances": dict}  # what 
 _TYPES: dict[str, Any] = {  # of what is neither a list nor a text
     **dict.fromkeys(("height", "width"), int),
     **dict.fromkeys(("stamp", "figures", "settings"), dict),
-    "seconds": (int, float),
+    **dict.fromkeys(("seconds", "confidence"), (int, float)),
 }
 _MAY_BE_NONE = {"stamp", "error", "height", "width", "areas", *_OPTIONAL}
 

@@ -20,7 +20,8 @@ from gseg_runtime.files import (
     is_cut_off,
     write_json,
 )
-from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names
+from gseg_runtime.least_sure import LeastSure
+from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names, read_manifest
 from gseg_runtime.output_folder import OutputFolder, check_free
 from gseg_runtime.plan import Plan, beside, check_capitals, check_places, plan
 from gseg_runtime.remote.run_file import RUN
@@ -79,7 +80,8 @@ class MaskFolder:
     """A claimed folder, held with its manifest open until the `with` ends. It counts as incomplete until `finish`.
 
     jobs: all of them; todo: those of this run; num_skipped: those that an earlier one did. num_taken: photos of this
-    run so far; num_done: those of them that did not fail. failures: photos, and folders that could not be listed.
+    run so far; num_done: those of them that did not fail. least_sure: of all that are done. failures: photos, and
+    folders that could not be listed.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class MaskFolder:
             raise
         self.num_skipped = len(self.jobs) - len(self.todo)
         self.num_taken = self.num_done = 0
+        self.least_sure = LeastSure(read_manifest(path))
         self.failures = [Failure(path, reason) for path, reason in self.jobs.search.unlisted.items()]
 
     def _claim(self, contents: Contents, *, overwrite: bool, resume: bool) -> Plan:
@@ -149,10 +152,12 @@ class MaskFolder:
         """
         self.out.check()
         way = None if Path(entry.input).is_absolute() else os.path.relpath(entry.input, self.path)
-        self._manifest.add(replace(entry, way=way))
+        entry = replace(entry, way=way)
+        self._manifest.add(entry)
         self.num_taken += 1
         if entry.error is None:
             self.num_done += 1
+            self.least_sure.see(entry)
         else:
             self.failures.append(Failure(entry.input, entry.error))
 

@@ -13,6 +13,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.extras import is_gseg_file
 from gseg_runtime.files import INCOMPLETE, atomic_path, check_claim, claim_folder, finish_folder, read_json, write_json
 from gseg_runtime.folder import FolderReport
+from gseg_runtime.least_sure import LeastSure
 from gseg_runtime.made_with import both
 from gseg_runtime.manifest import MANIFEST, Entry, has_full_names, read_entries, read_manifest
 from gseg_runtime.mask_folder import FORMAT, REPORT, Failure
@@ -51,8 +52,9 @@ def merge(folders: Sequence[Path], out: Path, *, overwrite: bool = False) -> Fol
     with OutputFolder(out, lambda: check_claim(out, "tables", overwrite=overwrite)):
         claim_folder(out, "tables", overwrite=overwrite, owned=_is_ours)
         _merge_manifests(folders, out)
-        num_masks = sum(1 for folder in folders for _ in read_manifest(folder))
+        num_masks = sum(1 for _ in read_manifest(out))
         report = _report([shard.report for shard in shards], num_masks)
+        report = replace(report, least_sure=LeastSure(read_manifest(out)).doubts)
         for name in shards[0].tables & TABLES.keys():
             TABLES[name](out, report.classes)
         if FAILURES in shards[0].tables:

@@ -176,11 +176,12 @@ class PhotoWork(Work):
 
     def _facts(self, prediction: Prediction) -> dict[str, Any]:
         """What the manifest says of a photo that is done."""
-        plane = prediction.label_plane
+        plane, confidence = prediction.label_plane, prediction.mean_confidence
         return {
             "height": plane.height,
             "width": plane.width,
             "areas": plane.areas(len(self._card.classes)),
+            "confidence": None if confidence is None else round(confidence, 4),
             "coco": coco_annotations(plane) if self._extras.coco else None,
             "instances": self._instances(plane) if self._extras.instances else None,
             "cutout": list(self._extras.cutout) or None,

@@ -19,10 +19,13 @@ class Prediction:
     """Kept at the network's size until somebody asks for the photo's; with smooth edges it has that already.
 
     label_plane: class indices; confidence_plane: the share of the likeliest class in 255ths, None when not asked for.
+    mean_confidence: its mean over the photo, from 0 to 1, also where the plane was not asked for; None when neither it
+    nor logits were.
     """
 
     label_plane: Enlarged
     confidence_plane: Enlarged | None = None
+    mean_confidence: float | None = None
 
     @property
     def labels(self) -> LabelMap:
@@ -61,24 +64,29 @@ class Inference:
             raise ValueError("guided edges need logits")
         if self.logits is None:
             labels = self.labels[index][letterbox.window]
-            return Prediction(Enlarged(labels, *size), None if confidence is None else Enlarged(confidence, *size))
+            if confidence is None:
+                return Prediction(Enlarged(labels, *size))
+            return Prediction(Enlarged(labels, *size), Enlarged(confidence, *size), mean_of(confidence))
         logits = finite(self.logits[index][:, *letterbox.window])
+        mean_confidence = mean_of(confidence_of(logits, axis=0) if confidence is None else confidence)
         if guide is not None:
             labels = guided_labels(logits, letterbox.apply(guide)[letterbox.window], guide)
-            return detailed_prediction(labels, confidence, letterbox)
+            return detailed_prediction(labels, confidence, letterbox, mean_confidence)
         smooth = SmoothMap(logits.shape[1], *size)
         smooth.add(logits)
-        return detailed_prediction(smooth.labels, confidence, letterbox)
+        return detailed_prediction(smooth.labels, confidence, letterbox, mean_confidence)
 
 
-def detailed_prediction(labels: LabelMap, confidence: Plane | None, letterbox: Letterbox) -> Prediction:
+def detailed_prediction(
+    labels: LabelMap, confidence: Plane | None, letterbox: Letterbox, mean_confidence: float
+) -> Prediction:
     """labels: of the photo; confidence: uint8 [h, w], of the network's grid; it is enlarged linearly."""
     height, width = labels.shape
     plane = Interpolated(labels, height, width, grain=max(labels.shape) / max(letterbox.scaled))
     if confidence is None:
-        return Prediction(plane)
+        return Prediction(plane, mean_confidence=mean_confidence)
     enlarged = Image.fromarray(np.ascontiguousarray(confidence)).resize((width, height), Image.Resampling.BILINEAR)
-    return Prediction(plane, Enlarged(np.asarray(enlarged), height, width))
+    return Prediction(plane, Enlarged(np.asarray(enlarged), height, width), mean_confidence)
 
 
 def finite(logits: Logits) -> Logits:
@@ -93,3 +101,8 @@ def finite(logits: Logits) -> Logits:
 def confidence_of(logits: Logits, axis: int) -> Plane:
     """The share of the likeliest class in 255ths, uint8 without the axis of the classes."""
     return (255 / np.exp(logits - logits.max(axis=axis, keepdims=True)).sum(axis=axis)).round().astype(np.uint8)
+
+
+def mean_of(confidence: Plane) -> float:
+    """Its mean, as a share."""
+    return float(confidence.mean()) / 255

@@ -15,11 +15,11 @@ from gseg_runtime.manifest import Entry, read_entries, read_sorted
 STATS, COCO, INSTANCES = "gseg-stats.csv", "gseg-coco.json", "gseg-instances.json"
 FAILURES = "gseg-failures.txt"
 _Found = Callable[[Entry], list[dict[str, Any]] | None]  # the annotations in a line of the manifest
-_ABOUT = ("image", "height", "width")
+_ABOUT = ("image", "height", "width", "confidence")
 
 
 def write_stats(folder: Path, classes: ClassMap) -> None:
-    """gseg-stats.csv: image, height, width, and the pixels of each class in a column of its name."""
+    """gseg-stats.csv: what `_ABOUT` names, and the pixels of each class in a column of its name."""
     # A name that is not text is written with \udcXX escapes: one of them must not make the whole table unreadable.
     with (
         atomic_path(folder / STATS) as temporary,
@@ -27,7 +27,7 @@ def write_stats(folder: Path, classes: ClassMap) -> None:
     ):
         write_row(file, [*_ABOUT, *_class_columns(classes)])
         for entry in read_sorted(folder):
-            write_row(file, [entry.name, entry.height, entry.width, *(entry.areas or [])])
+            write_row(file, [entry.name, entry.height, entry.width, entry.confidence, *(entry.areas or [])])
 
 
 def write_row(file: IO[str], row: Sequence[object]) -> None:

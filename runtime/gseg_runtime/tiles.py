@@ -12,7 +12,7 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
-from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction, finite
+from gseg_runtime.prediction import Inference, Prediction, confidence_of, detailed_prediction, finite, mean_of
 from gseg_runtime.smooth import Logits, SmoothMap, labels_of
 from gseg_runtime.tiling import Tiling
 
@@ -52,13 +52,13 @@ class Tiled:
                 smooth.add(band)
             else:
                 labels.append(labels_of(band))
-            if self.confidence:
-                confidences.append(confidence_of(band, axis=0))
-        confidence = np.concatenate(confidences) if self.confidence else None
+            confidences.append(confidence_of(band, axis=0))
+        confidence = np.concatenate(confidences)
+        mean_confidence, wanted = mean_of(confidence), confidence if self.confidence else None
         if smooth:
-            return detailed_prediction(smooth.labels, confidence, letterbox)
+            return detailed_prediction(smooth.labels, wanted, letterbox, mean_confidence)
         plane = Enlarged(np.concatenate(labels), *size)
-        return Prediction(plane, None if confidence is None else Enlarged(confidence, *size))
+        return Prediction(plane, None if wanted is None else Enlarged(wanted, *size), mean_confidence)
 
     def _bands(self) -> Iterator[Logits]:
         """The blended logits of the photo, float32 [C, rows, w], from the top as far as no tile to come reaches."""

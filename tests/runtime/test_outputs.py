@@ -119,14 +119,12 @@ def test_stats_count_the_pixels_of_the_masks(segmenter: Segmenter, photos: Path,
     segmenter.segment_folder(photos, tmp_path / "out", stats=True)
     with (tmp_path / "out" / "gseg-stats.csv").open(encoding="utf-8", newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["image", "height", "width", *CLASSES.names]
+    assert header == ["image", "height", "width", "confidence", *CLASSES.names]
     assert [row[0] for row in rows] == ["a.jpg", "deep/a.jpg", "deep/er/photo de la mère\n.webp", r"\udce9.png"]
     for row, name in zip(rows[:2], ["a.png", "deep/a.png"], strict=True):
         labels = read_label_png(tmp_path / "out" / name)
-        assert [int(value) for value in row[1:]] == [
-            *labels.shape,
-            *np.bincount(labels.ravel(), minlength=len(CLASSES)),
-        ]
+        areas = np.bincount(labels.ravel(), minlength=len(CLASSES))
+        assert [int(value) for value in row[1:3] + row[4:]] == [*labels.shape, *areas]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="no name has a carriage return there")
@@ -136,7 +134,7 @@ def test_a_name_with_a_carriage_return_is_one_row(segmenter: Segmenter, photos: 
     with (tmp_path / "out" / "gseg-stats.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.reader(file))
     assert [row[0] for row in rows[1:3]] == ["a.jpg", "b\r1.png"]
-    assert {len(row) for row in rows} == {3 + len(CLASSES)}
+    assert {len(row) for row in rows} == {4 + len(CLASSES)}
 
 
 def test_resume_adds_what_an_earlier_run_was_not_asked_for(segmenter: Segmenter, photos: Path, tmp_path: Path) -> None:
@@ -195,7 +193,7 @@ def test_a_class_that_is_named_like_a_column_gets_a_column_of_its_own(
     with (tmp_path / "out" / "gseg-stats.csv").open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     own = ["image (class)", "width (class) (class)", "width (class)", "light"]
-    assert list(rows[0]) == ["image", "height", "width", *own]
+    assert list(rows[0]) == ["image", "height", "width", "confidence", *own]
     assert (rows[0]["image"], rows[0]["width"]) == ("a.jpg", "30")
 
 

@@ -27,8 +27,8 @@ def labelled(folder, count, size=(96, 64)):
     return plan([Source(folder / "photos")])
 
 
-def drawn(folder, jobs, how=None):
-    sheet = draw_sheet(folder / "masks", jobs, CLASSES, how or Decoding(), workers=2)
+def drawn(folder, jobs, how=None, doubtful=()):
+    sheet = draw_sheet(folder / "masks", jobs, doubtful, CLASSES, how or Decoding(), workers=2)
     if sheet is None:
         return None
     (folder / SHEET).write_bytes(sheet)
@@ -45,6 +45,20 @@ def test_photos_stand_beside_their_masks_in_class_colours_below_a_legend(tmp_pat
     photo, mask = sheet[middle, gap + 40], sheet[middle, gap + cell + gap + 40]
     expected = overlay(np.zeros((1, 4, 3), np.uint8), np.ones((1, 4), np.uint8), CLASSES)[0, 0]
     assert np.abs(photo.astype(int)).max() < 8 and np.abs(mask.astype(int) - expected).max() < 12
+
+
+def test_doubtful_photos_stand_below_under_their_names(tmp_path):
+    jobs = list(labelled(tmp_path, 2))
+    plain = drawn(tmp_path, jobs)
+    doubtful = [(job, 0.5) for job in jobs] + [(Job(tmp_path / "gone.png", jobs[0].mask), 0.6)]
+    sheet = drawn(tmp_path, jobs, doubtful=doubtful)
+    cell, gap, title, legend = 192, 6, 32, 24
+    assert sheet.shape == (plain.shape[0] + title + cell + 2 * gap, *plain.shape[1:])
+    rest = sheet[len(plain) :]
+    np.testing.assert_allclose(rest[title + gap :], plain[legend + gap :], atol=40)  # JPEG's blocks lie otherwise
+    assert [bool((rest[:title, x : x + cell] < 100).any()) for x in range(gap, rest.shape[1] - gap, cell + gap)] == [
+        True
+    ] * 4
 
 
 @pytest.mark.parametrize("gone", ["photos", "masks"])
