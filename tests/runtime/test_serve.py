@@ -36,6 +36,7 @@ from gseg_runtime.enlarged import Plane
 from gseg_runtime.errors import AnswerError
 from gseg_runtime.label_map import Pixels
 from gseg_runtime.loaded_model import LoadedModel
+from gseg_runtime.manifest import read_entries
 from gseg_runtime.serving.app import ServeConfig, make_app
 from gseg_runtime.serving.metrics import Metrics
 from gseg_runtime.serving.pipeline import BusyError, Pipeline
@@ -56,14 +57,14 @@ MakeClient = Callable[..., TestClient]
 
 @pytest.fixture
 def client(loaded: LoadedModel) -> Iterator[MakeClient]:
-    """client(config, limit) -> one that asks a server of its own."""
+    """client(config, limit, model) -> one that asks a server of its own."""
     with ExitStack() as stack:
 
-        def make(config: ServeConfig | None = None, limit: int = 4) -> TestClient:
+        def make(config: ServeConfig | None = None, limit: int = 4, model: LoadedModel = loaded) -> TestClient:
             metrics = Metrics()
-            pipeline = stack.enter_context(closing(Pipeline(loaded, 2, limit, metrics.batch)))
+            pipeline = stack.enter_context(closing(Pipeline(model, 2, limit, metrics.batch)))
             metrics.watch(lambda: pipeline.num_in_hand)
-            app = make_app(loaded, pipeline, metrics, config or ServeConfig())
+            app = make_app(model, pipeline, metrics, config or ServeConfig())
             return TestClient(app, base_url=ADDRESS, raise_server_exceptions=False)
 
         yield make
@@ -117,6 +118,25 @@ def test_edges_of_answers_are_those_of_segment(model_with_logits: Path, tmp_path
             answer = asyncio.run(pipeline.segment((tmp_path / "in" / "x.png").read_bytes(), "png"))
     usual, nearest = ((tmp_path / name / "x.png").read_bytes() for name in ("usual", "nearest"))
     assert answer.data == usual != nearest
+
+
+@pytest.mark.parametrize("form", ["png", "coco"])
+def test_an_answer_says_how_sure_the_model_is_and_the_metrics_count_it(
+    client: MakeClient, model_with_logits: Path, photos: Path, tmp_path: Path, form: str
+) -> None:
+    with Segmenter.load(model_with_logits, "cpu") as segmenter:
+        segmenter.segment_folder(photos / "b.png", tmp_path / "masks")
+        (entry,) = read_entries(tmp_path / "masks")
+        asker = client(model=segmenter.loaded)
+        answer = asker.post(f"/segment?as={form}", content=(photos / "b.png").read_bytes())
+        metrics = asker.get("/metrics").text
+    assert float(answer.headers["Gseg-Confidence"]) == entry.confidence
+    assert 'gseg_photo_confidence_bucket{le="+Inf"} 1.0' in metrics
+
+
+def test_a_model_that_does_not_tell_has_no_such_header(asker: TestClient, photos: Path) -> None:
+    assert "Gseg-Confidence" not in asker.post("/segment", content=(photos / "b.png").read_bytes()).headers
+    assert "gseg_photo_confidence_count 0.0" in asker.get("/metrics").text
 
 
 def without_ids(annotation: dict[str, Any]) -> dict[str, Any]:

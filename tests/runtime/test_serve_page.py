@@ -3,6 +3,7 @@
 # ruff: noqa: E402 (what may be missing is looked for before it is imported)
 
 import os
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,12 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None and not REQUIRED, reason="there
 
 
 @pytest.fixture
-def page(model: Path) -> Iterator[Page]:
-    with Segmenter.load(model, "cpu") as segmenter, listen("127.0.0.1", 0) as listener, chromium() as browser:
+def page(model_with_logits: Path) -> Iterator[Page]:
+    with (
+        Segmenter.load(model_with_logits, "cpu") as segmenter,
+        listen("127.0.0.1", 0) as listener,
+        chromium() as browser,
+    ):
         pipeline = Pipeline(segmenter.loaded, 1, 8)
         app = make_app(segmenter.loaded, pipeline, Metrics(), ServeConfig())
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, lifespan="off", ws="none"))
@@ -55,6 +60,7 @@ def test_a_photo_is_shown_in_class_colours_with_its_files_to_keep(
     page.set_input_files("#file", make_photo(tmp_path / "photo.jpg", height=20, width=30))
     expect(page.locator("#coco")).to_be_visible()
     assert page.evaluate("[shown.naturalHeight, shown.naturalWidth]") == [20, 30]
+    expect(page.locator("#status")).to_have_text(re.compile(r"photo\.jpg: \d+ ms, 100% sure"))
     with page.expect_download() as download:
         page.click("#png")
     assert download.value.suggested_filename == "photo.png"

@@ -39,8 +39,11 @@ class Received:
 
 @dataclass(frozen=True)
 class Answer:
+    """confidence: see `Prediction.mean_confidence`."""
+
     data: bytes
     media_type: str
+    confidence: float | None
 
 
 def parse_form(text: str) -> Form:
@@ -60,19 +63,23 @@ def receive(data: bytes, card: ModelCard, how: Decoding | None) -> Received:
 
 def answer(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> Answer:
     """What `gseg segment` would write: the mask, the photo in class colours, or JSON of this one photo."""
+    return Answer(*_content(received, prediction, classes, form), prediction.mean_confidence)
+
+
+def _content(received: Received, prediction: Prediction, classes: ClassMap, form: Form) -> tuple[bytes, str]:
     plane = prediction.label_plane
     if form == "png":
-        return Answer(encode_png(plane, classes.palette()), "image/png")
+        return encode_png(plane, classes.palette()), "image/png"
     if form == "coco":
-        return Answer(json.dumps(_coco(plane, classes)).encode(), "application/json")
+        return json.dumps(_coco(plane, classes)).encode(), "application/json"
     if form == "labelme":
         with large_lock(*plane.small.shape):
-            return Answer(labelme_json(outlines(plane), classes, (plane.height, plane.width), ""), "application/json")
+            return labelme_json(outlines(plane), classes, (plane.height, plane.width), ""), "application/json"
     suffix = overlay_suffix(plane.height, plane.width)
     with large_lock(plane.height, plane.width):
         pixels = decode_image(received.data, _PHOTO, how=received.how).pixels
         shown = overlay_file(pixels, prediction.labels, classes, suffix)
-    return Answer(shown, "image/jpeg" if suffix == OVERLAY else "image/png")
+    return shown, "image/jpeg" if suffix == OVERLAY else "image/png"
 
 
 def _coco(plane: Enlarged, classes: ClassMap) -> dict[str, object]:

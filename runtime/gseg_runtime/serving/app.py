@@ -25,6 +25,7 @@ from gseg_runtime.serving.guard import LOOPBACK, Guard, refusal
 from gseg_runtime.serving.metrics import MEDIA_TYPE, Metrics
 from gseg_runtime.serving.pipeline import BusyError, Pipeline
 
+CONFIDENCE = "Gseg-Confidence"  # a header of answers
 PAGE = Path(__file__).parent / "page"
 MEGABYTE = 10**6
 _log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ def make_app(model: LoadedModel, pipeline: Pipeline, metrics: Metrics, config: S
     async def segment(request: Request) -> Response:
         start_s, response = time.perf_counter(), Response(status_code=500)
         try:
-            response = await _segment(request, pipeline, config)
+            response = await _segment(request, pipeline, metrics, config)
         except GsegError as error:
             response = _told(error)
         except MemoryError:
@@ -91,11 +92,14 @@ def make_app(model: LoadedModel, pipeline: Pipeline, metrics: Metrics, config: S
     )
 
 
-async def _segment(request: Request, pipeline: Pipeline, config: ServeConfig) -> Response:
+async def _segment(request: Request, pipeline: Pipeline, metrics: Metrics, config: ServeConfig) -> Response:
     form: Form = parse_form(request.query_params.get("as", "png"))
     with pipeline.place():
         answer = await pipeline.segment(await _body(request, config), form, Decoding(max_pixels=config.max_pixels))
-    return Response(answer.data, media_type=answer.media_type)
+    if answer.confidence is None:
+        return Response(answer.data, media_type=answer.media_type)
+    metrics.photo(answer.confidence)
+    return Response(answer.data, media_type=answer.media_type, headers={CONFIDENCE: f"{answer.confidence:.4f}"})
 
 
 async def _body(request: Request, config: ServeConfig) -> bytes:

@@ -4,7 +4,7 @@ const find = (id) => document.getElementById(id);
 
 async function ask(photo, form) {
   const response = await fetch(`segment?as=${form}`, { method: "POST", body: photo });
-  if (response.ok) return response.blob();
+  if (response.ok) return { blob: await response.blob(), confidence: response.headers.get("Gseg-Confidence") };
   const { error, hint } = await response.json();
   throw new Error(hint ? `${error}: ${hint}` : error);
 }
@@ -22,10 +22,12 @@ async function segment(photo) {
   status.textContent = "segmenting ...";
   try {
     const start = performance.now();
-    put(find("shown"), "src", await ask(photo, "overlay"));
-    status.textContent = `${photo.name}: ${Math.round(performance.now() - start)} ms`;
+    const { blob, confidence } = await ask(photo, "overlay");
+    put(find("shown"), "src", blob);
+    const sure = confidence && `, ${Math.round(confidence * 100)}% sure`;
+    status.textContent = `${photo.name}: ${Math.round(performance.now() - start)} ms${sure ?? ""}`;
     for (const form of ["png", "coco", "labelme"]) {
-      put(find(form), "href", await ask(photo, form));
+      put(find(form), "href", (await ask(photo, form)).blob);
       find(form).download = photo.name.replace(/\.[^.]*$/, "") + ENDINGS[form];
     }
   } catch (error) {
