@@ -223,7 +223,7 @@ def _finish(folder: MaskFolder, model: LoadedModel, options: FolderOptions) -> F
 
 def _write_sheet(folder: MaskFolder, classes: ClassMap, options: FolderOptions) -> None:
     jobs, workers = folder.jobs.spread(NUM_PHOTOS), options.workers or num_cores()
-    doubtful = folder.least_sure.jobs(folder.path, NUM_DOUBTFUL) if len(folder.jobs) > NUM_PHOTOS else []
+    doubtful = folder.doubtful()[:NUM_DOUBTFUL] if len(folder.jobs) > NUM_PHOTOS else []
     if sheet := draw_sheet(folder.path, jobs, doubtful, classes, options.decoding, workers):
         folder.out.write(SHEET, sheet)
 

@@ -96,6 +96,11 @@ def _check_type(name: str, value: Any) -> None:
         raise TypeError(f"{name}: not as it was written")
 
 
+def place_of(entry: Entry, folder: Path) -> Path:
+    """Where its photo is, whatever folder the run worked in; folder: of the masks."""
+    return Path(os.path.normpath(folder.absolute() / entry.way)) if entry.way else Path(entry.input)
+
+
 def stamp_of(photo: Path) -> Stamp:
     """Raises ImageError when there is no such file."""
     with picture_errors(photo):
@@ -117,12 +122,12 @@ class Done:
 
         Raises GsegError when another model or other settings made them. A folder without manifest has none.
         """
-        self._folder, top = folder, folder.absolute()
+        self._folder = folder
         self._photos: dict[str, tuple[str, Stamp | None]] = {}  # mask -> path and stamp of its photo
         self._lacking: set[str] = set()  # masks that do not have all that is wanted
         self._failed: set[str] = set()  # masks of photos that failed, and that are still there
         for entry in read_entries(folder):
-            place = os.path.normpath(top / entry.way) if entry.way else entry.input
+            place = str(place_of(entry, folder))
             if entry.status == "failed":
                 if os.path.lexists(place):
                     self._failed.add(entry.mask)

@@ -21,9 +21,9 @@ from gseg_runtime.files import (
     write_json,
 )
 from gseg_runtime.least_sure import LeastSure
-from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names, read_manifest
+from gseg_runtime.manifest import MANIFEST, Done, Entry, ManifestWriter, has_full_names, place_of, read_manifest
 from gseg_runtime.output_folder import OutputFolder, check_free
-from gseg_runtime.plan import Plan, beside, check_capitals, check_places, plan
+from gseg_runtime.plan import Job, Plan, beside, check_capitals, check_places, plan
 from gseg_runtime.remote.run_file import RUN
 from gseg_runtime.sources import Source
 
@@ -160,6 +160,11 @@ class MaskFolder:
             self.least_sure.see(entry)
         else:
             self.failures.append(Failure(entry.input, entry.error))
+
+    def doubtful(self) -> list[tuple[Job, float]]:
+        """What `least_sure` holds as jobs, whatever folder an earlier run worked in."""
+        found = self.least_sure.found()
+        return [(Job(place_of(entry, self.path), Path(entry.mask)), confidence) for entry, confidence in found]
 
     def seconds(self) -> float:
         """Of wall time since the photos were looked for."""

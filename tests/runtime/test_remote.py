@@ -20,6 +20,7 @@ from s3_server import NUM_PHOTOS, masks_below, masks_in, moody_server, rows_in, 
 
 from gseg_cli.app import main
 from gseg_runtime import GsegError, Segmenter
+from gseg_runtime.files import read_json
 from gseg_runtime.remote import listing
 from gseg_runtime.remote.disk import DiskStore
 from gseg_runtime.remote.objects import ObjectStore
@@ -123,6 +124,19 @@ def test_the_address_of_a_folder_may_have_its_spaces_written_as_20(model: Path, 
     photos.rename(source)
     assert segment(model, source=source.as_uri(), out=out.as_uri()) == 0
     assert len(masks_below(out)) == 4
+
+
+def test_parts_and_report_say_how_sure_the_model_is_of_photos(
+    model_with_logits: Path, photos: Path, tmp_path: Path
+) -> None:
+    with Segmenter.load(model_with_logits, "cpu") as segmenter:
+        expected = segmenter.segment_folder(photos, tmp_path / "folder")
+    assert segment(model_with_logits, source=f"file://{photos}", out=f"file://{tmp_path / 'address'}") == 0
+    told = read_json(tmp_path / "address" / "gseg-report.json")["least_sure"]
+    assert told == [doubt._asdict() for doubt in expected.least_sure] and len(told) == 4
+    parts = (tmp_path / "address" / "_gseg" / "parts").iterdir()
+    rows = [json.loads(line) for part in parts for line in part.read_text().splitlines()]
+    assert {row["key"]: row["confidence"] for row in rows} == dict(expected.least_sure)
 
 
 def test_a_scheme_in_capitals_is_known(s3: Any, model: Path, make_photo: MakePhoto, tmp_path: Path) -> None:

@@ -45,7 +45,8 @@ class BlockWork:
         jobs = [Job(Path(item.key), Path(f"{item.key}.png")) for item in block if item.is_plain]
 
         def take(entry: Entry) -> None:
-            rows.append(Row(entry.input, items[entry.input].stamp, entry.status, entry.error, entry.remark))
+            told = entry.status, entry.error, entry.remark, entry.confidence
+            rows.append(Row(entry.input, items[entry.input].stamp, *told))
 
         model, files = self._model, _StoreFiles(self._source, self._out, items)
         work = PhotoWork(files, model.card, model.sha256, self._extras, self._task.options.detail)

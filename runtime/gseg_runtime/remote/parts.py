@@ -25,17 +25,24 @@ _FAILED = 0  # in place of a stamp
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What became of a photo. stamp: see `Item`; status: "done" or "failed", and the reason; remark: see `Photo`."""
+    """What became of a photo. stamp: see `Item`; status: "done" or "failed", and the reason; remark: see `Photo`;
+    confidence: see `Entry`.
+    """
 
     key: str
     stamp: dict[str, Any]
     status: str
     reason: str | None = None
     remark: str | None = None
+    confidence: float | None = None
+
+    @property
+    def name(self) -> str:
+        return self.key
 
     def to_line(self) -> str:
-        told = {"reason": self.reason, "remark": self.remark}
-        told = {name: text for name, text in told.items() if text is not None}
+        told = {"confidence": self.confidence, "reason": self.reason, "remark": self.remark}
+        told = {name: value for name, value in told.items() if value is not None}
         return json.dumps({"key": self.key, **self.stamp, "status": self.status, **told}) + "\n"
 
 

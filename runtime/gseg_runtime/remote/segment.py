@@ -11,6 +11,7 @@ from urllib.parse import unquote
 
 from gseg_runtime.errors import GsegError, UsageError
 from gseg_runtime.folder import FolderOptions, FolderReport
+from gseg_runtime.least_sure import LeastSure
 from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.mask_folder import REPORT, Failure
 from gseg_runtime.photo_work import settings_of
@@ -133,15 +134,18 @@ def _facts(source: str, model: LoadedModel, options: FolderOptions) -> dict[str,
 
 
 class _Tally:
-    """Counts, and the failures; of what is done nothing is kept."""
+    """Counts, the failures, and the least sure; of what else is done nothing is kept."""
 
     def __init__(self, on_rows: OnRows | None) -> None:
         self._on_rows, self.counts = on_rows, Counter[str]()
         self.failed: list[Row] = []
+        self.least_sure = LeastSure[Row]()
 
     def take(self, rows: list[Row]) -> None:
         self.counts.update(row.status for row in rows)
         self.failed += [row for row in rows if row.status == "failed"]
+        for row in rows:
+            self.least_sure.see(row)
         if self._on_rows is not None:
             self._on_rows(self.counts.total(), rows)
 
@@ -163,6 +167,7 @@ def _report(
         model_sha256=model.sha256,
         classes=model.card.classes,
         passed_over=dict(listing.search.passed_over.most_common()),
+        least_sure=tally.least_sure.doubts,
     )
 
 
