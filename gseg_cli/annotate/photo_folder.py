@@ -11,7 +11,7 @@ from gseg_cli.annotate.annotation_set import FIRST_PHOTO
 from gseg_cli.annotate.match import Matcher, plain_stem
 from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
-from gseg_runtime.images import list_images
+from gseg_runtime.images import list_photos
 
 # What people and data sets put around a photo's name to call a mask: anna_mask.png, label-anna.png.
 _MASK_WORD = "(?:masks?|labels?|label_?map|seg|segmentation|annotation|gt)"
@@ -32,8 +32,8 @@ class PhotoFolder:
 
     @classmethod
     def of(cls, folder: Path) -> "PhotoFolder":
-        """GsegError when there is no photo."""
-        paths = tuple(list_images(folder))
+        """Without masks beside an images/; GsegError when there is no photo."""
+        paths = tuple(list_photos(folder))
         if not paths:
             raise GsegError(
                 f"{folder}: no photo in this folder", "use --photos to name the folder of the labelled photos"
@@ -91,12 +91,14 @@ class PhotoMatcher(Matcher):
     def by_name(self, name: str, where: str) -> int:
         """The photo of the same name but for path and ending, else but for what tools and people add, too.
 
-        Of several it is the one whose folder the drawing lies in, or names. GsegError when there is not just one.
+        Of several it is the one whose folder the drawing lies in, or names. GsegError when there is not just one. A
+        mask that lies below the folder of photos is not its own photo.
         """
         stem = plain_stem(name)
-        called = self.samples.called
         bare = _OF_MASK.sub("", stem, count=1)
-        found = called(Path(name).stem) or called(stem) or called(bare) or self.samples.called_alike(bare)
+        called, alike = self.samples.called, self.samples.called_alike
+        ways = (called(Path(name).stem), called(stem), called(bare), alike(bare))
+        found = next(filter(None, (self._without(where, photos) for photos in ways)), [])
         if len(found) > 1:  # cameras name the photos of each folder alike
             found = self._in_same_folder(found, name) or self._in_same_folder(found, where) or found
         if len(found) == 1:
@@ -106,6 +108,10 @@ class PhotoMatcher(Matcher):
         if len(found) > 1:
             hint = "lay drawings out in folders as their photos are, or rename one of the photos"
         raise GsegError(f"{where}: expected the name of one photo in {self.samples.dir}, {stem[:100]!r} is {got}", hint)
+
+    def _without(self, drawing: str, photos: Sequence[int]) -> list[int]:
+        file = Path(drawing).absolute()
+        return [photo for photo in photos if self.samples.image_path(photo).absolute() != file]
 
     def _in_same_folder(self, photos: Sequence[int], drawn: str) -> list[int]:
         """Those whose folders are the last ones of a path, the deepest alone; none where they lie in no folder."""

@@ -170,6 +170,13 @@ def test_photos_of_one_name_are_told_apart_by_their_folders(tmp_path):
         assert caught.value.hint.startswith("lay drawings out in folders as their photos are")
 
 
+def test_a_mask_beside_its_photo_is_not_the_photo(tmp_path):
+    for name in ("anna.png", "anna_mask.png"):
+        (tmp_path / name).touch()
+    folder = PhotoFolder.of(tmp_path)
+    assert folder.name(PhotoMatcher(folder).by_name("anna_mask.png", str(tmp_path / "anna_mask.png"))) == "anna.png"
+
+
 def test_a_name_that_contradicts_the_picture_is_an_error(ten_samples, tmp_path):
     drawn = labelme(SKIN, path="000003.png", imageData=b64(picture(ten_samples, 6)))
     _, found = load(write(tmp_path / "000003.json", drawn), ten_samples, CLASSES)

@@ -156,6 +156,19 @@ def test_photos_that_are_not_inverted_lie_beside_their_label_maps_and_teach_a_st
     assert main(["-C", str(project.dir), "student-train", str(labelled), *small]) == 0
 
 
+@pytest.mark.parametrize("place", ["images/", ""])
+def test_masks_below_the_photos_folder_are_not_taken_for_the_photos(run, project, tmp_path, place):
+    for name in NAMES:
+        photo, drawn = tmp_path / f"set/{place}{name}.png", tmp_path / f"set/masks/{name}.png"
+        photo.parent.mkdir(parents=True, exist_ok=True)
+        Image.open(tmp_path / f"photos/{name}.jpg").save(photo)
+        write_label_png(drawn, read_label_png(tmp_path / f"drawn/{name}.png"), CLASSES)
+    assert run[0]("--photos", str(tmp_path / "set"), "--no-invert", source=tmp_path / "set/masks") == 0
+    copied = [project.dir / f"labelled/images/{place}{name}.png" for name in NAMES]
+    assert sorted((project.dir / "labelled/images").rglob("*.png")) == copied
+    assert copied[0].read_bytes() == (tmp_path / f"set/{place}anna.png").read_bytes()
+
+
 def test_an_import_of_photos_as_they_are_counts_classes_and_tells_what_follows(run, project, tmp_path, capsys):
     for name in ("bert", "carl"):
         drawn = tmp_path / f"drawn/{name}.png"
