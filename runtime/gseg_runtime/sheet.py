@@ -22,7 +22,7 @@ SHEET = Path("gseg-sheet.jpg")
 NUM_PHOTOS, NUM_DOUBTFUL = 8, 8
 _IN_ROW, _CELL = 4, 192  # pairs; pixels
 _NAME = 17  # letters of a photo's name that stand above it
-_MAX_PIXELS = 32_000_000  # of a photo: larger ones would take long, and much memory
+_MAX_PIXELS = 64_000_000  # of a photo, as phones and cameras take them: larger ones would take long, and much memory
 
 T = TypeVar("T")
 Pair = tuple[Pixels, Pixels]
@@ -34,7 +34,7 @@ def draw_sheet(
 ) -> bytes | None:
     """The file, of photos and of their masks below `folder`; None where none of the pairs can be read.
 
-    Above those that are doubtful stand their names, and how sure the model is. Photos of more than 32 megapixels are
+    Above those that are doubtful stand their names, and how sure the model is. Photos of more than 64 megapixels are
     left out.
     """
     how = replace(how, max_pixels=min(how.max_pixels or _MAX_PIXELS, _MAX_PIXELS))

@@ -70,11 +70,13 @@ def test_a_photo_that_failed_or_was_moved_away_is_left_out(tmp_path, gone):
     assert drawn(tmp_path, jobs) is None
 
 
-def test_photos_that_may_not_be_read_or_are_very_large_are_left_out(tmp_path):
+def test_photos_that_may_not_be_read_or_are_larger_than_a_phones_are_left_out(tmp_path):
     jobs = labelled(tmp_path, 1)
     assert drawn(tmp_path, jobs, Decoding(max_pixels=96 * 64 - 1)) is None
-    large = labelled(tmp_path / "large", 1, size=(8001, 4000))
+    large = labelled(tmp_path / "large", 1, size=(8001, 8000))
     assert drawn(tmp_path / "large", large, Decoding()) is None
+    phone = labelled(tmp_path / "phone", 1, size=(8160, 6144))
+    assert drawn(tmp_path / "phone", phone, Decoding()) is not None
 
 
 def test_a_few_jobs_of_many_are_the_first_the_last_and_some_between(tmp_path):
