@@ -23,11 +23,13 @@ NUM_NAMED = 5  # broken photos in a message
 
 @dataclass(frozen=True)
 class Pictures:
-    """images: uint8 [N, S, S, 3], RGB, one at least; kind, place: to say it with, "photo" and " from DIR"."""
+    """images: uint8 [N, S, S, 3], RGB, one at least; kind, place: to say it with, "photo" and " from DIR"; num_broken:
+    how many more could not be read."""
 
     images: Images
     kind: str
     place: str = ""
+    num_broken: int = 0
 
     @property
     def what(self) -> str:
@@ -36,8 +38,9 @@ class Pictures:
 
     @property
     def counted(self) -> str:
-        """`64 photos from DIR`, `1 photo from DIR`."""
-        return f"1 {self.kind}{self.place}" if len(self.images) == 1 else f"{len(self.images)} {self.what}"
+        """`64 photos from DIR`, `1 photo from DIR (2 more cannot be read)`."""
+        text = f"1 {self.kind}{self.place}" if len(self.images) == 1 else f"{len(self.images)} {self.what}"
+        return f"{text} ({self.num_broken} more cannot be read)" if self.num_broken else text
 
 
 def enough_photos(folder: Path, at_least: int = 1) -> list[Path]:
@@ -56,15 +59,21 @@ def read_photos(
     """What to calibrate on, up to NUM_CALIBRATE, and to verify on, up to NUM_VERIFY, spread evenly over their folders.
 
     None of what no folder is given for; but without `verify` it is every fourth photo of `calibration`, which is kept
-    for that. Photos that were calibrated on are verified on only where `verify` holds no others.
+    for that. Photos that were calibrated on are verified on only where `verify` holds no others. What cannot be read
+    is left out of the proof, and an ImageError among what is calibrated on, or where nothing else is there.
     """
     if not (calibration or verify):
         return None, None
     used, kept = _calibration(calibration) if calibration else ([], [])
     paths, kind = _verification(verify, used) if verify else (kept, "other photo")
-    squares = _read([*used, *paths], card)
-    others = Pictures(squares[len(used) :], kind, f" from {verify or calibration}")
-    return squares[: len(used)] if used else None, others
+    squares, broken = _read(used, card)
+    if broken:
+        raise _broken(broken)
+    others, broken = _read(paths, card)
+    if not others:
+        raise _broken(broken)
+    pictures = Pictures(np.stack(others), kind, f" from {verify or calibration}", len(broken))
+    return np.stack(squares) if squares else None, pictures
 
 
 def _calibration(folder: Path) -> tuple[list[Path], list[Path]]:
@@ -105,19 +114,22 @@ def clouds(*, size: int, seed: int = 0, count: int = NUM_VERIFY) -> Pictures:
     return Pictures(np.stack([np.asarray(image) for image in images]), "made-up picture")
 
 
-def _read(paths: list[Path], card: ModelCard) -> Images:
-    """ImageError that names all broken photos, or the first of many."""
-    squares, broken = [], {}
+def _read(paths: list[Path], card: ModelCard) -> tuple[list[Images], list[str]]:
+    """Squares of those that can be read, and what is wrong with the others."""
+    squares, broken = [], []
     for path in paths:
         try:
             squares.append(_letterboxed(path, card))
         except ImageError as error:
-            broken[path] = error.message
-    if broken:
-        rest = f"; and {len(broken) - NUM_NAMED} more photos" if len(broken) > NUM_NAMED else ""
-        hint = f"remove {'it' if len(broken) == 1 else 'them'}, or name another folder of photos"
-        raise ImageError("; ".join(list(broken.values())[:NUM_NAMED]) + rest, hint)
-    return np.stack(squares)
+            broken.append(error.message)
+    return squares, broken
+
+
+def _broken(reasons: list[str]) -> ImageError:
+    """That names all of them, or the first of many."""
+    rest = f"; and {len(reasons) - NUM_NAMED} more photos" if len(reasons) > NUM_NAMED else ""
+    hint = f"remove {'it' if len(reasons) == 1 else 'them'}, or name another folder of photos"
+    return ImageError("; ".join(reasons[:NUM_NAMED]) + rest, hint)
 
 
 def _letterboxed(path: Path, card: ModelCard) -> Images:

@@ -101,6 +101,12 @@ def test_no_picture_is_both_calibrated_and_verified_on(photos: Path, tmp_path: P
     assert (len(used), len(others.images)) == (1, 1)
 
 
+def test_the_proof_leaves_out_photos_that_cannot_be_read_and_says_so(photos: Path) -> None:
+    (photos / "05.png").write_text("no photo")
+    _, others = read_photos(plain_card(), None, photos)
+    assert others.counted == f"11 photos from {photos} (1 more cannot be read)"
+
+
 def test_broken_photos_are_named_together(photos: Path, tmp_path: Path) -> None:
     for index in range(4):
         (tmp_path / f"{index}.png").write_text("no photo")
