@@ -44,7 +44,7 @@ def format_step(step: Step, unit: str, per_s: float | None) -> str:
     unit = step.unit or unit
     parts = [f"{step.done}/{step.total} {unit}" if step.total else f"{step.done} {unit}"]
     if per_s:
-        parts.append(f"{per_s:.3g} {unit}/s")
+        parts.append(f"{per_s:{'.3g' if per_s < 999 else ',.0f'}} {unit}/s")
         if step.done < step.total:
             left_s = (step.total - step.done) / per_s
             parts.append(f"{_clock(left_s if step.most_s is None else max(0.0, min(left_s, step.most_s)))} left")

@@ -12,6 +12,12 @@ def test_the_time_left_is_what_the_work_needs_or_what_it_may_take_if_that_is_les
     assert format_step(Step(50, 100, most_s=-0.1), "images", 10.0).endswith("0:00 left")
 
 
+def test_a_rate_of_thousands_is_written_out() -> None:
+    assert [format_step(Step(9, 9), "photos", rate) for rate in (0.1234, 43.94, 999.6, 3613.2)] == [
+        f"9/9 photos, {text} photos/s" for text in ("0.123", "43.9", "1,000", "3,613")
+    ]
+
+
 def test_a_last_step_that_is_told_twice_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     with progress("invert", "photos") as on_step:
         for step in (Step(1, 2), Step(2, 2, {"distance": 0.5}), Step(2, 2)):
