@@ -20,7 +20,11 @@ def confusion_matrix(predicted: LabelMap, truth: LabelMap, num_classes: int) -> 
     A prediction of 255 is wrong whatever the truth. GsegError for other sizes or indices without a class.
     """
     if predicted.shape != truth.shape:
-        raise GsegError(f"expected a prediction of {list(truth.shape)} pixels, got {list(predicted.shape)}")
+        raise GsegError(
+            f"expected a prediction of {truth.shape[1]} x {truth.shape[0]} pixels, "
+            f"got {predicted.shape[1]} x {predicted.shape[0]}",
+            "a label map covers its whole photo, turned as a viewer shows it; only its size may be another",
+        )
     # One count over all 65,536 pairs: as fast as any, and shows indices out of range besides.
     pairs = truth.astype(np.int64) * 256 + predicted
     counts = np.bincount(pairs.ravel(), minlength=256 * 256).reshape(256, 256)[:IGNORE]
