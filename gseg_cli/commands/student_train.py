@@ -29,6 +29,9 @@ from gseg_cli.options import (
 )
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
+    from gseg_cli.distill.held_out import HeldOut
     from gseg_runtime.class_map import ClassMap
 
 
@@ -57,6 +60,9 @@ def student_train(
     mirror: MirrorOpt = AugmentConfig.mirror,
     colour: ColourOpt = AugmentConfig.colour,
     background: BackgroundOpt = AugmentConfig.background,
+    held_out: Annotated[
+        int, typer.Option(min=0, metavar="N", help="Number of photos to measure the student on, not to train it on.")
+    ] = 0,
     resume: ResumeRunOpt = False,
     runs: RunsOpt = None,
     seed: SeedOpt = DistillConfig.seed,
@@ -69,11 +75,13 @@ def student_train(
     options = {
         "student": student, "input_size": input_size, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
         "geometry": geometry, "mirror": mirror, "colour": colour, "background": background, "seed": seed,
-        "labelled": str(labelled.absolute()),
+        "labelled": str(labelled.absolute()), "held_out": held_out,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     about_usual = None if resume or student else with_usual_student(given)
     config = configure_supervised(given)
+
+    from rich.console import Group
 
     from gseg_cli.counted import counted
     from gseg_cli.device import pick_device
@@ -99,9 +107,26 @@ def student_train(
             out.say(about_usual or f"student: {student}")
             named = _classes(labelled, classes)
             config = settle_precision(config, input_size, where, precision_trials(), out.say)
-            trained = run_student_train(named, config, runs, where, say=out.say, on_step=on_step)
-    out.result(asdict(trained), f"{trained.checkpoint}: trained on {counted(trained.photos, 'labelled photo')}")
+            trained = run_student_train(named, config, runs, where, held_out=held_out, say=out.say, on_step=on_step)
+    text = f"{trained.checkpoint}: trained on {counted(trained.photos, 'labelled photo')}"
+    if (measured := trained.held_out) is None:
+        out.result(asdict(trained), text)
+    else:
+        out.result(asdict(trained), Group(_table(measured), f"{text}, measured on {counted(measured.photos, 'other')}"))
+        out.say("without --held-out it learns from all photos, and is a little better than this")
     out.say_next(*export_words(trained.checkpoint))
+
+
+def _table(held_out: "HeldOut") -> "Table":
+    from rich.table import Table
+
+    table = Table("class")
+    table.add_column("IoU", justify="right")
+    for name, iou in held_out.per_class_iou.items():
+        table.add_row(name, f"{iou:.3f}")
+    table.add_section()
+    table.add_row("mean", f"{held_out.miou:.3f}")
+    return table
 
 
 def _classes(labelled: Path, given: str | None) -> "ClassMap":

@@ -15,12 +15,13 @@ from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
+from gseg_cli.distill.held_out import HeldOut, draw_held_out, measure, split
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
 from gseg_cli.distill.larger_input import with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
-from gseg_cli.distill.student import start_student
+from gseg_cli.distill.student import Student, start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
@@ -30,17 +31,18 @@ from gseg_runtime.label_map import Pixels, contact_sheet
 from gseg_runtime.spread import spread
 
 KIND = "student"
-SHEET = "photos"  # picture in the run
+SHEET, HELD_OUT_SHEET = "photos", "held-out"  # pictures in the run
 SHOWN, COLUMNS, CELL = 24, 4, 160
 
 
 @dataclass(frozen=True)
 class SupervisedStudent:
-    """photos: how many it was trained on."""
+    """photos: how many it was trained on; held_out: what others say of it, if any were kept."""
 
     run: Path
     checkpoint: Path
     photos: int
+    held_out: HeldOut | None = None
 
 
 def run_student_train(
@@ -49,21 +51,23 @@ def run_student_train(
     runs_dir: Path,
     device: torch.device,
     *,
+    held_out: int = 0,
     say: Say = ignore_say,
     on_step: OnStep = ignore_step,
 ) -> SupervisedStudent:
-    """Train a student on the photos and masks below config.labelled.
+    """Train a student on the photos and masks below config.labelled. held_out: how many of them it is measured on
+    instead.
 
     Nothing is written before all that can be wrong was looked at: GsegError for photos and masks that do not fit
     together, ConfigError for an input that the network cannot have, BackendUnavailable without pretrained weights.
     """
-    photos = _read(classes, config)
-    how = {**asdict(config), "classes": classes.to_json()}
+    photos, _ = split(_read(classes, config), held_out)
+    how = {**asdict(config), "classes": classes.to_json(), "held_out": held_out}
     run = open_run(runs_dir, KIND, how, parents_of(config.labelled), device)
     run.picture(SHEET, draw_labelled(photos, classes))
     say(f"look at {run.dir / SHEET}.png: the photos as the student sees them, with their labels")
     with run.held():
-        return _train(photos, classes, config, run, device, say=say, on_step=on_step)
+        return _train(photos, classes, config, run, device, held_out=held_out, say=say, on_step=on_step)
 
 
 def resume_student_train(
@@ -82,11 +86,15 @@ def resume_student_train(
     """
     run = newest_run(runs_dir, KIND)
     saved, parents = run.saved()
+    held_out = _held_out_of(saved, run.config)
     config = moved(from_saved(saved, run.config), given, runs_dir)
     classes = _classes_of(saved, run.config)
     if named and named.names != classes.names:
         was, now = (", ".join(those.names) for those in (classes, named))
         message = f"{run.dir}: classes were {was} when this run started, now {now}"
+        raise ConfigError(message, hint="resume with the same options, or without any")
+    if given.get("held_out", held_out) != held_out:
+        message = f"{run.dir}: held_out was {held_out} when this run started, now {given['held_out']}"
         raise ConfigError(message, hint="resume with the same options, or without any")
     check_same(run, config, configure_supervised(given, config))
     check_labelled(config, parents)
@@ -95,7 +103,8 @@ def resume_student_train(
         return _outcome(run)
     with run.held():
         say(f"{run.dir}: resuming")
-        return _train(_read(classes, config), classes, config, run, device, resume=True, say=say, on_step=on_step)
+        photos, _ = split(_read(classes, config), held_out)
+        return _train(photos, classes, config, run, device, held_out=held_out, resume=True, say=say, on_step=on_step)
 
 
 def _classes_of(saved: Mapping[str, Any], where: Path) -> ClassMap:
@@ -104,6 +113,14 @@ def _classes_of(saved: Mapping[str, Any], where: Path) -> ClassMap:
         return ClassMap.from_json(saved.get("classes"))
     except ConfigError as error:
         raise ConfigError(f"{where}: {error.message}", EDITED) from error
+
+
+def _held_out_of(saved: Mapping[str, Any], where: Path) -> int:
+    """Runs of before have none. ConfigError for what is no number."""
+    count = saved.get("held_out", 0)
+    if not isinstance(count, int) or count < 0:
+        raise ConfigError(f"{where}: held_out: expected a number of photos, got {count!r}", EDITED)
+    return count
 
 
 def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
@@ -136,6 +153,7 @@ def _train(
     run: Run,
     device: torch.device,
     *,
+    held_out: int,
     resume: bool = False,
     say: Say,
     on_step: OnStep,
@@ -144,12 +162,24 @@ def _train(
         say(f"warning: {warning}")
     student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
     student = with_larger_input(student, config.train.augment)
+    measured = _measured(student, classes, config, held_out, run, say) if held_out else None
     about = {
         "trained": asdict(config), "parents": labelled_of(run), "notices": notices(config),
-        "num_photos": len(photos), "quality": {},
+        "num_photos": len(photos), "quality": {"held_out_miou": measured.miou} if measured else {},
+        "held_out": measured and asdict(measured),
     }  # fmt: skip
     finish(run, student, classes, about)
     return _outcome(run)
+
+
+def _measured(student: Student, classes: ClassMap, config: StudentConfig, count: int, run: Run, say: Say) -> HeldOut:
+    """On photos as large as the student segments them."""
+    assert config.labelled
+    _, photos = split(read_labelled(Path(config.labelled), classes, student.config.input_size), count)
+    measured, predicted = measure(student, photos, classes)
+    run.picture(HELD_OUT_SHEET, draw_held_out(photos, predicted, classes))
+    say(f"look at {run.dir / HELD_OUT_SHEET}.png: photos it did not learn from, their labels, and what it says")
+    return measured
 
 
 def _about_classes(photos: PairSet, classes: ClassMap) -> list[str]:
@@ -165,4 +195,6 @@ def _about_classes(photos: PairSet, classes: ClassMap) -> list[str]:
 
 
 def _outcome(run: Run) -> SupervisedStudent:
-    return SupervisedStudent(run.dir, run.checkpoint, read_meta(run.checkpoint)["num_photos"])
+    meta = read_meta(run.checkpoint)
+    measured = meta.get("held_out")
+    return SupervisedStudent(run.dir, run.checkpoint, meta["num_photos"], HeldOut(**measured) if measured else None)

@@ -103,6 +103,47 @@ def test_a_resumed_run_comes_to_the_same_student_and_refuses_other_options_and_p
         resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
 
 
+def test_photos_held_out_tell_how_good_a_student_is_on_others(folder, tmp_path, capsys):
+    told = ["--classes", "background,light,never", "--steps", "80", "--runs", str(tmp_path / "runs"), "--held-out", "1"]
+    assert main(["student-train", str(folder), *SMALL, *told]) == 0
+    shown = capsys.readouterr()
+    assert "trained on 3 labelled photos, measured on 1 other\n" in shown.out and "IoU" in shown.out
+    run = tmp_path / "runs" / "0001-student"
+    assert f"look at {run / 'held-out.png'}" in shown.err and (run / "held-out.png").is_file()
+    done = resume_student_train({"labelled": str(folder)}, tmp_path / "runs", CPU)
+    assert done.photos == 3 and done.held_out.photos == 1
+    assert done.held_out.per_class_iou.keys() == {"background", "light"}  # of a class that is not there, nothing
+    assert done.held_out.miou == pytest.approx(np.mean(list(done.held_out.per_class_iou.values())), abs=1e-4)
+    assert done.held_out.miou > 0.8 and read_meta(done.checkpoint)["quality"] == {"held_out_miou": done.held_out.miou}
+
+
+def test_what_is_held_out_is_not_learned_from(folder, tmp_path):
+    """Photos of number 1 and 2, of four, may show anything."""
+    students = []
+    for name, wrong in (("right", 0), ("wrong", 1)):
+        for number in (1, 3):
+            labels = np.full((16, 16), wrong, np.uint8)
+            write_label_png(folder / "masks" / f"{number}.png", labels, CLASSES)
+        done = run_student_train(CLASSES, config_of(folder), tmp_path / name, CPU, held_out=2)
+        students.append(load_checkpoint(done.checkpoint, "unet")[0])
+    assert all(torch.equal(students[0][name], students[1][name]) for name in students[0])
+
+
+@pytest.mark.parametrize("count", [4, 5])
+def test_something_must_be_left_to_learn_from(folder, tmp_path, count):
+    with pytest.raises(ConfigError, match=f"held_out: expected fewer than the 4 labelled photos, got {count}"):
+        run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU, held_out=count)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_resumed_run_holds_out_the_same_photos(folder, tmp_path):
+    done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU, held_out=1)
+    done.checkpoint.unlink()
+    assert resume_student_train({"labelled": str(folder), "held_out": 1}, tmp_path / "runs", CPU) == done
+    with pytest.raises(ConfigError, match="held_out was 1 when this run started, now 2"):
+        resume_student_train({"labelled": str(folder), "held_out": 2}, tmp_path / "runs", CPU)
+
+
 def test_a_run_that_still_trains_is_not_resumed_beside_it(folder, tmp_path):
     def resume(step):
         with pytest.raises(GsegError, match="0001-student: another process is training in this run"):
