@@ -18,6 +18,7 @@ import torch
 
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.pretrained import SIDE, Domain, Labelled, faces, game_characters, pretrained_config, squares
+from gseg_cli.counted import counted
 from gseg_cli.device import pick_device
 from gseg_cli.distill.config import PHOTOS_GEOMETRY, PRETRAINED_LOSS, find_geometry
 from gseg_cli.distill.larger_input import with_larger_input
@@ -81,7 +82,7 @@ def _confidence(predictions: list[Prediction]) -> list[float]:
 def row(domain: Domain, other: Domain, count: int, draws: int) -> str:
     figures = [measured(domain, other, count, draw) for draw in range(draws)]
     columns = zip(*(_summary(one) for one in figures), strict=True)
-    about = f"| {count} {domain.title} | {len(figures[0]['miou'])} | "
+    about = f"| {counted(count, domain.title.removesuffix('s'))} | {len(figures[0]['miou'])} | "
     return about + " | ".join(f"{mean(column):.2f}" for column in columns) + " |"
 
 
@@ -106,7 +107,7 @@ TEXT = """# Does a model know which of its masks are wrong?
 
 `gseg segment` tells of each photo the mean over its pixels of the share of the likeliest class: `confidence` in
 `gseg-stats.csv`, and the last photos of `gseg-sheet.jpg`. Here it is set against the mean IoU of that photo's mask, of
-the classes that are in the photo or in the mask.
+the classes that the photo shows.
 
 `lite0` learned from labelled photos, as `gseg student-train` trains it, and segments others of their kind; portraits
 and game characters are those of [pretrained.md](pretrained.md). *Correlation*: of the ranks, Spearman's. *Least sure*:
