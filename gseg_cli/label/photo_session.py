@@ -75,8 +75,7 @@ class PhotoSession(Session):
 
     def _take(self, student: Student, num_photos: int) -> None:
         with self._mutex:
-            self.subject = replace(self.subject, student=student)
-        self.teacher.know(self.subject)
+            self._go_on_with(replace(self.subject, student=student))
         self.events.publish("student", photos=num_photos)
 
 

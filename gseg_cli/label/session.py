@@ -78,8 +78,7 @@ class Session:
             self.store.lock.check()
             subject = self.teacher.call(lambda: self.subject.more(count))
             self.store.add(subject)
-            self.subject = subject
-        self.teacher.know(subject)
+            self._go_on_with(subject)
         self.events.publish("samples")
         return self._told_samples()
 
@@ -148,6 +147,11 @@ class Session:
         self.events.end()
         self.teacher.close()
         self.store.close()
+
+    def _go_on_with(self, subject: Subject) -> None:
+        """For who has the mutex: the teacher too gets to know last what comes last."""
+        self.subject = subject
+        self.teacher.know(subject)
 
     def _followed(self, seed: int, patch: Patch | None) -> Patch | None:
         if patch:

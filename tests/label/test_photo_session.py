@@ -1,11 +1,14 @@
 """While photos are painted on, a student learns from those that are labelled all over, and helps to predict others."""
 
+import threading
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from gseg_cli.distill.net_config import PRETRAINED, NetConfig
+from gseg_cli.distill.student import make_student
 from gseg_cli.label import photo_session
 from gseg_cli.label.journal import Rectangle
 from gseg_cli.label.photo_session import PhotoSession
@@ -29,11 +32,11 @@ def opened(tmp_path, monkeypatch):
     project = Project.create(tmp_path / "project", classes=CLASSES)
     sessions = []
 
-    def open_session():
+    def open_session(count=4):
         for session in sessions:
             session.close()
         encoder = load_lite0().requires_grad_(False)
-        sessions[:] = [PhotoSession(project, open_photos(project, tmp_path / "photos", 4, encoder))]
+        sessions[:] = [PhotoSession(project, open_photos(project, tmp_path / "photos", count, encoder))]
         told = sessions[0].told = []
         monkeypatch.setattr(sessions[0].events, "publish", lambda name, **data: told.append((name, data)))
         return sessions[0]
@@ -97,6 +100,24 @@ def test_more_photos_and_a_further_class_go_with_a_student(opened):
     paint(session, 3)
     wait_for(lambda: ("student", {"photos": 4}) in session.told)
     assert session.subject.student.config.num_classes == len(CLASSES) + 1
+
+
+def test_a_student_that_is_ready_while_photos_come_is_not_lost(opened, monkeypatch):
+    session = opened(2)
+    know, student = session.teacher.know, make_student(NetConfig(size=PRETRAINED, num_classes=2, input_size=SIDE))
+    meanwhile = threading.Thread(target=session._take, args=[student, 3])
+
+    def know_late(subject):
+        if not meanwhile.ident:
+            meanwhile.start()
+            meanwhile.join(0.5)
+        know(subject)
+
+    monkeypatch.setattr(session.teacher, "know", know_late)
+    session.more(2)
+    meanwhile.join()
+    assert len(session.subject.names) == 4
+    assert session.teacher._subject.student is session.subject.student is student
 
 
 def test_closing_a_session_does_not_wait_for_its_student(opened, monkeypatch):
