@@ -42,7 +42,7 @@ class PhotoSession(Session):
         super().__init__(project, photos)
         self._studied: frozenset[int] = frozenset()
         self._apprentice = Worker("gseg label apprentice")
-        self._study()
+        self._apprentice.submit(self._train)
 
     def close(self) -> None:
         self._apprentice.close()
@@ -50,21 +50,20 @@ class PhotoSession(Session):
 
     def _follow(self, seed: int, state: State) -> None:
         super()._follow(seed, state)
-        if seed not in self._studied and self.share(seed) >= WHOLE:
-            self._study()
+        if (seed in self._studied) != (self.share(seed) >= WHOLE):
+            self._apprentice.submit(self._train)
 
-    def _study(self) -> None:
-        """Begin anew with all photos that are labelled all over."""
-        whole = frozenset(seed for seed in self.subject.seeds if self.share(seed) >= WHOLE)
-        if len(whole) >= LEAST:
-            self._studied = whole
-            self._apprentice.submit(lambda: self._train(sorted(whole)))
-
-    def _train(self, seeds: list[int]) -> Iterator[None]:
+    def _train(self) -> Iterator[None]:
+        """Anew, from all photos that are labelled all over; where they are too few, what was learned is forgotten."""
         _step_back()
+        self._studied = whole = frozenset(seed for seed in self.subject.seeds if self.share(seed) >= WHOLE)
+        if len(whole) < LEAST or len(self.classes) < 2:
+            self._take(None)
+            return
         device = next(self.subject.encoder.parameters()).device
-        student = yield from study(self._pairs(seeds), len(self.classes), device)
-        self._take(student, len(seeds))
+        student = yield from study(self._pairs(sorted(whole)), len(self.classes), device)
+        self._take(student)
+        self.events.publish("student", photos=len(whole))
 
     def _pairs(self, seeds: list[int]) -> PairSet:
         squares = []
@@ -73,10 +72,10 @@ class PhotoSession(Session):
                 squares.append(np.array(picture))
         return PairSet.exact(np.stack(squares), np.stack([self.store.labels(seed) for seed in seeds]))
 
-    def _take(self, student: Student, num_photos: int) -> None:
+    def _take(self, student: Student | None) -> None:
         with self._mutex:
-            self._go_on_with(replace(self.subject, student=student))
-        self.events.publish("student", photos=num_photos)
+            if student is not self.subject.student:
+                self._go_on_with(replace(self.subject, student=student))
 
 
 def study(photos: PairSet, num_classes: int, device: torch.device) -> Generator[None, None, Student]:

@@ -15,6 +15,7 @@ from gseg_cli.label.photo_session import PhotoSession
 from gseg_cli.label.photos import open_photos
 from gseg_cli.pretrained.lite0 import load_lite0
 from gseg_cli.project import Project
+from gseg_runtime.class_map import ClassMap
 from tests.tiny import CLASSES
 
 SIDE, PATIENCE_S = 64, 60
@@ -46,9 +47,9 @@ def opened(tmp_path, monkeypatch):
         session.close()
 
 
-def paint(session, seed, columns=SIDE):
-    """Both classes, on so many columns of the photo."""
-    for x, width, label in (0, SIDE // 2, 0), (SIDE // 2, columns - SIDE // 2, 1):
+def paint(session, seed, columns=SIDE, labels=(0, 1)):
+    """The left half and the right one, on so many columns of the photo."""
+    for x, width, label in (0, SIDE // 2, labels[0]), (SIDE // 2, columns - SIDE // 2, labels[1]):
         where = Rectangle(x, 0, width, SIDE)
         session.draw(seed, session.store.state(seed).rev, where, np.full((SIDE, width), label, np.uint8))
 
@@ -74,13 +75,49 @@ def test_three_photos_that_are_labelled_all_over_teach_a_student_whose_opinion_t
     assert (found[:, : SIDE // 2 - 4] == 0).all() and (found[:, SIDE // 2 + 4 :] == 1).all()
 
 
-def test_two_whole_photos_and_a_few_strokes_on_another_teach_no_student(opened):
+def test_two_whole_photos_and_a_few_strokes_on_another_teach_no_student(opened, monkeypatch):
+    begun = []
+    monkeypatch.setattr(photo_session, "study", lambda *given: begun.append(given) or iter(()))
     session = opened()
     paint(session, 0)
     paint(session, 1)
     paint(session, 2, columns=SIDE // 2 + 8)
-    session._apprentice.call(lambda: None)  # comes after what was submitted before
-    assert session.subject.student is None and not session._studied
+    wait_for(lambda: session._studied == {0, 1})
+    session._apprentice.call(lambda: None)  # comes after that
+    assert not begun
+
+
+def test_three_photos_of_a_single_class_are_no_failure(opened, monkeypatch, caplog):
+    session = opened()
+    session.store.classes = ClassMap.of_names(["all"])
+    for seed in range(3):
+        paint(session, seed, labels=(0, 0))
+    wait_for(lambda: session._studied == {0, 1, 2})
+    session._apprentice.call(lambda: None)
+    assert not caplog.records
+
+
+def test_what_is_undone_is_forgotten_by_the_student_too_and_learned_anew_once_it_is_there_again(opened):
+    session = opened()
+    for seed in range(3):
+        paint(session, seed)
+    wait_for(lambda: ("student", {"photos": 3}) in session.told)
+    session.undo(2, session.store.state(2).rev)
+    wait_for(lambda: session.teacher._subject.student is None)
+    session.redo(2, session.store.state(2).rev)
+    wait_for(lambda: session.told.count(("student", {"photos": 3})) == 2)
+    assert session.subject.student
+
+
+def test_a_student_of_labels_that_were_undone_meanwhile_does_not_come(opened, monkeypatch):
+    monkeypatch.setattr(photo_session, "STEPS", 10_000)
+    session = opened()
+    for seed in range(3):
+        paint(session, seed)
+    wait_for(lambda: session._studied == {0, 1, 2})
+    session.undo(2, session.store.state(2).rev)
+    wait_for(lambda: session._studied == {0, 1})
+    assert session.subject.student is None
 
 
 def test_a_session_that_is_opened_again_learns_from_the_photos_that_are_there(opened):
@@ -105,7 +142,7 @@ def test_more_photos_and_a_further_class_go_with_a_student(opened):
 def test_a_student_that_is_ready_while_photos_come_is_not_lost(opened, monkeypatch):
     session = opened(2)
     know, student = session.teacher.know, make_student(NetConfig(size=PRETRAINED, num_classes=2, input_size=SIDE))
-    meanwhile = threading.Thread(target=session._take, args=[student, 3])
+    meanwhile = threading.Thread(target=session._take, args=[student])
 
     def know_late(subject):
         if not meanwhile.ident:
