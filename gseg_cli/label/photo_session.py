@@ -45,8 +45,10 @@ class PhotoSession(Session):
         self._apprentice.submit(self._train)
 
     def close(self) -> None:
-        self._apprentice.close()
-        super().close()
+        try:
+            self._apprentice.close()
+        finally:
+            super().close()
 
     def _follow(self, seed: int, state: State) -> None:
         super()._follow(seed, state)

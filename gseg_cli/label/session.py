@@ -145,8 +145,10 @@ class Session:
     def close(self) -> None:
         """End the thread, and bring on disk what lags behind."""
         self.events.end()
-        self.teacher.close()
-        self.store.close()
+        try:
+            self.teacher.close()
+        finally:  # also when somebody presses Ctrl-C once more
+            self.store.close()
 
     def _go_on_with(self, subject: Subject) -> None:
         """For who has the mutex: the teacher too gets to know last what comes last."""

@@ -20,7 +20,8 @@ class Worker:
         self._newest: Work | None = None
         self._calls: deque[tuple[Future[Any], Callable[[], Any]]] = deque()
         self._is_closed = False
-        self._thread = threading.Thread(target=self._run, name=name)
+        # Daemon: a second Ctrl-C while `close` waits ends the process, not Python under a thread that computes.
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def submit(self, work: Work) -> None:

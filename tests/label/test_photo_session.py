@@ -164,3 +164,15 @@ def test_closing_a_session_does_not_wait_for_its_student(opened, monkeypatch):
         paint(session, seed)
     session.close()
     assert session.subject.student is None
+
+
+def test_a_second_ctrl_c_while_a_session_closes_leaves_no_thread_and_no_lock(opened, monkeypatch):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    session = opened()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(session._apprentice._thread, "join", interrupted)
+        session.close()
+    assert not session.store.lock.is_held
+    wait_for(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("gseg label")])
