@@ -62,10 +62,16 @@ class PhotoSession(Session):
         if len(whole) < LEAST or len(self.classes) < 2:
             self._take(None)
             return
-        device = next(self.subject.encoder.parameters()).device
-        student = yield from study(self._pairs(sorted(whole)), len(self.classes), device)
-        self._take(student)
+        try:
+            self._take((yield from self._study(sorted(whole))))
+        except Exception:
+            self.events.publish("student_failed")
+            raise  # the worker writes it to the terminal
         self.events.publish("student", photos=len(whole))
+
+    def _study(self, seeds: list[int]) -> Generator[None, None, Student]:
+        device = next(self.subject.encoder.parameters()).device
+        return (yield from study(self._pairs(seeds), len(self.classes), device))
 
     def _pairs(self, seeds: list[int]) -> PairSet:
         squares = []

@@ -157,6 +157,21 @@ def test_a_student_that_is_ready_while_photos_come_is_not_lost(opened, monkeypat
     assert session.teacher._subject.student is session.subject.student is student
 
 
+def test_a_training_that_fails_is_told_to_the_page_which_goes_on_predicting(opened, monkeypatch, caplog):
+    def fail(*given):
+        raise MemoryError
+
+    monkeypatch.setattr(photo_session, "study", fail)
+    session = opened()
+    for seed in range(3):
+        paint(session, seed)
+    wait_for(lambda: ("student_failed", {}) in session.told)
+    told = len(session.told)
+    paint(session, 3)
+    wait_for(lambda: any(name == "fit" for name, _ in session.told[told:]))
+    assert session.subject.student is None and "MemoryError" in caplog.text
+
+
 def test_closing_a_session_does_not_wait_for_its_student(opened, monkeypatch):
     monkeypatch.setattr(photo_session, "STEPS", 10_000)
     session = opened()

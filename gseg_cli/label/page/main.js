@@ -89,6 +89,7 @@ function connect(desk, sync, strip) {
     prediction: (told) => desk.predicted(told),
     next: (told) => desk.propose(told),
     student: ({ photos }) => toast(`A student has learned from ${photos} photos`, "It helps to predict the others."),
+    student_failed: () => toast("No student could learn from the photos", "Go on without it; the terminal says why."),
     samples: () => desk.refresh(),
     classes: () => desk.refresh(),
   });
