@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from gseg_cli.label.classifier import Classifier
 from gseg_cli.label.features import SampleFeatures
@@ -51,6 +52,7 @@ class LiveTeacher:
         self._refiner = Refiner(subject.feature_channels, subject.size)
         self._labels, self._tell, self._choice = labels, tell, PixelChoice(pixels)
         self._table: Table | None = None
+        self._gathered: dict[int, tuple[Tensor, Tensor]] = {}  # by sample: places, and their hypercolumns
         self._num_measured = 0  # samples that the table's statistics come from
         self._view = subject.seeds[0]
         self._quick: Classifier | None = None  # ridge, which answers sooner than the refined one on large samples
@@ -104,6 +106,7 @@ class LiveTeacher:
             self._features = SampleFeatures(subject)
             self._refiner = Refiner(subject.feature_channels, subject.size)
             self._table, self._num_measured, self._learnt = None, 0, 0
+            self._gathered.clear()
         self._features.subject = subject
         for seed in subject.seeds if is_new else ():
             self._features.small(seed)
@@ -136,8 +139,20 @@ class LiveTeacher:
         elif self._num_measured < min(known, _ENOUGH):
             self._table.rescale(*self._features.statistics())
         self._num_measured = known
-        yield from self._table.follow(pixels, lambda seed, places: self._features.whole(seed).at(places))
+        yield from self._table.follow(pixels, self._gather)
+        self._gathered.clear()
         return self._table
+
+    def _gather(self, seed: int, places: Tensor) -> Tensor:
+        """Hypercolumns of these places. They are kept until the table is filled: where more samples are labelled than
+        their features are kept of, strokes in quick succession would each begin it anew, and none be answered."""
+        known, rows = self._gathered.get(seed, (places[:0], None))
+        found = places[:, None] == known
+        if rows is None or not found.any(dim=1).all():
+            rows = self._features.whole(seed).at(places)
+            self._gathered[seed] = places, rows
+            return rows
+        return rows[found.int().argmax(dim=1).to(rows.device)]
 
     def _announce(self, classifier: Classifier, begin: float, num_pixels: int) -> Iterator[None]:
         """Predict every sample, the one in view first."""

@@ -1,6 +1,7 @@
 """The live teacher learns from strokes on all samples, on the CPU and on a GPU, and its refinement does no harm."""
 
 import threading
+from itertools import islice
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from gseg_cli.gan.generator import to_uint8
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.gan.sample_set import SampleSet
+from gseg_cli.label.features import SampleFeatures
 from gseg_cli.label.gan_samples import GanSamples
 from gseg_cli.label.teacher import LiveTeacher
 from gseg_runtime.class_map import IGNORE
@@ -121,6 +123,33 @@ def test_a_page_that_is_turned_again_at_the_quick_prediction_leaves_no_sample_be
         assert lesson._heard.wait_for(lambda: ("next", {}) in lesson.told[begin:], 60)
     stages = {data["seed"]: data["stage"] for name, data in lesson.told[begin:] if name == "prediction"}
     assert stages == {5: "mlp", 8: "mlp"}
+
+
+def test_a_stroke_while_many_samples_are_gathered_does_not_begin_that_anew(lesson, monkeypatch):
+    for seed in SEEDS:
+        lesson.show(seed, slice(0, SIZE, 3))
+    lesson.wait_for("fit", stage="mlp")
+    teacher = lesson.teacher
+    teacher.close()
+    pixels = teacher._choice.of(lesson.maps)
+    features = teacher._features = SampleFeatures(teacher._subject, budget=0)
+    for seed in SEEDS:
+        features.small(seed)
+    teacher._table, made, make = None, [], features._make
+    monkeypatch.setattr(features, "_make", lambda seed: (made.append(seed), make(seed)))
+    list(islice(teacher._filled(pixels), 2))
+    list(teacher._filled(pixels))
+    assert made == list(SEEDS)
+    table = teacher._table
+    places = [torch.from_numpy(pixels.places[pixels.seeds == seed]) for seed in SEEDS]
+    expected = torch.cat([features.whole(seed).at(some) for seed, some in zip(SEEDS, places, strict=True)])
+    torch.testing.assert_close(table.columns * table.scale + table.mean, expected)
+
+
+def test_what_was_gathered_answers_for_a_part_of_it_in_any_order(lesson):
+    whole = lesson.teacher.call(lambda: lesson.teacher._gather(3, torch.tensor([7, 200, 31, 90])))
+    part = lesson.teacher.call(lambda: lesson.teacher._gather(3, torch.tensor([90, 7])))
+    assert torch.equal(part, whole[[3, 0]])
 
 
 def test_it_is_told_that_something_is_being_learnt_until_the_sample_in_view_has_an_answer(lesson):
