@@ -7,7 +7,7 @@ import numpy as np
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.turned_photos import about_turned
-from gseg_cli.evaluate.compare import DATASETS, dataset_classes, said_classes
+from gseg_cli.evaluate.compare import DATASETS, check_palettes, dataset_classes, said_classes
 from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
@@ -75,13 +75,18 @@ def unlabelled_photos(folder: Path) -> list[Path]:
 
 def about_labelled(folder: Path) -> list[str]:
     """Warnings: about photos without a mask, and about masks that teach little of their photo, or the wrong thing."""
-    others, sparse, white = unlabelled_photos(folder), [], []
-    for _, mask in labelled_photos(folder):
+    others, sparse, white, reordered = unlabelled_photos(folder), [], [], []
+    masks = [mask for _, mask in labelled_photos(folder)]
+    for mask in masks:
         labels = read_label_png(mask)
         if (labels != IGNORE).mean() < LITTLE_LABELLED:
             sparse.append(mask)
         if set(np.unique(labels)) == {0, IGNORE}:  # a black-and-white mask, which hardly ever means to ignore
             white.append(mask)
+        try:
+            check_palettes(masks[0], mask, labels)
+        except GsegError as error:
+            reordered.append(error.message)
     warnings = []
     if others:
         warnings.append(f"photos without a mask are left out: {len(others)}, for example {others[0]}")
@@ -91,6 +96,8 @@ def about_labelled(folder: Path) -> list[str]:
     if white:
         values = "only 0 (background) and 255 (ignored), where a class is drawn with its index"
         warnings.append(f"masks of {values}: {len(white)}, for example {white[0]}")
+    if reordered:
+        warnings.append(f"{reordered[0]}; indices count, and gseg annotate-import reads such masks by their colours")
     if classes_of(folder) is None:  # else gseg wrote the masks, which are upright
         foreign = [folder / name for name in DATASETS if (folder / name).is_file()]
         warnings += [f"{path}: names no classes as gseg does, and is passed over" for path in foreign]

@@ -200,7 +200,7 @@ def _compare(
         if is_resized:
             ours = resize_labels(ours, theirs.shape)
         if by_color:
-            _check_palettes(prediction, truth, theirs)
+            check_palettes(prediction, truth, theirs)
         matrix = confusion_matrix(ours, theirs, num_classes)
         return matrix, boundary_counts(ours, theirs, num_classes, tolerance=tolerance), is_resized
     except GsegError as error:
@@ -219,20 +219,20 @@ def _read(path: Path, num_classes: int) -> LabelMap:
         raise GsegError(error.message, hint) from error
 
 
-def _check_palettes(prediction: Path, truth: Path, labels: LabelMap) -> None:
-    """GsegError when the colours of the truth are the prediction's, but mean other indices.
+def check_palettes(one: Path, other: Path, labels: LabelMap) -> None:
+    """GsegError when the colours of both label maps are the same, but mean other indices. labels: of the other.
 
     Programs that optimise pictures sort the palette; all looks right, and every class is another.
     """
-    ours, theirs = _palette(prediction), _palette(truth)
+    ours, theirs = _palette(one), _palette(other)
     if ours == theirs:
         return
     used = [index for index in np.flatnonzero(np.bincount(labels.ravel())) if index < min(len(theirs), IGNORE)]
     places = {index: place for index in used if (place := _place(theirs[index], ours)) is not None}
     moved = next((index for index, place in places.items() if index != place), None)
     if moved is not None and 1 < len(places) == len(set(places.values())):
-        which = f"index {moved} of the truth looks like {places[moved]} of the prediction"
-        message = f"{prediction} and {truth}: the same colours stand in their palettes in another order, so {which}"
+        which = f"index {moved} of the latter looks like {places[moved]} of the former"
+        message = f"{one} and {other}: the same colours stand in their palettes in another order, so {which}"
         hint = "gseg annotate-import reads label maps by colour; if the indices are right, give --classes"
         raise GsegError(message, hint)
 

@@ -247,6 +247,20 @@ def test_a_mask_belongs_to_its_photo_however_their_accents_are_written(folder):
     assert len(read_labelled(folder, CLASSES, 16).images) == 2
 
 
+def test_a_mask_whose_palette_a_paint_program_sorted_is_told_of(folder):
+    """It looks the same, and each of its two classes is the other."""
+    first, second = folder / "masks" / "a.png", folder / "masks" / "deep" / "b.png"
+    assert not [text for text in about_labelled(folder) if "in another order" in text]
+    with Image.open(second) as mask:
+        shown, anew = mask.convert("RGB"), mask.point(lambda value: 1 - value)
+        colors = mask.getpalette()
+    anew.putpalette([*colors[3:6], *colors[:3], *colors[6:]])
+    assert np.array_equal(anew.convert("RGB"), shown)
+    anew.save(second)
+    (told,) = (text for text in about_labelled(folder) if "in another order" in text)
+    assert told.startswith(f"{first} and {second}: the same colours stand in their palettes in another order, so index")
+
+
 @pytest.mark.parametrize(("orientation", "is_told"), [(1, False), (3, True), (6, False)])
 def test_masks_of_photos_that_lie_upside_down_in_their_files_are_doubted(folder, orientation, is_told):
     exif = Image.Exif()

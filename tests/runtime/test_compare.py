@@ -126,7 +126,7 @@ def test_a_truth_whose_palette_another_program_sorted_is_refused(folders: tuple[
     colors = CLASSES.colors
     sorted_anew = ClassMap(CLASSES.names, (colors[1], colors[0], colors[2]))
     write_label_png(folders[1] / "a.png", np.array([[1, 1, 0, 0]], np.uint8), sorted_anew)
-    with pytest.raises(GsegError, match=r"truth/a\.png: the same colours .* so index 0 of the truth looks like 1"):
+    with pytest.raises(GsegError, match=r"truth/a\.png: the same colours .* so index 0 of the latter looks like 1"):
         compare_folders(*folders)
     assert compare_folders(*folders, CLASSES).to_json()["images"] == 2  # whoever names the classes knows what they mean
 
