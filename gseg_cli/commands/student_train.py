@@ -113,7 +113,7 @@ def student_train(
         out.result(asdict(trained), text)
     else:
         out.result(asdict(trained), Group(_table(measured), f"{text}, measured on {counted(measured.photos, 'other')}"))
-        out.say("without --held-out it learns from all photos, and is a little better than this")
+        out.say("train again without --held-out, so that it learns from all of them")
     out.say_next(*export_words(trained.checkpoint))
 
 
