@@ -1,10 +1,11 @@
 """Labelled photos that a student does not learn from, to see how good it is on photos it does not know."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import numpy as np
-import torch
 
 from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
@@ -20,6 +21,8 @@ from gseg_runtime.spread import spread
 TITLES = ("photo", "labels", "student")
 SHOWN, COLUMNS, CELL = 24, 2, 160
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class HeldOut:
@@ -32,14 +35,13 @@ class HeldOut:
     per_class_iou: dict[str, float]
 
 
-def split(photos: PairSet, count: int) -> tuple[PairSet, PairSet]:
+def split(photos: Sequence[T], count: int) -> tuple[list[T], list[T]]:
     """Those to learn from, and so many others, evenly spread. ConfigError where nothing would be left to learn from."""
     if not 0 <= count < len(photos):
         message = f"held_out: expected fewer than the {len(photos)} labelled photos, got {count}"
         raise ConfigError(message, "label more, or hold out fewer")
-    is_held = torch.zeros(len(photos), dtype=torch.bool)
-    is_held[(2 * torch.arange(count) + 1) * len(photos) // max(1, 2 * count)] = True
-    return photos[~is_held], photos[is_held]
+    held = {(2 * i + 1) * len(photos) // (2 * count) for i in range(count)}
+    return [photo for i, photo in enumerate(photos) if i not in held], [photos[i] for i in sorted(held)]
 
 
 def measure(student: Student, photos: PairSet, classes: ClassMap) -> tuple[HeldOut, LabelMap]:

@@ -1,6 +1,7 @@
 """Photos that a person labelled, to train a student on beside the GAN's samples."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -105,13 +106,20 @@ def about_labelled(folder: Path) -> list[str]:
     return warnings
 
 
-def read_labelled(folder: Path, classes: ClassMap, size: int, on_step: OnStep = ignore_step) -> PairSet:
-    """The photos in squares of `size` as `gseg segment` sees them, with their labels.
+def read_labelled(
+    folder: Path,
+    classes: ClassMap,
+    size: int,
+    on_step: OnStep = ignore_step,
+    files: Sequence[tuple[Path, Path]] | None = None,
+) -> PairSet:
+    """The photos in squares of `size` as `gseg segment` sees them, with their labels. files: some of
+    `labelled_photos`, one at least; None takes all.
 
     The indices of masks are those of `classes`, unless the folder names its own: then names decide. GsegError when it
     names one that is not in `classes`, or when a mask has another shape than its photo.
     """
-    files = labelled_photos(folder)
+    files = labelled_photos(folder) if files is None else files
     table = _table(folder, classes)
     rows = []
     for i, (photo, mask) in enumerate(files):

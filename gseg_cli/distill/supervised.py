@@ -16,8 +16,8 @@ from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
 from gseg_cli.distill.held_out import HeldOut, draw_held_out, measure, split
-from gseg_cli.distill.labelled_photos import parents_of, read_labelled
-from gseg_cli.distill.larger_input import with_larger_input
+from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_labelled
+from gseg_cli.distill.larger_input import segmented_size, with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
@@ -25,7 +25,7 @@ from gseg_cli.distill.student import Student, start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError
 from gseg_runtime.label_map import Pixels, contact_sheet
 from gseg_runtime.spread import spread
@@ -61,13 +61,13 @@ def run_student_train(
     Nothing is written before all that can be wrong was looked at: GsegError for photos and masks that do not fit
     together, ConfigError for an input that the network cannot have, BackendUnavailable without pretrained weights.
     """
-    photos, _ = split(_read(classes, config), held_out)
+    photos, kept = _read(classes, config, held_out)
     how = {**asdict(config), "classes": classes.to_json(), "held_out": held_out}
     run = open_run(runs_dir, KIND, how, parents_of(config.labelled), device)
     run.picture(SHEET, draw_labelled(photos, classes))
     say(f"look at {run.dir / SHEET}.png: the photos as the student sees them, with their labels")
     with run.held():
-        return _train(photos, classes, config, run, device, held_out=held_out, say=say, on_step=on_step)
+        return _train(photos, kept, classes, config, run, device, say=say, on_step=on_step)
 
 
 def resume_student_train(
@@ -103,8 +103,8 @@ def resume_student_train(
         return _outcome(run)
     with run.held():
         say(f"{run.dir}: resuming")
-        photos, _ = split(_read(classes, config), held_out)
-        return _train(photos, classes, config, run, device, held_out=held_out, resume=True, say=say, on_step=on_step)
+        photos, kept = _read(classes, config, held_out)
+        return _train(photos, kept, classes, config, run, device, resume=True, say=say, on_step=on_step)
 
 
 def _classes_of(saved: Mapping[str, Any], where: Path) -> ClassMap:
@@ -134,26 +134,42 @@ def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
     return with_legend(contact_sheet(rows, CELL), classes)
 
 
-def _read(classes: ClassMap, config: StudentConfig) -> PairSet:
-    """The photos; GsegError for whatever does not fit together."""
+def _read(classes: ClassMap, config: StudentConfig, held_out: int) -> tuple[PairSet, PairSet | None]:
+    """The photos to learn from, and those to measure on, as large as the student will segment them: people may paint on
+    while it trains. GsegError for whatever does not fit together.
+    """
     train = config.train
     assert config.labelled and train.input_size  # the command names a folder, and `configure_supervised` a size
-    start_student(NetConfig(size=train.student, num_classes=len(classes), input_size=train.input_size))
-    photos = read_labelled(Path(config.labelled), classes, train.input_size)
+    net = NetConfig(size=train.student, num_classes=len(classes), input_size=train.input_size)
+    start_student(net)
+    folder = Path(config.labelled)
+    ours, others = split(labelled_photos(folder), held_out)
+    photos = read_labelled(folder, classes, train.input_size, files=ours)
+    _check_learnable(photos, classes, f"{folder}: {'the masks left to learn from' if others else 'the masks'}")
+    if not others:
+        return photos, None
+    kept = read_labelled(folder, classes, segmented_size(net, train.augment), files=others)
+    if (kept.first == IGNORE).all():
+        message = f"{others[0][1]}: nothing is labelled on what is held out, so nothing can be measured"
+        raise GsegError(message, "hold out more, or label the photo")
+    return photos, kept
+
+
+def _check_learnable(photos: PairSet, classes: ClassMap, what: str) -> None:
+    """GsegError where no part of anything is labelled."""
     if not any((photos.first == label).any() for label in range(1, len(classes))):
-        message = f"{config.labelled}: the masks show nothing but {classes.names[0]}"
+        message = f"{what} show nothing but {classes.names[0]}"
         raise GsegError(message, "label the parts, too; a mask's values are class indices, and 255 (white) is ignored")
-    return photos
 
 
 def _train(
     photos: PairSet,
+    kept: PairSet | None,
     classes: ClassMap,
     config: StudentConfig,
     run: Run,
     device: torch.device,
     *,
-    held_out: int,
     resume: bool = False,
     say: Say,
     on_step: OnStep,
@@ -162,7 +178,7 @@ def _train(
         say(f"warning: {warning}")
     student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
     student = with_larger_input(student, config.train.augment)
-    measured = _measured(student, classes, config, held_out, run, say) if held_out else None
+    measured = _measured(student, kept, classes, run, say) if kept else None
     about = {
         "trained": asdict(config), "parents": labelled_of(run), "notices": notices(config),
         "num_photos": len(photos), "quality": {"held_out_miou": measured.miou} if measured else {},
@@ -172,10 +188,7 @@ def _train(
     return _outcome(run)
 
 
-def _measured(student: Student, classes: ClassMap, config: StudentConfig, count: int, run: Run, say: Say) -> HeldOut:
-    """On photos as large as the student segments them."""
-    assert config.labelled
-    _, photos = split(read_labelled(Path(config.labelled), classes, student.config.input_size), count)
+def _measured(student: Student, photos: PairSet, classes: ClassMap, run: Run, say: Say) -> HeldOut:
     measured, predicted = measure(student, photos, classes)
     run.picture(HELD_OUT_SHEET, draw_held_out(photos, predicted, classes))
     say(f"look at {run.dir / HELD_OUT_SHEET}.png: photos it did not learn from, their labels, and what it says")

@@ -144,6 +144,25 @@ def test_a_resumed_run_holds_out_the_same_photos(folder, tmp_path):
         resume_student_train({"labelled": str(folder), "held_out": 2}, tmp_path / "runs", CPU)
 
 
+@pytest.mark.parametrize(("number", "value"), [(1, 255), (0, 255), (0, 0)])
+def test_where_nothing_can_be_learned_or_measured_nothing_is_begun(folder, tmp_path, number, value):
+    """Of two photos that of number 1 is held out; NaN, as the mean of nothing, is no JSON."""
+    for other in (2, 3):
+        (folder / "masks" / f"{other}.png").unlink()
+    write_label_png(folder / "masks" / f"{number}.png", np.full((16, 16), value, np.uint8), CLASSES)
+    with pytest.raises(GsegError, match=r"nothing is labelled on what is held out|left to learn from show nothing but"):
+        run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU, held_out=1)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_photos_held_out_are_measured_as_they_were_when_training_began(folder, tmp_path):
+    def paint(step):
+        (folder / "images").rename(folder / f"elsewhere-{step.done}")
+
+    done = run_student_train(CLASSES, config_of(folder, steps=1), tmp_path / "runs", CPU, held_out=1, on_step=paint)
+    assert done.held_out.photos == 1
+
+
 def test_a_run_that_still_trains_is_not_resumed_beside_it(folder, tmp_path):
     def resume(step):
         with pytest.raises(GsegError, match="0001-student: another process is training in this run"):
