@@ -73,6 +73,8 @@ class Entry:
                 raise ValueError("no name of a file")
         for name, value in data.items():
             _check_type(name, value)
+        if not 0 <= (data.get("confidence") or 0) <= 1:
+            raise ValueError("no share")
         return cls(**{**data, "stamp": data["stamp"] and Stamp(**data["stamp"])})
 
 

@@ -1,6 +1,7 @@
 """Of which masks a model is sure: in the manifest, in the tables, in the report."""
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +98,18 @@ def test_the_sheet_shows_doubtful_photos_where_it_cannot_show_all(
             with Image.open(tmp_path / str(count) / "gseg-sheet.jpg") as image:
                 heights.append(image.height)
     assert heights[0] == heights[1] + 2 * (32 + 192 + 2 * 6)
+
+
+@pytest.mark.parametrize("value", ["NaN", "-1", "1" + 400 * "0"])
+def test_a_photo_whose_confidence_was_changed_by_hand_to_no_share_is_done_again(
+    model_with_logits: Path, greys: Path, tmp_path: Path, value: str
+) -> None:
+    with Segmenter.load(model_with_logits, "cpu") as segmenter:
+        segmenter.segment_folder(greys, tmp_path / "out")
+        manifest = tmp_path / "out" / "gseg-manifest.jsonl"
+        first, *others = manifest.read_text().splitlines(keepends=True)
+        changed = re.sub(r'"confidence": [\d.]+', f'"confidence": {value}', first)
+        assert changed != first
+        manifest.write_text("".join([changed, *others]))
+        report = segmenter.segment_folder(greys, tmp_path / "out", resume=True, sheet=True)
+    assert (report.done, report.skipped) == (1, 19) and names(tmp_path / "out")[0] == "00.png"
