@@ -1,7 +1,8 @@
 """The photos of a run that a model is least sure of: among them are most of the wrong masks."""
 
-import heapq
+from bisect import insort
 from collections.abc import Iterable
+from operator import itemgetter
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 COUNT = 12
@@ -27,28 +28,24 @@ class Doubt(NamedTuple):
 
 
 class LeastSure(Generic[T]):
-    """Gathers them as photos are done; keeps no more than the twelve it has to tell of."""
+    """Gathers them as photos are done, in whatever order; keeps no more than the twelve it has to tell of."""
 
     def __init__(self, photos: Iterable[T] = ()) -> None:
-        self._heap: list[tuple[float, int, T]] = []  # the surest of the twelve first; of equals the latest
-        self._num_seen = 0
+        self._found: list[tuple[float, str, T]] = []
         for photo in photos:
             self.see(photo)
 
     def see(self, photo: T) -> None:
         """One without confidence is passed over."""
-        if photo.confidence is None:
-            return
-        add = heapq.heappush if len(self._heap) < COUNT else heapq.heappushpop
-        self._num_seen += 1
-        add(self._heap, (-photo.confidence, -self._num_seen, photo))
+        if photo.confidence is not None:
+            insort(self._found, (photo.confidence, photo.name, photo), key=itemgetter(0, 1))
+            del self._found[COUNT:]
 
     def found(self) -> list[tuple[T, float]]:
-        """The least sure first, and how sure the model is."""
-        found = ((photo, -key) for key, _, photo in self._heap)
-        return sorted(found, key=lambda one: (one[1], one[0].name))
+        """The least sure first, and how sure the model is; of equals the first by name."""
+        return [(photo, confidence) for confidence, _, photo in self._found]
 
     @property
     def doubts(self) -> tuple[Doubt, ...]:
         """The same, in short."""
-        return tuple(Doubt(photo.name, confidence) for photo, confidence in self.found())
+        return tuple(Doubt(name, confidence) for confidence, name, _ in self._found)

@@ -12,8 +12,10 @@ from PIL import Image
 
 from gseg_runtime import Segmenter
 from gseg_runtime.files import read_json
+from gseg_runtime.least_sure import Doubt, LeastSure
 from gseg_runtime.manifest import read_sorted
 from gseg_runtime.merge import merge
+from gseg_runtime.remote.parts import Row
 
 SURE, UNSURE = 32, 63  # greys in the middle of a class, and almost in the next
 
@@ -84,6 +86,12 @@ def test_the_report_names_the_least_sure_photos_of_this_run_and_those_before(
     with (tmp_path / "out" / "gseg-stats.csv").open(newline="") as file:
         told = [float(row["confidence"]) for row in csv.DictReader(file)]
     assert told == confidences(tmp_path / "out") and told == sorted(told) and told[0] < 0.9 * told[-1]
+
+
+def test_of_photos_alike_the_first_by_name_are_told_in_whatever_order_they_are_done() -> None:
+    rows = [Row(f"{number:02d}.png", {}, "done", confidence=0.5) for number in range(20)]
+    told = LeastSure(rows).doubts
+    assert LeastSure(reversed(rows)).doubts == told == tuple(Doubt(row.key, 0.5) for row in rows[:12])
 
 
 def test_the_sheet_shows_doubtful_photos_where_it_cannot_show_all(
