@@ -60,7 +60,7 @@ def _with_titles(row: Sequence[tuple[Pair, Doubtful]]) -> Pixels:
 
 def _short(name: str) -> str:
     """What there is room for, in letters that Pillow's own font has."""
-    plain = without_accents(name).encode("ascii", "replace").decode()
+    plain = "".join(c if c.isascii() and c.isprintable() else "?" for c in without_accents(name))
     return plain if len(plain) <= _NAME else f"..{plain[2 - _NAME :]}"
 
 

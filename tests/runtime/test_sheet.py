@@ -1,5 +1,7 @@
 """gseg-sheet.jpg: what a run shows of its masks."""
 
+import shutil
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -59,6 +61,16 @@ def test_doubtful_photos_stand_below_under_their_names(tmp_path):
     assert [bool((rest[:title, x : x + cell] < 100).any()) for x in range(gap, rest.shape[1] - gap, cell + gap)] == [
         True
     ] * 4
+
+
+def test_what_the_font_cannot_write_of_a_name_is_a_question_mark(tmp_path):
+    (job,) = labelled(tmp_path, 1)
+    sheets = []
+    for name in ("a?b.png", "a\nb.png", "a\tb.png", "a😀b.png"):
+        photo = job.photo.with_name(name)
+        shutil.copy(job.photo, photo)
+        sheets.append(drawn(tmp_path, [job], doubtful=[(Job(photo, job.mask), 0.5)]))
+    assert all(np.array_equal(sheet, sheets[0]) for sheet in sheets)
 
 
 @pytest.mark.parametrize("gone", ["photos", "masks"])
