@@ -280,14 +280,15 @@ def _project_model() -> Path:
 
 
 def _show(output: "Output", report: "FolderReport", out: str) -> None:
-    from gseg_runtime.sheet import SHEET
+    from gseg_runtime.sheet import NUM_PHOTOS, SHEET
     from gseg_runtime.sources import passed_over_text
 
     passed_over = passed_over_text(report.passed_over)
     sheet = Path(out, SHEET)
     if report.done and sheet.is_file():
-        doubtful = ", and those the model is least sure of" if report.least_sure else ""
-        output.say(f"look at {sheet}: some of the photos beside their masks{doubtful}")
+        is_all = report.done + report.skipped + report.failed <= NUM_PHOTOS
+        doubtful = ", and those the model is least sure of" if report.least_sure and not is_all else ""
+        output.say(f"look at {sheet}: {'the' if is_all else 'some of the'} photos beside their masks{doubtful}")
     text = f"{out}: {masks_in(report)}, {report.images_per_second:.4g} images/s"
     text += f"; {passed_over}" if passed_over else ""
     errors = list(_failed(report.failures))

@@ -10,6 +10,7 @@ import pytest
 from conftest import INPUT_SIZE, MakePhoto
 from PIL import Image
 
+from gseg_cli.app import main
 from gseg_runtime import Segmenter
 from gseg_runtime.files import read_json
 from gseg_runtime.least_sure import Doubt, LeastSure
@@ -106,6 +107,18 @@ def test_the_sheet_shows_doubtful_photos_where_it_cannot_show_all(
             with Image.open(tmp_path / str(count) / "gseg-sheet.jpg") as image:
                 heights.append(image.height)
     assert heights[0] == heights[1] + 2 * (32 + 192 + 2 * 6)
+
+
+def test_what_is_said_of_the_sheet_is_what_it_shows(
+    model_with_logits: Path, greys: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["segment", str(greys), "--model", str(model_with_logits), "--device", "cpu", "-o"]
+    assert main([*command, str(tmp_path / "many")]) == 0
+    assert "some of the photos beside their masks, and those the model is least sure of\n" in capsys.readouterr().err
+    for path in sorted(greys.iterdir())[8:]:
+        path.unlink()
+    assert main([*command, str(tmp_path / "few")]) == 0
+    assert "gseg-sheet.jpg: the photos beside their masks\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("value", ["NaN", "-1", "1" + 400 * "0"])
