@@ -247,7 +247,7 @@ def _palette(path: Path) -> list[Color]:
     """The colours of an indexed PNG; of any other none."""
     with picture_errors(path), open_picture(path.read_bytes(), formats=["PNG"]) as image:
         colors = image.palette.getdata()[1] if image.palette else b""  # no pixel need be decoded for it
-    return list(zip(colors[::3], colors[1::3], colors[2::3], strict=True))
+    return list(zip(colors[::3], colors[1::3], colors[2::3], strict=False))  # decoders pass over half a colour
 
 
 def _numbered(matrix: Matrix, boundary: Counts) -> tuple[Matrix, Counts, ClassMap]:

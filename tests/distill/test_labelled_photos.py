@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import zlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -259,6 +260,17 @@ def test_a_mask_whose_palette_a_paint_program_sorted_is_told_of(folder):
     anew.save(second)
     (told,) = (text for text in about_labelled(folder) if "in another order" in text)
     assert told.startswith(f"{first} and {second}: the same colours stand in their palettes in another order, so index")
+
+
+def test_a_palette_that_ends_in_half_a_colour_is_read_as_far_as_it_goes(folder):
+    mask = folder / "masks" / "a.png"
+    data = mask.read_bytes()
+    start = data.index(b"PLTE") - 4
+    end = start + 12 + int.from_bytes(data[start : start + 4])
+    palette = b"PLTE" + data[start + 8 : start + 15]  # two colours, and a byte
+    crc = zlib.crc32(palette).to_bytes(4)
+    mask.write_bytes(data[:start] + (7).to_bytes(4) + palette + crc + data[end:])
+    assert len(about_labelled(folder)) == 1  # of the photo without a mask
 
 
 @pytest.mark.parametrize(("orientation", "is_told"), [(1, False), (3, True), (6, False)])
