@@ -167,9 +167,14 @@ def test_a_folder_without_photos_is_told_what_lies_there_instead(tmp_path, name,
     assert caught.value.hint.startswith(advice)
 
 
-def test_a_tar_beside_photos_is_no_source(photos):
+def test_a_tar_beside_photos_is_no_source_and_said_to_be_left_out(photos, tmp_path):
     (photos / "old.tar").write_bytes(b"")
     assert count_photos(photos) == 20
+    assert said_of(photos, tmp_path) == [f"{photos}: 1 .tar left out; the photos are the files beside"]
+
+
+def test_of_a_folder_of_tars_none_is_left_out(photos, tmp_path):
+    assert said_of(shards(photos, tmp_path / "shards"), tmp_path) == []
 
 
 def with_labels(folder, labels):

@@ -31,10 +31,11 @@ from gseg_runtime.workers import num_cores
 
 NUM_LOOKED_AT = 20  # photos, for transparency
 MIN_PHOTOS = 16  # fewer than two batches teach a GAN nothing; a slip of the path is likelier
+ARCHIVES = {".zip", ".tar", ".parquet", ".mdb"}
 # By what lies there instead.
 WAYS_OUT = (
     (
-        {".zip", ".tar", ".parquet", ".mdb"},
+        ARCHIVES,
         "name the file, or the folder that they lie in; unpack zips into one folder",
     ),
     ({".gz", ".tgz", ".7z", ".rar", ".zst", ".xz"}, "unpack it and name the folder that comes out"),

@@ -12,6 +12,7 @@ from torch import Tensor
 from gseg_cli.counted import counted
 from gseg_cli.gan.training.config import Box, GanTrainConfig
 from gseg_cli.gan.training.data import (
+    ARCHIVES,
     Found,
     count_photos,
     has_transparent,
@@ -28,6 +29,7 @@ from gseg_cli.world import PATIENCE, World
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import TEMPORARY_PREFIX
 from gseg_runtime.photo_names import IMAGES, MASKS
+from gseg_runtime.walk import Search
 
 STORE = f"{TEMPORARY_PREFIX}photos-"
 NUM_NAMED = 20  # photos that cannot be read
@@ -43,8 +45,11 @@ def load_photos(
     else:
         images, found = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
     _tell(source, found, resolution, say)
-    for folder, reason in sorted(look_through(source).unlisted.items()) if world.is_first else ():
+    search = look_through(source)
+    for folder, reason in sorted(search.unlisted.items()) if world.is_first else ():
         say(f"warning: {folder}: cannot be listed: {reason}; photos in it are left out")
+    if world.is_first and (others := _archives_beside(source, search)):
+        say(f"{source}: {others} left out; the photos are the files beside")
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
     if world.is_first and (warning := _about_masks(source)):
@@ -68,6 +73,14 @@ def _tell(source: Path, found: Found, resolution: int, say: Say) -> None:
         done = f"the smallest {min(small)} px, and {'was' if len(small) == 1 else 'were'} enlarged"
         advice = "train at a smaller --resolution" + ("" if len(small) == len(found.sides) else ", or leave them out")
         say(f"warning: {source}: {what}, {done}: the GAN learns their blur ({advice})")
+
+
+def _archives_beside(source: Path, search: Search) -> str:
+    """Of a folder of photos: how many archives lie there, too, by their endings."""
+    with open_photos(source) as photos:
+        is_loose = (source / photos[0].name).is_file()
+    found = {kind: count for kind, count in search.passed_over.items() if kind in ARCHIVES} if is_loose else {}
+    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.items()))
 
 
 def _about_masks(source: Path) -> str | None:
