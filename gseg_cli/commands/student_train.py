@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from gseg_cli.distill.held_out import HeldOut
+    from gseg_cli.distill.supervised import SupervisedStudent
+    from gseg_cli.output import Output
     from gseg_runtime.class_map import ClassMap
 
 
@@ -81,9 +83,6 @@ def student_train(
     about_usual = None if resume or student else with_usual_student(given)
     config = configure_supervised(given)
 
-    from rich.console import Group
-
-    from gseg_cli.counted import counted
     from gseg_cli.device import pick_device
     from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.precision import settle_precision
@@ -108,13 +107,21 @@ def student_train(
             named = _classes(labelled, classes)
             config = settle_precision(config, input_size, where, precision_trials(), out.say)
             trained = run_student_train(named, config, runs, where, held_out=held_out, say=out.say, on_step=on_step)
+    _show(out, trained)
+    out.say_next(*export_words(trained.checkpoint))
+
+
+def _show(out: "Output", trained: "SupervisedStudent") -> None:
+    from rich.console import Group
+
+    from gseg_cli.counted import counted
+
     text = f"{trained.checkpoint}: trained on {counted(trained.photos, 'labelled photo')}"
     if (measured := trained.held_out) is None:
         out.result(asdict(trained), text)
     else:
         out.result(asdict(trained), Group(_table(measured), f"{text}, measured on {counted(measured.photos, 'other')}"))
         out.say("train again without --held-out, so that it learns from all of them")
-    out.say_next(*export_words(trained.checkpoint))
 
 
 def _table(held_out: "HeldOut") -> "Table":

@@ -1,4 +1,4 @@
-"""The photos of a run that a model is least sure of: among them are most of the wrong masks."""
+"""The photos of a run that a model is least sure of: their masks are wrong more often (benchmarks/confidence.md)."""
 
 from bisect import insort
 from collections.abc import Iterable

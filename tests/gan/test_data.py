@@ -170,7 +170,7 @@ def test_a_folder_without_photos_is_told_what_lies_there_instead(tmp_path, name,
 def test_a_tar_beside_photos_is_no_source_and_said_to_be_left_out(photos, tmp_path):
     (photos / "old.tar").write_bytes(b"")
     assert count_photos(photos) == 20
-    assert said_of(photos, tmp_path) == [f"{photos}: 1 .tar left out; the photos are the files beside"]
+    assert said_of(photos, tmp_path) == [f"{photos}: archives beside the photos are left out: 1 .tar"]
 
 
 def test_of_a_folder_of_tars_none_is_left_out(photos, tmp_path):

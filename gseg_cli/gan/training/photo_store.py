@@ -29,7 +29,6 @@ from gseg_cli.world import PATIENCE, World
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import TEMPORARY_PREFIX
 from gseg_runtime.photo_names import IMAGES, MASKS
-from gseg_runtime.walk import Search
 
 STORE = f"{TEMPORARY_PREFIX}photos-"
 NUM_NAMED = 20  # photos that cannot be read
@@ -45,15 +44,10 @@ def load_photos(
     else:
         images, found = _load_once(source, config, crop, fit, _new_store(runs_dir, world), world)
     _tell(source, found, resolution, say)
-    search = look_through(source)
-    for folder, reason in sorted(search.unlisted.items()) if world.is_first else ():
-        say(f"warning: {folder}: cannot be listed: {reason}; photos in it are left out")
-    if world.is_first and (others := _archives_beside(source, search)):
-        say(f"{source}: {others} left out; the photos are the files beside")
+    if world.is_first:
+        _tell_of_others(source, say)
     if (source / IMAGES).is_dir() and (source / MASKS).is_dir():
         say(f"{source}: {MASKS}/ is left out; the photos are those of {IMAGES}/")
-    if world.is_first and (warning := _about_masks(source)):
-        say(f"warning: {source}: {warning}")
     if world.is_first and not config.alpha and has_transparent(source):
         say(f"warning: {source}: some photos are transparent in part; they are shown over black (--alpha trains alpha)")
     if not config.num_classes and (num_labels := count_labels(source)):
@@ -75,24 +69,21 @@ def _tell(source: Path, found: Found, resolution: int, say: Say) -> None:
         say(f"warning: {source}: {what}, {done}: the GAN learns their blur ({advice})")
 
 
-def _archives_beside(source: Path, search: Search) -> str:
-    """Of a folder of photos: how many archives lie there, too, by their endings."""
+def _tell_of_others(source: Path, say: Say) -> None:
+    """Of what lies there, too: folders that cannot be listed, archives beside photos, masks by their names."""
+    search = look_through(source)
     with open_photos(source) as photos:
-        is_loose = (source / photos[0].name).is_file()
-    found = {kind: count for kind, count in search.passed_over.items() if kind in ARCHIVES} if is_loose else {}
-    return ", ".join(f"{count:,} {kind}" for kind, count in sorted(found.items()))
-
-
-def _about_masks(source: Path) -> str | None:
-    """A warning where some photos are masks by their names."""
-    with open_photos(source) as photos:
-        masks = named_like_masks([photo.name for photo in photos])
-    if not masks:
-        return None
-    what = (
-        f"{len(masks):,} of {counted(len(photos), 'photo')} {_are(len(masks))} named like masks, for example {masks[0]}"
-    )
-    return f"{what}: the GAN learns to draw them, too (name the folder of the photos alone, or move masks away)"
+        names = [photo.name for photo in photos]
+    for folder, reason in sorted(search.unlisted.items()):
+        say(f"warning: {folder}: cannot be listed: {reason}; photos in it are left out")
+    archives = sorted(ARCHIVES & search.passed_over.keys())
+    if archives and (source / names[0]).is_file():  # else they hold the photos
+        left_out = ", ".join(f"{search.passed_over[kind]:,} {kind}" for kind in archives)
+        say(f"{source}: archives beside the photos are left out: {left_out}")
+    if masks := named_like_masks(names):
+        what = f"{len(masks):,} of {counted(len(names), 'photo')} {_are(len(masks))} named like masks"
+        advice = "name the folder of the photos alone, or move masks away"
+        say(f"warning: {source}: {what}, for example {masks[0]}: the GAN learns to draw them, too ({advice})")
 
 
 def _are(count: int) -> str:

@@ -24,8 +24,8 @@ async function segment(photo) {
     const start = performance.now();
     const { blob, confidence } = await ask(photo, "overlay");
     put(find("shown"), "src", blob);
-    const sure = confidence && `, ${Math.round(confidence * 100)}% sure`;
-    status.textContent = `${photo.name}: ${Math.round(performance.now() - start)} ms${sure ?? ""}`;
+    const sure = confidence ? `, ${Math.round(confidence * 100)}% sure` : "";
+    status.textContent = `${photo.name}: ${Math.round(performance.now() - start)} ms${sure}`;
     for (const form of ["png", "coco", "labelme"]) {
       put(find(form), "href", (await ask(photo, form)).blob);
       find(form).download = photo.name.replace(/\.[^.]*$/, "") + ENDINGS[form];
