@@ -2,7 +2,7 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -12,6 +12,7 @@ from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed
 from gseg_runtime.errors import GsegError, UsageError
 
 LEAVE_OUT = "-"  # --map "person=-"
+MAX_TOLD = 20  # unknown labels
 ANY = "*"  # --map "*=-": every name that is no class, and for which there is no other entry
 _IGNORED = {IGNORED, "void", "unlabeled", "unlabelled", IGNORED_WORD}
 _BACKGROUND = {BACKGROUND, *BACKGROUND_WORDS}
@@ -127,14 +128,38 @@ def with_classes(classes: ClassMap, new: Iterable[str]) -> ClassMap:
     return ClassMap((*classes.names, *added), with_default_colors([*classes.colors, *(None for _ in added)]))
 
 
-def unknown_label(label: str, places: Sequence[str], names: Names) -> GsegError:
-    """The error for one of them: in which drawings it stands, and the nearest class."""
+def unknown_classes(places: Mapping[str, Sequence[str]], names: Names) -> Iterator[GsegError]:
+    """The errors for labels that are no class: one for each that may be a slip, one for all others.
+
+    places: the drawings in which each stands.
+    """
+    near = {label: _near(label, names) for label in places}
+    slips = [label for label, close in near.items() if close][:MAX_TOLD]
+    for label in slips:
+        hint = f"did you mean {near[label]}? --map '{label}={near[label]}' says so"
+        yield _unknown([label], places, names, hint)
+    if others := [label for label in places if label not in slips]:
+        hint = f"the classes are {', '.join(names.classes.names)}; --map '{others[0]}=CLASS' gives one of them"
+        yield _unknown(others, places, names, hint)
+
+
+def _near(label: str, names: Names) -> str | None:
+    """The class that a label's name, or a word of it, may have meant."""
     name = names.class_name(label)
-    called = f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"
-    others = f" and {len(places) - 1} more" if len(places) > 1 else ""
-    close = next(filter(None, (nearest_class(part, names.classes.names) for part in (name, *name.split()))), None)
-    guess = close or "CLASS"
-    mean = f"did you mean {close}?" if close else f"the classes are {', '.join(names.classes.names)};"
-    take, leave = f"{label}={guess}", f"{label}={LEAVE_OUT}"
-    hint = f"{mean} --map {take!r} says so, --map {leave!r} leaves it out, --yes adds it to gseg.toml"
-    return GsegError(f"{places[0]}{others}: unknown class {called}", hint)
+    return next(filter(None, (nearest_class(part, names.classes.names) for part in (name, *name.split()))), None)
+
+
+def _unknown(labels: Sequence[str], places: Mapping[str, Sequence[str]], names: Names, hint: str) -> GsegError:
+    where = list(dict.fromkeys(place for label in labels for place in places[label]))
+    others = f" and {len(where) - 1:,} more" if len(where) > 1 else ""
+    called = ", ".join([_called(label, names) for label in labels[:MAX_TOLD]] + ["..."] * (len(labels) > MAX_TOLD))
+    what = f"{len(labels):,} unknown classes, {called}" if len(labels) > 1 else f"unknown class {called}"
+    leave, it = f"{labels[0]}={LEAVE_OUT}", "it" if len(labels) == 1 else "all"
+    return GsegError(
+        f"{where[0]}{others}: {what}", f"{hint}, --map {leave!r} leaves it out, --yes adds {it} to gseg.toml"
+    )
+
+
+def _called(label: str, names: Names) -> str:
+    name = names.class_name(label)
+    return f"{label!r} (mapped to {name!r})" if name != label else f"{label!r}"

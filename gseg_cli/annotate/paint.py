@@ -9,7 +9,7 @@ import numpy as np
 from gseg_cli.annotate.annotation_set import AnnotationSet
 from gseg_cli.annotate.drawing import Drawing, Reading
 from gseg_cli.annotate.match import Matcher
-from gseg_cli.annotate.names import Names, unknown_label, unknown_labels, unused_mappings
+from gseg_cli.annotate.names import Names, unknown_classes, unknown_labels, unused_mappings
 from gseg_cli.annotate.reduce import reduced
 from gseg_cli.annotate.shapes import LINE_WIDTH, Stroke, cover, effort, enlarged, extent
 from gseg_cli.counted import counted
@@ -18,7 +18,6 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.label_map import LabelMap, resize_labels
 
 Painted = TypeVar("Painted")
-MAX_TOLD = 20  # unknown names
 MAX_EFFORT = 2**32  # of all shapes of a picture; see `effort`
 
 
@@ -186,12 +185,7 @@ def _with_known_labels(drawings: Sequence[Drawing], names: Names, work: Reading)
     for drawing in drawings:
         for label in dict.fromkeys(layer.label for layer in drawing.layers if layer.label in places):
             places[label].append(drawing.where)
-    work.failures += [unknown_label(label, places[label], names) for label in unknown[:MAX_TOLD]]
-    if len(unknown) > MAX_TOLD:
-        message = f"{len(unknown) - MAX_TOLD} more unknown classes, for example {unknown[MAX_TOLD]!r}"
-        work.failures.append(
-            GsegError(message, "use --map to give each a class, or --yes to add them all to gseg.toml")
-        )
+    work.failures += list(unknown_classes(places, names))
     return [d for d in drawings if not any(layer.label in places for layer in d.layers)]
 
 

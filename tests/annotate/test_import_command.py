@@ -64,11 +64,21 @@ def test_unknown_names_are_errors_that_name_the_nearest_class(run, project, tmp_
     assert (project.dir / "gseg.toml").read_bytes() == before and not any(project.annotations_dir.iterdir())
 
 
+def test_classes_that_a_project_does_not_have_at_all_are_one_error(run, tmp_path, capsys):
+    assert run(drawn(tmp_path / "in", "door", "wheel", "window")) == 1
+    error, hint = capsys.readouterr().err.splitlines()[:2]
+    assert error.endswith("000003.json and 1 more: 3 unknown classes, 'door', 'wheel', 'window'")
+    assert hint == (
+        "hint: the classes are background, skin, hair; --map 'door=CLASS' gives one of them, --map 'door=-' leaves it "
+        "out, --yes adds all to gseg.toml"
+    )
+
+
 def test_hundreds_of_unknown_names_are_told_in_few_lines_and_are_too_many_classes(run, tmp_path, capsys):
     source = drawn(tmp_path / "in", *(f"hair_{index}" for index in range(300)))
     assert run(source) == 1
     error = capsys.readouterr().err
-    assert len(error.splitlines()) < 50 and "280 more unknown classes, for example 'hair_20'" in error
+    assert len(error.splitlines()) < 50 and "280 unknown classes, 'hair_20', 'hair_21', " in error
     assert run(source, "--yes") == 1
     assert "300 names are not classes yet, and there can be at most 255 classes\nhint: --map" in capsys.readouterr().err
 
