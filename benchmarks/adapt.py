@@ -45,7 +45,7 @@ def student(draw: int) -> nn.Module:
     config = DistillConfig(seed=draw)
     chosen = choose_pairs(pairs(10, 1, draw, 4000), config)
     with progress(f"student {draw}", "steps") as on_step:
-        return fit_student(chosen, len(CLASSES), config, pick_device(), on_step=on_step)
+        return fit_student(chosen, CLASSES, config, pick_device(), on_step=on_step)
 
 
 def photos(seeds: range, kind: str) -> PairSet:
@@ -87,7 +87,7 @@ def self_trained(net: nn.Module, images: torch.Tensor, known: PairSet, draw: int
     first, second = (top.indices[:, i].byte() for i in (0, 1))
     own = PairSet(images, first, second, share, torch.zeros(len(images))).ignoring_below(SURE)
     config = DistillConfig(steps=STEPS, lr=RATE, seed=draw)
-    trainer = StudentTrainer(PairSet.join([own, known[: len(own)]]), len(CLASSES), config, pick_device())
+    trainer = StudentTrainer(PairSet.join([own, known[: len(own)]]), CLASSES, config, pick_device())
     trainer.net.load_state_dict(net.state_dict())
     for step in range(STEPS):
         trainer.step(step / STEPS)

@@ -57,7 +57,7 @@ def student(domain: Domain, gan: Path, draw: int, balance: float, data: Path) ->
         with TemporaryDirectory() as folder, progress(f"{domain.name}, {balance:g}, draw {draw}", "pairs") as on_step:
             pairs = make_training_pairs(generator, teacher, PairsConfig(count=NUM_PAIRS), Path(folder) / "p", on_step)
             net = fit_student(
-                choose_pairs(pairs, config), len(domain.classes), config, pick_device(),
+                choose_pairs(pairs, config), domain.classes, config, pick_device(),
                 annotated=annotated_pairs(generator, taught(annotations)),
             )  # fmt: skip
         return judged(net, domain.split(draw, 5)[1], SIDE, domain.classes)

@@ -49,7 +49,7 @@ def measured(domain: Domain, other: Domain, count: int, draw: int) -> dict[str, 
         train, test = domain.split(draw, count)
         with progress(f"{count} {domain.title}, draw {draw}", "steps") as on_step:
             pairs = squares(train[:count], SIDE)
-            net = fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
+            net = fit_student(pairs, domain.classes, config, pick_device(), on_step=on_step)
         net, foreign = with_larger_input(net, config.augment), other.split(draw, 5)[1]
         with TemporaryDirectory() as folder, _exported(net, domain, Path(folder) / "model.onnx") as segmenter:
             return {**_judged(segmenter, test), "foreign": _confidence(_predicted(segmenter, foreign))}

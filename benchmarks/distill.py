@@ -185,7 +185,7 @@ def trained(on: PairSet, config: DistillConfig, title: str, annotated: PairSet |
             steps = step.done
             on_step(step)
 
-        net = fit_student(on, len(CLASSES), config, pick_device(), annotated=annotated, on_step=count)
+        net = fit_student(on, CLASSES, config, pick_device(), annotated=annotated, on_step=count)
     return {**judged(net), "steps": steps}
 
 
@@ -199,7 +199,7 @@ def one_draw() -> Figures:
         with tempfile.TemporaryDirectory() as folder:
             made = make_training_pairs(generator, network, PairsConfig(), Path(folder))
         chosen, annotated = choose_pairs(made, DistillConfig()), annotated_pairs(generator, taught(annotations))
-        fit_student(chosen, len(CLASSES), DistillConfig(), pick_device(), annotated=annotated)
+        fit_student(chosen, CLASSES, DistillConfig(), pick_device(), annotated=annotated)
         return {"cpu_seconds": time.process_time() - start_s}
 
     return cell("distill-time", {}, compute, gan=TOY.gan_sha256)["figures"]

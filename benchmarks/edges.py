@@ -150,7 +150,7 @@ def trained(scenes: list[Scene], out: Path) -> Path:
         square[box.window] = resize_labels(truth, box.scaled)
     with progress(out.stem, "steps") as on_step:
         pairs, cpu = PairSet.exact(squares, labels), torch.device("cpu")
-        net = fit_student(pairs, len(PORTRAITS), DistillConfig(steps=PORTRAIT_STEPS, batch=16), cpu, on_step=on_step)
+        net = fit_student(pairs, PORTRAITS, DistillConfig(steps=PORTRAIT_STEPS, batch=16), cpu, on_step=on_step)
     write_bytes(out, finish(trace(net, size, OUTPUTS), ModelCard(classes=PORTRAITS, input_size=size)).onnx)
     return out
 

@@ -39,7 +39,7 @@ def trained(domain: Domain, count: int, geometry: str, draw: int) -> dict[str, A
         train, test = domain.split(draw, count)
         with progress(f"{count} {domain.title}, {geometry}, draw {draw}", "steps") as on_step:
             pairs = squares(train[:count], SIDE)
-            net = fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
+            net = fit_student(pairs, domain.classes, config, pick_device(), on_step=on_step)
         figures = {}
         for side in SIDES:
             net.config = replace(net.config, input_size=side)

@@ -44,7 +44,7 @@ from gseg_cli.memory import keep_freed_memory
 from gseg_cli.pretrained.lite0 import load_lite0
 from gseg_cli.progress import progress
 from gseg_cli.reproduce.subject import Photo
-from gseg_runtime.class_map import IGNORE
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.files import write_text
 from gseg_runtime.metrics import confusion_matrix, mean_iou
 
@@ -79,7 +79,7 @@ class Painting:
 
     images: np.ndarray
     truth: annotator.Labels
-    num_classes: int
+    classes: ClassMap
     photos: Photos
     has_student: bool
     labels: annotator.Labels = field(init=False)
@@ -99,7 +99,7 @@ class Painting:
     def _student(self, count: int) -> Any:
         """Of the photos before; their accepted labels."""
         pairs = PairSet.exact(self.images[:count], self.labels[:count])
-        return annotator.returned(study(pairs, self.num_classes, pick_device()))
+        return annotator.returned(study(pairs, self.classes, pick_device()))
 
     def _paint(self, page: Page, seed: int) -> int:
         """Until the photo is good; then all that is shown becomes its labels."""
@@ -120,7 +120,7 @@ class Painting:
         return np.where(self.truth[seed] == IGNORE, IGNORE, np.where(labels == IGNORE, predicted, labels))
 
     def _quality(self, shown: np.ndarray, truth: np.ndarray) -> float:
-        return float(mean_iou(confusion_matrix(shown, truth, self.num_classes)))
+        return float(mean_iou(confusion_matrix(shown, truth, len(self.classes))))
 
     def _best(self, outlines: list[annotator.Region], shown: np.ndarray, seed: int) -> annotator.Region:
         truth = self.truth[seed][None]
@@ -176,7 +176,7 @@ class Job:
         images, truth = squares(self._photos[0], side)
         with TemporaryDirectory() as folder:
             photos = _photos_of(images, Path(folder))
-            painting = Painting(images, truth, len(self.domain.classes), photos, self.has_student)
+            painting = Painting(images, truth, self.domain.classes, photos, self.has_student)
             counts = painting.paint()
         quality = mean_iou(confusion_matrix(painting.labels, truth, len(self.domain.classes)))
         labels = base64.b64encode(zlib.compress(painting.labels[:TAUGHT].tobytes(), 9)).decode()
@@ -188,7 +188,7 @@ class Job:
         pairs = PairSet.exact(images, np.frombuffer(data, np.uint8).reshape(truth.shape).copy())
         config = self._train
         with progress(f"{self.domain.title}, draw {self.draw}", "steps") as on_step:
-            net = fit_student(pairs.at(SIDE), len(self.domain.classes), config, pick_device(), on_step=on_step)
+            net = fit_student(pairs.at(SIDE), self.domain.classes, config, pick_device(), on_step=on_step)
         net = with_larger_input(net, config.augment)
         return judged(net, self._photos[1], net.config.input_size, self.domain.classes)
 

@@ -115,7 +115,7 @@ def student_step(size: int) -> float:
     """Of a batch of BATCH, by the second step."""
     blank = torch.zeros(BATCH, size, size, dtype=torch.uint8)
     pairs = PairSet(blank[..., None].repeat(1, 1, 1, 3), blank, blank, blank, torch.zeros(BATCH))
-    trainer = StudentTrainer(pairs, len(CLASSES), DistillConfig(batch=BATCH), torch.device("cpu"))
+    trainer = StudentTrainer(pairs, CLASSES, DistillConfig(batch=BATCH), torch.device("cpu"))
     trainer.step(0)
     return cpu_seconds(lambda: trainer.step(0.1)) / BATCH
 

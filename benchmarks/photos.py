@@ -166,7 +166,7 @@ def supervised(s: Setting, framing: str, count: int, draw: int) -> dict[str, Any
         labels = np.stack([frame_labels(photo.truth, photo.framing) for photo in photos])
         pairs = PairSet.exact(np.stack([photo.square for photo in photos]), labels)
         with progress(f"{count} portraits, {framing}, draw {draw}", "steps") as on_step:
-            net = fit_student(pairs, len(CLASSES), train, pick_device(), on_step=on_step)
+            net = fit_student(pairs, CLASSES, train, pick_device(), on_step=on_step)
         return score_unet(net, others, TASK)
 
     return cell("photos-supervised", config, compute)

@@ -49,7 +49,7 @@ def trained_student(size: str, out: Path) -> Path:
     config = CONFIGS[size]
     faces = toy_pairs(range(FIRST, FIRST + NUM_TRAIN), SIZE)
     with progress(f"{size} of {SIZE} px", "steps") as on_step:
-        net = fit_student(faces, len(CLASSES), config, torch.device("cpu"), on_step=on_step)
+        net = fit_student(faces, CLASSES, config, torch.device("cpu"), on_step=on_step)
     save_student(out, net, CLASSES)
     return out
 

@@ -155,12 +155,12 @@ def resized(x: Tensor, side: int) -> Tensor:
     return nn.functional.interpolate(x, (side, side), mode="bilinear", align_corners=False)
 
 
-def fit_frozen(pairs: PairSet, num_classes: int, config: DistillConfig, hidden: int | None) -> Frozen:
+def fit_frozen(pairs: PairSet, classes: ClassMap, config: DistillConfig, hidden: int | None) -> Frozen:
     """As `fit_student` without its schedule: AdamW at 1e-3."""
     seed_step(config.seed, 0)
-    net = Frozen(num_classes, hidden).to(pick_device()).train()
+    net = Frozen(len(classes), hidden).to(pick_device()).train()
     optimizer = torch.optim.AdamW(net.head.parameters(), lr=1e-3, weight_decay=1e-4)
-    augmentation = Augmentation(config.augment, pick_device())
+    augmentation = Augmentation(config.augment, classes, pick_device())
     for step in range(1, config.steps + 1):
         seed_step(config.seed, step)
         batch = augmentation(pairs[torch.randint(len(pairs), [config.batch])])
@@ -196,12 +196,12 @@ def learned(domain: Domain, network: str, count: int, draw: int, loss: Loss = PR
 
     def compute() -> dict[str, Any]:
         train, test = domain.split(draw, count)
-        pairs, num_classes = squares(train[:count], size), len(domain.classes)
+        pairs = squares(train[:count], size)
         if network in ("linear", "mlp"):
-            net: Any = fit_frozen(pairs, num_classes, config, HIDDEN if network == "mlp" else None)
+            net: Any = fit_frozen(pairs, domain.classes, config, HIDDEN if network == "mlp" else None)
         else:
             with progress(f"{network}, {count} {domain.title}, draw {draw}", "steps") as on_step:
-                net = fit_student(pairs, num_classes, config, pick_device(), on_step=on_step)
+                net = fit_student(pairs, domain.classes, config, pick_device(), on_step=on_step)
             net = with_larger_input(net, config.augment)
         return judged(net, test, net.config.input_size, domain.classes)
 
@@ -243,7 +243,7 @@ def annotator(domain: Domain, config: DistillConfig) -> Student:
     """A network that learned from the five portraits that are not measured on in the draw of config.seed."""
     pairs = squares(domain.split(config.seed, 5)[0], SIDE)
     with progress(f"annotator, draw {config.seed}", "steps") as on_step:
-        return fit_student(pairs, len(domain.classes), config, pick_device(), on_step=on_step)
+        return fit_student(pairs, domain.classes, config, pick_device(), on_step=on_step)
 
 
 def autoshot(
@@ -303,7 +303,7 @@ def distilled(
         if config.labels == "agreed":
             pairs = agreed(pairs, second_opinion(annotated, classes, config, pick_device(), labelled=labelled))
         return fit_student(
-            choose_pairs(pairs, config), len(classes), config, pick_device(), annotated=annotated, labelled=labelled,
+            choose_pairs(pairs, config), classes, config, pick_device(), annotated=annotated, labelled=labelled,
             on_step=on_step,
         )  # fmt: skip
 

@@ -34,7 +34,7 @@ def make_reference(shipped: Builtin) -> None:
     config = DistillConfig(steps=STEPS[size], augment=AugmentConfig(colour=0.3))
     pairs = toy_pairs(REFERENCE_SEEDS, size)
     with progress("reference annotator", "steps") as on_step:
-        net = fit_student(pairs, len(CLASSES), config, pick_device(), on_step=on_step).cpu()
+        net = fit_student(pairs, CLASSES, config, pick_device(), on_step=on_step).cpu()
     net = net.half().float()  # what is measured is what is shipped
     quality = measure(net)
     meta = {"trained": {**asdict(config), "faces": len(pairs)}, "quality": quality, **made()}

@@ -66,7 +66,7 @@ def reference_annotator(sprites: Path) -> UNet:
     """It sees every exact map but those that are measured on."""
     train, config = read_sprites(sprites / "train.zip"), DistillConfig(steps=REFERENCE_STEPS)
     with progress("reference annotator", "steps") as on_step:
-        return fit_student(train, len(CLASSES), config, pick_device(), on_step=on_step)
+        return fit_student(train, CLASSES, config, pick_device(), on_step=on_step)
 
 
 def annotated_by(

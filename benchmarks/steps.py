@@ -36,8 +36,10 @@ from gseg_cli.gan.training.trainer import GanTrainer
 from gseg_cli.gan.training.warp import warp_all
 from gseg_cli.memory import keep_freed_memory
 from gseg_cli.pretrained import lite0
+from gseg_runtime.class_map import ClassMap
 
 CPU = torch.device("cpu")
+CLASSES = ClassMap.of_names([f"class {i}" for i in range(10)])
 PRECISIONS, WAYS, STEPS = ("fp32", "bf16"), ("plain", "gseg"), 8
 _JUDGED = GanTrainer._logits
 AUGMENT_P = 0.03  # what ADA comes to in trainings of an hour or two: 0.01 to 0.1
@@ -46,9 +48,9 @@ AUGMENT_P = 0.03  # what ADA comes to in trainings of an hour or two: 0.01 to 0.
 def distill(size: int, batch: int, precision: str, student: StudentSize = "default") -> Callable[[], object]:
     random = np.random.RandomState(0)
     images = random.randint(0, 256, (128, size, size, 3)).astype(np.uint8)
-    labels = random.randint(0, 10, (128, 8, 8)).repeat(size // 8, 1).repeat(size // 8, 2).astype(np.uint8)
+    labels = random.randint(0, len(CLASSES), (128, 8, 8)).repeat(size // 8, 1).repeat(size // 8, 2).astype(np.uint8)
     config = DistillConfig(student=student, batch=batch, precision=precision)
-    trainer = StudentTrainer(PairSet.exact(images, labels), 10, config, CPU)
+    trainer = StudentTrainer(PairSet.exact(images, labels), CLASSES, config, CPU)
     return lambda: trainer.step(0.3)
 
 

@@ -35,7 +35,7 @@ def supervised(count: int, draw: int) -> dict[str, Any]:
         first = SUPERVISED_SEED + draw * 10_000
         with progress(f"{count} labels, draw {draw}", "steps") as on_step:
             net = fit_student(
-                toy_pairs(range(first, first + count), size), len(CLASSES), config, pick_device(), on_step=on_step
+                toy_pairs(range(first, first + count), size), CLASSES, config, pick_device(), on_step=on_step
             )
         test = toy_pairs(TEST_SEEDS, size)
         matrix = confusion_matrix(predict_labels(net, test.images), test.first.numpy(), len(CLASSES))

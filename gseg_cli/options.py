@@ -101,7 +101,9 @@ GeometryOpt = Annotated[
 ]
 MirrorOpt = Annotated[
     bool,
-    typer.Option("--mirror/--no-mirror", help="Mirror images at random; turn it off if classes tell left from right."),
+    typer.Option(
+        "--mirror/--no-mirror", help="Mirror images at random; classes whose names tell left from right change places."
+    ),
 ]
 ColourOpt = Annotated[float, typer.Option("--colour", min=0, max=1, help="Strength of random colour changes.")]
 BackgroundOpt = Annotated[

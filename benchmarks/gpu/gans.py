@@ -132,7 +132,7 @@ def ceiling(s: Setting, gan: Path, size: int) -> Figures:
     count, steps = (20, 4) if s.dry_run else (PairsConfig.count, DistillConfig.steps)
     samples, faces = _labelled_samples(s, gan, count), toy_pairs(TEST_SEEDS[: 4 if s.dry_run else None], size)
     with progress(f"ceiling, {size} px", "steps") as on_step:
-        net = fit_student(samples, len(CLASSES), DistillConfig(steps=steps), s.device, on_step=on_step)
+        net = fit_student(samples, CLASSES, DistillConfig(steps=steps), s.device, on_step=on_step)
     return {"miou": score_student(net, faces, len(CLASSES))}
 
 

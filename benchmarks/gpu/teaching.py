@@ -97,7 +97,7 @@ def student(s: Setting, *, pixels: int, precision: Precision, student: StudentSi
     config = DistillConfig(student=student, precision=precision)
 
     def work(number: int) -> Student:
-        return fit_student(learned, len(CLASSES), replace(config, steps=number), s.device)
+        return fit_student(learned, CLASSES, replace(config, steps=number), s.device)
 
     peak_gib(s.device)
     net = work(2 if s.dry_run else WARM_UP)

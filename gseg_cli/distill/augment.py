@@ -1,8 +1,9 @@
 """One random change of position, size and colours, for images and their labels together.
 
 The moves are kornia's, batched and different for every pair. Images are resampled bilinearly over the letterbox's fill,
-labels by nearest neighbour over ignore, both from pixel centre to pixel centre. kornia draws its parameters on the CPU
-from torch's global generator, so that one seed is one change on every device.
+labels by nearest neighbour over ignore, both from pixel centre to pixel centre. In a mirrored picture the left eye is
+the right one (sides.py). All parameters are drawn on the CPU from torch's global generator, so that one seed is one
+change on every device.
 """
 
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from torch import Tensor
 from gseg_cli.device import send
 from gseg_cli.distill.config import AugmentConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_runtime.class_map import IGNORE
+from gseg_cli.distill.sides import exchange_table, sides_of
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.geometry import FILL
 
 CLOUD = 8  # random colours along each side of a background that is put in
@@ -33,10 +35,11 @@ class Batch:
 
 
 class Augmentation:
-    """Turns pairs into a batch to train on: `Augmentation(config, device)(pairs)`."""
+    """Turns pairs into a batch to train on: `Augmentation(config, classes, device)(pairs)`."""
 
-    def __init__(self, config: AugmentConfig, device: torch.device) -> None:
+    def __init__(self, config: AugmentConfig, classes: ClassMap, device: torch.device) -> None:
         self.config, self.device = config, device
+        self.other_side = exchange_table(sides_of(classes)).to(device)
         self.move = _moves(config, device)
         self.recolour = _colours(config.colour)
 
@@ -46,8 +49,17 @@ class Augmentation:
         if self.config.background:
             images = _replace_background(images, labels, self.config.background)
         # Moved last: what surrounds a photo at run time has one colour, whatever the photo's are.
-        images, labels = self.move(self.recolour(images), labels)
+        images = self.recolour(images)
+        if self.config.mirror:
+            images, labels = self._mirrored(images, labels)
+        images, labels = self.move(images, labels)
         return Batch((images * 2 - 1).contiguous(memory_format=torch.channels_last), *labels.unbind(1))
+
+    def _mirrored(self, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+        """Half of them."""
+        is_mirrored = send(torch.rand(len(images)) < 0.5, self.device)[:, None, None, None]
+        exchanged = torch.cat([self.other_side[labels[:, :2].long()], labels[:, 2:]], dim=1)
+        return torch.where(is_mirrored, images.flip(3), images), torch.where(is_mirrored, exchanged.flip(3), labels)
 
 
 def _moves(config: AugmentConfig, device: torch.device) -> K.AugmentationSequential:
@@ -59,10 +71,9 @@ def _moves(config: AugmentConfig, device: torch.device) -> K.AugmentationSequent
         config.rotation_deg, translate=(config.shift, config.shift), scale=(config.scale_min, config.scale_max),
         padding_mode="fill", fill_value=(torch.tensor(FILL) / 255).to(device), p=1.0,
     )  # fmt: skip
-    mirror = [K.RandomHorizontalFlip(p=0.5)] if config.mirror else []
     uncovered = torch.tensor([IGNORE, 0.0, 0.0]).to(device)  # of first, second and share
     return K.AugmentationSequential(
-        *mirror, affine, data_keys=["input", "mask"], transformation_matrix_mode="skip",
+        affine, data_keys=["input", "mask"], transformation_matrix_mode="skip",
         extra_args={DataKey.MASK: {"resample": "nearest", "fill_value": uncovered}},
     )  # fmt: skip
 

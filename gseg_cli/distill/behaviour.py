@@ -12,7 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from gseg_runtime.class_map import IGNORE
+from gseg_cli.distill.sides import exchange_table, sides_of
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.geometry import FILL
 
 BATCH = 32
@@ -33,28 +34,24 @@ class Behaviour:
 
 
 @torch.no_grad()
-def observe(student: nn.Module, images: Tensor, inside: Tensor, *, mirror: bool = True) -> Behaviour:
+def observe(student: nn.Module, images: Tensor, inside: Tensor, classes: ClassMap, *, mirror: bool = True) -> Behaviour:
     """images uint8 [N, S, S, 3]; inside bool [N, S, S], False beside a letterboxed photo. mirror: as it was trained."""
-    parts = [_observe(student, x, m, mirror) for x, m in zip(images.split(BATCH), inside.split(BATCH), strict=True)]
+    other_side = exchange_table(sides_of(classes)).to(next(student.parameters()).device) if mirror else None
+    parts = [_observe(student, x, m, other_side) for x, m in zip(images.split(BATCH), inside.split(BATCH), strict=True)]
     return Behaviour(*(torch.cat(field) for field in zip(*parts, strict=True)))
 
 
-def _observe(student: nn.Module, images: Tensor, inside: Tensor, mirror: bool) -> tuple[Tensor, ...]:
+def _observe(student: nn.Module, images: Tensor, inside: Tensor, other_side: Tensor | None) -> tuple[Tensor, ...]:
     device = next(student.parameters()).device
     x, inside = images.to(device).permute(0, 3, 1, 2).float() / 255, inside.to(device)
     probs = _logits(student, x).softmax(dim=1)
     confidence, labels = probs.max(dim=1)
-    kept = [_kept(student, x, labels, inside, change) for change in changes(mirror)]
+    kept = [_kept(student, x, labels, inside, change) for change in CHANGES]
+    if other_side is not None:
+        kept.append(_kept(student, x, other_side[labels], inside, _affine(mirror=True)))
     shares = F.one_hot(labels, probs.shape[1]).permute(0, 3, 1, 2)
     figures = (_mean(confidence, inside), torch.stack(kept).mean(dim=0), _mean(shares, inside[:, None]))
     return (labels.to(torch.uint8).cpu(), *(f.cpu() for f in figures))
-
-
-def changes(mirror: bool) -> list[Tensor]:
-    """Affine matrices [2, 3] from output to input coordinates in [-1, 1]: a few percent each."""
-    matrices = [_affine(zoom=0.92), _affine(zoom=1.08), _affine(degrees=4), _affine(degrees=-4)]
-    matrices += [_affine(shift=(0.06, 0.03)), _affine(shift=(-0.06, -0.03))]
-    return [*matrices, _affine(mirror=True)] if mirror else matrices
 
 
 def _affine(
@@ -62,6 +59,13 @@ def _affine(
 ) -> Tensor:
     cos, sin = math.cos(math.radians(degrees)) / zoom, math.sin(math.radians(degrees)) / zoom
     return torch.tensor([[-cos if mirror else cos, -sin, shift[0]], [sin, cos, shift[1]]])
+
+
+# Affine matrices [2, 3] from output to input coordinates in [-1, 1]: a few percent each.
+CHANGES = (
+    _affine(zoom=0.92), _affine(zoom=1.08), _affine(degrees=4), _affine(degrees=-4), _affine(shift=(0.06, 0.03)),
+    _affine(shift=(-0.06, -0.03)),
+)  # fmt: skip
 
 
 def _kept(student: nn.Module, x: Tensor, labels: Tensor, inside: Tensor, change: Tensor) -> Tensor:

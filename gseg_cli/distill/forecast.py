@@ -15,6 +15,7 @@ from gseg_cli.fewshot.predict import predict
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.seeding import seed_step
+from gseg_runtime.class_map import ClassMap
 
 LONG_STEP_S = 60.0
 
@@ -49,7 +50,8 @@ def _seconds_of_step(config: DistillConfig, num_classes: int, size: int, device:
     blank = torch.zeros(2, size, size, dtype=torch.uint8)
     pairs = PairSet(blank[..., None].expand(-1, -1, -1, 3), blank, blank, blank, torch.zeros(2))
     how = replace(config, input_size=size, batch=2, microbatch=None)
-    trainer = StudentTrainer(pairs, num_classes, how, device)
+    classes = ClassMap.of_names(tuple(map(str, range(num_classes))))
+    trainer = StudentTrainer(pairs, classes, how, device)
     spent_s = seconds_of(lambda: trainer.step(0.0))
     seed_step(config.seed, 0)
     return spent_s * config.batch / 2

@@ -65,9 +65,9 @@ def report_photos(
     """
     device = next(student.parameters()).device
     photos = read_photos(folder, student.config.input_size, read_gan(gan).config.img_resolution, on_step)
-    on_photos = observe(student, photos.images, photos.inside, mirror=mirror)
+    on_photos = observe(student, photos.images, photos.inside, classes, mirror=mirror)
     inside = torch.ones(generated.shape[:3], dtype=torch.bool) if inside is None else inside
-    on_generated = observe(student, generated, inside, mirror=mirror)
+    on_generated = observe(student, generated, inside, classes, mirror=mirror)
     far = distances(gan, photos.crops, device, gan_class)
     run.picture(SHEET, _sheet(photos, on_photos, classes))
     figures = {

@@ -48,7 +48,7 @@ def second_opinion(
         own.dir.mkdir(exist_ok=True)
     shorter = replace(config, steps=math.ceil(config.steps * SHARE), minutes=config.minutes and config.minutes * SHARE)
     net = fit_student(
-        annotated, len(classes), shorter, device, labelled=labelled, run=own, resume=resume, world=world,
+        annotated, classes, shorter, device, labelled=labelled, run=own, resume=resume, world=world,
         on_step=on_step,
     )  # fmt: skip
     if own and world.is_first:

@@ -28,6 +28,7 @@ from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pair
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion, unknown_classes
 from gseg_cli.distill.sheet import draw_pairs
+from gseg_cli.distill.sides import about_sides
 from gseg_cli.distill.student import Student, save_student, start_student
 from gseg_cli.distill.train import STATE, fit_student
 from gseg_cli.distill.trainer import check_batch
@@ -85,6 +86,8 @@ def run_distill(
     if world.is_first:
         num_samples = config.pairs.count + _num_held_out(run.dir / HELD_OUT, given.generator.img_resolution)
         for line in forecast(given.generator, given.network, config, given.size, num_samples, world.size):
+            say(line)
+        for line in about_sides(given.classes) if config.train.augment.mirror else ():
             say(line)
     with run.held(is_needed=world.is_first):
         return _distill(given, run, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
@@ -257,7 +260,7 @@ def _distill(
         run.picture("pairs", draw_pairs(pairs, train, classes))
         say(f"look at {run.dir / 'pairs.png'}: the pairs with their labels, and which were left out")
     student = fit_student(
-        chosen, len(classes), train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
+        chosen, classes, train, given.device, annotated=annotated, labelled=labelled, held_out=held_out, run=run,
         resume=resume, world=world, on_step=on_step,
     )  # fmt: skip
     if labelled is not None:  # generated pictures are blurred, and students of these alone gain nothing

@@ -20,6 +20,7 @@ from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_l
 from gseg_cli.distill.larger_input import segmented_size, with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.sides import about_sides
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
 from gseg_cli.distill.student import Student, start_student
 from gseg_cli.distill.train import fit_student
@@ -176,7 +177,9 @@ def _train(
 ) -> SupervisedStudent:
     for warning in _about_classes(photos, classes):
         say(f"warning: {warning}")
-    student = fit_student(photos, len(classes), config.train, device, run=run, resume=resume, on_step=on_step)
+    for line in about_sides(classes) if config.train.augment.mirror else ():
+        say(line)
+    student = fit_student(photos, classes, config.train, device, run=run, resume=resume, on_step=on_step)
     student = with_larger_input(student, config.train.augment)
     measured = _measured(student, kept, classes, run, say) if kept else None
     about = {

@@ -19,6 +19,7 @@ from gseg_cli.interruption import Interrupted, Interruption, put_off
 from gseg_cli.runs import Run
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_cli.world import ALONE, World
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 
 STATE = "state.safetensors"
@@ -29,7 +30,7 @@ NUM_SCORES = 10  # of the held-out pairs, on the way; fewer where a score would 
 
 def fit_student(
     pairs: PairSet,
-    num_classes: int,
+    classes: ClassMap,
     config: DistillConfig,
     device: torch.device,
     *,
@@ -43,16 +44,17 @@ def fit_student(
 ) -> Student:
     """Train a student on pairs (of a teacher, or with exact labels); its averaged weights, in evaluation mode.
 
+    classes: of the labels; their names tell which of them mirroring exchanges (sides.py).
     annotated: the samples that the teacher learned from; labelled: photos with labels; both are mixed in as the config
     says. held_out pairs are scored up to ten times on the way, against their first labels. A run keeps the figures, and
     a state from which `resume` goes on; without one it starts anew. Of many processes, all are given the same pairs and
     run, and only the first writes.
     GsegError when the loss is no longer finite; of a run, Interrupted after Ctrl-C, with its state saved.
     """
-    trainer = StudentTrainer(pairs, num_classes, config, device, world, annotated, labelled)
+    trainer = StudentTrainer(pairs, classes, config, device, world, annotated, labelled)
     if run and resume and (run.dir / STATE).is_file():
         trainer.load_state(load_checkpoint(run.dir / STATE, STATE_KIND)[0])
-    session = _Session(trainer, held_out, num_classes, run if world.is_first else None, on_step)
+    session = _Session(trainer, held_out, run if world.is_first else None, on_step)
     session.begin()
     progress = session.progress()
     with put_off(is_saved=run is not None) as interruption:
@@ -71,7 +73,6 @@ class _Session:
 
     trainer: StudentTrainer
     held_out: PairSet | None
-    num_classes: int
     run: Run | None  # the first process's
     on_step: OnStep
     loss: dict[str, float] = field(default_factory=dict)  # of the last report; empty before the first
@@ -112,7 +113,7 @@ class _Session:
         if not trainer.world.is_first:
             return
         if self.held_out is not None and int(progress * self.num_scores) > int(before * self.num_scores):
-            self.values["held_out_miou"] = score_student(trainer.student, self.held_out, self.num_classes)
+            self.values["held_out_miou"] = score_student(trainer.student, self.held_out, trainer.num_classes)
         if self.run and is_report:
             self.run.metric(trainer.num_steps, **self.loss, **self.values)
         if self.run and not is_last and time.monotonic() - self.saved_s >= trainer.config.save_minutes * 60:

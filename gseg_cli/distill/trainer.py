@@ -26,6 +26,7 @@ from gseg_cli.distill.student import Student, start_student
 from gseg_cli.seeding import seed_step
 from gseg_cli.training_state import load_state, state_of
 from gseg_cli.world import ALONE, World
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import ConfigError
 
 WARM_UP = 0.1  # share of the training in which the learning rate rises
@@ -43,7 +44,7 @@ class StudentTrainer:
     def __init__(
         self,
         pairs: PairSet,
-        num_classes: int,
+        classes: ClassMap,
         config: DistillConfig,
         device: torch.device,
         world: World = ALONE,
@@ -51,7 +52,7 @@ class StudentTrainer:
         labelled: PairSet | None = None,
     ) -> None:
         self.pairs, self.config, self.device, self.world = pairs, config, device, world
-        self.num_classes = num_classes
+        self.num_classes = len(classes)
         self.drawn = list(_drawn(config, annotated, labelled))
         self.chunk_size = config.microbatch or config.batch // world.size
         self.num_chunks = config.batch // max(self.chunk_size, 1)
@@ -59,7 +60,7 @@ class StudentTrainer:
         _check_chunks(config, self.chunk_size, self.num_chunks, world)
         seed_step(config.seed, 0)
         size = config.input_size or usual_input_size(config.student, pairs.images.shape[1])
-        net = start_student(NetConfig(size=config.student, num_classes=num_classes, input_size=size))
+        net = start_student(NetConfig(size=config.student, num_classes=len(classes), input_size=size))
         shares = self._shares()
         _expect(net, counted_shares(config.loss, shares))
         self.net = net.to(device, memory_format=torch.channels_last).train()  # type: ignore[call-overload]
@@ -67,7 +68,7 @@ class StudentTrainer:
         self.optimizer = torch.optim.AdamW(
             _groups(self.net), lr=config.lr, weight_decay=config.weight_decay, fused=True
         )
-        self.augmentation = Augmentation(config.augment, device)
+        self.augmentation = Augmentation(config.augment, classes, device)
         self.loss = make_loss(config.loss, shares)
         self.num_steps = 0
         self.elapsed_s = 0.0

@@ -25,6 +25,7 @@ from gseg_cli.label.session import Session
 from gseg_cli.label.store import State
 from gseg_cli.label.worker import Worker
 from gseg_cli.project import Project
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 
 WHOLE = 0.9  # of a photo's pixels have labels: it is worth learning from
@@ -71,7 +72,7 @@ class PhotoSession(Session):
 
     def _study(self, seeds: list[int]) -> Generator[None, None, Student]:
         device = next(self.subject.encoder.parameters()).device
-        return (yield from study(self._pairs(seeds), len(self.classes), device))
+        return (yield from study(self._pairs(seeds), self.classes, device))
 
     def _pairs(self, seeds: list[int]) -> PairSet:
         squares = []
@@ -86,11 +87,11 @@ class PhotoSession(Session):
                 self._go_on_with(replace(self.subject, student=student))
 
 
-def study(photos: PairSet, num_classes: int, device: torch.device) -> Generator[None, None, Student]:
+def study(photos: PairSet, classes: ClassMap, device: torch.device) -> Generator[None, None, Student]:
     """A student of photos in squares, in the short; pauses after each step. GsegError when it diverges."""
     config = replace(configure_supervised({"student": PRETRAINED, "geometry": PHOTOS_GEOMETRY}).train, steps=STEPS)
     assert config.input_size
-    trainer = StudentTrainer(photos.at(config.input_size), num_classes, config, device)
+    trainer = StudentTrainer(photos.at(config.input_size), classes, config, device)
     for step in range(STEPS):
         loss = trainer.step(step / STEPS)
         yield

@@ -72,7 +72,7 @@ def student_figures(
     pairs = make_training_pairs(subject.generator, teacher, setup.size.pairs, folder, on_step)
     annotated = annotated_pairs(subject.generator, taught(subject.annotations(task, shots, draw)))
     kept = choose_pairs(pairs, config)
-    net = fit_student(kept, len(task.classes), config, subject.device, annotated=annotated, on_step=on_step)
+    net = fit_student(kept, task.classes, config, subject.device, annotated=annotated, on_step=on_step)
     shutil.rmtree(folder)
     views = {name: score_unet(net, photos, task) for name, photos in setup.views.items()}
     return {"test": score_unet(net, setup.test, task), "views": views}
@@ -84,5 +84,5 @@ def supervised_figures(
     """Of the same network, with the same steps, augmentation and optimiser, on photos with their true labels."""
     subject = setup.subject
     labelled = subject.labelled(count, draw)
-    net = fit_student(labelled, len(task.classes), config, subject.device, on_step=on_step)
+    net = fit_student(labelled, task.classes, config, subject.device, on_step=on_step)
     return {"test": score_unet(net, setup.test, task)}

@@ -76,12 +76,12 @@ def _teach(model: TeacherModel, setup: Setup, watch: Watch) -> None:
 
 def _train_unet(setup: Setup, watch: Watch) -> None:
     """On noise: what is in the pictures costs nothing."""
-    side, num_classes = setup.subject.size, len(setup.subject.tasks[0].classes)
+    side, classes = setup.subject.size, setup.subject.tasks[0].classes
     random = np.random.default_rng(0)
     images = random.integers(0, 256, (NUM_PHOTOS, side, side, 3), np.uint8)
-    pairs = PairSet.exact(images, random.integers(0, num_classes, images.shape[:3], np.uint8))
+    pairs = PairSet.exact(images, random.integers(0, len(classes), images.shape[:3], np.uint8))
     config = replace(setup.size.distill(0), steps=STEPS)
-    fit_student(pairs, num_classes, config, setup.subject.device, on_step=watch.on_step)
+    fit_student(pairs, classes, config, setup.subject.device, on_step=watch.on_step)
 
 
 def _make_pairs(setup: Setup, watch: Watch) -> None:

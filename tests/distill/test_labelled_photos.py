@@ -137,7 +137,7 @@ def test_two_photos_are_half_of_each_step_unless_told_and_samples_share_the_rest
     photos = read_labelled(folder, CLASSES, 16)
     pairs, annotated = (replace(photos, images=torch.full_like(photos.images, value)) for value in (7, 9))
     config = DistillConfig(student="tiny", batch=16, labelled_share=share)
-    drawn = StudentTrainer(pairs, len(CLASSES), config, CPU, annotated=annotated, labelled=photos)._draw(0)
+    drawn = StudentTrainer(pairs, CLASSES, config, CPU, annotated=annotated, labelled=photos)._draw(0)
     of_samples = [int((drawn.images == value).flatten(1).all(dim=1).sum()) for value in (7, 9)]
     assert [*of_samples, 16 - sum(of_samples)] == expected
 

@@ -20,9 +20,11 @@ from gseg_cli.distill.train import fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from gseg_cli.pretrained.lite0 import NOTICE, load_lite0
 from gseg_runtime import Segmenter
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.onnx_file import read_card
 
 CPU = torch.device("cpu")
+CLASSES = ClassMap.of_names(["dark", "light"])
 CONFIG = DistillConfig(student="lite0", steps=2, batch=4, input_size=32)
 
 
@@ -33,13 +35,13 @@ def few_and_alone(monkeypatch):
 
 
 def test_it_learns_from_pictures_smaller_than_its_input(halves):
-    student = fit_student(halves, 2, replace(CONFIG, steps=25, input_size=64), CPU)
+    student = fit_student(halves, CLASSES, replace(CONFIG, steps=25, input_size=64), CPU)
     assert isinstance(student, LiteNet) and student.config.input_size == 64
     assert (predict_labels(student, halves.images) == halves.first.numpy()).mean() > 0.95
 
 
 def test_it_starts_from_imagenet_and_its_encoder_learns_slower_than_the_rest(halves):
-    trainer = StudentTrainer(halves, 2, CONFIG, CPU)
+    trainer = StudentTrainer(halves, CLASSES, CONFIG, CPU)
     known = load_lite0().state_dict()
     assert all(torch.equal(tensor, known[name]) for name, tensor in trainer.net.encoder.state_dict().items())
     head = trainer.net.head.weight.clone()
@@ -86,12 +88,12 @@ def test_distilled_exported_and_used_it_says_whose_weights_it_began_with(tiny_ga
 
 
 def test_a_resumed_training_takes_the_same_steps(halves, tmp_path):
-    whole, half = (StudentTrainer(halves, 2, replace(CONFIG, steps=4), CPU) for _ in range(2))
+    whole, half = (StudentTrainer(halves, CLASSES, replace(CONFIG, steps=4), CPU) for _ in range(2))
     for i in range(4):
         whole.step(i / 4)
     for i in range(2):
         half.step(i / 4)
-    resumed = StudentTrainer(halves, 2, replace(CONFIG, steps=4), CPU)
+    resumed = StudentTrainer(halves, CLASSES, replace(CONFIG, steps=4), CPU)
     resumed.load_state(half.state())
     for i in range(2, 4):
         resumed.step(i / 4)

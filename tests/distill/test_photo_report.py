@@ -18,9 +18,11 @@ from gseg_cli.gan.inversion import drawn_samples as sampled
 from gseg_cli.gan.load import load_generator
 from gseg_cli.gan.sample import ws_for_seeds
 from gseg_cli.runs import open_run
+from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import GsegError
 
 SHIPPED = Builtin(SMALL)
+DARK_AND_LIGHT = ClassMap.of_names(["dark", "light"])
 
 
 class ByBrightness(nn.Module):
@@ -47,9 +49,15 @@ def test_labels_that_follow_the_picture_survive_small_changes_and_labels_that_fo
     halves = torch.zeros(2, 32, 32, 3, dtype=torch.uint8)
     halves[:, 16:] = 255
     inside = torch.ones(2, 32, 32, dtype=torch.bool)
-    assert (observe(ByBrightness(), halves, inside).agreement > 0.97).all()
-    assert (observe(ByPlace(), halves, inside).agreement < 0.9).all()
-    assert observe(ByPlace(), halves, inside, mirror=False).agreement.mean() > 0.95
+    assert (observe(ByBrightness(), halves, inside, DARK_AND_LIGHT).agreement > 0.97).all()
+    assert (observe(ByPlace(), halves, inside, DARK_AND_LIGHT).agreement < 0.9).all()
+    assert observe(ByPlace(), halves, inside, DARK_AND_LIGHT, mirror=False).agreement.mean() > 0.95
+
+
+def test_left_is_expected_to_be_right_in_a_mirrored_picture():
+    grey, inside = torch.zeros(2, 32, 32, 3, dtype=torch.uint8), torch.ones(2, 32, 32, dtype=torch.bool)
+    sides = ClassMap.of_names(["left half", "right half"])
+    assert (observe(ByPlace(), grey, inside, sides).agreement > 0.95).all()
 
 
 def test_only_pixels_of_the_photo_count():
@@ -57,7 +65,7 @@ def test_only_pixels_of_the_photo_count():
     images[:, :, 16:] = 255
     inside = torch.zeros(1, 32, 32, dtype=torch.bool)
     inside[:, :, :16] = True
-    assert observe(ByBrightness(), images, inside).shares.tolist() == [[1.0, 0.0]]
+    assert observe(ByBrightness(), images, inside, DARK_AND_LIGHT).shares.tolist() == [[1.0, 0.0]]
 
 
 @pytest.fixture(scope="module")

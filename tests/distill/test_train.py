@@ -45,7 +45,7 @@ def exact():
 def test_a_student_learns_four_pairs_by_heart(exact, monkeypatch):
     monkeypatch.setattr(train, "REPORT_STEPS", 1)  # of each step the loss
     steps = []
-    student = fit_student(exact, 3, CONFIG, CPU, held_out=exact, on_step=steps.append)
+    student = fit_student(exact, CLASSES, CONFIG, CPU, held_out=exact, on_step=steps.append)
     assert (predict_labels(student, exact.images) == exact.first.numpy()).mean() > 0.97
     assert score_student(student, exact, 3) > 0.9
     assert steps[-1].done == steps[-1].total == 80 and steps[-1].values["loss"] < steps[0].values["loss"] / 2
@@ -56,7 +56,7 @@ def test_a_student_learns_four_pairs_by_heart(exact, monkeypatch):
 def test_before_training_classes_are_told_apart_and_expected_as_often_as_they_are_labelled(exact):
     """Else some seeds never learn the smallest classes: one in six students of toy faces found no eyes."""
     always_one = replace(exact, first=torch.ones_like(exact.first))
-    trainer = StudentTrainer(always_one, 3, replace(CONFIG, annotated=0.4), CPU, annotated=exact)
+    trainer = StudentTrainer(always_one, CLASSES, replace(CONFIG, annotated=0.4), CPU, annotated=exact)
     rows = trainer.student.head.weight.flatten(1)
     assert torch.allclose(rows @ rows.T, torch.eye(3), atol=1e-5)
     counts = torch.bincount(exact.first.flatten(), minlength=3)
@@ -65,14 +65,14 @@ def test_before_training_classes_are_told_apart_and_expected_as_often_as_they_ar
 
 
 def test_a_loss_that_counts_rare_classes_more_expects_them_as_often_as_it_counts_them(exact):
-    trainer = StudentTrainer(exact, 3, replace(CONFIG, loss="balanced"), CPU)
+    trainer = StudentTrainer(exact, CLASSES, replace(CONFIG, loss="balanced"), CPU)
     expected = torch.bincount(exact.first.flatten(), minlength=3) ** 0.75
     assert torch.allclose(trainer.student.head.bias.softmax(dim=0), expected / expected.sum(), atol=1e-3)
 
 
 def test_the_same_seed_gives_the_same_student(exact):
     config = replace(CONFIG, steps=3, augment=AugmentConfig())
-    first, same, other = (fit_student(exact, 3, replace(config, seed=seed), CPU) for seed in (0, 0, 1))
+    first, same, other = (fit_student(exact, CLASSES, replace(config, seed=seed), CPU) for seed in (0, 0, 1))
     for (name, one), two, three in zip(first.named_parameters(), same.parameters(), other.parameters(), strict=True):
         assert torch.equal(one, two), name
         assert not torch.equal(one, three), name
@@ -96,7 +96,7 @@ def test_held_out_pairs_are_scored_ten_times_and_of_short_trainings_less(exact, 
     at = []
     monkeypatch.setattr(train, "score_student", lambda net, pairs, n: at.append(len(told) + 1) or 0.5)
     told = []
-    fit_student(exact, 3, replace(CONFIG, steps=steps, batch=2), CPU, held_out=exact, on_step=told.append)
+    fit_student(exact, CLASSES, replace(CONFIG, steps=steps, batch=2), CPU, held_out=exact, on_step=told.append)
     assert at == scored
 
 
@@ -196,8 +196,8 @@ def test_a_missing_folder_of_photos_is_said_before_any_work(tiny_gan, teacher, t
 def test_the_labels_that_a_person_drew_correct_what_the_teacher_says(exact):
     always_one = replace(exact, first=torch.ones_like(exact.first))
     config = replace(CONFIG, annotated=0.75, steps=120)
-    student = fit_student(always_one, 3, config, CPU, annotated=exact)
-    alone = fit_student(always_one, 3, config, CPU)
+    student = fit_student(always_one, CLASSES, config, CPU, annotated=exact)
+    alone = fit_student(always_one, CLASSES, config, CPU)
     assert (predict_labels(alone, exact.images) == 1).all()
     right = [predict_labels(net, exact.images)[exact.first != 1] != 1 for net in (student, alone)]
     assert right[0].mean() > 0.8 and right[1].mean() == 0

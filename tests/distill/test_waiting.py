@@ -17,6 +17,7 @@ from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.train import REPORT_STEPS, fit_student
 from gseg_cli.distill.trainer import StudentTrainer
 from tests.far_device import FAR, allow_fused, waits
+from tests.tiny import CLASSES
 
 CPU = torch.device("cpu")
 CONFIG = DistillConfig(student="tiny", batch=8, microbatch=4, precision="fp32", augment=AugmentConfig(background=0.3))
@@ -34,7 +35,7 @@ def pairs():
 def test_a_step_waits_for_nothing(pairs, monkeypatch, loss):
     allow_fused(monkeypatch)
     monkeypatch.setattr(module, "autocast", lambda device, precision: nullcontext())  # knows no such device
-    trainer = StudentTrainer(pairs, 3, DistillConfig(**{**vars(CONFIG), "loss": loss}), FAR, annotated=pairs)
+    trainer = StudentTrainer(pairs, CLASSES, DistillConfig(**{**vars(CONFIG), "loss": loss}), FAR, annotated=pairs)
     with waits() as found:
         losses = [trainer.step(progress) for progress in (0.1, 0.5, 0.9)]
     assert not found and all(value.device == FAR for value in losses)
@@ -47,14 +48,14 @@ def test_a_step_of_every_student_waits_for_nothing_with_labelled_photos_too(pair
     allow_fused(monkeypatch)
     monkeypatch.setattr(module, "autocast", lambda device, precision: nullcontext())
     config = replace(CONFIG, student=student, input_size=32)
-    trainer = StudentTrainer(pairs, 3, config, FAR, annotated=pairs, labelled=pairs)
+    trainer = StudentTrainer(pairs, CLASSES, config, FAR, annotated=pairs, labelled=pairs)
     with waits() as found:
         losses = [trainer.step(progress) for progress in (0.1, 0.5)]
     assert not found and all(value.device == FAR for value in losses)
 
 
 def test_the_average_is_that_of_pytorch(pairs):
-    trainer = StudentTrainer(pairs, 3, CONFIG, CPU)
+    trainer = StudentTrainer(pairs, CLASSES, CONFIG, CPU)
 
     def move(averaged, current, count):
         get_ema_multi_avg_fn(min(CONFIG.ema, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
@@ -71,7 +72,7 @@ def test_the_average_is_that_of_pytorch(pairs):
 def test_the_loss_is_read_for_reports_and_stands_until_the_next(pairs):
     steps = []
     config = DistillConfig(**{**vars(CONFIG), "steps": 2 * REPORT_STEPS + 3})
-    fit_student(pairs, 3, config, CPU, on_step=steps.append)
+    fit_student(pairs, CLASSES, config, CPU, on_step=steps.append)
     losses = {step.done: step.values.get("loss") for step in steps}
     assert list(losses) == list(range(1, config.steps + 1)) and losses[REPORT_STEPS - 1] is None
     changes = [done for done in losses if done > 1 and losses[done] != losses[done - 1]]

@@ -87,7 +87,7 @@ def generator(faces, tmp_path_factory):
 def annotator(faces):
     """A person's stand-in: it labels pictures, and has learnt to on exact toy faces, not on the GAN's features."""
     config = DistillConfig(student="tiny", steps=150, batch=16, ema=0.9)
-    return fit_student(PairSet.exact(*faces), len(CLASSES), config, CPU)
+    return fit_student(PairSet.exact(*faces), CLASSES, config, CPU)
 
 
 @pytest.mark.slow
