@@ -6,6 +6,7 @@ import math
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 Status = Literal["success", "partial", "error"]
 EXIT_CODES: dict[Status, int] = {"success": 0, "partial": 3, "error": 1}
 
-
 _WIDEST = 1000  # columns
+MOST_ALIKE = 10  # errors of one hint
 
 
 class Output:
@@ -39,11 +40,11 @@ class Output:
         """Show what came out: `data` as JSON with `--json`, else `text`, a string or a Rich renderable.
 
         status "partial" (some inputs failed) makes the exit code 3, "error" makes it 1.
-        errors: one {"message", "hint"} per failed input; they also go to stderr.
+        errors: one {"message", "hint"} per failed input; they also go to stderr, of many with one hint the first.
         """
         self.exit_code = EXIT_CODES[status]
-        for error in errors:
-            self.show_error(error["message"] or "", error.get("hint"))
+        for hint, alike in groupby(errors, key=lambda error: error.get("hint")):
+            self._show_errors([error["message"] or "" for error in alike], hint)
         with to_stdout():
             if settings.json:
                 self.envelope(status, data, errors)
@@ -67,6 +68,14 @@ class Output:
         self.say(f"error: {_on_one_line(message)}")
         if hint:
             self.say(f"hint: {_on_one_line(hint)}")
+
+    def _show_errors(self, messages: list[str], hint: str | None) -> None:
+        """Of one hint, told once: hundreds of files may have the same fault."""
+        if hint and len(messages) > MOST_ALIKE:
+            messages[MOST_ALIKE:] = [f"{len(messages) - MOST_ALIKE:,} more like these, which --json lists"]
+        for message in messages[:-1]:
+            self.show_error(message, None)
+        self.show_error(messages[-1], hint)
 
     def envelope(self, status: Status, data: Mapping[str, Any], errors: Sequence[Mapping[str, str | None]]) -> None:
         """The one object that stdout holds with `--json`."""

@@ -225,6 +225,23 @@ def test_partly_done_is_code_3_and_says_so_on_both_streams(capsys):
     assert (out.exit_code, captured.out, captured.err) == (3, "1 mask\n", "error: b.png: broken\n")
 
 
+def test_of_many_errors_with_one_hint_the_first_are_told_and_the_hint_once(capsys):
+    def failed(names, hint):
+        return [{"message": f"{name}: broken", "hint": hint} for name in names]
+
+    new_output().result({}, errors=[*failed("abc", "mend them"), *failed("d", "look at it"), *failed("ef", None)])
+    assert capsys.readouterr().err.splitlines() == [
+        "error: a: broken", "error: b: broken", "error: c: broken", "hint: mend them", "error: d: broken",
+        "hint: look at it", "error: e: broken", "error: f: broken",
+    ]  # fmt: skip
+    new_output().result({}, errors=[*failed(range(40), "mend them"), *failed(range(40), None)])
+    told = capsys.readouterr().err.splitlines()
+    assert told[9:13] == [
+        "error: 9: broken", "error: 30 more like these, which --json lists", "hint: mend them", "error: 0: broken",
+    ]  # fmt: skip
+    assert len(told) == 12 + 40
+
+
 def test_a_full_disk_is_not_a_bug(describe_raises, capsys):
     describe_raises(OSError(errno.ENOSPC, "No space left on device", "masks/a.png"))
     assert main(["info", "x"]) == 1

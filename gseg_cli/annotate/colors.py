@@ -179,7 +179,8 @@ def _unknown_color(numbers: npt.NDArray[np.uint16], picture: _Picture, key: Colo
     count, name = picture.counts[commonest], format_color(tuple(color.tolist()))
     message = f"{where}: {count} pixels are {name}, which is not the colour of any class"
     nearest = f"{key.labels[row]} {format_color(tuple(key.colors[row].tolist()))}"
-    return GsegError(message, f"the nearest is {nearest}; draw in the class colours, without smoothing")
+    hint = f"the nearest is {nearest}; draw in the class colours, without smoothing, or change them in gseg.toml"
+    return GsegError(message, hint)
 
 
 def _fill_edges(picture: _Picture, labels: npt.NDArray[np.int16], key: ColorKey, where: str) -> list[str]:
