@@ -97,6 +97,7 @@ def export(source: Source, out: Path, options: Options, toolchain: Toolchain | N
     cannot be exported so; nothing is then written, and what was there before is still there. `check_export` is asked
     first.
     """
+    _check_page(source.card, options)
     calibration, pictures = _pictures(source.card, options)
     check = Check(source.label, source.judge, pictures)
     model = _verified_model(source, out, options, calibration, check, for_tensorrt=toolchain is not None)
@@ -127,12 +128,19 @@ def _add(origin: Path, name: str, options: Options) -> Exported:
     if options.triton:
         check_repository(options.triton, name, overwrite=options.overwrite)
     model = finish(*read_graph(origin))
+    _check_page(model.card, options)
     _check_versions(origin, name, model, options)
     if options.web:
         write_site(options.web, model)
     if options.triton:
         write_repository(options.triton, name, origin, model, batch=options.batch)
     return _exported(origin, model, options)
+
+
+def _check_page(card: ModelCard, options: Options) -> None:
+    if options.web and card.tile:
+        message = f"--web: a page looks at photos as a whole, and this model at tiles of {card.tile} pixels"
+        raise UsageError(message, "leave it out")
 
 
 def _check_versions(path: Path, name: str, model: Model, options: Options) -> None:

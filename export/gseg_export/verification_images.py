@@ -9,11 +9,13 @@ import numpy as np
 from PIL import Image
 
 from gseg_export.source import Images
+from gseg_runtime.detail import Detail
 from gseg_runtime.errors import GsegError, ImageError
 from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_photos, read_image
 from gseg_runtime.model_card import ModelCard
 from gseg_runtime.spread import spread
+from gseg_runtime.tiling import Tiling
 
 NUM_VERIFY = 64  # more of them find nothing new
 NUM_CALIBRATE = 128
@@ -119,7 +121,7 @@ def _read(paths: list[Path], card: ModelCard) -> tuple[list[Images], list[str]]:
     squares, broken = [], []
     for path in paths:
         try:
-            squares.append(_letterboxed(path, card))
+            squares.append(_square(path, card))
         except ImageError as error:
             broken.append(error.message)
     return squares, broken
@@ -132,6 +134,10 @@ def _broken(reasons: list[str]) -> ImageError:
     return ImageError("; ".join(reasons[:NUM_NAMED]) + rest, hint)
 
 
-def _letterboxed(path: Path, card: ModelCard) -> Images:
-    photo = read_image(path, min_size=card.input_size)
-    return Letterbox(photo.height, photo.width, card.input_size).apply(photo.pixels, card.fill, photo.box)
+def _square(path: Path, card: ModelCard) -> Images:
+    """Of tiles the one in the middle."""
+    detail = Detail(tile=card.tile)
+    photo = read_image(path, detail.num_needed(card.input_size))
+    frame = detail.frame(photo.height, photo.width, card.input_size)
+    picture = frame.apply(photo.pixels, card.fill, photo.box)
+    return picture[frame.squares[len(frame.squares) // 2]] if isinstance(frame, Tiling) else picture

@@ -108,6 +108,7 @@ def segment(
             min=1,
             metavar="PIXELS",
             help="Segment larger photos in overlapping tiles of so many pixels; needs a model with logits.",
+            show_default="those that the model learned from, if it did",
         ),
     ] = None,
     base: Annotated[

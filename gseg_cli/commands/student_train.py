@@ -54,6 +54,15 @@ def student_train(
     input_size: Annotated[
         int, typer.Option(min=8, help="Side of the pictures it learns from, in pixels; photos are shrunk to it.")
     ] = SUPERVISED_SIZE,
+    tile: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="PIXELS",
+            help="Learn from overlapping tiles of so many pixels of each photo, not from whole ones; gseg segment then "
+            "looks at such tiles.",
+        ),
+    ] = None,
     loss: LossOpt = DistillConfig.loss,
     steps: StepsOpt = DistillConfig.steps,
     minutes: MinutesOpt = DistillConfig.minutes,
@@ -77,7 +86,7 @@ def student_train(
     options = {
         "student": student, "input_size": input_size, "loss": loss, "steps": steps, "minutes": minutes, "batch": batch,
         "geometry": geometry, "mirror": mirror, "colour": colour, "background": background, "seed": seed,
-        "labelled": str(labelled.absolute()), "held_out": held_out,
+        "labelled": str(labelled.absolute()), "tile": tile, "held_out": held_out,
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     about_usual = None if resume or student else with_usual_student(given)

@@ -106,6 +106,7 @@ class StudentConfig:
     pairs: PairsConfig = field(default_factory=PairsConfig)
     train: DistillConfig = field(default_factory=DistillConfig)
     labelled: str | None = None  # folder of photos and masks
+    tile: int | None = None  # what it sees of those, in pixels; None sees whole photos
 
 
 def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
@@ -131,7 +132,8 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     augment = replace(augment, **_those(given, AugmentConfig))
     of_pairs = {"count": given.get("pairs", base.pairs.count), "size": given.get("pair_size", base.pairs.size)}
     pairs = replace(base.pairs, **_those({**given, **of_pairs}, PairsConfig))
-    return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled)
+    tile = given.get("tile", base.tile)
+    return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled, tile=tile)
 
 
 def configure_supervised(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
@@ -171,10 +173,12 @@ def from_saved(saved: Mapping[str, Any], where: Path) -> StudentConfig:
         check_values(StudentConfig, saved, where)
         for part, ranges in RANGES.items():
             check_ranges(saved[part], ranges, where, f"{part}.")
+        check_ranges(saved, {"tile": COUNT}, where)
         train = dict(saved["train"])
         train["augment"] = AugmentConfig(**train["augment"])
         pairs = PairsConfig(**saved["pairs"])
-        return StudentConfig(pairs=pairs, train=DistillConfig(**train), labelled=saved.get("labelled"))
+        others = {name: saved.get(name) for name in ("labelled", "tile")}
+        return StudentConfig(pairs=pairs, train=DistillConfig(**train), **others)
     except (KeyError, TypeError) as error:
         raise ConfigError(f"{where}: not the config of a student: {error}", EDITED) from error
 

@@ -15,6 +15,7 @@ from gseg_export.exported import Exported
 from gseg_export.graph import LABELS, LOGITS
 from gseg_export.to_onnx import from_network
 from gseg_export.verification_images import held_out_pairs
+from gseg_runtime.errors import UsageError
 from gseg_runtime.geometry import FILL
 from gseg_runtime.model_card import ModelCard, Parent
 
@@ -37,13 +38,15 @@ def export_student(
     options = options or Options()
     check_export(checkpoint, out, options, toolchain)
     net, classes, meta = load_student(checkpoint)
-    size = net.config.input_size
+    size, tile = net.config.input_size, meta.get("trained", {}).get("tile")
+    if tile and LOGITS not in outputs:
+        raise UsageError(f"{checkpoint}: its masks are joined from logits of tiles", "leave out --no-logits")
     options = replace(options, held_out=options.held_out or held_out_pairs(checkpoint.parent, size))
     parents = tuple(_parent(entry) for entry in [parent_of(checkpoint, KIND), *meta["parents"]])
     # The student was trained on squares; FILL is what surrounds a photo in them, in training as at run time.
     card = ModelCard(
         classes=classes, input_size=size, parents=parents, fill=FILL, quality=meta.get("quality", {}),
-        notices=tuple(meta.get("notices", ())),
+        notices=tuple(meta.get("notices", ())), resize="tiles" if tile else "letterbox", tile=tile,
         created_by=f"gseg {__version__}",
     )  # fmt: skip
     say(f"exporting {checkpoint} to {out}")

@@ -13,13 +13,16 @@ from gseg_cli.folder_description import check_whole
 from gseg_cli.gan.framing import frame_labels
 from gseg_cli.steps import OnStep, Step, ignore_step
 from gseg_runtime.class_map import IGNORE, ClassMap, composed
+from gseg_runtime.detail import Detail
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
-from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, has_shape, read_label_png
+from gseg_runtime.spread import spread
+from gseg_runtime.tiling import Tiling
 
 KIND = "labelled-photos"
+MOST_PIXELS = 2**28  # of all squares; there are six bytes of each
 LITTLE_LABELLED = 0.5  # of a photo's pixels
 
 
@@ -112,18 +115,21 @@ def read_labelled(
     size: int,
     on_step: OnStep = ignore_step,
     files: Sequence[tuple[Path, Path]] | None = None,
+    tile: int | None = None,
 ) -> PairSet:
     """The photos in squares of `size` as `gseg segment` sees them, with their labels. files: some of
-    `labelled_photos`, one at least; None takes all.
+    `labelled_photos`, one at least; None takes all. tile: as of `gseg segment --tile`; of very many tiles, some of each
+    photo.
 
     The indices of masks are those of `classes`, unless the folder names its own: then names decide. GsegError when it
     names one that is not in `classes`, or when a mask has another shape than its photo.
     """
     files = labelled_photos(folder) if files is None else files
     table = _table(folder, classes)
-    rows = []
+    most = max(1, MOST_PIXELS // (len(files) * size**2))
+    rows: list[tuple[Pixels, LabelMap]] = []
     for i, (photo, mask) in enumerate(files):
-        rows.append(_framed(photo, mask, table, size))
+        rows += spread(_squares(photo, mask, table, size, tile), most)
         on_step(Step(i + 1, len(files)))
     images, labels = zip(*rows, strict=True)
     return PairSet.exact(np.stack(images), np.stack(labels))
@@ -152,12 +158,15 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _framed(photo: Path, mask: Path, table: LabelMap, size: int) -> tuple[Pixels, LabelMap]:
+def _squares(photo: Path, mask: Path, table: LabelMap, size: int, tile: int | None) -> list[tuple[Pixels, LabelMap]]:
     pixels, labels = read_image(photo).pixels, _named_anew(read_label_png(mask), table, mask)
     height, width = pixels.shape[:2]
     check_shape(labels.shape, mask, (height, width), photo)
-    letterbox = Letterbox(height, width, size)
-    return letterbox.apply(pixels), frame_labels(labels, letterbox)
+    frame = Detail(tile=tile).frame(height, width, size)
+    picture, shown = frame.apply(pixels), frame_labels(labels, frame)
+    if not isinstance(frame, Tiling):
+        return [(picture, shown)]
+    return [(picture[where], shown[where]) for where in frame.squares]
 
 
 def _named_anew(labels: LabelMap, table: LabelMap, mask: Path) -> LabelMap:

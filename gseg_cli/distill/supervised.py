@@ -5,7 +5,7 @@ Supervised learning, for whoever has labelled some photos: the network, its augm
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_runtime.class_map import IGNORE, ClassMap
+from gseg_runtime.detail import Detail
 from gseg_runtime.errors import ConfigError, GsegError
 from gseg_runtime.label_map import Pixels, contact_sheet
 from gseg_runtime.spread import spread
@@ -62,13 +63,13 @@ def run_student_train(
     Nothing is written before all that can be wrong was looked at: GsegError for photos and masks that do not fit
     together, ConfigError for an input that the network cannot have, BackendUnavailable without pretrained weights.
     """
-    photos, kept = _read(classes, config, held_out)
+    photos = _Photos.read(classes, config, held_out)
     how = {**asdict(config), "classes": classes.to_json(), "held_out": held_out}
     run = open_run(runs_dir, KIND, how, parents_of(config.labelled), device)
-    run.picture(SHEET, draw_labelled(photos, classes))
+    run.picture(SHEET, draw_labelled(photos.ours, classes))
     say(f"look at {run.dir / SHEET}.png: the photos as the student sees them, with their labels")
     with run.held():
-        return _train(photos, kept, classes, config, run, device, say=say, on_step=on_step)
+        return _train(photos, classes, config, run, device, say=say, on_step=on_step)
 
 
 def resume_student_train(
@@ -104,8 +105,8 @@ def resume_student_train(
         return _outcome(run)
     with run.held():
         say(f"{run.dir}: resuming")
-        photos, kept = _read(classes, config, held_out)
-        return _train(photos, kept, classes, config, run, device, resume=True, say=say, on_step=on_step)
+        photos = _Photos.read(classes, config, held_out)
+        return _train(photos, classes, config, run, device, resume=True, say=say, on_step=on_step)
 
 
 def _classes_of(saved: Mapping[str, Any], where: Path) -> ClassMap:
@@ -135,25 +136,36 @@ def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
     return with_legend(contact_sheet(rows, CELL), classes)
 
 
-def _read(classes: ClassMap, config: StudentConfig, held_out: int) -> tuple[PairSet, PairSet | None]:
-    """The photos to learn from, and those to measure on, as large as the student will segment them: people may paint on
-    while it trains. GsegError for whatever does not fit together.
-    """
-    train = config.train
-    assert config.labelled and train.input_size  # the command names a folder, and `configure_supervised` a size
-    net = NetConfig(size=train.student, num_classes=len(classes), input_size=train.input_size)
-    start_student(net)
-    folder = Path(config.labelled)
-    ours, others = split(labelled_photos(folder), held_out)
-    photos = read_labelled(folder, classes, train.input_size, files=ours)
-    _check_learnable(photos, classes, f"{folder}: {'the masks left to learn from' if others else 'the masks'}")
-    if not others:
-        return photos, None
-    kept = read_labelled(folder, classes, segmented_size(net, train.augment), files=others)
-    if (kept.first == IGNORE).all():
-        message = f"{others[0][1]}: nothing is labelled on what is held out, so nothing can be measured"
-        raise GsegError(message, "hold out more, or label the photo")
-    return photos, kept
+@dataclass(frozen=True)
+class _Photos:
+    """ours: to learn from; others: to measure on, as large as the student will segment them. In squares, of which
+    photos in tiles have many. num_ours, num_others: of the photos themselves."""
+
+    ours: PairSet
+    num_ours: int
+    others: PairSet | None
+    num_others: int
+
+    @classmethod
+    def read(cls, classes: ClassMap, config: StudentConfig, held_out: int) -> "_Photos":
+        """All at once: people may paint on while it trains. GsegError for whatever does not fit together."""
+        train, tile = config.train, config.tile
+        assert config.labelled and train.input_size  # the command names a folder, and `configure_supervised` a size
+        Detail(tile=tile).check(train.input_size)
+        net = NetConfig(size=train.student, num_classes=len(classes), input_size=train.input_size)
+        start_student(net)
+        folder = Path(config.labelled)
+        ours, others = split(labelled_photos(folder), held_out)
+        photos = read_labelled(folder, classes, train.input_size, files=ours, tile=tile)
+        _check_learnable(photos, classes, f"{folder}: {'the masks left to learn from' if others else 'the masks'}")
+        if not others:
+            return cls(photos, len(ours), None, 0)
+        size = train.input_size if tile else segmented_size(net, train.augment)
+        kept = read_labelled(folder, classes, size, files=others, tile=tile)
+        if (kept.first == IGNORE).all():
+            message = f"{others[0][1]}: nothing is labelled on what is held out, so nothing can be measured"
+            raise GsegError(message, "hold out more, or label the photo")
+        return cls(photos, len(ours), kept, len(others))
 
 
 def _check_learnable(photos: PairSet, classes: ClassMap, what: str) -> None:
@@ -164,8 +176,7 @@ def _check_learnable(photos: PairSet, classes: ClassMap, what: str) -> None:
 
 
 def _train(
-    photos: PairSet,
-    kept: PairSet | None,
+    photos: _Photos,
     classes: ClassMap,
     config: StudentConfig,
     run: Run,
@@ -179,33 +190,35 @@ def _train(
         say(f"warning: {warning}")
     for line in about_sides(classes) if config.train.augment.mirror else ():
         say(line)
-    student = fit_student(photos, classes, config.train, device, run=run, resume=resume, on_step=on_step)
-    student = with_larger_input(student, config.train.augment)
-    measured = _measured(student, kept, classes, run, say) if kept else None
+    student = fit_student(photos.ours, classes, config.train, device, run=run, resume=resume, on_step=on_step)
+    if not config.tile:  # all tiles are at one scale
+        student = with_larger_input(student, config.train.augment)
+    measured = _measured(student, photos, classes, run, say) if photos.others else None
     about = {
         "trained": asdict(config), "parents": labelled_of(run), "notices": notices(config),
-        "num_photos": len(photos), "quality": {"held_out_miou": measured.miou} if measured else {},
+        "num_photos": photos.num_ours, "quality": {"held_out_miou": measured.miou} if measured else {},
         "held_out": measured and asdict(measured),
     }  # fmt: skip
     finish(run, student, classes, about)
     return _outcome(run)
 
 
-def _measured(student: Student, photos: PairSet, classes: ClassMap, run: Run, say: Say) -> HeldOut:
-    measured, predicted = measure(student, photos, classes)
-    run.picture(HELD_OUT_SHEET, draw_held_out(photos, predicted, classes))
+def _measured(student: Student, photos: _Photos, classes: ClassMap, run: Run, say: Say) -> HeldOut:
+    assert photos.others
+    measured, predicted = measure(student, photos.others, classes)
+    run.picture(HELD_OUT_SHEET, draw_held_out(photos.others, predicted, classes))
     say(f"look at {run.dir / HELD_OUT_SHEET}.png: photos it did not learn from, their labels, and what it says")
-    return measured
+    return replace(measured, photos=photos.num_others)
 
 
-def _about_classes(photos: PairSet, classes: ClassMap) -> list[str]:
+def _about_classes(photos: _Photos, classes: ClassMap) -> list[str]:
     """Those that the student will not find, or hardly: game characters' hats, shown by one photo of ten, had IoU 0."""
     warnings = []
     for label, name in enumerate(classes.names):
-        num_shown = int((photos.first == label).flatten(1).any(dim=1).sum())
+        num_shown = int((photos.ours.first == label).flatten(1).any(dim=1).sum())
         if not num_shown:
             warnings.append(f"class {name} is labelled on no photo; the student never predicts it")
-        elif num_shown == 1 < len(photos):
+        elif num_shown == 1 < photos.num_ours:
             warnings.append(f"class {name} is labelled on one photo only; label more that show it, to have it found")
     return warnings
 

@@ -23,6 +23,11 @@ class CenterCrop:
     size: int
 
     @property
+    def outer(self) -> tuple[int, int]:
+        """Height and width of the square."""
+        return self.size, self.size
+
+    @property
     def window(self) -> tuple[slice, slice]:
         """Rows and columns of the square that the photo takes: all."""
         return slice(0, self.size), slice(0, self.size)
@@ -72,8 +77,8 @@ def check_fit(fit: str) -> None:
 
 
 def frame_labels(labels: LabelMap, framing: Framing) -> LabelMap:
-    """A photo's label map in the square, uint8 [size, size]: 255 where the photo is not."""
-    square = np.full((framing.size, framing.size), IGNORE, np.uint8)
+    """A photo's label map in the square, uint8 [size, size], or what tiles are cut from: 255 where the photo is not."""
+    square = np.full(framing.outer, IGNORE, np.uint8)
     rows, columns = framing.window
     shown = labels[_middle(*labels.shape)] if isinstance(framing, CenterCrop) else labels
     square[framing.window] = resize_labels(shown, (rows.stop - rows.start, columns.stop - columns.start))

@@ -85,6 +85,8 @@ def run_bench(
         folder = Path(temporary)
         paths = made_up_photos(folder / "photos", count) if photos is None else list_photos(photos)[:count]
         detail = segmenter.loaded.detail()
+        if detail.tile is not None:
+            raise GsegError("gseg bench times whole photos, and this model looks at tiles", "time gseg segment instead")
         work = PhotoWork(FolderFiles(stages), segmenter.card, segmenter.model_sha256, Extras(), detail)
         # Masks of their own: a file system takes longer over a name that is written again and again.
         jobs = [Job(path, Path(f"{index}.png")) for index, path in enumerate(paths)]

@@ -83,8 +83,8 @@ class FolderOptions:
         _ = self.detail, self.decoding
 
     def of(self, model: LoadedModel) -> "FolderOptions":
-        """The same with the edges that are usual for the model, where none are named."""
-        return replace(self, edges=model.detail(self.edges, self.tile).edges)
+        """The same with the edges and tiles that are usual for the model, where none are named."""
+        return replace(self, **vars(model.detail(self.edges, self.tile)))
 
     @property
     def _shows_parts(self) -> bool:

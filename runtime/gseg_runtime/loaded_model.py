@@ -60,8 +60,10 @@ class LoadedModel:
             raise GsegError(message, "export it again with gseg export")
 
     def detail(self, edges: Edges | None = None, tile: int | None = None) -> Detail:
-        """As of `Detail`. edges: None are smooth ones where the model has logits."""
-        return Detail(edges or ("smooth" if LOGITS in self.backend.outputs else "nearest"), tile)
+        """As of `Detail`. edges: None are smooth ones where the model has logits. tile: None are those that the model
+        learned from, if it did."""
+        usual: Edges = "smooth" if LOGITS in self.backend.outputs else "nearest"
+        return Detail(edges or usual, self.card.tile if tile is None else tile)
 
     def require(self, *, confidence: bool, logits: bool) -> None:
         """GsegError when `infer` cannot be asked for these."""

@@ -28,7 +28,8 @@ class ModelCard:
     input_size: int  # the square input's side in pixels
     parents: tuple[Parent, ...] = ()
     quality: Mapping[str, float] = field(default_factory=dict)  # for instance {"mean_iou": 0.7}, on held-out images
-    resize: str = "letterbox"  # how a photo comes into the square: geometry.Letterbox
+    resize: str = "letterbox"  # how a photo comes into the square: geometry.Letterbox, or tiles.Tiling for "tiles"
+    tile: int | None = None  # of a photo, in pixels: what the square shows of a larger one
     fill: tuple[int, int, int] = (128, 128, 128)  # RGB beside the photo
     precision: str = "fp32"
     input: str = "uint8 NHWC RGB"
@@ -42,8 +43,10 @@ class ModelCard:
             raise ModelCardError(f"model card: input_size: expected a number of pixels, got {self.input_size!r}")
         if not isinstance(self.precision, str):
             raise ModelCardError(f"model card: precision: expected a text, got {self.precision!r}")
-        if self.resize != "letterbox":
-            raise ModelCardError(f"model card: resize: expected letterbox, got {self.resize!r}", _UPGRADE)
+        if self.resize not in ("letterbox", "tiles"):
+            raise ModelCardError(f"model card: resize: expected letterbox or tiles, got {self.resize!r}", _UPGRADE)
+        if (self.resize == "tiles") != (isinstance(self.tile, int) and self.tile >= self.input_size):
+            raise ModelCardError(f"model card: tile: expected pixels, and resize tiles, got {self.tile!r}")
         if len(self.fill) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in self.fill):
             raise ModelCardError(f"model card: fill: expected three numbers from 0 to 255, got {self.fill!r}")
 
@@ -52,9 +55,9 @@ class ModelCard:
         data = {"format": self.format, "created_by": self.created_by, **asdict(self)}
         parents = [asdict(parent) for parent in self.parents]
         data |= {"classes": self.classes.to_json(), "parents": parents, "fill": list(self.fill)}
-        if not data.pop("notices"):
-            return data
-        return {**data, "notices": list(self.notices)}
+        usual = {"notices": (), "tile": None}  # is left out
+        data = {key: value for key, value in data.items() if key not in usual or value != usual[key]}
+        return {**data, "notices": list(self.notices)} if self.notices else data
 
     @classmethod
     def from_json(cls, data: Any) -> "ModelCard":

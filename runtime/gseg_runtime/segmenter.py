@@ -12,7 +12,6 @@ from gseg_runtime.detail import Edges
 from gseg_runtime.errors import GsegError, at_least_one
 from gseg_runtime.files import sha256_file
 from gseg_runtime.folder import FolderOptions, FolderReport, OnImage, segment_into
-from gseg_runtime.geometry import Letterbox
 from gseg_runtime.images import read_image
 from gseg_runtime.label_map import LabelMap, Pixels
 from gseg_runtime.loaded_model import LoadedModel
@@ -112,7 +111,7 @@ class Segmenter:
         images = [_check_pixels(image) for image in images]
         letterboxes = [detail.frame(image.shape[0], image.shape[1], size) for image in images]
         squares = [letterbox.apply(image, self.card.fill) for letterbox, image in zip(letterboxes, images, strict=True)]
-        if tile is not None:
+        if detail.tile is not None:
             both = zip(squares, letterboxes, strict=True)
             inferences = (infer_photo(self._model, *each, detail, confidence=confidence) for each in both)
             return [inference.prediction(0, box) for inference, box in zip(inferences, letterboxes, strict=True)]
@@ -127,9 +126,10 @@ class Segmenter:
 
     def segment_file(self, path: Path | str) -> LabelMap:
         """The label map of a picture, as large as it is displayed. ImageError when the picture cannot be read."""
-        photo = read_image(Path(path), min_size=self.card.input_size)
-        letterbox = Letterbox(photo.height, photo.width, self.card.input_size)
-        square, detail = letterbox.apply(photo.pixels, self.card.fill, photo.box), self._model.detail()
+        detail, size = self._model.detail(), self.card.input_size
+        photo = read_image(Path(path), min_size=detail.num_needed(size))
+        letterbox = detail.frame(photo.height, photo.width, size)
+        square = letterbox.apply(photo.pixels, self.card.fill, photo.box)
         self._check_open()
         return infer_photo(self._model, square, letterbox, detail, confidence=False).prediction(0, letterbox).labels
 

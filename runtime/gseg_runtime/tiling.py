@@ -29,6 +29,12 @@ class Tiling(Letterbox):
         """Rows and columns where squares begin. Each covers half of the next one at least, and no pixel is left out."""
         return _places(self.outer[0], self.size), _places(self.outer[1], self.size)
 
+    @property
+    def squares(self) -> list[tuple[slice, slice]]:
+        """Rows and columns of all squares."""
+        tops, lefts = self.places
+        return [(slice(y, y + self.size), slice(x, x + self.size)) for y in tops for x in lefts]
+
 
 def _places(length: int, size: int) -> list[int]:
     steps = math.ceil((length - size) / max(1, size // 2))

@@ -13,6 +13,7 @@ from PIL import Image
 
 from gseg_cli.app import main
 from gseg_cli.checkpoint import read_meta
+from gseg_cli.distill import labelled_photos as module
 from gseg_cli.distill import stage
 from gseg_cli.distill.config import (
     GEOMETRIES,
@@ -28,7 +29,7 @@ from gseg_cli.distill.student import load_student
 from gseg_cli.distill.trainer import StudentTrainer, chunk_counts
 from gseg_cli.gan.load import load_generator
 from gseg_cli.project import Project
-from gseg_runtime.class_map import ClassMap
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.label_map import write_label_png
@@ -44,6 +45,20 @@ def write_photo(folder, name, labels, classes=CLASSES):
     pixels = np.repeat(labels[..., None] * 100, 3, axis=2).astype(np.uint8)
     Image.fromarray(pixels).save(folder / "images" / f"{name}.png")
     write_label_png(folder / "masks" / f"{name}.png", labels, classes)
+
+
+def test_photos_in_tiles_are_shown_piece_by_piece_and_of_very_many_pieces_some_of_each_photo(tmp_path, monkeypatch):
+    labels = np.random.default_rng(0).integers(0, 3, (40, 64), np.uint8)
+    write_photo(tmp_path, "large", labels)
+    write_photo(tmp_path, "small", labels[:10, :12].copy())
+    pairs = read_labelled(tmp_path, CLASSES, 16, tile=16)
+    tiles, whole = pairs.first[:-1].numpy(), pairs.first[-1].numpy()  # the small photo fills its square alone
+    assert len(tiles) == 4 * 7 and np.isin(tiles, labels).all() and (whole == IGNORE).any()
+    assert (tiles[0] == labels[:16, :16]).all() and (tiles[-1] == labels[-16:, -16:]).all()
+    assert (pairs.images[:-1, ..., 0].numpy() == tiles * 100).all()
+    monkeypatch.setattr(module, "MOST_PIXELS", 10 * 16**2)
+    few = read_labelled(tmp_path, CLASSES, 16, tile=16).first
+    assert len(few) == 5 + 1 and (few[0].numpy() == tiles[0]).all() and (few[4].numpy() == tiles[-1]).all()
 
 
 @pytest.fixture

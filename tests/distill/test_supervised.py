@@ -70,6 +70,38 @@ def test_one_that_knows_imagenet_segments_larger_pictures_than_it_learned_from(f
     assert read_card(model).input_size == load_student(done.checkpoint)[0].config.input_size == 160
 
 
+def test_a_student_of_tiles_learns_and_segments_them(tmp_path, capsys):
+    """Dots of two pixels, which nothing shows of a whole photo of ten times the network's input."""
+    rng, dots = np.random.default_rng(0), tmp_path / "dots"
+    for part in ("images", "masks"):
+        (dots / part).mkdir(parents=True)
+    for i in range(4):
+        labels = rng.integers(0, 2, (60, 80), np.uint8).repeat(2, axis=0).repeat(2, axis=1)
+        Image.fromarray((labels * 200 + 20)[..., None].repeat(3, axis=2)).save(dots / "images" / f"{i}.png")
+        write_label_png(dots / "masks" / f"{i}.png", labels, CLASSES)
+    told = ["--classes", "background,light", "--steps", "60", "--runs", str(tmp_path / "runs"), "--held-out", "1"]
+    assert main(["student-train", str(dots), *SMALL, *told, "--tile", "16", "--json"]) == 0
+    data = json.loads(capsys.readouterr().out)["data"]
+    assert data["photos"] == 3 and data["held_out"]["photos"] == 1 and data["held_out"]["miou"] > 0.9
+    model, again = tmp_path / "model.onnx", ["--overwrite", "-o", str(tmp_path / "model.onnx")]
+    assert main(["export", data["checkpoint"], *again, "--verify", str(dots / "images")]) == 0
+    assert read_card(model).tile == 16
+    assert main(["segment", str(dots / "images"), "-o", str(tmp_path / "out"), "--model", str(model)]) == 0
+    for i in range(4):
+        mask, truth = (read_label_png(where / f"{i}.png") for where in (tmp_path / "out", dots / "masks"))
+        assert (mask == truth).mean() > 0.9
+    for wrong, message in (
+        (["--no-logits"], "joined from logits of tiles"),
+        (["--web", str(tmp_path / "web")], "--web"),
+    ):
+        assert main(["export", data["checkpoint"], *again, *wrong]) == 2
+        assert message in capsys.readouterr().err
+    assert main(["student-train", str(dots), "--runs", str(tmp_path / "runs"), "--resume", "--tile", "20"]) == 1
+    assert "tile was 16 when this run started, now 20" in capsys.readouterr().err
+    assert main(["student-train", str(dots), *SMALL, *told, "--tile", "12"]) == 2
+    assert "at least the 16 pixels" in capsys.readouterr().err
+
+
 def test_its_file_says_what_it_learned_from(folder, tmp_path):
     done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
     meta = read_meta(done.checkpoint)

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -19,6 +20,12 @@ def test_a_card_survives_json() -> None:
     assert ModelCard.from_json(json.loads(json.dumps(CARD.to_json()))) == CARD
 
 
+def test_a_card_of_tiles_survives_json_and_others_say_nothing_of_them() -> None:
+    card = replace(CARD, resize="tiles", tile=256)
+    assert ModelCard.from_json(json.loads(json.dumps(card.to_json()))) == card
+    assert "tile" not in CARD.to_json()
+
+
 def test_keys_of_later_versions_of_the_same_format_are_passed_over() -> None:
     assert ModelCard.from_json({**CARD.to_json(), "licence": "CC0"}) == CARD
 
@@ -30,7 +37,11 @@ def test_keys_of_later_versions_of_the_same_format_are_passed_over() -> None:
         ({"format": "1"}, "format '1'"),
         ({"classes": []}, "expected 1 to 255"),
         ({"input_size": "64"}, "input_size"),
-        ({"resize": "stretch"}, "resize: expected letterbox, got 'stretch'"),
+        ({"resize": "stretch"}, "resize: expected letterbox or tiles, got 'stretch'"),
+        ({"resize": "tiles"}, "tile: expected pixels"),
+        ({"resize": "tiles", "tile": 9.5}, "tile: expected pixels"),
+        ({"resize": "tiles", "tile": 1}, "tile: expected pixels"),
+        ({"tile": 512}, "tile: expected pixels, and resize tiles, got 512"),
         ({"fill": [0, 0, 300]}, "fill"),
         ({"precision": ["fp32"]}, "precision: expected a text"),
         ({"fill": 3}, "not iterable"),

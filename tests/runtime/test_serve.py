@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import MakePhoto
+from conftest import MakeModel, MakePhoto
 from PIL import Image
 
 pytest.importorskip("starlette")
@@ -104,6 +104,19 @@ def test_a_jpeg_that_no_eighth_divides_is_answered_as_the_same_png(asker: TestCl
         masks.append(np.asarray(Image.open(io.BytesIO(answer.content))))
     jpeg, png = masks
     assert len(np.unique(png)) > 1 and (jpeg == png).mean() > 0.999
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_model_of_tiles_answers_with_what_segment_writes(
+    make_model: MakeModel, client: MakeClient, make_photo: MakePhoto, tmp_path: Path, batch: int
+) -> None:
+    photo, small = make_photo(tmp_path / "in" / "x.png", 80, 190), make_photo(tmp_path / "in" / "y.png", 20, 30)
+    with Segmenter.load(make_model(logits=True, resize="tiles", tile=40), "cpu", batch=batch) as segmenter:
+        segmenter.segment_folder(tmp_path / "in", tmp_path / "masks")
+        asker = client(model=segmenter.loaded)
+        for path in (photo, small):
+            answer = asker.post("/segment", content=path.read_bytes())
+            assert answer.content == (tmp_path / "masks" / path.name).read_bytes()
 
 
 @pytest.mark.parametrize("batch", [1, 4])

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import INPUT_SIZE, MakePhoto
+from conftest import INPUT_SIZE, MakeModel, MakePhoto
 from PIL import Image
 
 from gseg_cli.app import main
@@ -89,6 +89,44 @@ def test_a_folder_in_tiles_is_as_predicted(
     np.testing.assert_array_equal(read_label_png(tmp_path / "out" / "small.png"), small.labels)
     lines = (tmp_path / "out" / "gseg-manifest.jsonl").read_text().splitlines()
     assert [json.loads(line)["settings"] for line in lines] == [{"edges": "smooth", "tile": 32}] * 2
+
+
+@pytest.fixture(scope="session")
+def of_tiles(make_model: MakeModel) -> Path:
+    return make_model(logits=True, resize="tiles", tile=40)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_model_that_learned_from_tiles_looks_at_such_tiles_unless_told_otherwise(
+    of_tiles: Path, model_with_logits: Path, tmp_path: Path, batch: int
+) -> None:
+    (tmp_path / "in").mkdir()
+    photo, pixels = tmp_path / "in" / "x.png", blocks(90, 150, side=5)
+    Image.fromarray(pixels).save(photo)
+    with Segmenter.load(model_with_logits, "cpu") as plain:
+        expected, other = (plain.predict([pixels], tile=tile)[0].labels for tile in (40, 64))
+    with Segmenter.load(of_tiles, "cpu", batch=batch) as tiled:
+        assert tiled.segment_folder(tmp_path / "in", tmp_path / "out").done == 1
+        np.testing.assert_array_equal(tiled.segment([pixels])[0], expected)
+        np.testing.assert_array_equal(tiled.segment_file(photo), expected)
+        np.testing.assert_array_equal(tiled.predict([pixels], tile=64)[0].labels, other)
+    np.testing.assert_array_equal(read_label_png(tmp_path / "out" / "x.png"), expected)
+    (entry,) = map(json.loads, (tmp_path / "out" / "gseg-manifest.jsonl").read_text().splitlines())
+    assert entry["settings"] == {"edges": "smooth", "tile": 40}
+
+
+def test_what_a_model_of_tiles_cannot_do_is_said(
+    of_tiles: Path, make_model: MakeModel, make_photo: MakePhoto, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_photo(tmp_path / "in" / "x.png", 80, 90)
+    call = ["segment", str(tmp_path / "in"), "-o", str(tmp_path / "out"), "--model"]
+    assert main([*call, str(of_tiles), "--edges", "guided"]) == 2
+    assert "guided does not go with tiles" in capsys.readouterr().err
+    assert main([*call, str(make_model(resize="tiles", tile=40))]) == 1
+    assert "without logits" in capsys.readouterr().err
+    assert main(["bench", "--model", str(of_tiles), "--photos", str(tmp_path / "in")]) == 1
+    assert "whole photos" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
 
 
 def test_resume_does_not_mix_tiles_of_two_sizes(segmenter: Segmenter, make_photo: MakePhoto, tmp_path: Path) -> None:

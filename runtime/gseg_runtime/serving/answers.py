@@ -7,6 +7,7 @@ from typing import Literal, get_args
 
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.coco_rle import coco_annotations
+from gseg_runtime.detail import Detail
 from gseg_runtime.enlarged import Enlarged
 from gseg_runtime.errors import UsageError
 from gseg_runtime.extras import overlay_suffix
@@ -54,10 +55,10 @@ def parse_form(text: str) -> Form:
     raise UsageError(f"as: expected one of {', '.join(FORMS)}, got {text!r}")
 
 
-def receive(data: bytes, card: ModelCard, how: Decoding | None) -> Received:
-    """Decode and letterbox; ImageError when `data` is no picture, or a larger one than is wanted."""
-    photo = decode_image(data, _PHOTO, card.input_size, how)
-    letterbox = Letterbox(photo.height, photo.width, card.input_size)
+def receive(data: bytes, card: ModelCard, detail: Detail, how: Decoding | None) -> Received:
+    """Decode and frame; ImageError when `data` is no picture, or a larger one than is wanted."""
+    photo = decode_image(data, _PHOTO, detail.num_needed(card.input_size), how)
+    letterbox = detail.frame(photo.height, photo.width, card.input_size)
     return Received(data, how, letterbox.apply(photo.pixels, card.fill, photo.box), letterbox)
 
 

@@ -13,6 +13,7 @@ from gseg_runtime.loaded_model import LoadedModel
 from gseg_runtime.prediction import Inference
 from gseg_runtime.serving.answers import Answer, Form, Received, answer, receive
 from gseg_runtime.serving.gatherer import Gatherer
+from gseg_runtime.tiles import Tiled, infer_photo
 
 T = TypeVar("T")
 
@@ -30,9 +31,10 @@ class Pipeline:
     def __init__(
         self, model: LoadedModel, num_workers: int, limit: int, on_batch: Callable[[int], None] = lambda count: None
     ) -> None:
-        self._model, self._limit = model, limit
+        self._model, self._limit, self._detail = model, limit, model.detail()
         self._pool = ThreadPoolExecutor(num_workers, "photos")
-        self._gatherer = Gatherer(model, on_batch) if model.batch > 1 else None
+        # A photo in tiles makes batches of its own.
+        self._gatherer = Gatherer(model, on_batch) if model.batch > 1 and self._detail.tile is None else None
         self.num_in_hand = 0
 
     @contextmanager
@@ -50,16 +52,16 @@ class Pipeline:
         """data: a picture file. ImageError when it is none, GsegError when the engine fails."""
         if self._gatherer is None:
             return await self._in_thread(partial(self._whole, data, form, how))
-        received = await self._in_thread(partial(receive, data, self._model.card, how))
+        received = await self._in_thread(partial(receive, data, self._model.card, self._detail, how))
         inference, index = await self._gatherer.infer(received.square)
         return await self._in_thread(partial(self._answer, received, inference, index, form))
 
     def _whole(self, data: bytes, form: Form, how: Decoding | None) -> Answer:
-        received = receive(data, self._model.card, how)
-        inference = self._model.infer(received.square[None], logits=self._model.detail().needs_logits)
+        received = receive(data, self._model.card, self._detail, how)
+        inference = infer_photo(self._model, received.square, received.letterbox, self._detail, confidence=False)
         return self._answer(received, inference, 0, form)
 
-    def _answer(self, received: Received, inference: Inference, index: int, form: Form) -> Answer:
+    def _answer(self, received: Received, inference: Inference | Tiled, index: int, form: Form) -> Answer:
         return answer(received, inference.prediction(index, received.letterbox), self._model.card.classes, form)
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
