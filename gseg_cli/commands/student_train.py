@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gseg_cli.distill.config import SUPERVISED_SIZE, AugmentConfig, DistillConfig, configure_supervised
+from gseg_cli.distill.config import (
+    MOST_STEPS,
+    PRETRAINED_STEPS,
+    STEPS_PER_PHOTO,
+    SUPERVISED_SIZE,
+    AugmentConfig,
+    DistillConfig,
+    configure_supervised,
+)
 from gseg_cli.options import (
     BackgroundOpt,
     ColourOpt,
@@ -18,7 +26,6 @@ from gseg_cli.options import (
     ResumeRunOpt,
     RunsOpt,
     SeedOpt,
-    StepsOpt,
     StudentOpt,
     export_words,
     is_given,
@@ -64,7 +71,15 @@ def student_train(
         ),
     ] = None,
     loss: LossOpt = DistillConfig.loss,
-    steps: StepsOpt = DistillConfig.steps,
+    steps: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Number of training steps.",
+            show_default=f"{DistillConfig.steps}; of lite0 {STEPS_PER_PHOTO} for each photo, {PRETRAINED_STEPS} to "
+            f"{MOST_STEPS}",
+        ),
+    ] = DistillConfig.steps,
     minutes: MinutesOpt = DistillConfig.minutes,
     batch: Annotated[int, typer.Option(min=2, help="Photos per training step.")] = DistillConfig.batch,
     geometry: GeometryOpt = "aligned",
@@ -90,10 +105,10 @@ def student_train(
     }  # fmt: skip
     given = {name: value for name, value in options.items() if is_given(context, name)}
     about_usual = None if resume or student else with_usual_student(given)
-    config = configure_supervised(given)
+    configure_supervised(given)  # before anything takes time
 
     from gseg_cli.device import pick_device
-    from gseg_cli.distill.labelled_photos import about_labelled
+    from gseg_cli.distill.labelled_photos import about_labelled, labelled_photos
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.supervised import resume_student_train, run_student_train
     from gseg_cli.memory import keep_freed_memory
@@ -114,6 +129,8 @@ def student_train(
         else:
             out.say(about_usual or f"student: {student}")
             named = _classes(labelled, classes)
+            num_photos = len(labelled_photos(labelled)) - held_out
+            config = configure_supervised(given, num_photos=num_photos)
             config = settle_precision(config, input_size, where, precision_trials(), out.say)
             trained = run_student_train(named, config, runs, where, held_out=held_out, say=out.say, on_step=on_step)
     _show(out, trained)

@@ -22,6 +22,7 @@ PRETRAINED_PAIRS = 2000  # each is seen once
 # Of a student that learns from labelled photos alone.
 SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
 SUPERVISED_SIZE = 128  # side of the pictures it learns from
+STEPS_PER_PHOTO, MOST_STEPS = 25, 1000  # where it knows ImageNet: benchmarks/public_photos.md
 PHOTOS_GEOMETRY = "paper"  # of a pretrained student of labelled photos: benchmarks/input_size.md
 
 
@@ -136,9 +137,13 @@ def configure(given: Mapping[str, Any], base: StudentConfig | None = None) -> St
     return StudentConfig(pairs=pairs, train=replace(train, augment=augment), labelled=labelled, tile=tile)
 
 
-def configure_supervised(given: Mapping[str, Any], base: StudentConfig | None = None) -> StudentConfig:
-    """As `configure`, for a student of labelled photos alone."""
+def configure_supervised(
+    given: Mapping[str, Any], base: StudentConfig | None = None, num_photos: int = 0
+) -> StudentConfig:
+    """As `configure`, for a student of so many labelled photos alone."""
     usual = {} if base else {"input_size": SUPERVISED_SIZE}
+    if not base and given.get("student") == PRETRAINED and "minutes" not in given:
+        usual["steps"] = min(max(PRETRAINED_STEPS, STEPS_PER_PHOTO * num_photos), MOST_STEPS)
     return configure({**usual, **given, **SUPERVISED}, base)
 
 

@@ -102,6 +102,15 @@ def test_a_student_of_tiles_learns_and_segments_them(tmp_path, capsys):
     assert "at least the 16 pixels" in capsys.readouterr().err
 
 
+def test_one_that_knows_imagenet_learns_longer_from_more_photos_unless_told_how_long():
+    def steps(num_photos, **given):
+        return configure_supervised({"student": "lite0", **given}, num_photos=num_photos).train.steps
+
+    assert [steps(count) for count in (1, 10, 20, 40, 4000)] == [250, 250, 500, 1000, 1000]
+    assert steps(40, steps=7) == 7 and steps(40, student="tiny") == configure_supervised({}).train.steps
+    assert configure_supervised({"student": "lite0", "minutes": 2.0}, num_photos=40).train.minutes == 2
+
+
 def test_its_file_says_what_it_learned_from(folder, tmp_path):
     done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
     meta = read_meta(done.checkpoint)

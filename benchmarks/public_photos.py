@@ -1,0 +1,271 @@
+"""Students of labelled photos on data sets that anybody can fetch: parts of cars, and crops and weeds of a field.
+
+    python -m benchmarks.public_photos --cars DIR --weeds DIR [--draws 2]
+
+DIRs are clones of https://github.com/dsmlr/Car-Parts-Segmentation and https://github.com/cwfid/dataset. Students learn
+from some of the photos that these keep for training, and are measured on all that they keep for testing. Every training
+is a cell; writes public_photos.md.
+"""
+
+import argparse
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from statistics import mean
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from benchmarks.cells import ROOT, cell, made
+from benchmarks.photos import digest
+from benchmarks.pretrained import judged, spread
+from gseg_cli.app import main as gseg
+from gseg_cli.device import pick_device
+from gseg_cli.distill.config import StudentConfig, configure_supervised
+from gseg_cli.distill.deploy import export_student
+from gseg_cli.distill.labelled_photos import classes_of, read_labelled
+from gseg_cli.distill.larger_input import with_larger_input
+from gseg_cli.distill.net_config import PRETRAINED
+from gseg_cli.distill.student import save_student
+from gseg_cli.distill.train import fit_student
+from gseg_cli.memory import keep_freed_memory
+from gseg_cli.progress import progress
+from gseg_runtime import Segmenter
+from gseg_runtime.class_map import ClassMap
+from gseg_runtime.files import write_text
+from gseg_runtime.label_map import LabelMap, Pixels, read_label_png, write_label_png
+from gseg_runtime.metrics import confusion_matrix, iou_per_class
+
+Labelled = list[tuple[Pixels, LabelMap]]
+
+
+@dataclass(frozen=True)
+class Set:
+    """A clone. train, test: folders of images and masks, as `gseg student-train` takes them."""
+
+    train: Path
+    test: Path
+    classes: ClassMap
+
+    @cached_property
+    def key(self) -> str:
+        return digest(path for where in (self.train, self.test) for pair in self.files(where) for path in pair)
+
+    def files(self, where: Path) -> list[tuple[Path, Path]]:
+        masks = {path.stem: path for path in (where / "masks").iterdir()}
+        return [(path, masks[path.stem]) for path in sorted((where / "images").iterdir())]
+
+    def chosen(self, count: int, draw: int) -> list[tuple[Path, Path]]:
+        """Of those to learn from."""
+        files = self.files(self.train)
+        return [files[row] for row in np.random.RandomState(draw).permutation(len(files))[:count]]
+
+
+def cars(clone: Path, scratch: Path) -> Set:
+    """As `gseg annotate-import` reads them."""
+    folders = []
+    for name in ("trainingset", "testset"):
+        project = scratch / name
+        classes = str(folders[0].parent / "gseg.toml") if folders else "background"
+        gseg(["init", str(project), "--classes", classes])
+        source, photos = clone / name / "annotations.json", clone / name / "JPEGImages"
+        call = ["annotate-import", str(source), "--photos", str(photos), "--no-invert", "--yes"]
+        if gseg(["-C", str(project), *call]):
+            raise SystemExit(f"{source}: not the data set that was expected")
+        folders.append(project / "labelled")
+    classes_there = classes_of(folders[0])
+    assert classes_there
+    return Set(*folders, classes_there)
+
+
+FIELD = ClassMap.of_names(["soil", "crop", "weed"])
+
+
+def weeds(clone: Path, scratch: Path) -> Set:
+    """Green is crop, red is weed. Photo 28 is in both parts of the split: it is learned from only."""
+    lines = (clone / "train_test_split.yaml").read_text().splitlines()
+    split = {part: json.loads(rows) for part, rows in (line.split(":") for line in lines if ":" in line)}
+    for part in ("train", "test"):
+        for number in split[part]:
+            if part == "train" or number not in split["train"]:
+                _field_photo(clone, number, scratch / part)
+    return Set(scratch / "train", scratch / "test", FIELD)
+
+
+def _field_photo(clone: Path, number: int, where: Path) -> None:
+    for part in ("images", "masks"):
+        (where / part).mkdir(parents=True, exist_ok=True)
+    with Image.open(clone / "annotations" / f"{number:03d}_annotation.png") as drawn:
+        red, green, _ = np.moveaxis(np.asarray(drawn.convert("RGB")) > 127, 2, 0)
+    write_label_png(where / "masks" / f"{number:03d}.png", np.where(red, 2, green).astype(np.uint8), FIELD)
+    with Image.open(clone / "images" / f"{number:03d}_image.png") as photo:
+        photo.convert("RGB").save(where / "images" / f"{number:03d}.png")
+
+
+def _config(count: int, draw: int, **changes: Any) -> StudentConfig:
+    """As of `gseg student-train`."""
+    return configure_supervised({"student": PRETRAINED, "geometry": "paper", "seed": draw, **changes}, num_photos=count)
+
+
+def of_cars(data: Set, count: int, draw: int, *, tells_sides: bool = True, **changes: Any) -> dict[str, Any]:
+    """The cell of a student of so many cars. tells_sides: whether the names of its classes tell them."""
+    train = _config(count, draw, **changes).train
+    about = {"data": data.key, "count": count, "draw": draw, "sides": tells_sides, "train": asdict(train)}
+    plain = ClassMap.of_names([f"part {i}" for i in range(len(data.classes))])
+
+    def compute() -> dict[str, Any]:
+        assert train.input_size
+        photos = read_labelled(data.train, data.classes, train.input_size, files=data.chosen(count, draw))
+        with progress(f"{train.student} of {count} cars, draw {draw}", "steps") as on_step:
+            net = fit_student(photos, data.classes if tells_sides else plain, train, pick_device(), on_step=on_step)
+        net = with_larger_input(net, train.augment)
+        return judged(net, list(_read(data.files(data.test))), net.config.input_size, data.classes)
+
+    return cell("public-cars", about, compute)["figures"]
+
+
+def of_weeds(data: Set, count: int, draw: int, tile: int | None, **changes: Any) -> dict[str, Any]:
+    """The cell of a student of so many photos of the field, or of their tiles."""
+    config = _config(count, draw, **changes)
+    train = config.train
+    about = {"data": data.key, "count": count, "draw": draw, "tile": tile, "train": asdict(train)}
+
+    def compute() -> dict[str, Any]:
+        assert train.input_size
+        files = data.chosen(count, draw)
+        photos = read_labelled(data.train, data.classes, train.input_size, files=files, tile=tile)
+        start_s = time.process_time()
+        with progress(f"tiles of {tile}, draw {draw}", "steps") as on_step:
+            net = fit_student(photos, data.classes, train, pick_device(), on_step=on_step)
+        trained_s = time.process_time() - start_s
+        if not tile:
+            net = with_larger_input(net, train.augment)
+        with TemporaryDirectory() as folder:
+            checkpoint, model = Path(folder, "checkpoint.safetensors"), Path(folder, "model.onnx")
+            save_student(checkpoint, net, data.classes, {"parents": [], "trained": {"tile": tile}})
+            export_student(checkpoint, model)
+            return {"squares": len(photos), "trained_s": trained_s, **_segmented(model, data)}
+
+    return cell("public-weeds", about, compute)["figures"]
+
+
+def _segmented(model: Path, data: Set) -> dict[str, Any]:
+    """Of all test photos at their own size, as `gseg segment` makes masks."""
+    files, num_classes = data.files(data.test), len(data.classes)
+    matrix = np.zeros((num_classes, num_classes + 1), np.int64)
+    start_s = time.process_time()
+    with Segmenter.load(model) as segmenter:
+        for photo, mask in files:
+            matrix += confusion_matrix(segmenter.segment_file(photo), read_label_png(mask), num_classes)
+    ious = dict(zip(data.classes.names, iou_per_class(matrix).tolist(), strict=True))
+    return {"miou": mean(ious.values()), "ious": ious, "s_per_photo": (time.process_time() - start_s) / len(files)}
+
+
+def _read(files: list[tuple[Path, Path]]) -> Iterator[tuple[Pixels, LabelMap]]:
+    for photo, mask in files:
+        with Image.open(photo) as image:
+            yield np.asarray(image.convert("RGB")), read_label_png(mask)
+
+
+TEXT = """# Students of labelled photos, on data that anybody can fetch
+
+Neither data set had a part in the making of gseg until 2026-12-01, and both show what other pages do not: many classes,
+some of which differ in their side alone, and photos in which small things count. `gseg student-train` learns from some
+of the photos that a data set keeps for training, others in each draw, and is measured on all that it keeps for testing:
+mean IoU over all classes from one confusion matrix, background included, at the photos' own size. Draws: {draws}.
+
+Made by `python -m benchmarks.public_photos --cars DIR --weeds DIR --draws {draws}`,
+commit {commit}, {date}, {hardware}.
+
+## Parts of cars
+
+[Car Parts](https://github.com/dsmlr/Car-Parts-Segmentation) (Pasupa et al. 2021): photos of 512 px, background and 18
+parts, twelve of them left or right. 100 photos to measure on. `lite0` at 128 px unless something else is said; CPU
+seconds are those of one training.
+
+{cars}
+
+- *names that tell no side*: mirrored pictures keep their labels, as before 2026-12-01. A left door seen in a mirror was
+  taught as a left door.
+- *usual*: `front_left_door` and `front_right_door` change places in mirrored pictures, and so do the others.
+- By class, with {most} photos, usual, the mean of the draws: {by_class}.
+
+## Crops and weeds
+
+[CWFID](https://github.com/cwfid/dataset) (Haug and Ostermann 2014): a field from above, 1296 x 966 px, soil, crop
+(carrots) and weed; green and red of its annotations. {field_photos} photos to learn from, {test_photos} to measure on,
+in smooth edges. *Squares*: whole photos, or tiles of so many pixels, all shown to the student at 128 px. CPU seconds of
+one training, and of one photo segmented.
+
+{weeds}
+"""
+
+# What is said of a student of cars, and how it differs from the usual one.
+CARS: tuple[tuple[str, dict[str, Any]], ...] = (
+    (
+        "UNet of `gseg distill`, from nothing, 600 steps at 64 px",
+        {"student": "default", "input_size": 64, "steps": 600},
+    ),
+    ("names that tell no side", {"tells_sides": False}),
+    ("`--no-mirror`", {"mirror": False}),
+    ("usual", {}),
+    ("`--steps 250`", {"steps": 250}),
+)
+NUM_CARS, NUM_FIELD, TILES = (10, 40), 5, (None, 512, 384, 256, 128)
+
+
+def cars_table(data: Set, draws: int) -> str:
+    rows = [f"| student | {' | '.join(f'{count} photos' for count in NUM_CARS)} |", f"|---|{'---:|' * len(NUM_CARS)}"]
+    for name, how in CARS:
+        cells = [[of_cars(data, count, draw, **how)["miou"] for draw in range(draws)] for count in NUM_CARS]
+        rows.append(f"| {name} | {' | '.join(map(spread, cells))} |")
+    return "\n".join(rows)
+
+
+def by_class(data: Set, count: int, draws: int) -> str:
+    figures = [of_cars(data, count, draw)["per_class_iou"] for draw in range(draws)]
+    means = {name: mean(each[name] for each in figures) for name in data.classes.names}
+    return ", ".join(f"{name} {iou:.2f}" for name, iou in sorted(means.items(), key=lambda item: -item[1]))
+
+
+def weeds_table(data: Set, draws: int) -> str:
+    rows = [
+        "| squares | number | mean IoU | crop | weed | training, s | photo, s |",
+        "|---|---:|---:|---:|---:|---:|---:|",
+    ]
+    for tile in TILES:
+        found = [of_weeds(data, NUM_FIELD, draw, tile) for draw in range(draws)]
+        ious = " | ".join(f"{mean(each['ious'][name] for each in found):.3f}" for name in ("crop", "weed"))
+        seconds = [mean(each[key] for each in found) for key in ("trained_s", "s_per_photo")]
+        name = f"`--tile {tile}`" if tile else "whole photos"
+        miou = spread([each["miou"] for each in found])
+        rows.append(f"| {name} | {found[0]['squares']} | {miou} | {ious} | {seconds[0]:.0f} | {seconds[1]:.2f} |")
+    return "\n".join(rows)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cars", type=Path, required=True)
+    parser.add_argument("--weeds", type=Path, required=True)
+    parser.add_argument("--draws", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(1)
+    keep_freed_memory()
+    with TemporaryDirectory() as scratch:
+        parts, field = cars(args.cars, Path(scratch, "cars")), weeds(args.weeds, Path(scratch, "weeds"))
+        text = TEXT.format(
+            draws=args.draws, cars=cars_table(parts, args.draws), most=NUM_CARS[-1],
+            by_class=by_class(parts, NUM_CARS[-1], args.draws), field_photos=NUM_FIELD,
+            test_photos=len(field.files(field.test)), weeds=weeds_table(field, args.draws), **made(),
+        )  # fmt: skip
+    write_text(ROOT / "public_photos.md", text)
+
+
+if __name__ == "__main__":
+    main()
