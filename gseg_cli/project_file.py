@@ -113,12 +113,13 @@ def checked_classes(classes: ClassMap) -> ClassMap:
     return classes
 
 
-def parse_classes(text: str) -> ClassMap:
+def parse_classes(text: str, *, of_masks: bool = False) -> ClassMap:
     """The classes that `--classes` means: "toy-faces", a protocol of `gseg dataset`, a TOML file, a text file with a
     name per line, or "name,name".
 
-    Bare names get a background in front unless they start with one: index 0 is always the background. What labelme
-    writes for background and ignored pixels into such lists is no class.
+    Bare names get a background in front unless they start with one: index 0 is always the background. of_masks: not if
+    they are those of the values in masks, of which the first is that of 0, whatever its name. What labelme writes for
+    background and ignored pixels into such lists is no class.
     ConfigError or ProjectError when it is none of these.
     """
     path = Path(text)
@@ -136,7 +137,7 @@ def parse_classes(text: str) -> ClassMap:
         message = f"{path}: one line with commas, expected a name per line"
         raise ConfigError(message, "write each name in a line of its own, or the names themselves after --classes")
     names = ["background" if name in BACKGROUND_WORDS else name for name in names if name != IGNORED_WORD]
-    has_background = bool(names) and names[0].casefold() == "background"
+    has_background = bool(names) and (of_masks or names[0].casefold() == "background")
     return checked_classes(ClassMap.of_names(names if has_background else ["background", *names]))
 
 

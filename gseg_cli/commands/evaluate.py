@@ -23,7 +23,8 @@ def evaluate(
     classes: Annotated[
         str | None,
         typer.Option(
-            help="Class names with commas between, or a file that has them: gseg.toml, model.onnx or a report.",
+            help="Class names in the order of the values, with commas between, or a file that has them: gseg.toml, "
+            "model.onnx or a report.",
             show_default="read from the folders",
         ),
     ] = None,

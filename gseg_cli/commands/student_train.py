@@ -124,7 +124,7 @@ def student_train(
     with progress("student-train", "steps") as on_step:
         on_step = SharedCores(where, out.say).watched(on_step)
         if resume:
-            named = parse_classes(classes) if classes else None
+            named = parse_classes(classes, of_masks=True) if classes else None
             trained = resume_student_train(given, runs, where, named=named, say=out.say, on_step=on_step)
         else:
             out.say(about_usual or f"student: {student}")
@@ -165,11 +165,15 @@ def _table(held_out: "HeldOut") -> "Table":
 def _classes(labelled: Path, given: str | None) -> "ClassMap":
     """As named on the command line, else by the folder, else by the project."""
     from gseg_cli.distill.labelled_photos import classes_of
+    from gseg_cli.output import current_output
     from gseg_cli.project_file import parse_classes
     from gseg_runtime.errors import ProjectError
 
     if given:
-        return parse_classes(given)
+        named = parse_classes(given, of_masks=True)
+        values = ", ".join(f"{index} {name}" for index, name in enumerate(named.names))
+        current_output().say(f"values of the masks: {values}")
+        return named
     if own := classes_of(labelled):
         return own
     try:

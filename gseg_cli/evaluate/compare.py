@@ -76,13 +76,15 @@ def compare_folders(
 
 
 def find_classes(text: str) -> ClassMap:
-    """The classes in an exported model or a JSON file of gseg's (a report, annotations.json); else as `gseg init`."""
+    """The classes in an exported model or a JSON file of gseg's (a report, annotations.json); else those of masks as by
+    `parse_classes`.
+    """
     path = Path(text)
     if path.suffix.lower() == ".onnx":
         return read_card(path).classes
     if path.suffix.lower() == ".json":
         return _classes_in(path)
-    return parse_classes(text)
+    return parse_classes(text, of_masks=True)
 
 
 def _classes_in(path: Path) -> ClassMap:

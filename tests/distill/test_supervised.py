@@ -1,6 +1,7 @@
 """`gseg student-train`: from photos and masks to a student that exports, with no GAN in sight."""
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -100,6 +101,16 @@ def test_a_student_of_tiles_learns_and_segments_them(tmp_path, capsys):
     assert "tile was 16 when this run started, now 20" in capsys.readouterr().err
     assert main(["student-train", str(dots), *SMALL, *told, "--tile", "12"]) == 2
     assert "at least the 16 pixels" in capsys.readouterr().err
+
+
+def test_the_first_name_is_that_of_value_0_whatever_it_is(folder, tmp_path, capsys):
+    told = ["--classes", "soil,plant", "--steps", "80", "--runs", str(tmp_path / "runs"), "--json"]
+    assert main(["student-train", str(folder), *SMALL, *told]) == 0
+    out, err = capsys.readouterr()
+    assert "values of the masks: 0 soil, 1 plant\n" in err
+    assert load_student(Path(json.loads(out)["data"]["checkpoint"]))[1].names == ("soil", "plant")
+    again = ["--resume", "--runs", str(tmp_path / "runs"), "--classes", "soil,plant"]
+    assert main(["student-train", str(folder), *again]) == 0
 
 
 def test_one_that_knows_imagenet_learns_longer_from_more_photos_unless_told_how_long():
