@@ -13,9 +13,12 @@ from gseg_runtime.class_map import composed
 from gseg_runtime.errors import GsegError
 from gseg_runtime.images import list_photos
 
-# What people and data sets put around a photo's name to call a mask: anna_mask.png, label-anna.png.
-_MASK_WORD = "(?:masks?|labels?|label_?map|seg|segmentation|annotation|gt)"
-_OF_MASK = re.compile(rf"^{_MASK_WORD}[-_. ]+(?=.)|(?<=.)[-_. ]+{_MASK_WORD}$", re.IGNORECASE)
+# What people and data sets put around a photo's name to call a mask, and to call the photo: anna_mask.png and
+# label-anna.png, anna_image.jpg.
+_AROUND = r"^(?:{0})[-_. ]+(?=.)|(?<=.)[-_. ]+(?:{0})$"
+_MASK_WORDS = "masks?|labels?|label_?map|seg|segmentation|annotations?|gt|ground[_ ]?truth"
+_OF_MASK = re.compile(_AROUND.format(_MASK_WORDS), re.IGNORECASE)
+_OF_PHOTO = re.compile(_AROUND.format("images?|img|photo|picture|rgb|colou?r"), re.IGNORECASE)
 
 
 def _words(stem: str) -> str:
@@ -55,6 +58,18 @@ class PhotoFolder:
         """Those whose names differ in capitals, blanks and signs alone: Label Studio and Roboflow replace these."""
         words = _words(stem)
         return self._by_words.get(words, []) if words else []
+
+    def called_image(self, stem: str) -> list[int]:
+        """Those whose names call them an image besides: 001_image.jpg."""
+        return self._of_words.get(_words(stem), [])
+
+    @cached_property
+    def _of_words(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for seed, path in zip(self.seeds, self.paths, strict=True):
+            if (bare := _OF_PHOTO.sub("", path.stem, count=1)) != path.stem:
+                found.setdefault(_words(bare), []).append(seed)
+        return found
 
     @cached_property
     def _by_words(self) -> dict[str, list[int]]:
@@ -97,7 +112,7 @@ class PhotoMatcher(Matcher):
         stem = plain_stem(name)
         bare = _OF_MASK.sub("", stem, count=1)
         called, alike = self.samples.called, self.samples.called_alike
-        ways = (called(Path(name).stem), called(stem), called(bare), alike(bare))
+        ways = (called(Path(name).stem), called(stem), called(bare), alike(bare), self.samples.called_image(bare))
         found = next(filter(None, (self._without(where, photos) for photos in ways)), [])
         if len(found) > 1:  # cameras name the photos of each folder alike
             found = self._in_same_folder(found, name) or self._in_same_folder(found, where) or found

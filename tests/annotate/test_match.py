@@ -79,6 +79,23 @@ def test_a_photo_is_known_by_the_name_of_its_mask(photo_called, name):
     assert photo_called(name, "anna.jpg", name) == name
 
 
+@pytest.mark.parametrize(
+    ("photo", "mask"),
+    [
+        ("001_image.png", "001_annotation.png"),
+        ("image_7.jpg", "mask_7.png"),
+        ("plot-3-RGB.tif", "plot-3-gt.png"),
+        ("IMG 12.jpg", "12 ground truth.png"),
+    ],
+)
+def test_a_photo_whose_name_calls_it_an_image_is_known_by_that_of_its_mask(tmp_path, photo, mask):
+    folder = PhotoFolder(tmp_path, (tmp_path / "00.jpg", tmp_path / photo, tmp_path / "other_image.png"))
+    assert PhotoMatcher(folder).by_name(mask, mask) == folder.seeds[1]
+    twice = PhotoFolder(tmp_path, (tmp_path / photo, tmp_path / "deep" / photo))
+    with pytest.raises(GsegError, match="expected the name of one photo"):
+        PhotoMatcher(twice).by_name(mask, mask)
+
+
 @pytest.mark.parametrize("name", ["mask.png", "annamask.png", "mask_anna_mask.png"])
 def test_no_more_than_one_word_for_masks_is_taken_off_a_name(photo_called, name):
     with pytest.raises(GsegError, match="is none"):
