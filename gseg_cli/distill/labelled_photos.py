@@ -18,7 +18,6 @@ from gseg_runtime.errors import GsegError
 from gseg_runtime.files import sha256_file
 from gseg_runtime.images import list_images, read_image
 from gseg_runtime.label_map import LabelMap, Pixels, check_label_map, has_shape, read_label_png
-from gseg_runtime.spread import spread
 from gseg_runtime.tiling import Tiling
 
 KIND = "labelled-photos"
@@ -127,9 +126,10 @@ def read_labelled(
     files = labelled_photos(folder) if files is None else files
     table = _table(folder, classes)
     most = max(1, MOST_PIXELS // (len(files) * size**2))
+    rng = np.random.default_rng(0)  # a resumed training sees the same
     rows: list[tuple[Pixels, LabelMap]] = []
     for i, (photo, mask) in enumerate(files):
-        rows += spread(_squares(photo, mask, table, size, tile), most)
+        rows += _squares(photo, mask, table, Detail(tile=tile), size, most, rng)
         on_step(Step(i + 1, len(files)))
     images, labels = zip(*rows, strict=True)
     return PairSet.exact(np.stack(images), np.stack(labels))
@@ -158,15 +158,21 @@ def digest(folder: Path) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _squares(photo: Path, mask: Path, table: LabelMap, size: int, tile: int | None) -> list[tuple[Pixels, LabelMap]]:
+def _squares(
+    photo: Path, mask: Path, table: LabelMap, detail: Detail, size: int, most: int, rng: np.random.Generator
+) -> list[tuple[Pixels, LabelMap]]:
+    """At most so many, at random: evenly spread ones might all be of one column."""
     pixels, labels = read_image(photo).pixels, _named_anew(read_label_png(mask), table, mask)
     height, width = pixels.shape[:2]
     check_shape(labels.shape, mask, (height, width), photo)
-    frame = Detail(tile=tile).frame(height, width, size)
+    frame = detail.frame(height, width, size)
     picture, shown = frame.apply(pixels), frame_labels(labels, frame)
     if not isinstance(frame, Tiling):
         return [(picture, shown)]
-    return [(picture[where], shown[where]) for where in frame.squares]
+    squares = frame.squares
+    chosen = sorted(rng.permutation(len(squares))[:most])
+    # Copies: a view would keep the whole photo in memory.
+    return [(picture[squares[i]].copy(), shown[squares[i]].copy()) for i in chosen]
 
 
 def _named_anew(labels: LabelMap, table: LabelMap, mask: Path) -> LabelMap:

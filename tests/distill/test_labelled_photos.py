@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tracemalloc
 import zlib
 from dataclasses import replace
 from pathlib import Path
@@ -57,8 +58,30 @@ def test_photos_in_tiles_are_shown_piece_by_piece_and_of_very_many_pieces_some_o
     assert (tiles[0] == labels[:16, :16]).all() and (tiles[-1] == labels[-16:, -16:]).all()
     assert (pairs.images[:-1, ..., 0].numpy() == tiles * 100).all()
     monkeypatch.setattr(module, "MOST_PIXELS", 10 * 16**2)
-    few = read_labelled(tmp_path, CLASSES, 16, tile=16).first
-    assert len(few) == 5 + 1 and (few[0].numpy() == tiles[0]).all() and (few[4].numpy() == tiles[-1]).all()
+    few, again = (read_labelled(tmp_path, CLASSES, 16, tile=16).first for _ in range(2))
+    assert len(few) == 5 + 1 and (few == again).all()
+    assert all(any((one == tile).all() for tile in tiles) for one in few[:-1].numpy())
+
+
+def test_of_many_photos_in_tiles_no_place_is_left_out(tmp_path, monkeypatch):
+    """One of each, evenly spread, would be the upper left corner; every ninth of rows of nine is of one column."""
+    for i in range(30):
+        write_photo(tmp_path, f"{i:02d}", np.repeat(np.arange(5, dtype=np.uint8) // 2, 8)[None].repeat(40, axis=0))
+    monkeypatch.setattr(module, "MOST_PIXELS", 30 * 16**2)
+    first = read_labelled(tmp_path, CLASSES, 16, tile=16).first
+    assert len(first) == 30 and {tuple(tile.unique().tolist()) for tile in first} == {(0,), (0, 1), (1,), (1, 2)}
+
+
+def test_of_large_photos_no_more_is_kept_than_the_tiles_to_learn_from(tmp_path, monkeypatch):
+    for i in range(12):
+        write_photo(tmp_path, str(i), np.full((500, 500), i % 3, np.uint8))
+    monkeypatch.setattr(module, "MOST_PIXELS", 24 * 16**2)
+    read_labelled(tmp_path, CLASSES, 16, tile=16)
+    tracemalloc.start()
+    read_labelled(tmp_path, CLASSES, 16, tile=16)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 500**2 * 4  # one photo with labels and what decoding takes; all twelve would be twice that
 
 
 @pytest.fixture
