@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import torch
+from torch import Tensor
 
 from gseg_cli.distill.pairs import PairSet
 from gseg_cli.distill.turned_photos import about_turned
@@ -123,16 +125,30 @@ def read_labelled(
     The indices of masks are those of `classes`, unless the folder names its own: then names decide. GsegError when it
     names one that is not in `classes`, or when a mask has another shape than its photo.
     """
+    return read_squares(folder, classes, size, on_step, files, tile)[0]
+
+
+def read_squares(
+    folder: Path,
+    classes: ClassMap,
+    size: int,
+    on_step: OnStep = ignore_step,
+    files: Sequence[tuple[Path, Path]] | None = None,
+    tile: int | None = None,
+) -> tuple[PairSet, Tensor]:
+    """As `read_labelled`, and which photo each square is of, [N]."""
     files = labelled_photos(folder) if files is None else files
     table = _table(folder, classes)
     most = max(1, MOST_PIXELS // (len(files) * size**2))
     rng = np.random.default_rng(0)  # a resumed training sees the same
     rows: list[tuple[Pixels, LabelMap]] = []
+    photo_of: list[int] = []
     for i, (photo, mask) in enumerate(files):
         rows += _squares(photo, mask, table, Detail(tile=tile), size, most, rng)
+        photo_of += [i] * (len(rows) - len(photo_of))
         on_step(Step(i + 1, len(files)))
     images, labels = zip(*rows, strict=True)
-    return PairSet.exact(np.stack(images), np.stack(labels))
+    return PairSet.exact(np.stack(images), np.stack(labels)), torch.tensor(photo_of)
 
 
 def classes_of(folder: Path) -> ClassMap | None:

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from gseg_cli.annotate.hatching import marked
 from gseg_cli.annotate.legend import with_legend
 from gseg_cli.checkpoint import read_meta
 from gseg_cli.distill.config import StudentConfig, configure_supervised, from_saved
 from gseg_cli.distill.held_out import HeldOut, draw_held_out, measure, split
-from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_labelled
+from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_labelled, read_squares
 from gseg_cli.distill.larger_input import segmented_size, with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
@@ -139,9 +140,11 @@ def draw_labelled(photos: PairSet, classes: ClassMap) -> Pixels:
 @dataclass(frozen=True)
 class _Photos:
     """ours: to learn from; others: to measure on, as large as the student will segment them. In squares, of which
-    photos in tiles have many. num_ours, num_others: of the photos themselves."""
+    photos in tiles have many. photo_of: number of the photo that each of ours is of, [N]. num_ours, num_others: of the
+    photos themselves."""
 
     ours: PairSet
+    photo_of: Tensor
     num_ours: int
     others: PairSet | None
     num_others: int
@@ -156,16 +159,16 @@ class _Photos:
         start_student(net)
         folder = Path(config.labelled)
         ours, others = split(labelled_photos(folder), held_out)
-        photos = read_labelled(folder, classes, train.input_size, files=ours, tile=tile)
+        photos, photo_of = read_squares(folder, classes, train.input_size, files=ours, tile=tile)
         _check_learnable(photos, classes, f"{folder}: {'the masks left to learn from' if others else 'the masks'}")
         if not others:
-            return cls(photos, len(ours), None, 0)
+            return cls(photos, photo_of, len(ours), None, 0)
         size = train.input_size if tile else segmented_size(net, train.augment)
         kept = read_labelled(folder, classes, size, files=others, tile=tile)
         if (kept.first == IGNORE).all():
             message = f"{others[0][1]}: nothing is labelled on what is held out, so nothing can be measured"
             raise GsegError(message, "hold out more, or label the photo")
-        return cls(photos, len(ours), kept, len(others))
+        return cls(photos, photo_of, len(ours), kept, len(others))
 
 
 def _check_learnable(photos: PairSet, classes: ClassMap, what: str) -> None:
@@ -215,7 +218,8 @@ def _about_classes(photos: _Photos, classes: ClassMap) -> list[str]:
     """Those that the student will not find, or hardly: game characters' hats, shown by one photo of ten, had IoU 0."""
     warnings = []
     for label, name in enumerate(classes.names):
-        num_shown = int((photos.ours.first == label).flatten(1).any(dim=1).sum())
+        shows = (photos.ours.first == label).flatten(1).any(dim=1)
+        num_shown = len(photos.photo_of[shows].unique())
         if not num_shown:
             warnings.append(f"class {name} is labelled on no photo; the student never predicts it")
         elif num_shown == 1 < photos.num_ours:

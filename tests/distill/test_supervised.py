@@ -261,6 +261,16 @@ def test_a_class_that_only_one_of_several_photos_shows_is_named(folder, tmp_path
     assert [line for line in said if line.startswith("warning")] == [warning]
 
 
+def test_a_class_that_many_tiles_of_one_photo_show_is_named_too(folder, tmp_path):
+    labels = read_label_png(folder / "masks" / "0.png")
+    labels[2:-2, 2:-2] = 2
+    write_label_png(folder / "masks" / "0.png", labels, CLASSES)
+    said = []
+    classes, config = ClassMap.of_names(["background", "light", "wheel"]), config_of(folder, input_size=8, tile=8)
+    run_student_train(classes, config, tmp_path / "runs", CPU, say=said.append)
+    assert any(line.startswith("warning: class wheel is labelled on one photo only") for line in said)
+
+
 @pytest.mark.parametrize(
     ("harm", "match"),
     [
