@@ -13,7 +13,8 @@ from torch import Tensor
 from gseg_cli.counted import counted
 from gseg_runtime.class_map import ClassMap
 
-# Wherever in a name: English, German, French, Spanish, Portuguese, Italian, Chinese and Japanese.
+# Where a word begins, or else wherever in a name: English, German, French, Spanish, Portuguese, Italian, Chinese and
+# Japanese.
 WORDS = (
     ("left", "right"), ("link", "recht"), ("gauche", "droite"), ("gauche", "droit"), ("izquierd", "derech"),
     ("esquerd", "direit"), ("sinistr", "destr"), ("左", "右"),
@@ -22,7 +23,9 @@ WORDS = (
 ABBREVIATIONS = (
     ("l", "r"), ("fl", "fr"), ("rl", "rr"), ("bl", "br"), ("lf", "rf"), ("lr", "rr"), ("lb", "rb"), ("lh", "rh"),
 )  # fmt: skip
-_APART = r"(?<![^\W\d_])({})(?![^\W\d_])"
+_BEGINNING = r"(?<![^\W\d_])({})"  # not of the German Klinke links
+_APART = _BEGINNING + r"(?![^\W\d_])"
+_HUMP = re.compile("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # as in ArmL and FLWheel
 _TELLING = re.compile(_APART.format("left|right"))
 
 Pair = tuple[int, int]
@@ -30,7 +33,7 @@ Pair = tuple[int, int]
 
 def sides_of(classes: ClassMap) -> tuple[Pair, ...]:
     """Indices of the classes that mirroring exchanges, two by two, the smaller first."""
-    names = [name.lower() for name in classes.names]
+    names = [_HUMP.sub("_", name).lower() for name in classes.names]
     found: dict[int, int] = {}
     for index, name in enumerate(names):
         other = next((names.index(other) for other in _other_sides(name) if other in names and other != name), index)
@@ -64,10 +67,9 @@ def exchange_table(pairs: tuple[Pair, ...]) -> Tensor:
 
 def _other_sides(name: str) -> Iterator[str]:
     """What the counterpart of a name in small letters may be called."""
-    for one, other in WORDS:
-        yield re.sub(f"{one}|{other}", partial(_exchanged, one, other), name)
-    for one, other in ABBREVIATIONS:
-        yield re.sub(_APART.format(f"{one}|{other}"), partial(_exchanged, one, other), name)
+    for where, sides in ((_BEGINNING, WORDS), ("{}", WORDS), (_APART, ABBREVIATIONS)):
+        for one, other in sides:
+            yield re.sub(where.format(f"{one}|{other}"), partial(_exchanged, one, other), name)
 
 
 def _exchanged(one: str, other: str, match: re.Match[str]) -> str:

@@ -31,6 +31,11 @@ def named(*names):
         ("occhio sinistro", "occhio destro"),
         ("olho esquerdo", "olho direito"),
         ("左目", "右目"),
+        ("bright left lamp", "bright right lamp"),
+        ("Klinke links", "Klinke rechts"),
+        ("Blinker vorne links", "Blinker vorne rechts"),
+        ("ArmL", "ArmR"),
+        ("FLWheel", "FRWheel"),
     ],
 )
 def test_classes_whose_names_differ_in_the_side_alone_are_a_pair(left, right):
@@ -40,8 +45,12 @@ def test_classes_whose_names_differ_in_the_side_alone_are_a_pair(left, right):
 
 
 @pytest.mark.parametrize(
-    "names", [("leaf", "reaf"), ("lung", "rung"), ("light", "right"), ("bright", "dark"), ("load", "road"), ("l", "s")]
-)
+    "names",
+    [
+        ("leaf", "reaf"), ("lung", "rung"), ("light", "right"), ("bright", "dark"), ("load", "road"), ("l", "s"),
+        ("LED", "RED"),
+    ],
+)  # fmt: skip
 def test_names_that_tell_no_side_are_no_pair(names):
     assert named("background", *names) == []
 
