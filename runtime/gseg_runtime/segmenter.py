@@ -103,7 +103,8 @@ class Segmenter:
     ) -> list[Prediction]:
         """`segment` with more to ask: areas per class and, from a model with logits or --confidence, the confidence.
 
-        edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
+        edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits, and
+        tiles of the size that it learned from, if it did.
         """
         self._check_open()
         detail, size = self._model.detail(edges, tile), self.card.input_size
