@@ -21,7 +21,7 @@ from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_l
 from gseg_cli.distill.larger_input import segmented_size, with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
-from gseg_cli.distill.sides import about_sides
+from gseg_cli.distill.sides import about_sides, exchange_table, sides_of
 from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
 from gseg_cli.distill.student import Student, start_student
 from gseg_cli.distill.train import fit_student
@@ -189,7 +189,7 @@ def _train(
     say: Say,
     on_step: OnStep,
 ) -> SupervisedStudent:
-    for warning in _about_classes(photos, classes):
+    for warning in _about_classes(photos, classes, mirror=config.train.augment.mirror):
         say(f"warning: {warning}")
     for line in about_sides(classes) if config.train.augment.mirror else ():
         say(line)
@@ -214,11 +214,16 @@ def _measured(student: Student, photos: _Photos, classes: ClassMap, run: Run, sa
     return replace(measured, photos=photos.num_others)
 
 
-def _about_classes(photos: _Photos, classes: ClassMap) -> list[str]:
-    """Those that the student will not find, or hardly: game characters' hats, shown by one photo of ten, had IoU 0."""
+def _about_classes(photos: _Photos, classes: ClassMap, *, mirror: bool) -> list[str]:
+    """Those that the student will not find, or hardly: game characters' hats, shown by one photo of ten, had IoU 0.
+
+    mirror: a left door then shows what a right door is, too.
+    """
     warnings = []
+    other_side = exchange_table(sides_of(classes) if mirror else ()).tolist()
     for label, name in enumerate(classes.names):
-        shows = (photos.ours.first == label).flatten(1).any(dim=1)
+        first = photos.ours.first
+        shows = ((first == label) | (first == other_side[label])).flatten(1).any(dim=1)
         num_shown = len(photos.photo_of[shows].unique())
         if not num_shown:
             warnings.append(f"class {name} is labelled on no photo; the student never predicts it")

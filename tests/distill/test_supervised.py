@@ -271,6 +271,17 @@ def test_a_class_that_many_tiles_of_one_photo_show_is_named_too(folder, tmp_path
     assert any(line.startswith("warning: class wheel is labelled on one photo only") for line in said)
 
 
+@pytest.mark.parametrize(("mirror", "warned"), [(True, []), (False, ["left half", "right half"])])
+def test_a_left_half_shows_what_a_right_half_is_where_pictures_are_mirrored(folder, tmp_path, mirror, warned):
+    classes, said = ClassMap.of_names(["background", "left half", "right half"]), []
+    for i, path in enumerate(sorted((folder / "masks").iterdir())):
+        labels = np.zeros((16, 16), np.uint8)
+        labels[:8] = (1, 2, 0)[min(i, 2)]  # each on one photo
+        write_label_png(path, labels, classes)
+    run_student_train(classes, config_of(folder, mirror=mirror), tmp_path / "runs", CPU, say=said.append)
+    assert [line.split(" is ")[0] for line in said if "labelled on" in line] == [f"warning: class {n}" for n in warned]
+
+
 @pytest.mark.parametrize(
     ("harm", "match"),
     [
