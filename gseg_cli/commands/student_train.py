@@ -111,6 +111,7 @@ def student_train(
     from gseg_cli.distill.labelled_photos import about_labelled, labelled_photos
     from gseg_cli.distill.precision import settle_precision
     from gseg_cli.distill.supervised import resume_student_train, run_student_train
+    from gseg_cli.distill.thin_parts import about_thin_parts
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -119,7 +120,7 @@ def student_train(
 
     keep_freed_memory()
     out, where, runs = current_output(), pick_device(device), runs or project_dir() / "runs"
-    for warning in about_labelled(labelled):
+    for warning in about_labelled(labelled) + ([] if tile or resume else about_thin_parts(labelled, input_size)):
         out.warn(warning)
     with progress("student-train", "steps") as on_step:
         on_step = SharedCores(where, out.say).watched(on_step)

@@ -103,6 +103,20 @@ def test_a_student_of_tiles_learns_and_segments_them(tmp_path, capsys):
     assert "at least the 16 pixels" in capsys.readouterr().err
 
 
+def test_parts_too_thin_for_the_student_are_warned_of(tmp_path, capsys):
+    stripes, lines = tmp_path / "stripes", ["--classes", "background,light", "--runs", str(tmp_path / "runs")]
+    labels = np.zeros((64, 64), np.uint8)
+    for part in ("images", "masks"):
+        (stripes / part).mkdir(parents=True)
+    for width, is_thin in ((2, True), (16, False)):
+        labels[:] = np.arange(64) // width % 2
+        Image.fromarray(labels * 200).save(stripes / "images" / "0.png")
+        write_label_png(stripes / "masks" / "0.png", labels, CLASSES)
+        for tile in ([], ["--tile", "16"]):
+            assert main(["student-train", str(stripes), *SMALL, *lines, "--steps", "1", *tile]) == 0
+            assert ("parts are thin; --tile" in capsys.readouterr().err) == (is_thin and not tile)
+
+
 def test_the_first_name_is_that_of_value_0_whatever_it_is(folder, tmp_path, capsys):
     told = ["--classes", "soil,plant", "--steps", "80", "--runs", str(tmp_path / "runs"), "--json"]
     assert main(["student-train", str(folder), *SMALL, *told]) == 0
