@@ -194,6 +194,9 @@ seconds are those of one training.
 - *names that tell no side*: mirrored pictures keep their labels, as before 2026-12-01. A left door seen in a mirror was
   taught as a left door.
 - *usual*: `front_left_door` and `front_right_door` change places in mirrored pictures, and so do the others.
+- More pixels bring more, for as many times the work: after 250 steps ten cars of the first draw had 0.374 at 192 px,
+  0.331 at 128; forty had 0.471 at 256 px, 0.449 at 192, 0.431 at 128. 400 cars had 0.601 after 1,000 steps at 128 px.
+  By a script that is not kept.
 - By class, with {most} photos, usual, the mean of the draws: {by_class}.
 
 ## Crops and weeds
@@ -204,6 +207,9 @@ in smooth edges. *Squares*: whole photos, or tiles of so many pixels, all shown 
 one training, and of one photo segmented.
 
 {weeds}
+
+More steps bring little here (256 px, the first draw: 0.724 after 500), and so does `--geometry aligned` in place of
+`paper` (0.720); by a script that is not kept.
 """
 
 # What is said of a student of cars, and how it differs from the usual one.
