@@ -186,25 +186,27 @@ commit {commit}, {date}, {hardware}.
 ## Parts of cars
 
 [Car Parts](https://github.com/dsmlr/Car-Parts-Segmentation) (Pasupa et al. 2021): photos of 512 px, background and 18
-parts, twelve of them left or right. 100 photos to measure on. `lite0` at 128 px unless something else is said; CPU
-seconds are those of one training.
+parts, ten of them left or right. 100 photos to measure on. `lite0` at 128 px unless something else is said.
 
 {cars}
 
 - *names that tell no side*: mirrored pictures keep their labels, as before 2026-12-01. A left door seen in a mirror was
   taught as a left door.
 - *usual*: `front_left_door` and `front_right_door` change places in mirrored pictures, and so do the others.
-- More pixels bring more, for as many times the work: after 250 steps ten cars of the first draw had 0.374 at 192 px,
+- More pixels bring more, and take as many times the work: after 250 steps ten cars of the first draw had 0.374 at 192 px,
   0.331 at 128; forty had 0.471 at 256 px, 0.449 at 192, 0.431 at 128. 400 cars had 0.601 after 1,000 steps at 128 px.
   By a script that is not kept.
-- By class, with {most} photos, usual, the mean of the draws: {by_class}.
+
+By class, with {most} photos, usual, the mean of the draws:
+
+{by_class}.
 
 ## Crops and weeds
 
 [CWFID](https://github.com/cwfid/dataset) (Haug and Ostermann 2014): a field from above, 1296 x 966 px, soil, crop
-(carrots) and weed; green and red of its annotations. {field_photos} photos to learn from, {test_photos} to measure on,
-in smooth edges. *Squares*: whole photos, or tiles of so many pixels, all shown to the student at 128 px. CPU seconds of
-one training, and of one photo segmented.
+(carrots) and weed; green and red of its annotations. {field_photos} photos to learn from, {test_photos} to measure on.
+*Squares*: whole photos, or tiles of so many pixels, all shown to the student at 128 px. CPU seconds of one training,
+and of one photo segmented.
 
 {weeds}
 
