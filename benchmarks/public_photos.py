@@ -193,9 +193,9 @@ parts, ten of them left or right. 100 photos to measure on. `lite0` at 128 px un
 - *names that tell no side*: mirrored pictures keep their labels, as before 2026-12-01. A left door seen in a mirror was
   taught as a left door.
 - *usual*: `front_left_door` and `front_right_door` change places in mirrored pictures, and so do the others.
-- More pixels bring more, and take as many times the work: after 250 steps ten cars of the first draw had 0.374 at 192 px,
-  0.331 at 128; forty had 0.471 at 256 px, 0.449 at 192, 0.431 at 128. 400 cars had 0.601 after 1,000 steps at 128 px.
-  By a script that is not kept.
+- More pixels bring more, and take as many times the work: after 250 steps ten cars of the first draw had 0.374 at 192
+  px, 0.331 at 128; forty had 0.471 at 256 px, 0.449 at 192, 0.431 at 128. 400 cars had 0.601 after 1,000 steps at 128
+  px. By a script that is not kept.
 
 By class, with {most} photos, usual, the mean of the draws:
 
