@@ -131,7 +131,7 @@ def parse_classes(text: str, *, of_masks: bool = False) -> ClassMap:
         message = f"--classes: expected {', '.join(named)}, a file or names separated by commas, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
-    names = _between_commas(text) if is_list else _lines_of(path)
+    names = _between_commas(text) if is_list else lines_of(path)
     names = [name.strip() for name in names if name.strip()]
     if not is_list and len(names) == 1 and "," in names[0]:  # it would be one class, and nobody would see it
         message = f"{path}: one line with commas, expected a name per line"
@@ -155,7 +155,8 @@ def _text_of(path: Path) -> str:
     return path.read_text(encoding="utf-8-sig")
 
 
-def _lines_of(path: Path) -> list[str]:
+def lines_of(path: Path) -> list[str]:
+    """Of a text file; ConfigError when it cannot be read."""
     try:
         return _text_of(path).splitlines()
     except (OSError, ValueError) as error:

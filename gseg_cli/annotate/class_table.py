@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Any
 
+from gseg_cli.annotate.drawing import BACKGROUND
 from gseg_cli.annotate.fields import HINT, check_text, parse_json
 from gseg_cli.annotate.source_files import Files, base_name
 from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, Color
@@ -38,6 +39,17 @@ class ClassTable:
         if value not in self.values:
             raise GsegError(f"{where}: value {value} is not in {self.where}", "add it there, or export both again")
         return self.values[value]
+
+
+def by_number(mapping: Mapping[str, str]) -> ClassTable | None:
+    """That of `--map 41=hair`, for masks whose values no file names: the name of each value is its number.
+
+    0 and 255 mean background and ignore, unless they are mapped, too. None where no number is mapped.
+    """
+    mapped = {label for label in mapping if label.isdecimal()}
+    names = {0: BACKGROUND, IGNORE: IGNORED}
+    values = {value: str(value) for value in range(MAX_ROWS) if value not in names or str(value) in mapped}
+    return ClassTable("--map", names | values, {}) if mapped else None
 
 
 @dataclass(frozen=True)

@@ -4,10 +4,12 @@ import difflib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
 from types import MappingProxyType
 
 from gseg_cli.annotate.drawing import BACKGROUND, Drawing
-from gseg_cli.project_file import BACKGROUND_WORDS, IGNORED_WORD, with_default_colors
+from gseg_cli.project_file import BACKGROUND_WORDS, IGNORED_WORD, lines_of, with_default_colors
 from gseg_runtime.class_map import IGNORE, IGNORED, ClassMap, composed
 from gseg_runtime.errors import GsegError, UsageError
 
@@ -66,15 +68,24 @@ def _folded(name: str) -> str:
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, str]:
-    """The options --map "NAME=CLASS"; UsageError for anything else."""
+    """The options --map "NAME=CLASS", and files of such lines; UsageError for anything else."""
     mapping: dict[str, str] = {}
-    for entry in entries:
-        label, equals, name = entry.rpartition("=")
+    for entry in chain.from_iterable(map(_lines, entries)):
+        label, equals, name = (part.strip() for part in entry.rpartition("="))
         if not equals or not label or not name:
-            raise UsageError(f"--map {entry!r}: expected NAME=CLASS", "for instance --map 'hair_1=hair'")
+            message = f"--map {entry!r}: expected NAME=CLASS, or a file of such lines"
+            raise UsageError(message, "for instance --map 'hair_1=hair'")
         if mapping.setdefault(label, name) != name:
             raise UsageError(f"--map {label}: given twice, for {mapping[label]} and {name}", "give it once")
     return mapping
+
+
+def _lines(entry: str) -> list[str]:
+    """Those of a file, if the entry is the name of one; else itself."""
+    path = Path(entry)
+    if "=" in entry or not path.is_file():
+        return [entry]
+    return [line for line in lines_of(path) if line.strip() and not line.startswith("#")]
 
 
 def labels_in(drawings: Sequence[Drawing]) -> Counter[str]:
@@ -101,15 +112,18 @@ def new_classes(drawings: Sequence[Drawing], names: Names, listed: Sequence[str]
 
 
 def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
-    """Warnings about --map options that met no shape: most likely a slip."""
+    """A warning about --map options that met no shape, if any: most likely a slip."""
     found = labels_in(drawings)
     used = {names.entry(label) for label in found}
-    known = ", ".join(found) or "none"
-    return [
-        f"--map {label}={names.mapping[label]}: no shape is called {label} (found: {known})"
-        for label in names.mapping
-        if label not in used
-    ]
+    if not (unused := [label for label in names.mapping if label not in used]):
+        return []
+    called, known = _listed(unused), _listed(found) or "none"
+    return [f"--map: no shape is called {called} (found: {known})"]
+
+
+def _listed(labels: Iterable[str]) -> str:
+    labels = list(labels)
+    return ", ".join(labels[:MAX_TOLD] + ["..."] * (len(labels) > MAX_TOLD))
 
 
 def nearest_class(name: str, known: Sequence[str]) -> str | None:

@@ -140,7 +140,7 @@ def _read_pictures(source: Path, files: Files, names: Names, reading: Reading) -
     if parts:
         read_parts(files, parts, reading)
         return "masks of parts", reading
-    read_label_maps(files, pictures, names.classes, reading)
+    read_label_maps(files, pictures, names, reading)
     return "label maps", reading
 
 

@@ -38,7 +38,8 @@ def annotate_import(
         typer.Option(
             "--map",
             metavar="NAME=CLASS",
-            help="Import shapes called NAME as CLASS, as ignore, or not at all (-); can be repeated.",
+            help="Import shapes called NAME, or that value of masks, as CLASS, as ignore, or not at all (-); can be "
+            "repeated, or name a file of such lines.",
         ),
     ] = None,
     yes: Annotated[

@@ -219,17 +219,27 @@ def _about_classes(photos: _Photos, classes: ClassMap, *, mirror: bool) -> list[
 
     mirror: a left door then shows what a right door is, too.
     """
-    warnings = []
     other_side = exchange_table(sides_of(classes) if mirror else ()).tolist()
+    on_none, on_one = [], []
     for label, name in enumerate(classes.names):
         first = photos.ours.first
         shows = ((first == label) | (first == other_side[label])).flatten(1).any(dim=1)
         num_shown = len(photos.photo_of[shows].unique())
         if not num_shown:
-            warnings.append(f"class {name} is labelled on no photo; the student never predicts it")
+            on_none.append(name)
         elif num_shown == 1 < photos.num_ours:
-            warnings.append(f"class {name} is labelled on one photo only; label more that show it, to have it found")
-    return warnings
+            on_one.append(name)
+    one = "labelled on one photo only; label more that show"
+    told = [
+        (on_none, "is labelled on no photo; the student never predicts it",
+         "are labelled on no photo; the student never predicts them"),
+        (on_one, f"is {one} it, to have it found", f"are each {one} them, to have them found"),
+    ]  # fmt: skip
+    return [
+        f"class {names[0]} {of_one}" if len(names) == 1 else f"classes {', '.join(names)} {of_several}"
+        for names, of_one, of_several in told
+        if names
+    ]
 
 
 def _outcome(run: Run) -> SupervisedStudent:

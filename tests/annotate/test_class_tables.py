@@ -177,3 +177,42 @@ def test_indices_in_three_equal_channels_are_numbers_in_labelmes_class_names(ten
     write(tmp_path / "SegmentationClass/000003.png", png(np.stack([MASK] * 3, axis=-1)))
     _, found = load(tmp_path, ten_samples, CLASSES)
     assert np.array_equal(found.all().labels[0], WANTED) and "read by index" in found.warnings[0]
+
+
+def test_values_that_no_table_names_are_mapped_by_number(ten_samples, tmp_path):
+    mask = MASK.copy()
+    mask[40:44, 40:44], mask[50:54, 50:54] = 200, 255
+    write(tmp_path / "000003.png", png(mask))
+    wanted = box(64, 8, 8, 16, 16, 3) + box(64, 20, 20, 30, 30, 2)
+    wanted[50:54, 50:54] = 255
+    mapping = {"2": "eyes", "1": "hair", "*": "-"}
+    assert np.array_equal(labels_of(tmp_path, ten_samples, CLASSES, mapping), wanted)
+
+
+def test_once_values_are_mapped_by_number_the_others_are_no_classes_by_index(ten_samples, tmp_path):
+    write(tmp_path / "000003.png", png(MASK))
+    _, found = load(tmp_path, ten_samples, CLASSES, {"2": "eyes"})
+    (failure,) = found.failures
+    assert "unknown class '1'" in failure.message
+
+
+def test_background_and_ignore_can_be_mapped_by_number_too(ten_samples, tmp_path):
+    mask = MASK.copy()
+    mask[50:54, 50:54] = 255
+    write(tmp_path / "000003.png", png(mask))
+    labels = labels_of(tmp_path, ten_samples, CLASSES, {"0": "ignore", "255": "hair", "1": "skin", "2": "eyes"})
+    assert (labels[0, 0], labels[50, 50], labels[8, 8]) == (255, 2, 3)
+
+
+def test_numbers_that_are_mapped_need_masks_of_values(ten_samples, tmp_path):
+    write(tmp_path / "000003.png", png(COLORS[MASK]))
+    _, found = load(tmp_path, ten_samples, CLASSES, {"2": "eyes"})
+    assert "a picture in colours, but --map names values" in found.failures[0].message
+
+
+def test_a_table_beside_masks_goes_before_numbers(ten_samples, tmp_path):
+    write(tmp_path / "codes.txt", BY_VALUE["codes.txt"])
+    write(tmp_path / "000003.png", png(MASK))
+    _, found = load(tmp_path, ten_samples, CLASSES, {"2": "hair"})
+    assert np.array_equal(found.all().labels[0], WANTED)
+    assert any("no shape is called 2" in warning for warning in found.warnings)

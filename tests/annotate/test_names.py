@@ -1,7 +1,13 @@
 """Names of shapes and the classes that they mean."""
 
-from gseg_cli.annotate.names import Names, with_classes
+import numpy as np
+import pytest
+
+from gseg_cli.annotate.drawing import Drawing, Layer
+from gseg_cli.annotate.names import Names, parse_mapping, unused_mappings, with_classes
+from gseg_cli.annotate.shapes import Bitmap
 from gseg_runtime.class_map import ClassMap
+from gseg_runtime.errors import UsageError
 
 COMPOSED, DECOMPOSED = "fen\u00eatre", "fene\u0302tre"
 HOUSE = ClassMap.of_names(["background", COMPOSED])
@@ -15,3 +21,20 @@ def test_a_label_means_its_class_however_its_accents_are_encoded() -> None:
 def test_a_new_class_is_added_once_however_its_accents_are_encoded() -> None:
     assert with_classes(ClassMap.of_names(["background"]), [DECOMPOSED, COMPOSED]).names == HOUSE.names
     assert with_classes(HOUSE, [DECOMPOSED]).names == HOUSE.names
+
+
+def test_map_takes_a_file_with_an_entry_on_each_line(tmp_path):
+    file = tmp_path / "parts.txt"
+    file.write_text("# shoes\nboots=shoes\n\n high heels = shoes\n", encoding="utf-8-sig")
+    assert parse_mapping([str(file), "41=skin"]) == {"boots": "shoes", "high heels": "shoes", "41": "skin"}
+
+
+def test_a_map_file_that_is_missing_is_said_to_be_no_entry():
+    with pytest.raises(UsageError, match="expected NAME=CLASS, or a file of such lines"):
+        parse_mapping(["parts.txt"])
+
+
+def test_entries_that_met_no_shape_are_one_warning():
+    drawing = Drawing("a.json", ("a",), None, [Layer("boots", Bitmap(np.ones((1, 1), bool)))])
+    names = Names(HOUSE, {"boots": "-", "heels": "-", "clogs": "-"})
+    assert unused_mappings([drawing], names) == ["--map: no shape is called heels, clogs (found: boots)"]

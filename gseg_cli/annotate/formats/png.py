@@ -13,7 +13,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from gseg_cli.annotate.bitmap import decode_picture
-from gseg_cli.annotate.class_table import NAMES, OWN, ClassTable, Tables
+from gseg_cli.annotate.class_table import NAMES, OWN, ClassTable, Tables, by_number
 from gseg_cli.annotate.colors import ColorKey, are_indices, by_index, layers_of_colors, refuse_numbers
 from gseg_cli.annotate.drawing import Drawing, Layer, Reading
 from gseg_cli.annotate.names import Names
@@ -29,6 +29,10 @@ from gseg_runtime.label_map import LabelMap, Pixels, check_label_map
 from gseg_runtime.tiff_pages import MORE, holds_more
 
 SUFFIXES = (".png", ".bmp", ".tif", ".tiff", ".gif")
+STRANGE_VALUES = (
+    "--map NUMBER=CLASS says what a value means, --map '*=-' leaves out all others; or name the values in a codes.txt "
+    "beside the masks, one on each line"
+)
 _GREY_STEPS = {2: 85, 4: 17}  # Pillow stretches grey of few bits to 0..255
 
 
@@ -36,28 +40,29 @@ def import_files(paths: Sequence[Path], samples: SampleSet, classes: ClassMap) -
     """Read these label maps and match them to the samples; writes nothing."""
     reading = Reading()
     files = given_files(paths)
-    read_label_maps(files, files.names, classes, reading)
+    read_label_maps(files, files.names, Names(classes), reading)
     return tie(reading, samples, Names(classes))
 
 
-def read_label_maps(files: Files, names: Sequence[str], classes: ClassMap, reading: Reading) -> None:
-    """One drawing per picture. A table beside the pictures decides what their values and colours mean."""
-    tables = Tables.of(files)
+def read_label_maps(files: Files, pictures: Sequence[str], names: Names, reading: Reading) -> None:
+    """One drawing per picture. A table beside the pictures decides what their values and colours mean, else numbers
+    that are mapped to classes, else the classes' own order."""
+    tables, otherwise = Tables.of(files), by_number(names.mapping) or names.classes
     reading.warnings += files.about_lent((*NAMES, *OWN))
-    for name in names:
+    for name in pictures:
         with reading.attempt():
             where = files.where(name)
             data = files.read(name)
             wide = read_wide_tiff(data, where, reading.bounds)
             image = decode_picture(data, where, reading.bounds) if wide is None else _from_wide(wide, where)
             reading.spend(image.width * image.height, where)
-            table = tables.of_picture(name) or classes
-            num_labels = 1 + (len(table) if isinstance(table, ClassMap) else max(len(table.values), len(table.colors)))
+            table = tables.of_picture(name) or otherwise
+            num_labels = 1 + (len(table) if isinstance(table, ClassMap) else len(table.colors))
             reading.check_amount(image.size, num_labels, num_labels, where)
             if isinstance(table, ClassMap):
                 layers, warnings = _layers_of(image, data, table, where)
             else:
-                layers, warnings = _layers_by_table(image, data, table, where)
+                layers, warnings = _layers_by_table(image, data, table, reading, where)
             reading.warnings += [*warnings, *([f"{where}: {MORE}"] if holds_more(data) else ())]
             reading.add(Drawing(where, (name,), image.size, layers))
 
@@ -90,19 +95,22 @@ def _from_wide(values: npt.NDArray[Any], where: str) -> Image.Image:
     return Image.fromarray(_indices(values, where))
 
 
-def _layers_by_table(image: Image.Image, data: bytes, table: ClassTable, where: str) -> tuple[list[Layer], list[str]]:
+def _layers_by_table(
+    image: Image.Image, data: bytes, table: ClassTable, reading: Reading, where: str
+) -> tuple[list[Layer], list[str]]:
     """By the values that the table names, or by its colours where it names no values, or the picture has none."""
     has_values = image.mode in ("1", "L", "P") or image.mode.startswith(("I", "F"))
     if not table.values or (table.colors and not has_values):
         pixels = np.asarray(image.convert("RGBA"))
         key = ColorKey.of({label: color for color, label in table.colors.items()}, table.where)
         return layers_of_colors(pixels[:, :, :3], pixels[:, :, 3] < 128, key, None, where)
-    values, is_drawn = _values_of(image, data, where), ~_is_clear(image)
+    values, is_drawn = _values_of(image, data, table, where), ~_is_clear(image)
     names = {value: table.name(int(value), where) for value in np.unique(values[is_drawn])}
+    reading.check_amount(image.size, len(names), len(names), where)
     return [Layer(name, Bitmap((values == value) & is_drawn)) for value, name in names.items()], []
 
 
-def _values_of(image: Image.Image, data: bytes, where: str) -> LabelMap:
+def _values_of(image: Image.Image, data: bytes, table: ClassTable, where: str) -> LabelMap:
     """Of each pixel; of a colour picture whose channels are alike, too."""
     if image.mode == "P":
         return np.asarray(image)
@@ -112,9 +120,7 @@ def _values_of(image: Image.Image, data: bytes, where: str) -> LabelMap:
         return _wide(image, where)
     pixels = np.asarray(image.convert("RGB"))
     if (pixels != pixels[:, :, :1]).any():
-        raise GsegError(
-            f"{where}: a picture in colours, but the table beside it names values", "export masks of values"
-        )
+        raise GsegError(f"{where}: a picture in colours, but {table.where} names values", "export masks of values")
     return pixels[:, :, 0]
 
 
@@ -154,7 +160,7 @@ def _layers_of_indices(
     if is_drawn is None:
         is_drawn = np.ones(values.shape, bool)
     values = np.where(is_drawn, values, 0).astype(np.uint8)
-    check_label_map(values, len(classes), where)
+    check_label_map(values, len(classes), where, STRANGE_VALUES)
     found = [int(value) for value in np.unique(values[is_drawn])]
     labels = {value: IGNORED if value == IGNORE else classes.names[value] for value in found}
     layers = [Layer(labels[value], Bitmap((values == value) & is_drawn)) for value in found]
