@@ -20,23 +20,15 @@ MAX_STRETCH = 0.02  # by which a label map's shape may differ from its photo's
 _STRIP = 256  # rows that an overlay is made of at once
 
 
-def check_label_map(
-    array: npt.NDArray[np.generic],
-    num_classes: int,
-    source: str,
-    hint: str = "correct the label map, or add the class to gseg.toml",
-) -> LabelMap:
-    """`array` itself if it is a label map of `num_classes` classes; GsegError naming `source` otherwise.
-
-    hint: what to do about the index of a class that does not exist.
-    """
+def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: str) -> LabelMap:
+    """`array` itself if it is a label map of `num_classes` classes; GsegError naming `source` otherwise."""
     if array.dtype != np.uint8 or array.ndim != 2:
         raise GsegError(f"{source}: expected a label map uint8 [H, W], got {array.dtype} {list(array.shape)}")
     labels: LabelMap = array  # type: ignore[assignment]
     wrong = labels[(labels >= num_classes) & (labels != IGNORE)]
     if len(wrong):
         message = f"{source}: class index {wrong.min()}, but there are {num_classes} classes"
-        raise GsegError(message, hint)
+        raise GsegError(message, "correct the label map, or add the class to gseg.toml")
     return labels
 
 

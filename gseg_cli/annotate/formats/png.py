@@ -160,7 +160,10 @@ def _layers_of_indices(
     if is_drawn is None:
         is_drawn = np.ones(values.shape, bool)
     values = np.where(is_drawn, values, 0).astype(np.uint8)
-    check_label_map(values, len(classes), where, STRANGE_VALUES)
+    try:
+        check_label_map(values, len(classes), where)
+    except GsegError as error:
+        raise GsegError(error.message, STRANGE_VALUES) from error
     found = [int(value) for value in np.unique(values[is_drawn])]
     labels = {value: IGNORED if value == IGNORE else classes.names[value] for value in found}
     layers = [Layer(labels[value], Bitmap((values == value) & is_drawn)) for value in found]
