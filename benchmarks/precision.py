@@ -41,7 +41,7 @@ FIRST = SUPERVISED_SEED + 500_000  # seeds of no other training set
 
 CONFIGS = {
     "default": DistillConfig(steps=350, batch=12),
-    PRETRAINED: configure_supervised({"student": PRETRAINED, "geometry": "aligned"}).train,
+    PRETRAINED: configure_supervised({"student": PRETRAINED, "geometry": "aligned", "input_size": SIZE}).train,
 }
 
 

@@ -10,6 +10,7 @@ from gseg_cli.distill.config import (
     MOST_STEPS,
     PRETRAINED_STEPS,
     STEPS_PER_PHOTO,
+    SUPERVISED_PRETRAINED_SIZE,
     SUPERVISED_SIZE,
     AugmentConfig,
     DistillConfig,
@@ -59,8 +60,13 @@ def student_train(
     ] = None,
     student: StudentOpt = None,
     input_size: Annotated[
-        int, typer.Option(min=8, help="Side of the pictures it learns from, in pixels; photos are shrunk to it.")
-    ] = SUPERVISED_SIZE,
+        int | None,
+        typer.Option(
+            min=8,
+            help="Side of the pictures it learns from, in pixels; photos are shrunk to it.",
+            show_default=f"{SUPERVISED_SIZE}; of lite0 {SUPERVISED_PRETRAINED_SIZE}",
+        ),
+    ] = None,
     tile: Annotated[
         int | None,
         typer.Option(
@@ -120,7 +126,7 @@ def student_train(
 
     keep_freed_memory()
     out, where, runs = current_output(), pick_device(device), runs or project_dir() / "runs"
-    for warning in about_labelled(labelled) + ([] if tile or resume else about_thin_parts(labelled, input_size)):
+    for warning in about_labelled(labelled):
         out.warn(warning)
     with progress("student-train", "steps") as on_step:
         on_step = SharedCores(where, out.say).watched(on_step)
@@ -132,7 +138,11 @@ def student_train(
             named = _classes(labelled, classes)
             num_photos = len(labelled_photos(labelled)) - held_out
             config = configure_supervised(given, num_photos=num_photos)
-            config = settle_precision(config, input_size, where, precision_trials(), out.say)
+            side = config.train.input_size
+            assert side  # `configure_supervised` sets it
+            for warning in [] if tile else about_thin_parts(labelled, side):
+                out.warn(warning)
+            config = settle_precision(config, side, where, precision_trials(), out.say)
             trained = run_student_train(named, config, runs, where, held_out=held_out, say=out.say, on_step=on_step)
     _show(out, trained)
     out.say_next(*export_words(trained.checkpoint))

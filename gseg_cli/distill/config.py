@@ -21,7 +21,7 @@ PRETRAINED_LOSS: Loss = "balanced"  # in so few steps it hardly learns small par
 PRETRAINED_PAIRS = 2000  # each is seen once
 # Of a student that learns from labelled photos alone.
 SUPERVISED = {"pairs": 0, "labels": "soft", "drop": 0.0, "annotated": 0.0}
-SUPERVISED_SIZE = 128  # side of the pictures it learns from
+SUPERVISED_SIZE, SUPERVISED_PRETRAINED_SIZE = 128, 192  # sides of the pictures: benchmarks/public_photos.md
 STEPS_PER_PHOTO, MOST_STEPS = 25, 1000  # where it knows ImageNet: benchmarks/public_photos.md
 PHOTOS_GEOMETRY = "paper"  # of a pretrained student of labelled photos: benchmarks/input_size.md
 
@@ -141,8 +141,9 @@ def configure_supervised(
     given: Mapping[str, Any], base: StudentConfig | None = None, num_photos: int = 0
 ) -> StudentConfig:
     """As `configure`, for a student of so many labelled photos alone."""
-    usual = {} if base else {"input_size": SUPERVISED_SIZE}
-    if not base and given.get("student") == PRETRAINED and "minutes" not in given:
+    is_pretrained = given.get("student") == PRETRAINED
+    usual = {} if base else {"input_size": SUPERVISED_PRETRAINED_SIZE if is_pretrained else SUPERVISED_SIZE}
+    if not base and is_pretrained and "minutes" not in given:
         usual["steps"] = min(max(PRETRAINED_STEPS, STEPS_PER_PHOTO * num_photos), MOST_STEPS)
     return configure({**usual, **given, **SUPERVISED}, base)
 

@@ -11,7 +11,7 @@ from gseg_runtime.metrics import confusion_matrix, mean_iou
 from gseg_runtime.spread import spread
 
 NUM_MASKS = 8
-# Of portraits 0.94 is left at 128 px and of cars 0.93, whose students gain nothing from tiles; of crops and weeds 0.82.
+# At 192 px 0.96 of portraits is left, 0.95 of cars, 0.87 of crops and weeds and 0.85 of cracks, which gain from tiles.
 LEAST = 0.9
 
 

@@ -30,7 +30,7 @@ from gseg_runtime.errors import GsegError
 
 WHOLE = 0.9  # of a photo's pixels have labels: it is worth learning from
 LEAST = 3  # such photos; a student of fewer misleads as often as it helps
-STEPS = 60  # of `gseg student-train`'s 250: somebody waits
+STEPS, SIDE = 60, 128  # of `gseg student-train`'s 250 at 192 px: somebody waits
 NICE = 10
 
 
@@ -89,9 +89,9 @@ class PhotoSession(Session):
 
 def study(photos: PairSet, classes: ClassMap, device: torch.device) -> Generator[None, None, Student]:
     """A student of photos in squares, in the short; pauses after each step. GsegError when it diverges."""
-    config = replace(configure_supervised({"student": PRETRAINED, "geometry": PHOTOS_GEOMETRY}).train, steps=STEPS)
-    assert config.input_size
-    trainer = StudentTrainer(photos.at(config.input_size), classes, config, device)
+    given = {"student": PRETRAINED, "geometry": PHOTOS_GEOMETRY, "input_size": SIDE, "steps": STEPS}
+    config = configure_supervised(given).train
+    trainer = StudentTrainer(photos.at(SIDE), classes, config, device)
     for step in range(STEPS):
         loss = trainer.step(step / STEPS)
         yield

@@ -136,6 +136,14 @@ def test_one_that_knows_imagenet_learns_longer_from_more_photos_unless_told_how_
     assert configure_supervised({"student": "lite0", "minutes": 2.0}, num_photos=40).train.minutes == 2
 
 
+def test_one_that_knows_imagenet_learns_from_larger_pictures_unless_told_how_large():
+    def side(**given):
+        return configure_supervised(given).train.input_size
+
+    assert (side(student="lite0"), side(student="tiny"), side()) == (192, 128, 128)
+    assert side(student="lite0", input_size=64) == 64
+
+
 def test_its_file_says_what_it_learned_from(folder, tmp_path):
     done = run_student_train(CLASSES, config_of(folder), tmp_path / "runs", CPU)
     meta = read_meta(done.checkpoint)
