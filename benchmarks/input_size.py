@@ -79,8 +79,10 @@ px, 0.803 and 0.805 at 160, 0.808 and 0.806 at 192; with five 0.835 and 0.810, 0
 samples of game characters alone `paper` is worse: from ten of the first draw 0.461 at 160 px and 0.463 at 192, where
 `aligned` had 0.472. More pixels to learn from bring a little: five portraits learned at 192 px and segmented at 256 had
 0.857 and 0.832 (draws 0 and 1), where 128 and 160 px have 0.851 and 0.825, for 2.2 times the training and 2.6 times the
-arithmetic of each photo; `--input-size` is there for whoever wants that. All that by scripts that are not kept. UNets
-were not tried.
+arithmetic of each photo. Learned at 192 px and segmented at 224, one portrait had 0.609 and 0.746, for 0.573 and 0.730
+at 128 and 160; ten game characters 0.550 and 0.596, for 0.552 and 0.577. Photos of cars, clothes and a field gain more
+([public_photos.md](public_photos.md)), so `gseg student-train` takes 192 px unless `--input-size` says otherwise. All
+that by scripts that are not kept. UNets were not tried.
 """
 
 

@@ -396,8 +396,9 @@ commit {commit}, {date}, {hardware}.
 ## Samples and photos
 
 The student of so many labelled samples and {pairs} pairs, as `gseg distill` trains it, with photos by `--labelled`; of
-samples `lite0` has a second opinion and `--loss {loss}`. Photos without samples as `gseg student-train` trains it. With
-photos `lite0` segments pictures of 160 px after learning from {side} ([input_size.md](input_size.md)).
+samples `lite0` has a second opinion and `--loss {loss}`. Photos without samples as `gseg student-train --input-size
+128` trains it. With photos `lite0` segments pictures of 160 px after learning from {side}
+([input_size.md](input_size.md)).
 
 Samples are those of the GANs of [discriminators.md](discriminators.md) after two hours of a core{gans}.
 No person labels them, but of portraits a network that learned from five portraits which are not measured on, and of

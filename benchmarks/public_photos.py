@@ -264,7 +264,7 @@ By class, with {most} photos at {side} px, the mean of the draws:
 Cars as above, and [Clothing Co-Parsing](https://github.com/bearpaw/clothing-co-parsing) (Yang et al. 2014): photos of
 people in the street, about 550 x 830 px, whose 59 classes are merged into hair, skin and eleven kinds of garments.
 Every seventh of its 1,004 labelled photos, {clothes_test}, to measure on. *Side*: `--input-size`, of the pictures that
-`lite0` learns from; what it segments is a quarter larger ([input_size.md](input_size.md)). CPU seconds of one training.
+`lite0` learns from; what it segments is somewhat larger ([input_size.md](input_size.md)). CPU seconds of one training.
 
 {sides}
 
