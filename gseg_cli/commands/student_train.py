@@ -180,12 +180,14 @@ def _classes(labelled: Path, given: str | None) -> "ClassMap":
     from gseg_cli.project_file import parse_classes
     from gseg_runtime.errors import ProjectError
 
+    own = classes_of(labelled)
     if given:
         named = parse_classes(given, of_masks=True)
-        values = ", ".join(f"{index} {name}" for index, name in enumerate(named.names))
-        current_output().say(f"values of the masks: {values}")
+        if not own:  # else it says what the values mean, whatever the order of `named`
+            values = ", ".join(f"{index} {name}" for index, name in enumerate(named.names))
+            current_output().say(f"values of the masks: {values}")
         return named
-    if own := classes_of(labelled):
+    if own:
         return own
     try:
         return open_project().classes

@@ -127,6 +127,15 @@ def test_the_first_name_is_that_of_value_0_whatever_it_is(folder, tmp_path, caps
     assert main(["student-train", str(folder), *again]) == 0
 
 
+def test_nothing_is_said_of_values_that_the_folder_names_itself(folder, tmp_path, capsys):
+    (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))
+    told = ["--classes", "light,background", "--steps", "1", "--runs", str(tmp_path / "runs"), "--json"]
+    assert main(["student-train", str(folder), *SMALL, *told]) == 0
+    out, err = capsys.readouterr()
+    assert "values of the masks" not in err
+    assert load_student(Path(json.loads(out)["data"]["checkpoint"]))[1].names == ("light", "background")
+
+
 def test_one_that_knows_imagenet_learns_longer_from_more_photos_unless_told_how_long():
     def steps(num_photos, **given):
         return configure_supervised({"student": "lite0", **given}, num_photos=num_photos).train.steps
