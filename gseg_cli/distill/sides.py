@@ -23,10 +23,10 @@ WORDS = (
 ABBREVIATIONS = (
     ("l", "r"), ("fl", "fr"), ("rl", "rr"), ("bl", "br"), ("lf", "rf"), ("lr", "rr"), ("lb", "rb"), ("lh", "rh"),
 )  # fmt: skip
-_BEGINNING = r"(?<![^\W\d_])({})"  # not of the German Klinke links
+_BEGINNING = r"(?<![^\W\d_])({})"  # of a word: in the German Klinke links the second link alone
 _APART = _BEGINNING + r"(?![^\W\d_])"
 _HUMP = re.compile("(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")  # as in ArmL and FLWheel
-_TELLING = re.compile(_APART.format("left|right"))
+_TELLING = re.compile(_APART.format("left|right"))  # enough to warn of a class without a counterpart
 
 Pair = tuple[int, int]
 
@@ -49,8 +49,8 @@ def about_sides(classes: ClassMap) -> Iterator[str]:
         more = f", and {counted(len(pairs) - 1, 'more pair')} of classes" if len(pairs) > 1 else ""
         yield f"mirrored pictures exchange {first} and {second}{more}"
     paired = {index for pair in pairs for index in pair}
-    alone = [name for i, name in enumerate(classes.names) if i not in paired and _TELLING.search(name.lower())]
-    if alone:
+    names = [name for index, name in enumerate(classes.names) if index not in paired]
+    if alone := [name for name in names if _TELLING.search(_HUMP.sub("_", name).lower())]:
         yield (
             f"warning: {', '.join(alone)}: no class of the other side to exchange with in mirrored pictures; "
             "use --no-mirror if they tell sides"

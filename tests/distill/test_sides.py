@@ -65,8 +65,9 @@ def test_the_table_exchanges_the_pairs_and_keeps_all_else():
 
 
 def test_what_is_exchanged_is_said_and_a_side_without_a_counterpart_is_warned_of():
-    classes = ClassMap.of_names(["background", "left eye", "right eye", "l_ear", "r_ear", "left horn", "copyright"])
+    names = ["left eye", "right eye", "l_ear", "r_ear", "left horn", "tailLeft", "copyright"]
+    classes = ClassMap.of_names(["background", *names])
     said, warning = about_sides(classes)
     assert said == "mirrored pictures exchange left eye and right eye, and 1 more pair of classes"
-    assert warning.startswith("warning: left horn: no class of the other side")
+    assert warning.startswith("warning: left horn, tailLeft: no class of the other side")
     assert not [*about_sides(ClassMap.of_names(["background", "bright spot"]))]
