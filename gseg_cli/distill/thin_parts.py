@@ -16,7 +16,8 @@ LEAST = 0.9
 
 
 def left_of_masks(folder: Path, size: int) -> float:
-    """Mean IoU of some masks with themselves, shrunk to squares of `size` and enlarged again."""
+    """Mean IoU of some masks with themselves, shrunk to squares of `size` and enlarged again; nan where these label
+    nothing."""
     matrices = []
     for _, mask in spread(labelled_photos(folder), NUM_MASKS):
         labels = read_label_png(mask)
@@ -28,7 +29,8 @@ def left_of_masks(folder: Path, size: int) -> float:
 
 def about_thin_parts(folder: Path, size: int) -> list[str]:
     """A warning, if any."""
-    if (left := left_of_masks(folder, size)) >= LEAST:
+    left = left_of_masks(folder, size)
+    if not left < LEAST:  # nan, too: nothing is labelled
         return []
     lost = f"shrunk to {size} px, as the student sees photos, these masks keep {left:.2f} mean IoU: parts are thin"
     return [f"{lost}; --tile shows it photos piece by piece, --input-size sets a larger side"]

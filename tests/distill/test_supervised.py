@@ -15,7 +15,8 @@ from gseg_cli.distill.deploy import export_student
 from gseg_cli.distill.labelled_photos import parents_of
 from gseg_cli.distill.student import load_student
 from gseg_cli.distill.supervised import resume_student_train, run_student_train
-from gseg_runtime.class_map import ClassMap
+from gseg_cli.distill.thin_parts import about_thin_parts
+from gseg_runtime.class_map import IGNORE, ClassMap
 from gseg_runtime.errors import ConfigError, GsegError, UsageError
 from gseg_runtime.files import read_json, write_json
 from gseg_runtime.label_map import read_label_png, write_label_png
@@ -115,6 +116,12 @@ def test_parts_too_thin_for_the_student_are_warned_of(tmp_path, capsys):
         for tile in ([], ["--tile", "16"]):
             assert main(["student-train", str(stripes), *SMALL, *lines, "--steps", "1", *tile]) == 0
             assert ("parts are thin; --tile" in capsys.readouterr().err) == (is_thin and not tile)
+
+
+def test_of_masks_without_a_label_nothing_is_said_to_be_thin(folder):
+    for path in (folder / "masks").iterdir():
+        write_label_png(path, np.full((16, 16), IGNORE, np.uint8), CLASSES)
+    assert about_thin_parts(folder, 8) == []
 
 
 def test_the_first_name_is_that_of_value_0_whatever_it_is(folder, tmp_path, capsys):
