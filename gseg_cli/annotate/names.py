@@ -68,24 +68,25 @@ def _folded(name: str) -> str:
 
 
 def parse_mapping(entries: Iterable[str]) -> dict[str, str]:
-    """The options --map "NAME=CLASS", and files of such lines; UsageError for anything else."""
+    """The options --map "NAME=CLASS", and files of such lines; UsageError for anything else, ConfigError for a file
+    that is no text."""
     mapping: dict[str, str] = {}
-    for entry in chain.from_iterable(map(_lines, entries)):
+    for where, entry in chain.from_iterable(map(_lines, entries)):
         label, equals, name = (part.strip() for part in entry.rpartition("="))
         if not equals or not label or not name:
-            message = f"--map {entry!r}: expected NAME=CLASS, or a file of such lines"
-            raise UsageError(message, "for instance --map 'hair_1=hair'")
+            hint = "for instance --map 'hair_1=hair'; --map takes a file of such lines, too"
+            raise UsageError(f"{where} {entry!r}: expected NAME=CLASS", hint)
         if mapping.setdefault(label, name) != name:
-            raise UsageError(f"--map {label}: given twice, for {mapping[label]} and {name}", "give it once")
+            raise UsageError(f"{where} {label}: given twice, for {mapping[label]} and {name}", "give it once")
     return mapping
 
 
-def _lines(entry: str) -> list[str]:
-    """Those of a file, if the entry is the name of one; else itself."""
+def _lines(entry: str) -> list[tuple[str, str]]:
+    """Where they stand, and themselves: those of a file, if the entry is the name of one; else itself."""
     path = Path(entry)
     if "=" in entry or not path.is_file():
-        return [entry]
-    return [line for line in lines_of(path) if line.strip() and not line.startswith("#")]
+        return [("--map", entry)]
+    return [(f"{path}:", line) for line in map(str.strip, lines_of(path)) if line and not line.startswith("#")]
 
 
 def labels_in(drawings: Sequence[Drawing]) -> Counter[str]:
@@ -166,7 +167,7 @@ def _near(label: str, names: Names) -> str | None:
 def _unknown(labels: Sequence[str], places: Mapping[str, Sequence[str]], names: Names, hint: str) -> GsegError:
     where = list(dict.fromkeys(place for label in labels for place in places[label]))
     others = f" and {len(where) - 1:,} more" if len(where) > 1 else ""
-    called = ", ".join([_called(label, names) for label in labels[:MAX_TOLD]] + ["..."] * (len(labels) > MAX_TOLD))
+    called = _listed(_called(label, names) for label in labels)
     what = f"{len(labels):,} unknown classes, {called}" if len(labels) > 1 else f"unknown class {called}"
     leave, it = f"{labels[0]}={LEAVE_OUT}", "it" if len(labels) == 1 else "all"
     return GsegError(

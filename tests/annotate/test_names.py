@@ -25,13 +25,20 @@ def test_a_new_class_is_added_once_however_its_accents_are_encoded() -> None:
 
 def test_map_takes_a_file_with_an_entry_on_each_line(tmp_path):
     file = tmp_path / "parts.txt"
-    file.write_text("# shoes\nboots=shoes\n\n high heels = shoes\n", encoding="utf-8-sig")
+    file.write_text("# shoes\nboots=shoes\n\n  # of women\n high heels = shoes\n", encoding="utf-8-sig")
     assert parse_mapping([str(file), "41=skin"]) == {"boots": "shoes", "high heels": "shoes", "41": "skin"}
 
 
 def test_a_map_file_that_is_missing_is_said_to_be_no_entry():
-    with pytest.raises(UsageError, match="expected NAME=CLASS, or a file of such lines"):
+    with pytest.raises(UsageError, match=r"--map 'parts\.txt': expected NAME=CLASS"):
         parse_mapping(["parts.txt"])
+
+
+def test_a_line_of_a_map_file_that_is_no_entry_is_told_with_its_file(tmp_path):
+    file = tmp_path / "parts.txt"
+    file.write_text("boots=shoes\nheels shoes\n")
+    with pytest.raises(UsageError, match=r"parts\.txt: 'heels shoes': expected NAME=CLASS"):
+        parse_mapping([str(file)])
 
 
 def test_entries_that_met_no_shape_are_one_warning():
