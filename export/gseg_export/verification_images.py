@@ -135,7 +135,7 @@ def _broken(reasons: list[str]) -> ImageError:
 
 
 def _square(path: Path, card: ModelCard) -> Images:
-    """Of tiles the one in the middle."""
+    """As the network sees a photo; of one in tiles, the tile that is halfway through them."""
     detail = Detail(tile=card.tile)
     photo = read_image(path, detail.num_needed(card.input_size))
     frame = detail.frame(photo.height, photo.width, card.input_size)

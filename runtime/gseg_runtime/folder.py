@@ -35,7 +35,8 @@ class FolderOptions:
     undone, and photos changed since. full_names: x.jpg as x.jpg.png. workers: threads, or processes where
     `codec_processes` is worth it; None is one per core. fast_decode, background, allow_truncated, max_pixels: see
     `Decoding`. shard: (i, n), only every n-th photo from the i-th (counted from 0) on, for n machines with a folder
-    each. edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits.
+    each. edges, tile: see `Detail`, which needs logits for them; None are smooth edges where the model has logits, and
+    tiles of the size that it learned from, if it did.
 
     Also written: overlay: x.overlay.jpg, the photo with the class colours. confidence: x.confidence.png; "nearest"
     edges need a model that was exported with it. cutout: x.cutout.png, the photo's parts on nothing. binary:

@@ -28,7 +28,7 @@ class ModelCard:
     input_size: int  # the square input's side in pixels
     parents: tuple[Parent, ...] = ()
     quality: Mapping[str, float] = field(default_factory=dict)  # for instance {"mean_iou": 0.7}, on held-out images
-    resize: str = "letterbox"  # how a photo comes into the square: geometry.Letterbox, or tiles.Tiling for "tiles"
+    resize: str = "letterbox"  # how a photo comes into the square: geometry.Letterbox, or tiling.Tiling for "tiles"
     tile: int | None = None  # of a photo, in pixels: what the square shows of a larger one
     fill: tuple[int, int, int] = (128, 128, 128)  # RGB beside the photo
     precision: str = "fp32"
