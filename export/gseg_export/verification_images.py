@@ -135,9 +135,13 @@ def _broken(reasons: list[str]) -> ImageError:
 
 
 def _square(path: Path, card: ModelCard) -> Images:
-    """As the network sees a photo; of one in tiles, the tile that is halfway through them."""
+    """As the network sees a photo; of one in tiles, the tile in the middle."""
     detail = Detail(tile=card.tile)
     photo = read_image(path, detail.num_needed(card.input_size))
     frame = detail.frame(photo.height, photo.width, card.input_size)
     picture = frame.apply(photo.pixels, card.fill, photo.box)
-    return picture[frame.squares[len(frame.squares) // 2]] if isinstance(frame, Tiling) else picture
+    if not isinstance(frame, Tiling):
+        return picture
+    top, left = (starts[len(starts) // 2] for starts in frame.places)
+    # A copy: a view would keep the whole photo in memory.
+    return picture[top : top + frame.size, left : left + frame.size].copy()

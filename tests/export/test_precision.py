@@ -1,12 +1,15 @@
 """Half precision and 8 bits: still the same labels, and each in the form that its engine takes."""
 
+import tracemalloc
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 from onnx import TensorProto, numpy_helper
+from PIL import Image
 
 from gseg_cli.distill.lite_net import LiteNet
 from gseg_export.graph import finish
@@ -117,3 +120,18 @@ def test_broken_photos_are_named_together(photos: Path, tmp_path: Path) -> None:
         (tmp_path / f"{index}.png").write_text("no photo")
     with pytest.raises(ImageError, match=r"4\.png: [^;]*; and 2 more photos$"):
         read_photos(plain_card(), photos, tmp_path)
+
+
+def test_of_photos_in_tiles_the_middle_is_looked_at_and_no_more_is_kept(tmp_path: Path) -> None:
+    rng, count = np.random.default_rng(0), 12
+    for index in range(count):
+        noise = rng.integers(0, 256, (SIZE * 9 // 2, SIZE * 6, 3), np.uint8)  # an even number of rows of tiles
+        Image.fromarray(noise).save(tmp_path / f"{index:02}.png")
+    card = replace(plain_card(), resize="tiles", tile=SIZE)
+    tracemalloc.start()
+    _, others = read_photos(card, None, tmp_path)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    top, left = SIZE * 2, SIZE * 5 // 2
+    assert (others.images[-1] == noise[top:, left:][:SIZE, :SIZE]).all()
+    assert peak < count / 2 * noise.nbytes
