@@ -28,7 +28,7 @@ def check_label_map(array: npt.NDArray[np.generic], num_classes: int, source: st
     wrong = labels[(labels >= num_classes) & (labels != IGNORE)]
     if len(wrong):
         message = f"{source}: class index {wrong.min()}, but there are {num_classes} classes"
-        raise GsegError(message, "correct the label map, or add the class to gseg.toml")
+        raise GsegError(message, "correct the label map, or name its class in --classes or gseg.toml")
     return labels
 
 
