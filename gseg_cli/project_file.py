@@ -132,6 +132,9 @@ def parse_classes(text: str, *, of_masks: bool = False) -> ClassMap:
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
     names = _between_commas(text) if is_list else lines_of(path)
+    if of_masks and is_list and not all(name.strip() for name in names):
+        message = f"--classes: {text!r} has no name between two commas, or at an end"
+        raise ConfigError(message, "each value of the masks needs a name: those behind it would shift")
     names = [name.strip() for name in names if name.strip()]
     if not is_list and len(names) == 1 and "," in names[0]:  # it would be one class, and nobody would see it
         message = f"{path}: one line with commas, expected a name per line"

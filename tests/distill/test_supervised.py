@@ -134,6 +134,12 @@ def test_the_first_name_is_that_of_value_0_whatever_it_is(folder, tmp_path, caps
     assert main(["student-train", str(folder), *again]) == 0
 
 
+def test_a_name_left_out_between_commas_is_an_error_and_shifts_no_others(folder, tmp_path, capsys):
+    told = ["--classes", "soil,,plant", "--runs", str(tmp_path / "runs")]
+    assert main(["student-train", str(folder), *SMALL, *told]) == 1
+    assert "has no name between two commas" in capsys.readouterr().err
+
+
 def test_nothing_is_said_of_values_that_the_folder_names_itself(folder, tmp_path, capsys):
     (folder / "dataset.json").write_text(json.dumps({"classes": CLASSES.to_json()}))
     told = ["--classes", "light,background", "--steps", "1", "--runs", str(tmp_path / "runs"), "--json"]
