@@ -1,7 +1,7 @@
 """Photos that were drawn on, by number, and which of them a drawing belongs to: by its name, else by what it shows."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -60,29 +60,27 @@ class PhotoFolder:
         return self._by_words.get(words, []) if words else []
 
     def called_image(self, stem: str) -> list[int]:
-        """Those whose names call them an image besides: 001_image.jpg."""
-        return self._of_words.get(_words(stem), [])
+        """As `called_alike`, also of those whose names call them an image besides: 001_image.jpg."""
+        words = _words(stem)
+        return self._by_words_alone.get(words, []) if words else []
 
     @cached_property
-    def _of_words(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for seed, path in zip(self.seeds, self.paths, strict=True):
-            if (bare := _OF_PHOTO.sub("", path.stem, count=1)) != path.stem:
-                found.setdefault(_words(bare), []).append(seed)
-        return found
+    def _by_words_alone(self) -> dict[str, list[int]]:
+        return self._by(lambda stem: _words(_OF_PHOTO.sub("", stem, count=1)))
 
     @cached_property
     def _by_words(self) -> dict[str, list[int]]:
-        found: dict[str, list[int]] = {}
-        for seed, path in zip(self.seeds, self.paths, strict=True):
-            found.setdefault(_words(path.stem), []).append(seed)
-        return found
+        return self._by(_words)
 
     @cached_property
     def _by_stem(self) -> dict[str, list[int]]:
+        return self._by(composed)
+
+    def _by(self, key: Callable[[str], str]) -> dict[str, list[int]]:
+        """Photos by what `key` makes of their names without folder and ending."""
         found: dict[str, list[int]] = {}
         for seed, path in zip(self.seeds, self.paths, strict=True):
-            found.setdefault(composed(path.stem), []).append(seed)
+            found.setdefault(key(path.stem), []).append(seed)
         return found
 
     def name(self, seed: int) -> str:
