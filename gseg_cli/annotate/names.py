@@ -116,7 +116,7 @@ def unused_mappings(drawings: Sequence[Drawing], names: Names) -> list[str]:
     """A warning about --map options that met no shape, if any: most likely a slip."""
     found = labels_in(drawings)
     used = {names.entry(label) for label in found}
-    if not (unused := [label for label in names.mapping if label not in used]):
+    if not (unused := [label for label in names.mapping if label not in used and label != ANY]):
         return []
     called, known = _listed(unused), _listed(found) or "none"
     return [f"--map: no shape is called {called} (found: {known})"]
@@ -151,10 +151,12 @@ def unknown_classes(places: Mapping[str, Sequence[str]], names: Names) -> Iterat
     near = {label: _near(label, names) for label in places}
     slips = [label for label, close in near.items() if close][:MAX_TOLD]
     for label in slips:
-        hint = f"did you mean {near[label]}? --map '{label}={near[label]}' says so"
+        take = f"{label}={near[label]}"
+        hint = f"did you mean {near[label]}? --map {take!r} says so"
         yield _unknown([label], places, names, hint)
     if others := [label for label in places if label not in slips]:
-        hint = f"the classes are {', '.join(names.classes.names)}; --map '{others[0]}=CLASS' gives one of them"
+        take = f"{others[0]}=CLASS"
+        hint = f"the classes are {', '.join(names.classes.names)}; --map {take!r} gives one of them"
         yield _unknown(others, places, names, hint)
 
 
@@ -169,10 +171,9 @@ def _unknown(labels: Sequence[str], places: Mapping[str, Sequence[str]], names: 
     others = f" and {len(where) - 1:,} more" if len(where) > 1 else ""
     called = _listed(_called(label, names) for label in labels)
     what = f"{len(labels):,} unknown classes, {called}" if len(labels) > 1 else f"unknown class {called}"
-    leave, it = f"{labels[0]}={LEAVE_OUT}", "it" if len(labels) == 1 else "all"
-    return GsegError(
-        f"{where[0]}{others}: {what}", f"{hint}, --map {leave!r} leaves it out, --yes adds {it} to gseg.toml"
-    )
+    label, left, added = (labels[0], "it", "it") if len(labels) == 1 else (ANY, "all without an entry", "all")
+    hint = f"{hint}, --map {f'{label}={LEAVE_OUT}'!r} leaves out {left}, --yes adds {added} to gseg.toml"
+    return GsegError(f"{where[0]}{others}: {what}", hint)
 
 
 def _called(label: str, names: Names) -> str:

@@ -69,8 +69,8 @@ def test_classes_that_a_project_does_not_have_at_all_are_one_error(run, tmp_path
     error, hint = capsys.readouterr().err.splitlines()[:2]
     assert error.endswith("000003.json and 1 more: 3 unknown classes, 'door', 'wheel', 'window'")
     assert hint == (
-        "hint: the classes are background, skin, hair; --map 'door=CLASS' gives one of them, --map 'door=-' leaves it "
-        "out, --yes adds all to gseg.toml"
+        "hint: the classes are background, skin, hair; --map 'door=CLASS' gives one of them, --map '*=-' leaves out "
+        "all without an entry, --yes adds all to gseg.toml"
     )
 
 

@@ -1,10 +1,12 @@
 """Names of shapes and the classes that they mean."""
 
+import shlex
+
 import numpy as np
 import pytest
 
 from gseg_cli.annotate.drawing import Drawing, Layer
-from gseg_cli.annotate.names import Names, parse_mapping, unused_mappings, with_classes
+from gseg_cli.annotate.names import Names, parse_mapping, unknown_classes, unused_mappings, with_classes
 from gseg_cli.annotate.shapes import Bitmap
 from gseg_runtime.class_map import ClassMap
 from gseg_runtime.errors import UsageError
@@ -45,3 +47,15 @@ def test_entries_that_met_no_shape_are_one_warning():
     drawing = Drawing("a.json", ("a",), None, [Layer("boots", Bitmap(np.ones((1, 1), bool)))])
     names = Names(HOUSE, {"boots": "-", "heels": "-", "clogs": "-"})
     assert unused_mappings([drawing], names) == ["--map: no shape is called heels, clogs (found: boots)"]
+
+
+def test_that_nothing_else_was_found_for_all_others_is_no_slip():
+    drawing = Drawing("a.json", ("a",), None, [Layer("boots", Bitmap(np.ones((1, 1), bool)))])
+    assert unused_mappings([drawing], Names(HOUSE, {"boots": "-", "*": "-"})) == []
+
+
+@pytest.mark.parametrize("label", ["driver's windov", "driver's hat"])
+def test_hints_quote_names_with_an_apostrophe_so_that_a_shell_takes_them(label):
+    (error,) = unknown_classes({label: ["a.json"]}, Names(ClassMap.of_names(["background", "window"])))
+    quoted = [word for word in shlex.split(error.hint) if word.startswith(label)]
+    assert len(quoted) == 2 and quoted[1] == f"{label}=-"
