@@ -220,26 +220,27 @@ def _about_classes(photos: _Photos, classes: ClassMap, *, mirror: bool) -> list[
     mirror: a left door then shows what a right door is, too.
     """
     other_side = exchange_table(sides_of(classes) if mirror else ()).tolist()
+    first = photos.ours.first
     on_none, on_one = [], []
     for label, name in enumerate(classes.names):
-        first = photos.ours.first
         shows = ((first == label) | (first == other_side[label])).flatten(1).any(dim=1)
         num_shown = len(photos.photo_of[shows].unique())
         if not num_shown:
             on_none.append(name)
         elif num_shown == 1 < photos.num_ours:
             on_one.append(name)
-    one = "labelled on one photo only; label more that show"
-    told = [
-        (on_none, "is labelled on no photo; the student never predicts it",
-         "are labelled on no photo; the student never predicts them"),
-        (on_one, f"is {one} it, to have it found", f"are each {one} them, to have them found"),
-    ]  # fmt: skip
     return [
-        f"class {names[0]} {of_one}" if len(names) == 1 else f"classes {', '.join(names)} {of_several}"
-        for names, of_one, of_several in told
-        if names
+        *_told(on_none, "labelled on no photo; the student never predicts {0}"),
+        *_told(on_one, "labelled on one photo only; label more that show {0}, to have {0} found"),
     ]
+
+
+def _told(names: list[str], what: str) -> list[str]:
+    """A warning, if there are any. what: is said of them, "{0}" in their place."""
+    if not names:
+        return []
+    are, them = (f"class {names[0]} is", "it") if len(names) == 1 else (f"classes {', '.join(names)} are", "them")
+    return [f"{are} {what.format(them)}"]
 
 
 def _outcome(run: Run) -> SupervisedStudent:
