@@ -51,7 +51,9 @@ class Detail:
         """UsageError when tiles have fewer pixels than the network's input of `size`: they would only be enlarged."""
         if self.tile is not None and self.tile < size:
             message = f"tile: expected at least the {size} pixels of the model's input, got {self.tile}"
-            raise UsageError(message, "choose tiles about as large as one object on your photos")
+            raise UsageError(
+                message, "choose tiles about as large as one object; for smaller ones train with a smaller --input-size"
+            )
 
     def num_needed(self, size: int) -> int | None:
         """The pixels of the longer side that a photo is needed with, None for all."""

@@ -47,7 +47,10 @@ class ModelCard:
             raise ModelCardError(f"model card: resize: expected letterbox or tiles, got {self.resize!r}", _UPGRADE)
         has_tile = isinstance(self.tile, int) and self.tile >= self.input_size
         if not (has_tile if self.resize == "tiles" else self.tile is None):
-            raise ModelCardError(f"model card: tile: expected pixels, and resize tiles, got {self.tile!r}")
+            raise ModelCardError(
+                f"model card: tile: expected {self.input_size} pixels or more with resize tiles, none with letterbox, "
+                f"got {self.tile!r}"
+            )
         if len(self.fill) != 3 or not all(isinstance(value, int) and 0 <= value <= 255 for value in self.fill):
             raise ModelCardError(f"model card: fill: expected three numbers from 0 to 255, got {self.fill!r}")
 
