@@ -170,10 +170,13 @@ def _unknown(labels: Sequence[str], places: Mapping[str, Sequence[str]], names: 
     where = list(dict.fromkeys(place for label in labels for place in places[label]))
     others = f" and {len(where) - 1:,} more" if len(where) > 1 else ""
     called = _listed(_called(label, names) for label in labels)
-    what = f"{len(labels):,} unknown classes, {called}" if len(labels) > 1 else f"unknown class {called}"
-    label, left, added = (labels[0], "it", "it") if len(labels) == 1 else (ANY, "all without an entry", "all")
-    hint = f"{hint}, --map {f'{label}={LEAVE_OUT}'!r} leaves out {left}, --yes adds {added} to gseg.toml"
-    return GsegError(f"{where[0]}{others}: {what}", hint)
+    if len(labels) == 1:
+        what, leave = f"unknown class {called}", f"{labels[0]}={LEAVE_OUT}"
+        or_else = f"--map {leave!r} leaves it out, --yes adds it to gseg.toml"
+    else:
+        what = f"{len(labels):,} unknown classes, {called}"
+        or_else = f"--map '{ANY}={LEAVE_OUT}' leaves out all without an entry, --yes adds all to gseg.toml"
+    return GsegError(f"{where[0]}{others}: {what}", f"{hint}, {or_else}")
 
 
 def _called(label: str, names: Names) -> str:
