@@ -204,6 +204,8 @@ def _report(error: BaseException, out: Output) -> int:
         case OSError() if error.errno in DISK_ERRORS:
             place = error.filename or ("standard output" if is_stdout_full() else "disk")  # Typer shows help by itself
             return _fail(out, f"{place}: {error.strerror}", "check the disk and its permissions", 1)
+        case OSError() if error.errno == errno.ENAMETOOLONG:
+            return _fail(out, f"{error.filename!s:.60}...: too long for the name of a file", "check what was given", 1)
         case _ if _came_of_ctrl_c(error):
             return _fail(out, "interrupted", None, INTERRUPTED)
         case _:

@@ -248,6 +248,13 @@ def test_a_full_disk_is_not_a_bug(describe_raises, capsys):
     assert capsys.readouterr().err.startswith("error: masks/a.png: No space left on device\n")
 
 
+@pytest.mark.parametrize("call", [["info"], ["annotate-import", "drawn", "--map"], ["evaluate", ".", ".", "--classes"]])
+def test_too_long_a_name_for_a_file_is_not_a_bug(call, capsys):
+    assert main([*call, "x" * 5000]) in (1, 2)
+    error = capsys.readouterr().err
+    assert "xxx...: too long for the name of a file\n" in error and len(error) < 300
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_of_every_command_names_the_global_options(command, capsys):
     assert main([command, "-h"]) == 0
