@@ -141,8 +141,9 @@ def configure_supervised(
     given: Mapping[str, Any], base: StudentConfig | None = None, num_photos: int = 0
 ) -> StudentConfig:
     """As `configure`, for a student of so many labelled photos alone."""
-    is_pretrained = given.get("student") == PRETRAINED
-    usual = {} if base else {"input_size": SUPERVISED_PRETRAINED_SIZE if is_pretrained else SUPERVISED_SIZE}
+    is_pretrained, tile = given.get("student") == PRETRAINED, given.get("tile") or SUPERVISED_PRETRAINED_SIZE
+    takes_more = is_pretrained and tile >= SUPERVISED_PRETRAINED_SIZE  # smaller tiles would only be enlarged
+    usual = {} if base else {"input_size": SUPERVISED_PRETRAINED_SIZE if takes_more else SUPERVISED_SIZE}
     if not base and is_pretrained and "minutes" not in given:
         usual["steps"] = min(max(PRETRAINED_STEPS, STEPS_PER_PHOTO * num_photos), MOST_STEPS)
     return configure({**usual, **given, **SUPERVISED}, base)

@@ -165,6 +165,7 @@ def test_one_that_knows_imagenet_learns_from_larger_pictures_unless_told_how_lar
 
     assert (side(student="lite0"), side(student="tiny"), side()) == (192, 128, 128)
     assert side(student="lite0", input_size=64) == 64
+    assert [side(student="lite0", tile=tile) for tile in (256, 192, 128)] == [192, 192, 128]  # no more than a tile has
 
 
 def test_its_file_says_what_it_learned_from(folder, tmp_path):
