@@ -3,7 +3,7 @@
 All of it lies in a run folder, from which an interrupted distillation goes on.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +16,14 @@ from gseg_cli.distill.config import (
     PairsConfig,
     StudentConfig,
     configure,
-    differences,
     from_saved,
 )
 from gseg_cli.distill.forecast import forecast
-from gseg_cli.distill.labelled_photos import KIND as LABELLED
 from gseg_cli.distill.labelled_photos import parents_of, read_labelled
 from gseg_cli.distill.larger_input import with_larger_input
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig, usual_input_size
 from gseg_cli.distill.pairs import SETTINGS, PairSet, annotated_pairs, make_pairs
+from gseg_cli.distill.resuming import check_labelled, check_same, labelled_of, moved, newest_run, same_file
 from gseg_cli.distill.score import score_student
 from gseg_cli.distill.second_opinion import SHARE, agreed, second_opinion, unknown_classes
 from gseg_cli.distill.sheet import draw_pairs
@@ -36,12 +35,12 @@ from gseg_cli.fewshot.model import Annotated, Teacher, load_annotated, load_teac
 from gseg_cli.gan.generator import Generator
 from gseg_cli.gan.load import GanModule, load_generator
 from gseg_cli.pretrained.lite0 import NOTICE
-from gseg_cli.runs import EDITED, Run, list_runs, open_run
+from gseg_cli.runs import EDITED, Run, open_run
 from gseg_cli.steps import OnStep, Say, ignore_say, ignore_step
 from gseg_cli.world import ALONE, World
 from gseg_runtime.class_map import ClassMap
-from gseg_runtime.errors import CheckpointError, ConfigError, GsegError, ProjectError
-from gseg_runtime.files import read_json, sha256_file
+from gseg_runtime.errors import CheckpointError, ConfigError
+from gseg_runtime.files import read_json
 
 KIND = "distill"
 HELD_OUT = "held-out"  # folder in the run of the pairs that the student is scored on
@@ -117,8 +116,8 @@ def resume_distill(
     parents = {parent["kind"]: parent for parent in origins}
     if missing := {"gan", "fewshot"} - parents.keys():
         raise ConfigError(f"{run.config}: parents: expected one of kind {min(missing)}", EDITED)
-    gan = _same_file(gan, parents["gan"], "--gan", runs_dir)
-    teacher = _same_file(teacher, parents["fewshot"], "--teacher", runs_dir)
+    gan = same_file(gan, parents["gan"], "--gan", runs_dir)
+    teacher = same_file(teacher, parents["fewshot"], "--teacher", runs_dir)
     check_labelled(config, origins)
     if run.checkpoint.is_file():
         say(f"{run.dir}: already finished")
@@ -128,67 +127,6 @@ def resume_distill(
         say(f"{run.dir}: resuming")
         again = _Given.of(gan, teacher, config, device)
         return _distill(again, run, resume=True, world=world, say=say, on_pairs=on_pairs, on_step=on_step)
-
-
-def newest_run(runs_dir: Path, kind: str) -> Run:
-    """The newest that was begun; ProjectError when there is none."""
-    runs = [path for path in list_runs(runs_dir, kind) if (path / "config.json").is_file()]
-    if not runs:
-        raise ProjectError(f"{runs_dir}: no {kind} run to resume", "run it without --resume to start one")
-    return Run(runs[-1])
-
-
-def check_same(run: Run, config: StudentConfig, now: StudentConfig) -> None:
-    """ConfigError when a resumed run is asked for something else."""
-    for name, was, value in differences(config, now):
-        message = f"{run.dir}: {name} was {was!r} when this run started, now {value!r}"
-        raise ConfigError(message, hint="resume with the same options, or without any")
-
-
-def labelled_of(run: Run) -> list[dict[str, str]]:
-    """The labelled photos among a run's parents, as they were when it started: people may paint on meanwhile."""
-    return [parent for parent in read_json(run.dir / "config.json")["parents"] if parent["kind"] == LABELLED]
-
-
-def check_labelled(config: StudentConfig, parents: Sequence[Mapping[str, str]]) -> None:
-    """GsegError when the labelled photos are others than those among the parents of a run, wherever they are now."""
-    now, before = (
-        [parent["sha256"] for parent in those if parent["kind"] == LABELLED]
-        for those in (parents_of(config.labelled), parents)
-    )
-    if now != before:
-        message = f"{config.labelled}: not the photos and masks that the run was started with"
-        raise GsegError(message, "resume with those, or start another run without --resume")
-
-
-def moved(config: StudentConfig, given: Mapping[str, Any], runs_dir: Path) -> StudentConfig:
-    """With the labelled photos where they are said to be now, or are found, if the run had any."""
-    if not config.labelled:
-        return config
-    return replace(config, labelled=given.get("labelled") or str(_places(Path(config.labelled), runs_dir)[0]))
-
-
-def _places(noted: Path, runs_dir: Path) -> list[Path]:
-    """Where that may be now which a run noted: its project may have been moved, or be called from another folder. Then
-    the end of the path leads to it. The noted path alone if it is nowhere."""
-    names = noted.parts[noted.is_absolute() :]
-    ends = (runs_dir.parent.joinpath(*names[i:]) for i in range(len(names)))
-    return [place for place in (noted, *ends) if place.exists()] or [noted]
-
-
-def _same_file(path: Path | None, parent: Mapping[str, str], option: str, runs_dir: Path) -> Path:
-    """The file that a run was begun with, wherever it is now."""
-    places = [path] if path else _places(Path(parent["path"]), runs_dir)
-    found = {place: sha256_file(place) for place in places if place.is_file()}
-    same = [place for place, sha256 in found.items() if sha256 == parent["sha256"]]
-    if same:
-        return same[0]
-    if not found:
-        message = f"{places[0]}: the run was started with this file, which is gone"
-        raise CheckpointError(message, f"name it with {option}")
-    place, got = next(iter(found.items()))
-    message = f"{place}: the run was started with {parent['sha256'][:12]}, this is {got[:12]}"
-    raise CheckpointError(message, f"name the file it was started with: {option}")
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,9 @@ from gseg_cli.distill.labelled_photos import labelled_photos, parents_of, read_l
 from gseg_cli.distill.larger_input import segmented_size, with_larger_input
 from gseg_cli.distill.net_config import NetConfig
 from gseg_cli.distill.pairs import PairSet
+from gseg_cli.distill.resuming import check_labelled, check_same, labelled_of, moved, newest_run
 from gseg_cli.distill.sides import about_sides, exchange_table, sides_of
-from gseg_cli.distill.stage import check_labelled, check_same, finish, labelled_of, moved, newest_run, notices
+from gseg_cli.distill.stage import finish, notices
 from gseg_cli.distill.student import Student, start_student
 from gseg_cli.distill.train import fit_student
 from gseg_cli.runs import EDITED, Run, open_run
