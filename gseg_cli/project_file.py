@@ -131,11 +131,13 @@ def parse_classes(text: str, *, of_masks: bool = False) -> ClassMap:
         message = f"--classes: expected {', '.join(named)}, a file or names separated by commas, got {text!r}"
         raise ConfigError(message, hint="for instance --classes 'background,eyes,mouth'")
     is_list = "," in text or text == "background"  # alone: annotate-import adds the others
-    names = _between_commas(text) if is_list else lines_of(path)
-    if of_masks and is_list and not all(name.strip() for name in names):
-        message = f"--classes: {text!r} has no name between two commas, or at an end"
-        raise ConfigError(message, "each value of the masks needs a name: those behind it would shift")
-    names = [name.strip() for name in names if name.strip()]
+    names = [name.strip() for name in (_between_commas(text) if is_list else lines_of(path))]
+    while names and not names[-1]:
+        names.pop()
+    if of_masks and "" in names:
+        message = f"{'--classes' if is_list else path}: expected a name of each value, got none of {names.index('')}"
+        raise ConfigError(message, "name every value up to the last: those behind a blank would shift")
+    names = [name for name in names if name]
     if not is_list and len(names) == 1 and "," in names[0]:  # it would be one class, and nobody would see it
         message = f"{path}: one line with commas, expected a name per line"
         raise ConfigError(message, "write each name in a line of its own, or the names themselves after --classes")

@@ -1,8 +1,9 @@
 """gseg student-train: a student from labelled photos alone."""
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +15,7 @@ from gseg_cli.distill.config import (
     SUPERVISED_SIZE,
     AugmentConfig,
     DistillConfig,
+    StudentConfig,
     configure_supervised,
 )
 from gseg_cli.options import (
@@ -37,6 +39,7 @@ from gseg_cli.options import (
 )
 
 if TYPE_CHECKING:
+    import torch
     from rich.table import Table
 
     from gseg_cli.distill.held_out import HeldOut
@@ -114,10 +117,8 @@ def student_train(
     configure_supervised(given)  # before anything takes time
 
     from gseg_cli.device import pick_device
-    from gseg_cli.distill.labelled_photos import about_labelled, labelled_photos
-    from gseg_cli.distill.precision import settle_precision
+    from gseg_cli.distill.labelled_photos import about_labelled
     from gseg_cli.distill.supervised import resume_student_train, run_student_train
-    from gseg_cli.distill.thin_parts import about_thin_parts
     from gseg_cli.memory import keep_freed_memory
     from gseg_cli.output import current_output
     from gseg_cli.progress import progress
@@ -136,16 +137,25 @@ def student_train(
         else:
             out.say(about_usual or f"student: {student}")
             named = _classes(labelled, classes)
-            num_photos = len(labelled_photos(labelled)) - held_out
-            config = configure_supervised(given, num_photos=num_photos)
-            side = config.train.input_size
-            assert side  # `configure_supervised` sets it
-            for warning in [] if tile else about_thin_parts(labelled, side):
-                out.warn(warning)
-            config = settle_precision(config, side, where, precision_trials(), out.say)
+            config = _settled(given, labelled, held_out, where)
             trained = run_student_train(named, config, runs, where, held_out=held_out, say=out.say, on_step=on_step)
     _show(out, trained)
     out.say_next(*export_words(trained.checkpoint))
+
+
+def _settled(given: Mapping[str, Any], labelled: Path, held_out: int, where: "torch.device") -> StudentConfig:
+    """Of a new run, with what is usual for these photos and quickest here; warns of parts that are too thin for it."""
+    from gseg_cli.distill.labelled_photos import labelled_photos
+    from gseg_cli.distill.precision import settle_precision
+    from gseg_cli.distill.thin_parts import about_thin_parts
+    from gseg_cli.output import current_output
+
+    config = configure_supervised(given, num_photos=len(labelled_photos(labelled)) - held_out)
+    side = config.train.input_size
+    assert side  # `configure_supervised` sets it
+    for warning in [] if config.tile else about_thin_parts(labelled, side):
+        current_output().warn(warning)
+    return settle_precision(config, side, where, precision_trials(), current_output().say)
 
 
 def _show(out: "Output", trained: "SupervisedStudent") -> None:
