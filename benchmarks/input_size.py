@@ -2,8 +2,8 @@
 
     python -m benchmarks.input_size DATA [--draws 2]
 
-DATA as for pretrained.py. Students of labelled photos alone learn from pictures of 128 px, and segment the same photos
-as pictures of several sizes. Every training is a cell; writes input_size.md.
+DATA as for pretrained.py. Students of labelled photos alone learn from pictures of 128 and of 192 px, and segment the
+same photos as pictures of several sizes. Every training is a cell; writes input_size.md.
 """
 
 import argparse
@@ -16,7 +16,13 @@ import torch
 from benchmarks.cells import ROOT, cell, made
 from benchmarks.pretrained import SIDE, Domain, faces, game_characters, judged, pretrained_config, spread, squares
 from gseg_cli.device import pick_device
-from gseg_cli.distill.config import PHOTOS_GEOMETRY, PRETRAINED_LOSS, PRETRAINED_STEPS, find_geometry
+from gseg_cli.distill.config import (
+    PHOTOS_GEOMETRY,
+    PRETRAINED_LOSS,
+    PRETRAINED_STEPS,
+    SUPERVISED_PRETRAINED_SIZE,
+    find_geometry,
+)
 from gseg_cli.distill.larger_input import segmented_size
 from gseg_cli.distill.net_config import PRETRAINED, NetConfig
 from gseg_cli.distill.train import fit_student
@@ -25,20 +31,21 @@ from gseg_cli.progress import progress
 from gseg_runtime.files import write_text
 
 SIDES = (128, 160, 192, 224, 256)
-GEOMETRIES = ("aligned", "paper")
+HOW = (("aligned", SIDE), ("paper", SIDE), ("paper", SUPERVISED_PRETRAINED_SIZE))  # and the side it learns from
 NUM_PHOTOS = {"faces": (1, 5), "sprites": (10,)}
 
 
-def trained(domain: Domain, count: int, geometry: str, draw: int) -> dict[str, Any]:
-    """The cell of a student of so many photos: its mean IoU by the side of what it segments."""
-    config = pretrained_config(domain, draw, student=PRETRAINED, input_size=SIDE, loss=PRETRAINED_LOSS)
+def trained(domain: Domain, count: int, geometry: str, draw: int, learned: int = SIDE) -> dict[str, Any]:
+    """The cell of a student of so many photos: its mean IoU by the side of what it segments. learned: the side of what
+    it learns from."""
+    config = pretrained_config(domain, draw, student=PRETRAINED, input_size=learned, loss=PRETRAINED_LOSS)
     config = replace(config, augment=find_geometry(geometry))
     about = {"domain": domain.key, "count": count, "draw": draw, "train": asdict(config), "sides": list(SIDES)}
 
     def compute() -> dict[str, Any]:
         train, test = domain.split(draw, count)
         with progress(f"{count} {domain.title}, {geometry}, draw {draw}", "steps") as on_step:
-            pairs = squares(train[:count], SIDE)
+            pairs = squares(train[:count], learned)
             net = fit_student(pairs, domain.classes, config, pick_device(), on_step=on_step)
         figures = {}
         for side in SIDES:
@@ -61,8 +68,8 @@ Mean IoU on portraits and game characters as in [pretrained.md](pretrained.md), 
 Made by `python -m benchmarks.input_size DATA --draws {draws}`,
 commit {commit}, {date}, {hardware}.
 
-| photos | labelled | `--geometry` | {heads} |
-|---|---:|---|{line}
+| photos | labelled | `--geometry` | learned from | {heads} |
+|---|---:|---|---:|{line}
 {rows}
 
 With labelled photos, in `gseg student-train` and in `gseg distill --labelled`, `lite0` takes `paper` by itself, and the
@@ -86,10 +93,10 @@ that by scripts that are not kept. UNets were not tried.
 """
 
 
-def row(domain: Domain, count: int, geometry: str, draws: int) -> str:
-    cells = [trained(domain, count, geometry, draw) for draw in range(draws)]
+def row(domain: Domain, count: int, geometry: str, learned: int, draws: int) -> str:
+    cells = [trained(domain, count, geometry, draw, learned) for draw in range(draws)]
     fields = [spread([figures[str(side)] for figures in cells]) for side in SIDES]
-    return f"| {domain.title} | {count} | `{geometry}` | {' | '.join(fields)} |"
+    return f"| {domain.title} | {count} | `{geometry}` | {learned} px | {' | '.join(fields)} |"
 
 
 def main() -> None:
@@ -100,10 +107,10 @@ def main() -> None:
     torch.set_num_threads(1)
     keep_freed_memory()
     rows = [
-        row(domain, count, geometry, args.draws)
+        row(domain, count, geometry, learned, args.draws)
         for domain in (faces(args.data), game_characters(args.data))
         for count in NUM_PHOTOS[domain.name]
-        for geometry in GEOMETRIES
+        for geometry, learned in HOW
     ]
     net = NetConfig(size=PRETRAINED, num_classes=2, input_size=SIDE)
     seen = segmented_size(net, find_geometry(PHOTOS_GEOMETRY))

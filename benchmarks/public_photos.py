@@ -155,38 +155,35 @@ def _config(count: int, draw: int, **changes: Any) -> StudentConfig:
 
 def of_cars(data: Set, count: int, draw: int, *, tells_sides: bool = True, **changes: Any) -> dict[str, Any]:
     """The cell of a student of so many cars. tells_sides: whether the names of its classes tell them."""
-    train = _config(count, draw, **changes).train
-    about = {"data": data.key, "count": count, "draw": draw, "sides": tells_sides, "train": asdict(train)}
     plain = ClassMap.of_names([f"part {i}" for i in range(len(data.classes))])
-
-    def compute() -> dict[str, Any]:
-        assert train.input_size
-        photos = read_labelled(data.train, data.classes, train.input_size, files=data.chosen(count, draw))
-        with progress(f"{train.student} of {count} cars, draw {draw}", "steps") as on_step:
-            net = fit_student(photos, data.classes if tells_sides else plain, train, pick_device(), on_step=on_step)
-        net = with_larger_input(net, train.augment)
-        return judged(net, list(_read(data.files(data.test))), net.config.input_size, data.classes)
-
-    return cell("public-cars", about, compute)["figures"]
+    taught = data.classes if tells_sides else plain
+    return _of_whole_photos("public-cars", data, count, draw, taught, {"sides": tells_sides}, changes)
 
 
 def of_clothes(data: Set, count: int, draw: int, **changes: Any) -> dict[str, Any]:
     """The cell of a student of so many photos of people in their clothes."""
+    return _of_whole_photos("public-clothes", data, count, draw, data.classes, {}, changes)
+
+
+def _of_whole_photos(
+    name: str, data: Set, count: int, draw: int, taught: ClassMap, also: dict[str, Any], changes: dict[str, Any]
+) -> dict[str, Any]:
+    """taught: the classes as the student knows them. also: of the cell's config."""
     train = _config(count, draw, **changes).train
-    about = {"data": data.key, "count": count, "draw": draw, "train": asdict(train)}
+    about = {"data": data.key, "count": count, "draw": draw, **also, "train": asdict(train)}
 
     def compute() -> dict[str, Any]:
         assert train.input_size
         photos = read_labelled(data.train, data.classes, train.input_size, files=data.chosen(count, draw))
         start_s = time.process_time()
-        with progress(f"{count} photos of clothes at {train.input_size} px, draw {draw}", "steps") as on_step:
-            net = fit_student(photos, data.classes, train, pick_device(), on_step=on_step)
+        with progress(f"{train.student}, {count} photos at {train.input_size} px, draw {draw}", "steps") as on_step:
+            net = fit_student(photos, taught, train, pick_device(), on_step=on_step)
         trained_s = time.process_time() - start_s
         net = with_larger_input(net, train.augment)
         figures = judged(net, list(_read(data.files(data.test))), net.config.input_size, data.classes)
         return {"trained_s": trained_s, "side": net.config.input_size, **figures}
 
-    return cell("public-clothes", about, compute)["figures"]
+    return cell(name, about, compute)["figures"]
 
 
 def of_weeds(data: Set, count: int, draw: int, tile: int | None, **changes: Any) -> dict[str, Any]:
