@@ -135,7 +135,9 @@ def parse_classes(text: str, *, of_masks: bool = False) -> ClassMap:
     while names and not names[-1]:
         names.pop()
     if of_masks and "" in names:
-        message = f"{'--classes' if is_list else path}: expected a name of each value, got none of {names.index('')}"
+        message = (
+            f"{'--classes' if is_list else path}: expected a name for each value, got none for value {names.index('')}"
+        )
         raise ConfigError(message, "name every value up to the last: those behind a blank would shift")
     names = [name for name in names if name]
     if not is_list and len(names) == 1 and "," in names[0]:  # it would be one class, and nobody would see it

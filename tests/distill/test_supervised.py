@@ -140,7 +140,7 @@ def test_a_name_left_out_is_an_error_and_shifts_no_others(folder, tmp_path, caps
     (file := tmp_path / "names.txt").write_text(names)
     told = ["--classes", names if "," in names else str(file), "--runs", str(tmp_path / "runs")]
     assert main(["student-train", str(folder), *SMALL, *told]) == 1
-    assert "expected a name of each value, got none of 1\n" in capsys.readouterr().err
+    assert "expected a name for each value, got none for value 1\n" in capsys.readouterr().err
     file.write_text("soil\nplant\n\n")
     assert main(["student-train", str(folder), *SMALL, "--steps", "1", "--classes", str(file), *told[2:]]) == 0
 
